@@ -1,0 +1,5 @@
+"""``python -m tagger`` is the same as ``landmark-tag``."""
+
+from tagger.cli import main
+
+main()

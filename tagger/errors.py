@@ -1,0 +1,25 @@
+"""The errors that stages raise; every message names the thing and the remedy."""
+
+
+class TaggerError(Exception):
+    """Any failure this package explains itself; ``str(error)`` is fit for the terminal."""
+
+
+class RunError(TaggerError):
+    """The run as a whole cannot start or go on (bad option, model or report); exit code 2."""
+
+
+class PhotoError(TaggerError):
+    """One photo cannot be read or decoded; the run goes on."""
+
+
+class UnsupportedError(PhotoError):
+    """A format that this installation cannot read, or a photo beyond its limits."""
+
+
+class RefusedError(PhotoError):
+    """The photo cannot be written without risk of losing something in it."""
+
+
+class ChangedError(PhotoError):
+    """The photo changed between reading and writing; it is left as it is now."""

@@ -1,0 +1,132 @@
+"""FORMAT of a model file: TorchScript with a manifest inside; the only user of torch.jit."""
+
+import hashlib
+import io
+import json
+import warnings
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tagger.errors import RunError
+from tagger.imaging import Resize
+
+FORMAT = "landmark-tag/1"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a model file says of itself.
+
+    Attributes:
+        labels: slugs of landmarks.csv in the order of the output's columns, C of them.
+        image_size: edge S of the input, uint8 [N, 3, S, S].
+        resize: how a photo becomes that square.
+        embedding_size: D of the second output, float32 [N, D].
+        name: what the model is called, "lite2" for instance.
+        metrics: figures measured on test data, by name.
+        provenance: data, code and recipe it comes from.
+    """
+
+    labels: tuple[str, ...]
+    image_size: int
+    resize: Resize
+    embedding_size: int
+    name: str
+    metrics: dict[str, float] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+    format: str = FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A loaded model file: the module, its manifest, and the SHA-256 of the file in hex.
+
+    ``module(uint8 [N, 3, S, S])`` gives float32 ``(probabilities [N, C], embedding [N, D])``.
+    A row of probabilities sums to 1 at most; what is missing is the probability of no landmark.
+    """
+
+    module: torch.jit.ScriptModule
+    manifest: Manifest
+    sha256: str
+
+
+def save(module: torch.nn.Module, manifest: Manifest, path: Path) -> None:
+    """Script ``module`` and write it with its manifest; what is written is loaded as a check."""
+    buffer = io.BytesIO()
+    extra = {MANIFEST: json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode()}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
+        scripted = torch.jit.script(module.eval())
+        torch.jit.save(scripted, buffer, _extra_files=extra)
+    _checked(buffer.getvalue(), str(path))
+    path.write_bytes(buffer.getvalue())
+
+
+def load(path: Path) -> Artifact:
+    """Read a model file onto the CPU and check all of it, one forward pass included.
+
+    Raises:
+        RunError: which check failed, with the remedy.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RunError(
+            f"--model {path}: cannot be read ({error.strerror}); give the path of a model file"
+        ) from error
+    return _checked(data, str(path))
+
+
+def _checked(data: bytes, name: str) -> Artifact:
+    def refuse(check: str) -> RunError:
+        remedy = "use a file made by python -m train, or leave --model out"
+        return RunError(f"--model {name}: {check}; {remedy}")
+
+    extra: dict[str, Any] = {MANIFEST: ""}
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
+            module = torch.jit.load(io.BytesIO(data), map_location="cpu", _extra_files=extra)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise refuse("not a TorchScript file, or damaged") from error
+    if not extra[MANIFEST]:
+        raise refuse("a TorchScript file without a landmark-tag manifest")
+    try:
+        fields = json.loads(extra[MANIFEST])
+        fields["labels"] = tuple(fields["labels"])
+        fields["resize"] = Resize(fields["resize"])
+        manifest = Manifest(**fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise refuse(f"its manifest is not valid ({error})") from error
+    if manifest.format != FORMAT:
+        raise refuse(f"its format is {manifest.format!r}, this version reads {FORMAT!r}")
+    if not manifest.labels or len(set(manifest.labels)) != len(manifest.labels):
+        raise refuse("its manifest lists no labels, or one of them twice")
+    module.eval()
+    problem = _probe(module, manifest)
+    if problem:
+        raise refuse(problem)
+    return Artifact(module, manifest, hashlib.sha256(data).hexdigest())
+
+
+def _probe(module: torch.jit.ScriptModule, manifest: Manifest) -> str:
+    """One forward pass on a grey picture; what is wrong with the answer, or nothing."""
+    size = manifest.image_size
+    grey = torch.full((1, 3, size, size), 128, dtype=torch.uint8)
+    try:
+        with torch.inference_mode():
+            probabilities, embedding = module(grey)
+    except (RuntimeError, ValueError, TypeError) as error:
+        return f"its forward pass fails ({str(error).splitlines()[-1]})"
+    if tuple(probabilities.shape) != (1, len(manifest.labels)):
+        return f"it gives {tuple(probabilities.shape)} for {len(manifest.labels)} labels"
+    if tuple(embedding.shape) != (1, manifest.embedding_size):
+        return f"its embedding is {tuple(embedding.shape)}, not [1, {manifest.embedding_size}]"
+    total = float(probabilities.sum())
+    if not (bool((probabilities >= 0).all()) and 0 <= total <= 1.001):
+        return "its output is not probabilities (negative, not a number, or a sum above 1)"
+    return ""

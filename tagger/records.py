@@ -1,0 +1,135 @@
+"""The records that the stages hand on: plain data, no torch, no input or output."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Status(StrEnum):
+    """What became of one photo; the ``status`` column of the report."""
+
+    TAGGED = "tagged"
+    WOULD_TAG = "would_tag"
+    HAS_GPS = "has_gps"
+    UNSURE = "unsure"
+    NO_LANDMARK = "no_landmark"
+    UNREADABLE = "unreadable"
+    UNSUPPORTED = "unsupported"
+    CHANGED = "changed"
+    FAILED = "failed"
+
+
+class GpsState(StrEnum):
+    """The four states of a photo's GPS metadata; only ``EMPTY`` is ever tagged."""
+
+    VALID = "valid"
+    EMPTY = "empty"
+    VOID = "void"
+    MALFORMED = "malformed"
+
+
+class Coords(StrEnum):
+    """Which position to write: the camera's (GPSLatitude), the subject's (GPSDestLatitude)."""
+
+    BOTH = "both"
+    CAMERA = "camera"
+    SUBJECT = "subject"
+
+
+@dataclass(frozen=True, slots=True)
+class Landmark:
+    """One row of landmarks.csv; degrees WGS-84, ``radius_m`` in metres around the point."""
+
+    slug: str
+    name: str
+    local_name: str
+    latitude: float
+    longitude: float
+    radius_m: int
+    city: str
+    region: str
+    country: str
+    country_code: str
+    wikidata: str
+    extent: str
+    source: str
+
+
+class Candidate(NamedTuple):
+    """A landmark (its slug) and the calibrated probability, 0..1, that the photo shows it."""
+
+    slug: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """The classifier's answer: candidates, best first, and the probability of no landmark.
+
+    All candidates of the model and ``none`` together sum to 1; only the best few are kept.
+    """
+
+    candidates: tuple[Candidate, ...]
+    none: float
+
+    @property
+    def best(self) -> Candidate:
+        return self.candidates[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the acceptance rule said: a status, and the rule that fired, in words."""
+
+    accepted: bool
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a tag comes from; written into the photo so that it can be told from a person's."""
+
+    tool: str
+    version: str
+    model_sha256: str
+    confidence: float
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """All that is written into one photo: the place, which position it is, and who says so."""
+
+    landmark: Landmark
+    coords: Coords
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Identity of a photo's content at one moment: changes whenever somebody writes it."""
+
+    size: int
+    mtime_ns: int
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One listed photo: its key (a path as text), its version, or why it cannot be looked at."""
+
+    key: str
+    version: Version
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one photo: one row of the report."""
+
+    key: str
+    status: Status
+    reason: str = ""
+    guess: Guess | None = None
+    landmark: Landmark | None = None
