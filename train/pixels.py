@@ -1,0 +1,89 @@
+"""Samples to pixel arrays, decoded once through tagger.imaging and kept in a cache."""
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.errors import PhotoError, RunError
+from tagger.imaging import Resize, to_pixels
+from train.data import Sample
+
+log = logging.getLogger(__name__)
+
+CACHE = Path(tempfile.gettempdir()) / "landmark-tag-cache"
+# More than this share of unreadable photos is a broken copy of the data, not bad luck.
+MAX_UNREADABLE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Decoded photos: ``images`` uint8 [N, 3, S, S], ``labels`` int64 [N], ``samples`` N long."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    samples: tuple[Sample, ...]
+
+
+def load_pixels(
+    samples: Sequence[Sample], size: int, resize: Resize, cache: Path = CACHE
+) -> Pixels:
+    """Decode photos through tagger.imaging, once: later calls map the array kept in ``cache``.
+
+    The cache is keyed by the photos' bytes, the size and the rule. Unreadable photos are named in
+    the log and left out.
+
+    Raises:
+        RunError: more than MAX_UNREADABLE of the photos cannot be read.
+    """
+    if not samples:
+        raise RunError("no photos to load; check the folders given")
+    key = hashlib.sha256(f"2 {size} {resize}".encode())
+    with ThreadPoolExecutor(4) as pool:
+        for digest in pool.map(_digest, samples):
+            key.update(digest)
+    file = cache / f"{key.hexdigest()[:32]}.npz.d"
+    if not (file / "kept.npy").exists():
+        _decode(samples, size, resize, file)
+    kept = np.load(file / "kept.npy")
+    chosen = tuple(samples[i] for i in kept)
+    labels = np.array([sample.label for sample in chosen], dtype=np.int64)
+    return Pixels(np.load(file / "images.npy", mmap_mode="r"), labels, chosen)
+
+
+def _decode(samples: Sequence[Sample], size: int, resize: Resize, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = (len(samples), 3, size, size)
+    images = np.lib.format.open_memmap(folder / "decoding.npy", "w+", np.uint8, shape)
+    kept: list[int] = []
+    for index, sample in enumerate(samples):
+        try:
+            images[len(kept)] = to_pixels(sample.path.read_bytes(), size, resize)
+        except (PhotoError, OSError) as error:
+            log.warning("%s: left out: %s", sample.path, error)
+            continue
+        kept.append(index)
+    bad = len(samples) - len(kept)
+    if bad > MAX_UNREADABLE * len(samples):
+        named = ", ".join(str(s.path) for i, s in enumerate(samples) if i not in set(kept))
+        raise RunError(f"{bad} of {len(samples)} photos cannot be read, copy them anew: {named}")
+    images.flush()
+    if bad:
+        np.save(folder / "images.npy", images[: len(kept)])
+        (folder / "decoding.npy").unlink()
+    else:
+        (folder / "decoding.npy").rename(folder / "images.npy")
+    np.save(folder / "kept.npy", np.array(kept, dtype=np.int64))
+
+
+def _digest(sample: Sample) -> bytes:
+    try:
+        return hashlib.sha256(sample.path.read_bytes()).digest()
+    except OSError:
+        return b"unreadable"

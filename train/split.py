@@ -1,0 +1,78 @@
+"""Validation carved from training photos, near-duplicates kept on one side."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.imaging import Resize
+from train.data import Sample
+from train.pixels import CACHE, Pixels, load_pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Two parts of one set of photos; near-duplicates are always in the same part."""
+
+    train: tuple[Sample, ...]
+    valid: tuple[Sample, ...]
+
+
+def grouped_split(
+    samples: Sequence[Sample], fraction: float, seed: int, cache: Path = CACHE
+) -> Split:
+    """Carve ``fraction`` of each class off as validation, near-duplicates kept together.
+
+    Unreadable photos are left out of both parts. Every class keeps at least one group in train.
+    """
+    thumbnails = load_pixels(samples, 16, Resize.SQUASH, cache)
+    groups = near_duplicates(thumbnails)
+    members: dict[int, dict[int, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+    for sample, group in zip(thumbnails.samples, groups, strict=True):
+        members[sample.label][int(group)].append(sample)
+    chance = np.random.default_rng(seed)
+    train: list[Sample] = []
+    valid: list[Sample] = []
+    for label in sorted(members):
+        parts = list(members[label].values())
+        wanted = fraction * sum(map(len, parts))
+        taken = 0
+        for place, index in enumerate(chance.permutation(len(parts))):
+            part = parts[index]
+            fits = taken + len(part) / 2 <= wanted and place < len(parts) - 1
+            taken += len(part) if fits else 0
+            (valid if fits else train).extend(part)
+    return Split(tuple(train), tuple(valid))
+
+
+def near_duplicates(thumbnails: Pixels, limit: float = 0.95) -> NDArray[np.int64]:
+    """Number the groups of look-alikes: same class, thumbnails correlated above ``limit``.
+
+    Thumbnails are compared in grey at 16 x 16, centred and scaled, also mirrored; groups are the
+    connected parts, so a burst of frames stays whole. Returns int64 [N].
+    """
+    grey = thumbnails.images.mean(1, dtype=np.float32)
+    flat = _unit(grey.reshape(len(grey), -1))
+    mirrored = _unit(grey[:, :, ::-1].reshape(len(grey), -1))
+    parent = np.arange(len(grey))
+    for label in np.unique(thumbnails.labels):
+        rows = np.flatnonzero(thumbnails.labels == label)
+        alike = np.maximum(flat[rows] @ flat[rows].T, flat[rows] @ mirrored[rows].T) > limit
+        for i, j in np.argwhere(np.triu(alike, 1)):
+            parent[_root(parent, rows[i])] = _root(parent, rows[j])
+    return np.array([_root(parent, i) for i in range(len(parent))], dtype=np.int64)
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    centred = rows - rows.mean(1, keepdims=True)
+    return centred / (np.linalg.norm(centred, axis=1, keepdims=True) + 1e-6)
+
+
+def _root(parent: NDArray[np.int64], index: int) -> int:
+    while parent[index] != index:
+        parent[index] = parent[parent[index]]
+        index = int(parent[index])
+    return index
