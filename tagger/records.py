@@ -117,18 +117,22 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One listed photo: its key (a path as text), its version, or why it cannot be looked at."""
+    """One listed photo: its key (a path as text), its version, or why it cannot be looked at.
+
+    ``sidecars`` are the keys of the XMP sidecars that lie beside it.
+    """
 
     key: str
     version: Version
     problem: str = ""
+    sidecars: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one photo: one row of the report."""
 
-    key: str
+    entry: Entry
     status: Status
     reason: str = ""
     guess: Guess | None = None

@@ -1,0 +1,27 @@
+"""The acceptance rule: from a guess to a status, and which rule fired, in words."""
+
+from tagger.records import Decision, Guess, Status
+
+# The report shows confidences with this many decimals; deciding on the same rounded figure keeps
+# the report and the decision in step whatever the batch size or the device.
+DECIMALS = 4
+
+
+def decide(guess: Guess, min_conf: float) -> Decision:
+    """Accept the best candidate, or say why not; the first rule that applies decides.
+
+    1. confidence of the best candidate >= ``min_conf``: tagged;
+    2. probability of no landmark at least 0.5: no landmark;
+    3. otherwise: unsure.
+
+    The confidence is the calibrated probability that the tag is right, on photos most of which
+    show no landmark, so rule 1 needs no second condition.
+    """
+    confidence = round(guess.best.confidence, DECIMALS)
+    if confidence >= min_conf:
+        return Decision(True, Status.TAGGED, f"confidence {confidence:.2f} >= {min_conf:g}")
+    if guess.none >= 0.5:
+        return Decision(
+            False, Status.NO_LANDMARK, f"no known landmark, probability {guess.none:.2f}"
+        )
+    return Decision(False, Status.UNSURE, f"confidence {confidence:.2f} < {min_conf:g}")

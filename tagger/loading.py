@@ -1,0 +1,48 @@
+"""Work on photos in a bounded, ordered window of threads, and batching of what comes out."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T], workers: int, window: int) -> Iterator[R]:
+    """``map(work, items)`` on threads: same order, at most ``window`` items in the air.
+
+    Threads serve because Pillow lets go of the interpreter lock while it decodes. When the
+    consumer stops early, work not yet begun is cancelled.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) >= window:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def batches(
+    items: Iterable[T], counts: Callable[[T], bool], size: int, limit: int
+) -> Iterator[list[T]]:
+    """Cut a stream into lists that hold ``size`` items that count, and ``limit`` items at most.
+
+    Items that do not count (photos settled without the classifier) travel along in their place,
+    so batches are full even when most photos are skipped, and order is kept.
+    """
+    batch: list[T] = []
+    counted = 0
+    for item in items:
+        batch.append(item)
+        counted += counts(item)
+        if counted == size or len(batch) == limit:
+            yield batch
+            batch, counted = [], 0
+    if batch:
+        yield batch

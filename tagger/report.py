@@ -1,0 +1,177 @@
+"""Outcome to CSV row and back to text that a spreadsheet opens safely; the run's summary."""
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tagger.decide import DECIMALS
+from tagger.errors import RunError
+from tagger.records import Candidate, Outcome, Status
+
+COLUMNS = (
+    "path", "status", "landmark", "latitude", "longitude", "radius_m", "confidence",
+    "second", "second_confidence", "third", "third_confidence", "city", "country", "wikidata",
+    "reason", "model", "run_id", "size", "mtime_ns", "accept",
+)  # fmt: skip
+# What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), and our own mark.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+
+
+def row(outcome: Outcome, names: dict[str, str], model: str, run_id: str) -> list[str]:
+    """One row, in the order of :data:`COLUMNS`; ``names`` gives the name of a slug."""
+    empty = Candidate("", 0.0)
+    best, second, third = (*(outcome.guess.candidates if outcome.guess else ()), *[empty] * 3)[:3]
+    place = outcome.landmark
+    version = outcome.entry.version
+    return [
+        safe(portable(outcome.entry.key)),
+        outcome.status.value,
+        safe(names.get(best.slug, "") or (place.name if place else "")),
+        f"{place.latitude:.5f}" if place else "",
+        f"{place.longitude:.5f}" if place else "",
+        str(place.radius_m) if place else "",
+        *(_confidence(best)[1:]),
+        *(_confidence(second, names)),
+        *(_confidence(third, names)),
+        safe(place.city) if place else "",
+        safe(place.country) if place else "",
+        place.wikidata if place else "",
+        safe(portable(outcome.reason)),
+        model,
+        run_id,
+        str(version.size),
+        str(version.mtime_ns),
+        "",
+    ]
+
+
+def _confidence(candidate: Candidate, names: dict[str, str] | None = None) -> tuple[str, str]:
+    if not candidate.slug:
+        return "", ""
+    name = (names or {}).get(candidate.slug, candidate.slug)
+    return safe(name), f"{candidate.confidence:.{DECIMALS}f}"
+
+
+def safe(text: str) -> str:
+    """Text that no spreadsheet runs as a formula: an apostrophe goes before a risky start."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def unsafe(text: str) -> str:
+    """The inverse of :func:`safe`."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
+def portable(path: str) -> str:
+    """A path as valid UTF-8: bytes that are not become \\xNN, and a backslash is doubled then."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        escaped = os.fsencode(path).replace(b"\\", b"\\\\")
+        return "\\\\?" + escaped.decode("utf-8", "backslashreplace")
+    return path
+
+
+def native(text: str) -> str:
+    """The inverse of :func:`portable`."""
+    if not text.startswith("\\\\?"):
+        return text
+    raw = text[3:].encode("utf-8").decode("latin-1").encode("latin-1")
+    return os.fsdecode(raw.decode("unicode_escape").encode("latin-1"))
+
+
+class ReportWriter:
+    """A CSV report that is whole after every row, so that a run cut short leaves a valid one.
+
+    Raises:
+        RunError: the file cannot be written, or holds something that is not such a report.
+    """
+
+    def __init__(self, path: Path, names: dict[str, str], model: str, run_id: str) -> None:
+        self._names, self._model, self._run_id = names, model, run_id
+        self._path = path
+        try:
+            if path.exists() and path.stat().st_size:
+                _move_aside(path)
+            # Line buffering hands each finished row to the system at once.
+            self._file = path.open("w", encoding="utf-8", newline="", buffering=1)
+        except OSError as error:
+            raise RunError(
+                f"--report {path}: cannot be written ({error.strerror}); choose another place"
+            ) from error
+        self._csv = csv.writer(self._file, lineterminator="\n")
+        self._put(COLUMNS)
+
+    def write(self, outcome: Outcome) -> None:
+        """Add one row.
+
+        Raises:
+            RunError: the disk is full or gone; the run must not go on unreported.
+        """
+        self._put(row(outcome, self._names, self._model, self._run_id))
+
+    def _put(self, cells: Sequence[str]) -> None:
+        try:
+            self._csv.writerow(cells)
+        except OSError as error:
+            raise RunError(
+                f"--report {self._path}: cannot be written ({error.strerror}); the run stops here, "
+                "make room and run again"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def _move_aside(path: Path) -> None:
+    """Keep an earlier report, which a person may have worked on, under the next free number."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        if not file.readline().startswith("path,status,"):
+            raise RunError(
+                f"--report {path}: exists and is not a landmark-tag report; choose another name"
+            )
+    number = 1
+    while (older := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+        number += 1
+    path.rename(older)
+
+
+def summary(counts: Counter[Status], seconds: float, dry_run: bool) -> str:
+    """The closing lines for the terminal: counts by status, in the order of the enum."""
+    total = sum(counts.values())
+    rate = total / seconds if seconds > 0 else 0.0
+    lines = [f"{total} photos in {seconds:.1f} s ({rate:.1f}/s)"]
+    lines += [f"  {counts[status]:>7}  {_WORDS[status]}" for status in Status if counts[status]]
+    if dry_run:
+        lines.append("dry run: nothing was written")
+    return "\n".join(lines)
+
+
+_WORDS = {
+    Status.TAGGED: "tagged",
+    Status.WOULD_TAG: "would be tagged",
+    Status.HAS_GPS: "already have GPS",
+    Status.UNSURE: "unsure, left alone",
+    Status.NO_LANDMARK: "no known landmark",
+    Status.UNREADABLE: "unreadable",
+    Status.UNSUPPORTED: "not supported",
+    Status.CHANGED: "changed meanwhile, left alone",
+    Status.FAILED: "failed",
+}
+
+
+def count(outcomes: Iterable[Outcome]) -> Counter[Status]:
+    """How many outcomes there are of each status."""
+    return Counter(outcome.status for outcome in outcomes)

@@ -1,0 +1,327 @@
+"""The seam to where photos live: the Storage protocol, the local folder, the scheme table."""
+
+import contextlib
+import fnmatch
+import os
+import socket
+import stat
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from tagger.errors import ChangedError, PhotoError, RunError
+from tagger.records import Entry, Version
+
+PHOTO_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .heic .heif .avif".split())
+# Listed so that they show up in the report; they cannot be decoded without a raw developer.
+RAW_SUFFIXES = frozenset(
+    ".dng .cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .orf .rw2 .raf .pef .srw .x3f .3fr .iiq".split()
+)
+# Folders that hold copies, thumbnails or deleted photos: Synology, QNAP, Windows, macOS, ext4.
+SKIPPED_FOLDERS = frozenset(
+    "@eaDir #recycle #snapshot @Recycle @Recently-Snapshot $RECYCLE.BIN lost+found __MACOSX".split()
+) | {"System Volume Information"}
+TEMP_PREFIX = ".landmark-tag-"
+
+
+class Blob(NamedTuple):
+    """A photo's bytes and the version they are of."""
+
+    data: bytes
+    version: Version
+
+
+class Storage(Protocol):
+    """Where photos live. A key names a photo; versions guard every write.
+
+    Methods raise PhotoError with a reason where one photo cannot be read or written, and
+    ChangedError where it is not the version that was expected.
+    """
+
+    def list(self) -> Iterator[Entry]:
+        """Every photo once, in an order that is the same from run to run."""
+        ...
+
+    def read_head(self, key: str, size: int) -> bytes:
+        """The first ``size`` bytes, fewer where the photo is shorter."""
+        ...
+
+    def read(self, key: str) -> Blob:
+        """All bytes and the version they are of."""
+        ...
+
+    def write(self, key: str, data: bytes, expected: Version | None) -> Version:
+        """Replace the photo in one step if it still is ``expected`` (None: create it)."""
+        ...
+
+    def delete(self, key: str, expected: Version) -> None:
+        """Remove it if it still is ``expected``."""
+        ...
+
+    def set_mtime(self, key: str, mtime_ns: int) -> None:
+        """Give a file its time back, where the store keeps times that can be set."""
+        ...
+
+
+def open_storage(
+    targets: Sequence[str], *, recursive: bool = True, exclude: Sequence[str] = ()
+) -> Storage:
+    """The storage that the targets live in.
+
+    Raises:
+        RunError: a target does not exist, or its scheme is not known.
+    """
+    for target in targets:
+        scheme, separator, _ = target.partition("://")
+        if separator:
+            raise RunError(f"{target}: {scheme}:// is not supported; give a folder or a file")
+    return LocalStorage([Path(target) for target in targets], recursive, exclude)
+
+
+class LocalStorage:
+    """Folders and files of this machine; keys are absolute paths as text.
+
+    Names that are not UTF-8 are kept through surrogate escapes (PEP 383).
+    """
+
+    def __init__(
+        self, paths: Sequence[Path] = (), recursive: bool = True, exclude: Sequence[str] = ()
+    ) -> None:
+        for path in paths:
+            if not path.exists():
+                raise RunError(f"{path}: no such file or folder; check the PATH")
+        roots = {path.resolve() for path in paths}
+        # A folder and something inside it: the folder alone already lists it.
+        covered = {root for root in roots if recursive and roots & set(root.parents)}
+        self._roots = sorted(roots - covered)
+        self._recursive = recursive
+        self._exclude = tuple(exclude)
+        self._host = zlib.crc32(socket.gethostname().encode())
+
+    def list(self) -> Iterator[Entry]:
+        listed: set[str] = set()
+        for root in self._roots:
+            if root.is_dir():
+                listed.add(str(root))
+                yield from self._walk(root)
+            elif str(root.parent) not in listed:
+                yield self._entry(str(root), _names(root.parent))
+
+    def read_head(self, key: str, size: int) -> bytes:
+        with _explained("read"), open(key, "rb", buffering=0) as file:
+            return file.read(size)
+
+    def read(self, key: str) -> Blob:
+        with _explained("read"), open(key, "rb", buffering=0) as file:
+            version = _version(os.fstat(file.fileno()))
+            data = file.read()
+            if _version(os.fstat(file.fileno())) != version or len(data) != version.size:
+                raise ChangedError("it was being written while it was read; run again later")
+            return Blob(data, version)
+
+    def write(self, key: str, data: bytes, expected: Version | None) -> Version:
+        path = Path(key)
+        with _explained("written"):
+            before = self._guard(path, expected)
+            prefix = f"{TEMP_PREFIX}{self._host:08x}-{os.getpid()}-"
+            descriptor, temp = tempfile.mkstemp(suffix=".tmp", prefix=prefix, dir=path.parent)
+            try:
+                with open(descriptor, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    if before is not None:
+                        _keep_attributes(path, before, temp)
+                    else:
+                        os.chmod(temp, 0o666 & ~_umask())
+                    os.fsync(file.fileno())
+                if expected is None:
+                    _take_name(temp, path)
+                else:
+                    self._guard(path, expected)
+                    os.replace(temp, path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temp)
+                raise
+            _sync_folder(path.parent)
+            return _version(os.stat(path))
+
+    def delete(self, key: str, expected: Version) -> None:
+        path = Path(key)
+        with _explained("removed"):
+            self._guard(path, expected)
+            path.unlink()
+            _sync_folder(path.parent)
+
+    def set_mtime(self, key: str, mtime_ns: int) -> None:
+        with _explained("written"):
+            os.utime(key, ns=(os.stat(key).st_atime_ns, mtime_ns))
+
+    @staticmethod
+    def _guard(path: Path, expected: Version | None) -> os.stat_result | None:
+        if expected is None:
+            if os.path.lexists(path):
+                raise ChangedError("a file of that name appeared meanwhile; run again")
+            return None
+        now = os.lstat(path)
+        if not stat.S_ISREG(now.st_mode) or _version(now) != expected:
+            raise ChangedError("it changed since it was read and is left as it is; run again")
+        if not now.st_mode & 0o222:
+            raise PhotoError(
+                "it is write-protected; make it writable (chmod u+w) to have it tagged"
+            )
+        return now
+
+    def _walk(self, root: Path) -> Iterator[Entry]:
+        """Photos below ``root``: a folder's files by name, then its folders, each by name."""
+        stack = [str(root)]
+        while stack:
+            folder = stack.pop()
+            try:
+                with os.scandir(folder) as found:
+                    items = sorted(found, key=lambda item: item.name)
+            except OSError as error:
+                reason = f"folder cannot be listed ({error.strerror}); check its permissions"
+                yield Entry(folder, Version(0, 0), reason)
+                continue
+            names = {item.name for item in items}
+            folders = []
+            for item in items:
+                if item.name.startswith(TEMP_PREFIX):
+                    self._sweep(item.path)
+                if self._skipped(item, root):
+                    continue
+                if item.is_dir(follow_symlinks=False):
+                    folders.append(item.path)
+                elif _suffix(item.name) in PHOTO_SUFFIXES | RAW_SUFFIXES or (
+                    item.is_symlink() and item.is_dir()
+                ):
+                    if not item.is_symlink():
+                        yield self._entry(item.path, names)
+                    elif not Path(item.path).resolve().is_relative_to(root):
+                        reason = "a link out of the folder is not followed; give its target as PATH"
+                        yield Entry(item.path, Version(0, 0), reason)
+            if self._recursive:
+                stack.extend(reversed(folders))
+
+    def _skipped(self, item: os.DirEntry[str], root: Path) -> bool:
+        if item.name.startswith(".") or item.name in SKIPPED_FOLDERS:
+            return True
+        if not self._exclude:
+            return False
+        relative = os.path.relpath(item.path, root)
+        return any(
+            fnmatch.fnmatch(item.name, glob) or fnmatch.fnmatch(relative, glob)
+            for glob in self._exclude
+        )
+
+    @staticmethod
+    def _entry(path: str, names: set[str]) -> Entry:
+        folder, name = os.path.split(path)
+        sidecars = tuple(os.path.join(folder, n) for n in sidecar_names(name) if n in names)
+        try:
+            return Entry(path, _version(os.stat(path)), sidecars=sidecars)
+        except OSError as error:
+            return Entry(path, Version(0, 0), f"cannot be read ({error.strerror}); run again")
+
+    def _sweep(self, path: str) -> None:
+        """Remove a temporary file whose writer is gone: killed, or a day old."""
+        host, _, pid = os.path.basename(path).removeprefix(TEMP_PREFIX).partition("-")
+        with contextlib.suppress(OSError, ValueError):
+            stale = time.time() - os.stat(path).st_mtime > 86_400
+            if host == f"{self._host:08x}" and os.name == "posix" and not stale:
+                try:
+                    os.kill(int(pid.partition("-")[0]), 0)
+                except ProcessLookupError:
+                    stale = True
+            if stale:
+                os.unlink(path)
+
+
+def sidecar_names(name: str) -> tuple[str, str]:
+    """The two names a photo's XMP sidecar goes by: photo.jpg.xmp first, then photo.xmp."""
+    return f"{name}.xmp", f"{os.path.splitext(name)[0]}.xmp"
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except OSError:
+        return set()
+
+
+def _version(status: os.stat_result) -> Version:
+    return Version(status.st_size, status.st_mtime_ns, str(status.st_ino))
+
+
+def _keep_attributes(path: Path, before: os.stat_result, temp: str) -> None:
+    """Mode, owner, extended attributes (ACLs among them) and times, as far as we may."""
+    if hasattr(os, "chown") and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+        with contextlib.suppress(PermissionError):
+            os.chown(temp, before.st_uid, before.st_gid)
+    if hasattr(os, "listxattr"):
+        for name in _xattrs(path):
+            # Security labels are the system's to give, and some file systems hold none.
+            with contextlib.suppress(OSError):
+                os.setxattr(temp, name, os.getxattr(path, name))
+    os.chmod(temp, stat.S_IMODE(before.st_mode))
+    os.utime(temp, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _xattrs(path: Path) -> list[str]:
+    try:
+        return os.listxattr(path)
+    except OSError:
+        return []
+
+
+def _take_name(temp: str, path: Path) -> None:
+    """Name a new file; a link fails where the name is taken, which a rename would not."""
+    try:
+        os.link(temp, path)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT, exFAT and some network shares know no links
+        os.rename(temp, path)
+    else:
+        os.unlink(temp)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable; where a folder cannot be opened (Windows), the system does it."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _explained(verb: str) -> Iterator[None]:
+    """Turn the system's errors into a photo's, with the remedy."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ChangedError("it vanished while the run was on; run again") from error
+    except FileExistsError as error:
+        raise ChangedError("a file of that name appeared meanwhile; run again") from error
+    except PermissionError as error:
+        raise PhotoError(f"cannot be {verb} (no permission); check its and its folder's") from error
+    except OSError as error:
+        raise PhotoError(
+            f"cannot be {verb} ({error.strerror}); check the disk, its free space and its mount"
+        ) from error
