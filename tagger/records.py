@@ -86,6 +86,21 @@ class Decision:
     reason: str
 
 
+class SidecarMode(StrEnum):
+    """When to write an XMP sidecar instead of the photo: where embedding is refused, or other."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class SidecarName(StrEnum):
+    """photo.jpg.xmp (digiKam, darktable, Immich) or photo.xmp (Lightroom, Bridge)."""
+
+    FULL = "full"
+    STEM = "stem"
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a tag comes from; written into the photo so that it can be told from a person's."""

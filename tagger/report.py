@@ -80,8 +80,7 @@ def native(text: str) -> str:
     """The inverse of :func:`portable`."""
     if not text.startswith("\\\\?"):
         return text
-    raw = text[3:].encode("utf-8").decode("latin-1").encode("latin-1")
-    return os.fsdecode(raw.decode("unicode_escape").encode("latin-1"))
+    return os.fsdecode(text[3:].encode().decode("unicode_escape").encode("latin-1"))
 
 
 class ReportWriter:

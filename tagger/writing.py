@@ -1,0 +1,97 @@
+"""Re-read, tag, verify, record, write: the only way a tag gets into a photo or its sidecar."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tagger import metadata
+from tagger.errors import ChangedError, PhotoError, RefusedError
+from tagger.records import Entry, GpsState, SidecarMode, SidecarName, Tag, Version
+from tagger.storage import Blob, Storage, sidecar_names
+
+
+class Recorder(Protocol):
+    """Remembers a write before it happens, so that it can be undone whenever it is cut short."""
+
+    def intend(self, key: str, before: Blob | None, after: bytes) -> int:
+        """Durably note that ``key`` is about to become ``after``; gives the change's number."""
+        ...
+
+    def settle(self, change: int, version: Version) -> None:
+        """The write is done; ``version`` is what the store made of it."""
+        ...
+
+    def drop(self, change: int) -> None:
+        """The write did not happen."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """Whether tags go into photos or sidecars, and what sidecars are called."""
+
+    sidecar: SidecarMode = SidecarMode.AUTO
+    sidecar_name: SidecarName = SidecarName.FULL
+
+
+def write_tag(
+    storage: Storage, recorder: Recorder, entry: Entry, tag: Tag, options: WriteOptions
+) -> str:
+    """Write ``tag`` for one photo: into it, or into its sidecar where that is refused.
+
+    Returns:
+        where it went, for the report's reason column; empty when into the photo.
+
+    Raises:
+        ChangedError: the photo is not what was looked at; it is left as it is.
+        PhotoError: reading, tagging or writing failed; the photo is as it was.
+    """
+    blob = storage.read(entry.key)
+    if blob.version != entry.version:
+        raise ChangedError("it changed since it was looked at and is left as it is; run again")
+    reading = metadata.gps_state(blob.data, whole=True)
+    if reading is None or reading.state is not GpsState.EMPTY:
+        raise ChangedError("it carries GPS by now and is left as it is")
+    if options.sidecar is not SidecarMode.ALWAYS:
+        try:
+            _replace(storage, recorder, entry.key, blob, metadata.tagged(blob.data, tag))
+            return ""
+        except RefusedError as error:
+            if options.sidecar is SidecarMode.NEVER:
+                raise
+            why = f"in a sidecar: {error}"
+    else:
+        why = "in a sidecar"
+    write_sidecar(storage, recorder, entry, lambda old: metadata.sidecar(old, tag), options)
+    return why
+
+
+def write_sidecar(
+    storage: Storage,
+    recorder: Recorder,
+    entry: Entry,
+    make: Callable[[bytes | None], bytes],
+    options: WriteOptions,
+) -> str:
+    """Create the photo's sidecar, or merge into the one it has; gives its key."""
+    folder, slash, name = entry.key.rpartition("/")
+    full, stem = sidecar_names(name)
+    new = full if options.sidecar_name is SidecarName.FULL else stem
+    key = entry.sidecars[0] if entry.sidecars else f"{folder}{slash}{new}"
+    before = storage.read(key) if entry.sidecars else None
+    _replace(storage, recorder, key, before, make(before.data if before else None))
+    return key
+
+
+def _replace(
+    storage: Storage, recorder: Recorder, key: str, before: Blob | None, after: bytes
+) -> None:
+    if before is not None and before.data == after:
+        return
+    change = recorder.intend(key, before, after)
+    try:
+        version = storage.write(key, after, before.version if before else None)
+    except PhotoError:
+        recorder.drop(change)
+        raise
+    recorder.settle(change, version)
