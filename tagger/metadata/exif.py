@@ -1,0 +1,83 @@
+"""Writes a tag into an EXIF block by appending to it: no byte but one pointer changes."""
+
+import struct
+
+from tagger.errors import RefusedError
+from tagger.metadata import content, gps, ifd
+from tagger.records import Tag
+
+IFD0_POINTER = 4  # where the TIFF header keeps the offset of IFD0
+
+
+def with_tag(block: bytes, tag: Tag, method: str, describe: bool) -> bytes:
+    """The EXIF block (from its TIFF header on) with the tag's GPS directory.
+
+    A copy of IFD0 and the GPS directory are appended and the pointer in the header is set to the
+    copy. Everything else stays at its offset, so maker notes, thumbnails and the values that IFD0
+    points to are what they were. Fields of an existing GPS directory that the tag does not set
+    are kept.
+
+    Args:
+        block: the block, or just an 8-byte header whose IFD0 offset is 0 for a new one.
+        tag: what to write.
+        method: GPSProcessingMethod.
+        describe: whether ImageDescription may be added where there is none.
+
+    Raises:
+        RefusedError: the block does not parse cleanly.
+    """
+    order, first = ifd.header(block)
+    ifd0 = old = None
+    if first:
+        directories = ifd.walk(block)
+        check_copied(block, directories)
+        ifd0 = directories[0][1]
+        old = next((found for name, found in directories if name == "IFD0/8825"), None)
+    base = block + b"\0" * (len(block) % 2)
+    values = content.gps_values(tag, order, method)
+    if old and old.find(gps.VERSION):
+        values = [value for value in values if value.tag != gps.VERSION]
+    new = [content.description(tag)] if describe and not has_description(ifd0) else []
+    following = ifd0.next if ifd0 else 0
+
+    def first_ifd(gps_at: int) -> bytes:
+        pointer = ifd.Value(ifd.GPS_IFD, 4, 1, struct.pack(order + "I", gps_at))
+        return ifd.merged(block, order, ifd0, [*new, pointer], len(base), following)
+
+    gps_at = len(base) + len(first_ifd(0))
+    tail = first_ifd(gps_at) + ifd.merged(block, order, old, values, gps_at, 0)
+    return block[:IFD0_POINTER] + struct.pack(order + "I", len(base)) + base[8:] + tail
+
+
+def has_description(ifd0: ifd.Ifd | None) -> bool:
+    return ifd0 is not None and ifd0.find(content.IMAGE_DESCRIPTION) is not None
+
+
+def check_copied(block: bytes, directories: list[tuple[str, ifd.Ifd]]) -> None:
+    """Refuse a block whose GPS pointer is doubled, misplaced or of a wrong type."""
+    order, _ = ifd.header(block)
+    for name, directory in directories:
+        pointers = [entry for entry in directory.entries if entry.tag == ifd.GPS_IFD]
+        if len(pointers) > (name == "IFD0"):
+            raise RefusedError("its EXIF points to GPS tags in two ways; repair the EXIF first")
+        if any(entry.kind not in (4, 13) or entry.count != 1 for entry in pointers):
+            raise RefusedError("the pointer to its GPS tags has a wrong type; repair the EXIF")
+        if name == "IFD0/8825" and len({e.tag for e in directory.entries}) < len(directory.entries):
+            raise RefusedError("its GPS directory holds a tag twice; repair the EXIF first")
+
+
+def new_block(density: tuple[int, int, int]) -> bytes:
+    """An EXIF block of the fields that EXIF 2.32 section 4.6.8 makes mandatory in IFD0.
+
+    Args:
+        density: X and Y resolution and their EXIF unit (2 inch, 3 centimetre).
+    """
+    x, y, unit = density
+    order, header = ">", b"MM\0*\0\0\0\x08"
+    values = [
+        ifd.Value(0x011A, 5, 1, struct.pack(order + "II", x, 1)),
+        ifd.Value(0x011B, 5, 1, struct.pack(order + "II", y, 1)),
+        ifd.Value(0x0128, 3, 1, struct.pack(order + "H", unit)),
+        ifd.Value(0x0213, 3, 1, struct.pack(order + "H", 1)),
+    ]
+    return header + ifd.merged(b"", order, None, values, 8, 0)

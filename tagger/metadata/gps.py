@@ -1,0 +1,180 @@
+"""The GPS directory: degrees, and which of the four states a photo's position is in."""
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tagger.errors import RefusedError
+from tagger.metadata import ifd
+from tagger.records import GpsState
+
+# EXIF 2.32 section 4.6.6
+VERSION, LATITUDE_REF, LATITUDE, LONGITUDE_REF, LONGITUDE = 0, 1, 2, 3, 4
+ALTITUDE, SATELLITES, STATUS, MEASURE_MODE, DOP, MAP_DATUM = 6, 8, 9, 10, 11, 18
+DEST_LATITUDE_REF, DEST_LATITUDE, DEST_LONGITUDE_REF, DEST_LONGITUDE = 19, 20, 21, 22
+PROCESSING_METHOD, AREA_INFORMATION, POSITIONING_ERROR = 27, 28, 31
+MICRO = 60_000_000  # a degree in millionths of a minute: 1e-6 minute is 2 mm, 60.00 s cannot occur
+
+
+@dataclass(frozen=True, slots=True)
+class GpsReading:
+    """The state of a photo's position, and in words what was found."""
+
+    state: GpsState
+    reason: str
+
+
+class Field(NamedTuple):
+    """One raw value of a GPS directory."""
+
+    kind: int
+    raw: bytes
+
+
+EMPTY = GpsReading(GpsState.EMPTY, "no GPS position")
+
+
+def to_rationals(degrees: float) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Degrees, sign dropped, as EXIF degrees, minutes and seconds; exact to 1e-8 degrees."""
+    whole, rest = divmod(round(abs(degrees) * MICRO), MICRO)
+    minutes, micro = divmod(rest, 1_000_000)
+    return (whole, 1), (minutes, 1), (micro * 6, 100_000)
+
+
+def to_xmp(degrees: float, letters: str) -> str:
+    """Degrees as ``DDD,MM.mmmmmmk`` (XMP part 2, GPSCoordinate); ``letters`` is NS or EW."""
+    whole, rest = divmod(round(abs(degrees) * MICRO), MICRO)
+    minutes, micro = divmod(rest, 1_000_000)
+    return f"{whole},{minutes}.{micro:06d}{letters[degrees < 0]}"
+
+
+def from_xmp(text: str) -> float:
+    """Degrees from ``DDD,MM.mmk``, ``DDD,MM,SSk`` or plain decimal degrees.
+
+    Raises:
+        ValueError: none of these, or out of range.
+    """
+    text = text.strip()[:64]
+    letter = text[-1:].upper()
+    if letter not in ("N", "S", "E", "W"):
+        parts, letter = [text], ""
+    else:
+        parts = text[:-1].split(",")
+    if not 1 <= len(parts) <= 3:
+        raise ValueError(f"not a GPS coordinate: {text}")
+    numbers = [float(part) for part in parts]
+    degrees = numbers[0] + sum(part / 60**power for power, part in enumerate(numbers[1:], 1))
+    limit = 90 if letter in ("N", "S") and letter else 180
+    if not math.isfinite(degrees) or not -limit <= degrees <= limit or min(numbers[1:] + [0]) < 0:
+        raise ValueError(f"not a GPS coordinate: {text}")
+    return -degrees if letter in ("S", "W") and letter else degrees
+
+
+def read(block: bytes) -> dict[int, Field] | None:
+    """The fields of the block's GPS directory by tag, or None where it has no such directory.
+
+    Raises:
+        BeyondError: the directory or a value lies outside the block.
+        RefusedError: the block is no TIFF block, or points to its GPS directory in a wrong way.
+    """
+    order, first = ifd.header(block)
+    if first == 0:
+        return None
+    entry = ifd.read_ifd(block, order, first).find(ifd.GPS_IFD)
+    if entry is None:
+        return None
+    if entry.kind not in (4, 13) or entry.count != 1:
+        raise RefusedError("the pointer to the GPS directory has a wrong type")
+    found = ifd.read_ifd(block, order, entry.offset).entries
+    return {entry.tag: Field(entry.kind, ifd.value(block, entry)) for entry in found}
+
+
+def judge(fields: Mapping[int, Field], order: str) -> GpsReading:
+    """The state of a GPS directory.
+
+    Both coordinates exactly 0 is `empty` unless the directory shows that a receiver had a fix:
+    Android redacts by zeroing values and references (0/0, reference NUL), and cameras without a
+    fix leave 0/1. A single 0 is the equator or the Greenwich meridian.
+    """
+    try:
+        camera = _pair(fields, order, LATITUDE_REF, LONGITUDE_REF)
+        subject = _pair(fields, order, DEST_LATITUDE_REF, DEST_LONGITUDE_REF)
+    except ValueError as error:
+        return GpsReading(GpsState.MALFORMED, f"{error}; correct or remove its GPS tags")
+    if camera is None or (camera == (0, 0) and not _had_fix(fields, order)):
+        if subject is not None and subject != (0, 0):
+            return GpsReading(GpsState.VALID, "carries the position of its subject")
+        return EMPTY if camera is None else GpsReading(GpsState.EMPTY, "its GPS position is zeroed")
+    if fields.get(STATUS, EMPTY_FIELD).raw[:1] == b"V":
+        return GpsReading(GpsState.VOID, "its GPS position is marked void (GPSStatus V)")
+    return GpsReading(GpsState.VALID, "carries a GPS position")
+
+
+def positions(fields: Mapping[int, Field], order: str) -> list[tuple[float, float]]:
+    """Camera and then subject position in degrees (latitude, longitude), where there is one.
+
+    Raises:
+        ValueError: a coordinate is malformed.
+    """
+    refs = ((LATITUDE_REF, LONGITUDE_REF), (DEST_LATITUDE_REF, DEST_LONGITUDE_REF))
+    found = [_pair(fields, order, *pair) for pair in refs]
+    return [pair for pair in found if pair is not None]
+
+
+EMPTY_FIELD = Field(0, b"")
+
+
+def _pair(
+    fields: Mapping[int, Field], order: str, latitude_ref: int, longitude_ref: int
+) -> tuple[float, float] | None:
+    latitude, longitude = fields.get(latitude_ref + 1), fields.get(longitude_ref + 1)
+    if latitude is None and longitude is None:
+        return None
+    if latitude is None or longitude is None:
+        raise ValueError("has one GPS coordinate without the other")
+    if not _numerators(latitude, order) and not _numerators(longitude, order):
+        return 0.0, 0.0
+    return (
+        _angle(latitude, order, fields.get(latitude_ref, EMPTY_FIELD), b"NS", 90),
+        _angle(longitude, order, fields.get(longitude_ref, EMPTY_FIELD), b"EW", 180),
+    )
+
+
+def _numerators(field: Field, order: str) -> bool:
+    """Whether any numerator of three rationals is other than zero."""
+    if field.kind not in (5, 10) or len(field.raw) != 24:
+        raise ValueError("has a GPS coordinate that is not three rationals")
+    return any(struct.unpack(order + "6I", field.raw)[::2])
+
+
+def _angle(field: Field, order: str, ref: Field, letters: bytes, limit: int) -> float:
+    numbers = struct.unpack(order + ("6i" if field.kind == 10 else "6I"), field.raw)
+    if 0 in numbers[1::2]:
+        raise ValueError("has a GPS coordinate that divides by zero")
+    degrees, minutes, seconds = (numbers[i] / numbers[i + 1] for i in (0, 2, 4))
+    angle: float = degrees + minutes / 60 + seconds / 3600
+    if min(degrees, minutes, seconds) < 0 or angle > limit:
+        raise ValueError(f"has a GPS coordinate of {angle:.6g} degrees")
+    letter = ref.raw[:1].upper()
+    if not letter or letter not in letters:
+        raise ValueError("has a GPS coordinate without its hemisphere")
+    return -angle if letter == letters[1:] else angle
+
+
+def _had_fix(fields: Mapping[int, Field], order: str) -> bool:
+    """Whether a position of 0, 0 is backed by signs of a real fix, and is a number at all."""
+    for ref, letters in ((LATITUDE_REF, b"NS"), (LONGITUDE_REF, b"EW")):
+        letter = fields.get(ref, EMPTY_FIELD).raw[:1]
+        if not letter or letter not in letters:
+            return False
+        if 0 in struct.unpack(order + "6I", fields[ref + 1].raw)[1::2]:
+            return False
+    if fields.get(STATUS, EMPTY_FIELD).raw[:1] == b"A":
+        return True
+    if fields.get(MEASURE_MODE, EMPTY_FIELD).raw[:1] in (b"2", b"3"):
+        return True
+    if fields.get(SATELLITES, EMPTY_FIELD).raw.strip(b"\0 0"):
+        return True
+    return any(any(fields.get(tag, EMPTY_FIELD).raw[:4]) for tag in (ALTITUDE, DOP))

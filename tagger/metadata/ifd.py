@@ -1,0 +1,161 @@
+"""TIFF headers and image file directories (IFDs), read with struct and never trusted."""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tagger.errors import RefusedError
+
+# EXIF 2.32 section 4.6.2: bytes of one value by type; 13 (IFD) is from TIFF technical note 1.
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+EXIF_IFD, GPS_IFD, INTEROP_IFD, SUB_IFDS = 0x8769, 0x8825, 0xA005, 0x014A
+THUMBNAIL_START, THUMBNAIL_SIZE = 0x0201, 0x0202
+MAX_DIRECTORIES = 64  # a camera JPEG has 5; a stack of TIFF pages is refused beyond this
+
+
+class BeyondError(RefusedError):
+    """The bytes end before what an offset points to: a damaged file, or only its head."""
+
+
+class Entry(NamedTuple):
+    """One 12-byte directory entry; ``at`` is its own offset in the block."""
+
+    tag: int
+    kind: int
+    count: int
+    offset: int
+    at: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the value; 0 where the type is unknown."""
+        return SIZES.get(self.kind, 0) * self.count
+
+    @property
+    def start(self) -> int:
+        """Where the value lies: inside the entry if it fits 4 bytes, else where it points."""
+        return self.at + 8 if self.size <= 4 else self.offset
+
+
+class Value(NamedTuple):
+    """A value to be written, already in the byte order of its block."""
+
+    tag: int
+    kind: int
+    count: int
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ifd:
+    """One directory: its entries as they stand and the offset of the next one (0: none)."""
+
+    entries: list[Entry]
+    next: int
+
+    def find(self, tag: int) -> Entry | None:
+        return next((entry for entry in self.entries if entry.tag == tag), None)
+
+
+def header(block: bytes) -> tuple[str, int]:
+    """Byte order as struct writes it (``<`` or ``>``) and the offset of IFD0 (TIFF 6 section 2).
+
+    Raises:
+        RefusedError: not a TIFF header, or BigTIFF.
+    """
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4], "")
+    if len(block) < 8 or not order:
+        raise RefusedError("its EXIF block has no valid TIFF header; repair the EXIF first")
+    return order, struct.unpack_from(order + "I", block, 4)[0]
+
+
+def read_ifd(block: bytes, order: str, offset: int) -> Ifd:
+    """The directory at ``offset``.
+
+    Raises:
+        BeyondError: it does not lie wholly inside the block.
+    """
+    if offset < 8 or offset + 2 > len(block):
+        raise BeyondError(f"an EXIF directory at byte {offset} lies outside its block")
+    (count,) = struct.unpack_from(order + "H", block, offset)
+    end = offset + 2 + 12 * count
+    if end + 4 > len(block):
+        raise BeyondError(f"the EXIF directory at byte {offset} is cut short")
+    at = range(offset + 2, end, 12)
+    fields = struct.iter_unpack(order + "HHII", block[offset + 2 : end])
+    entries = [Entry(*field, at) for field, at in zip(fields, at, strict=True)]
+    return Ifd(entries, struct.unpack_from(order + "I", block, end)[0])
+
+
+def value(block: bytes, entry: Entry) -> bytes:
+    """The raw bytes of an entry's value.
+
+    Raises:
+        BeyondError: they do not lie wholly inside the block.
+    """
+    if entry.start + entry.size > len(block):
+        raise BeyondError(f"the value of EXIF tag 0x{entry.tag:04x} lies outside its block")
+    return block[entry.start : entry.start + entry.size]
+
+
+def walk(block: bytes) -> list[tuple[str, Ifd]]:
+    """Every directory that can be reached, IFD0 first, each with a name such as ``IFD0/8769``.
+
+    Raises:
+        RefusedError: a directory or a value outside the block, a loop, or too many directories.
+    """
+    order, first = header(block)
+    todo, seen, found = [("IFD0", first)], set[int](), list[tuple[str, Ifd]]()
+    while todo:
+        name, offset = todo.pop(0)
+        if offset in seen or len(seen) >= MAX_DIRECTORIES:
+            raise RefusedError("its EXIF directories form a loop; repair the EXIF first")
+        seen.add(offset)
+        ifd = read_ifd(block, order, offset)
+        found.append((name, ifd))
+        for entry in ifd.entries:
+            raw = value(block, entry)
+            if entry.tag in (EXIF_IFD, GPS_IFD, INTEROP_IFD, SUB_IFDS) and entry.kind in (4, 13):
+                children = [number for (number,) in struct.iter_unpack(order + "I", raw)]
+                todo += [(f"{name}/{entry.tag:04x}", child) for child in children]
+        _check_thumbnail(block, order, ifd)
+        if ifd.next and name.count("/") == 0:
+            todo.append((f"IFD{len([1 for known, _ in found if '/' not in known])}", ifd.next))
+    return found
+
+
+def _check_thumbnail(block: bytes, order: str, ifd: Ifd) -> None:
+    start, size = ifd.find(THUMBNAIL_START), ifd.find(THUMBNAIL_SIZE)
+    if start and size and number(block, order, start) + number(block, order, size) > len(block):
+        raise BeyondError("its EXIF thumbnail lies outside the EXIF block")
+
+
+def number(block: bytes, order: str, entry: Entry) -> int:
+    """The first value of a SHORT or LONG entry; 0 for any other type."""
+    code = {3: "H", 4: "I", 13: "I"}.get(entry.kind)
+    return struct.unpack_from(order + code, block, entry.start)[0] if code and entry.count else 0
+
+
+def merged(
+    block: bytes, order: str, old: Ifd | None, values: Iterable[Value], at: int, following: int
+) -> bytes:
+    """A directory to stand at offset ``at``: the old entries, replaced or joined by ``values``.
+
+    Old entries keep their order and their 12 bytes, so that they still point where they did.
+    """
+    new = {value.tag: value for value in values}
+    kept = [entry for entry in (old.entries if old else []) if entry.tag not in new]
+    rows = [(entry.tag, block[entry.at : entry.at + 12]) for entry in kept]
+    spare = at + 2 + 12 * (len(rows) + len(new)) + 4
+    extra = bytearray()
+    for item in sorted(new.values()):
+        place = next((i for i, (tag, _) in enumerate(rows) if tag > item.tag), len(rows))
+        field = item.raw.ljust(4, b"\0")
+        if len(item.raw) > 4:
+            field = struct.pack(order + "I", spare + len(extra))
+            extra += item.raw + b"\0" * (len(item.raw) % 2)  # values start on even offsets
+        row = struct.pack(order + "HHI", item.tag, item.kind, item.count) + field
+        rows.insert(place, (item.tag, row))
+    body = b"".join(row for _, row in rows)
+    return struct.pack(order + "H", len(rows)) + body + struct.pack(order + "I", following) + extra

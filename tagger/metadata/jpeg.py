@@ -1,0 +1,200 @@
+"""JPEG segments: finds EXIF, XMP and MPF, and puts new EXIF and XMP where the old ones stood."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tagger.errors import RefusedError
+from tagger.metadata import ifd
+from tagger.metadata.edits import Edit, growth
+
+SOI, EOI, SOS, APP0, APP1, APP2, APP11, APP13 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEB, 0xED
+EXIF = b"Exif\0\0"
+XMP = b"http://ns.adobe.com/xap/1.0/\0"
+EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+MPF = b"MPF\0"
+MAX_PAYLOAD = 65_533  # ITU T.81 B.1.1.4: the two length bytes count themselves
+IPTC_CAPTION = b"\x1c\x02\x78"  # IIM 4.2 data set 2:120, inside APP13
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One marker segment: ``start`` is its 0xFF, ``at`` its payload after the two length bytes."""
+
+    marker: int
+    start: int
+    at: int
+    end: int
+
+
+@dataclass(slots=True)
+class Header:
+    """Where things stand in a JPEG up to its first scan; offsets into the file."""
+
+    segments: list[Segment] = field(default_factory=list)
+    exif: list[Segment] = field(default_factory=list)
+    xmp: list[Segment] = field(default_factory=list)
+    extended: list[Segment] = field(default_factory=list)
+    mpf: list[Segment] = field(default_factory=list)
+    sos: int = 0  # 0: the bytes end before it
+
+
+def segments(data: bytes) -> Iterator[Segment]:
+    """The segments from SOI up to and with the first SOS; stops where the bytes end.
+
+    Raises:
+        RefusedError: a marker that cannot stand before the first scan, or bytes that are none.
+    """
+    at = 2
+    while at + 4 <= len(data):
+        start = at
+        if data[at] != 0xFF:
+            raise RefusedError(f"stray bytes at {at} between its JPEG segments; re-save a copy")
+        while data[at + 1 : at + 2] == b"\xff":  # fill bytes, ITU T.81 B.1.1.2
+            at += 1
+        if at + 4 > len(data):
+            return
+        marker = data[at + 1]
+        if marker in (0, 1, SOI, EOI) or 0xD0 <= marker <= 0xD7:
+            raise RefusedError(f"JPEG marker 0x{marker:02x} stands before its picture; re-save it")
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        if length < 2:
+            raise RefusedError(f"the JPEG segment at {start} has an impossible length; re-save it")
+        yield Segment(marker, start, at + 4, at + 2 + length)
+        if marker == SOS:
+            return
+        at += 2 + length
+
+
+def scan(data: bytes) -> Header:
+    """Sort the segments of a JPEG by what they hold.
+
+    Raises:
+        RefusedError: as :func:`segments`.
+    """
+    found = Header()
+    for segment in segments(data):
+        if segment.marker == SOS:
+            found.sos = segment.start
+            break
+        found.segments.append(segment)
+        if segment.marker == APP1:
+            if data.startswith(EXIF, segment.at):
+                found.exif.append(segment)
+            elif data.startswith(XMP, segment.at):
+                found.xmp.append(segment)
+            elif data.startswith(EXTENDED_XMP, segment.at):
+                found.extended.append(segment)
+        elif segment.marker == APP2 and data.startswith(MPF, segment.at):
+            found.mpf.append(segment)
+    return found
+
+
+def check_writable(data: bytes, header: Header) -> None:
+    """Refuse what cannot be written without risk; sidecars are for these.
+
+    Raises:
+        RefusedError: with the reason.
+    """
+    if not header.sos or any(segment.end > len(data) for segment in header.segments):
+        raise RefusedError("the JPEG ends before its picture; restore it from a backup")
+    if len(header.exif) > 1:
+        raise RefusedError("has more than one EXIF block; merge them with a metadata editor first")
+    for segment in header.segments:
+        body = data[segment.at : min(segment.end, segment.at + 64)]
+        if segment.marker == APP1 and body[:4].lower() == b"exif" and segment not in header.exif:
+            raise RefusedError("has an EXIF block with a wrong header; repair the EXIF first")
+        if segment.marker == APP11 and b"jumb" in body:
+            raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
+    if data[-12:-8] in (b"AXS!", b"AXS*"):
+        raise RefusedError("has an AFCP trailer, which counts bytes from the start of the file")
+
+
+def exif_block(data: bytes, header: Header) -> bytes | None:
+    """The EXIF block from its TIFF header on, or None."""
+    if not header.exif:
+        return None
+    return data[header.exif[0].at + len(EXIF) : header.exif[0].end]
+
+
+def has_caption(data: bytes, header: Header) -> bool:
+    """Whether IPTC carries a caption, which a new ImageDescription would hide (MWG 2.0, 5.3)."""
+    return any(
+        data.find(IPTC_CAPTION, part.at, part.end) >= 0
+        for part in header.segments
+        if part.marker == APP13
+    )
+
+
+def density(data: bytes, header: Header) -> tuple[int, int, int]:
+    """Resolution for a new EXIF block: JFIF's where it is absolute, else 72 per inch."""
+    for part in header.segments:
+        if part.marker == APP0 and data.startswith(b"JFIF\0", part.at) and part.end - part.at >= 14:
+            unit, x, y = struct.unpack_from(">BHH", data, part.at + 7)
+            if unit in (1, 2) and x and y:
+                return x, y, unit + 1
+    return 72, 72, 2
+
+
+def app1(header: bytes, payload: bytes) -> bytes:
+    """An APP1 segment.
+
+    Raises:
+        RefusedError: it would exceed 64 KB.
+    """
+    size = len(header) + len(payload)
+    if size > MAX_PAYLOAD:
+        raise RefusedError(f"its metadata would grow to {size} bytes; JPEG allows {MAX_PAYLOAD}")
+    return struct.pack(">BBH", 0xFF, APP1, size + 2) + header + payload
+
+
+def replacing(segment: Segment, data: bytes, magic: bytes, payload: bytes) -> Edit:
+    """The edit that gives an APP1 segment a new payload; its fill bytes stay."""
+    return Edit(segment.at - 4, segment.end, app1(magic, payload))
+
+
+def new_exif_place(data: bytes, header: Header) -> int:
+    """Right after SOI, or after JFIF's APP0 segments, where EXIF 2.32 section 4.5.4 wants it."""
+    place = 2
+    for part in header.segments:
+        if part.marker != APP0 or data[part.at : part.at + 4] not in (b"JFIF", b"JFXX"):
+            break
+        place = part.end
+    return place
+
+
+def mpf_edits(data: bytes, header: Header, edits: list[Edit]) -> list[Edit]:
+    """Correct the MPF index (CIPA DC-007 section 5.2.3) for what ``edits`` insert.
+
+    Offsets count from the MPF header, so an insertion between it and an image moves that image;
+    offset 0 is the first image, whose size grows.
+
+    Raises:
+        RefusedError: an index that cannot be followed.
+    """
+    found = []
+    for part in header.mpf:
+        base = part.at + len(MPF)
+        for at, order in _mpf_entries(data, part):
+            size, offset = struct.unpack_from(order + "II", data, at + 4)
+            if offset == 0:
+                size += growth(edits)
+            else:
+                offset += growth(edits, base + offset) - growth(edits, base)
+            new = struct.pack(order + "II", size, offset)
+            if new != data[at + 4 : at + 12]:
+                found.append(Edit(at + 4, at + 12, new))
+    return found
+
+
+def _mpf_entries(data: bytes, part: Segment) -> Iterator[tuple[int, str]]:
+    """File offset and byte order of each 16-byte entry of the MPF index."""
+    block = data[part.at + len(MPF) : part.end]
+    order, first = ifd.header(block)
+    entry = ifd.read_ifd(block, order, first).find(0xB002)
+    if entry is None:
+        return
+    if entry.kind != 7 or entry.count % 16 or len(ifd.value(block, entry)) < 16:
+        raise RefusedError("its index of further pictures (MPF) is damaged")
+    for at in range(0, entry.count, 16):
+        yield part.at + len(MPF) + entry.start + at, order
