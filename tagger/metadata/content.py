@@ -63,7 +63,7 @@ def _from_piexif(block: bytes, order: str) -> list[ifd.Value]:
     for entry in ifd.read_ifd(block, ">", first.offset).entries:
         raw = ifd.value(block, entry)
         if entry.kind == 5 and order == "<":
-            words = struct.unpack(f">{entry.count * 2}I", raw)
-            raw = struct.pack(f"<{entry.count * 2}I", *words)
-        values.append(ifd.Value(entry.tag, entry.kind, entry.count, raw))
+            words = struct.unpack(f">{entry.items * 2}I", raw)
+            raw = struct.pack(f"<{entry.items * 2}I", *words)
+        values.append(ifd.Value(entry.tag, entry.kind, entry.items, raw))
     return values

@@ -30,7 +30,7 @@ def with_tag(block: bytes, tag: Tag, method: str, describe: bool) -> bytes:
     ifd0 = old = None
     if first:
         directories = ifd.walk(block)
-        check_copied(block, directories)
+        check_copied(directories)
         ifd0 = directories[0][1]
         old = next((found for name, found in directories if name == "IFD0/8825"), None)
     base = block + b"\0" * (len(block) % 2)
@@ -53,14 +53,13 @@ def has_description(ifd0: ifd.Ifd | None) -> bool:
     return ifd0 is not None and ifd0.find(content.IMAGE_DESCRIPTION) is not None
 
 
-def check_copied(block: bytes, directories: list[tuple[str, ifd.Ifd]]) -> None:
+def check_copied(directories: list[tuple[str, ifd.Ifd]]) -> None:
     """Refuse a block whose GPS pointer is doubled, misplaced or of a wrong type."""
-    order, _ = ifd.header(block)
     for name, directory in directories:
         pointers = [entry for entry in directory.entries if entry.tag == ifd.GPS_IFD]
         if len(pointers) > (name == "IFD0"):
             raise RefusedError("its EXIF points to GPS tags in two ways; repair the EXIF first")
-        if any(entry.kind not in (4, 13) or entry.count != 1 for entry in pointers):
+        if any(entry.kind not in (4, 13) or entry.items != 1 for entry in pointers):
             raise RefusedError("the pointer to its GPS tags has a wrong type; repair the EXIF")
         if name == "IFD0/8825" and len({e.tag for e in directory.entries}) < len(directory.entries):
             raise RefusedError("its GPS directory holds a tag twice; repair the EXIF first")

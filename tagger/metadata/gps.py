@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +34,8 @@ class Field(NamedTuple):
 
 
 EMPTY = GpsReading(GpsState.EMPTY, "no GPS position")
+ZEROED = GpsReading(GpsState.EMPTY, "its GPS position is zeroed")
+EMPTY_FIELD = Field(0, b"")
 
 
 def to_rationals(degrees: float) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
@@ -58,18 +60,18 @@ def from_xmp(text: str) -> float:
     """
     text = text.strip()[:64]
     letter = text[-1:].upper()
-    if letter not in ("N", "S", "E", "W"):
-        parts, letter = [text], ""
+    if letter not in tuple("NSEW"):
+        parts, letter = [text], "+"
     else:
         parts = text[:-1].split(",")
     if not 1 <= len(parts) <= 3:
         raise ValueError(f"not a GPS coordinate: {text}")
     numbers = [float(part) for part in parts]
-    degrees = numbers[0] + sum(part / 60**power for power, part in enumerate(numbers[1:], 1))
-    limit = 90 if letter in ("N", "S") and letter else 180
-    if not math.isfinite(degrees) or not -limit <= degrees <= limit or min(numbers[1:] + [0]) < 0:
+    degrees: float = numbers[0] + sum(part / 60**power for power, part in enumerate(numbers[1:], 1))
+    limit = 90 if letter in "NS" else 180
+    if not math.isfinite(degrees) or not -limit <= degrees <= limit or min([0, *numbers[1:]]) < 0:
         raise ValueError(f"not a GPS coordinate: {text}")
-    return -degrees if letter in ("S", "W") and letter else degrees
+    return -degrees if letter in "SW" else degrees
 
 
 def read(block: bytes) -> dict[int, Field] | None:
@@ -85,7 +87,7 @@ def read(block: bytes) -> dict[int, Field] | None:
     entry = ifd.read_ifd(block, order, first).find(ifd.GPS_IFD)
     if entry is None:
         return None
-    if entry.kind not in (4, 13) or entry.count != 1:
+    if entry.kind not in (4, 13) or entry.items != 1:
         raise RefusedError("the pointer to the GPS directory has a wrong type")
     found = ifd.read_ifd(block, order, entry.offset).entries
     return {entry.tag: Field(entry.kind, ifd.value(block, entry)) for entry in found}
@@ -100,30 +102,28 @@ def judge(fields: Mapping[int, Field], order: str) -> GpsReading:
     """
     try:
         camera = _pair(fields, order, LATITUDE_REF, LONGITUDE_REF)
-        subject = _pair(fields, order, DEST_LATITUDE_REF, DEST_LONGITUDE_REF)
+        if camera is None or (camera == (0, 0) and not _had_fix(fields, order)):
+            subject = _pair(fields, order, DEST_LATITUDE_REF, DEST_LONGITUDE_REF)
+            if subject is not None and subject != (0, 0):
+                return GpsReading(GpsState.VALID, "carries the position of its subject")
+            return EMPTY if camera is None else ZEROED
     except ValueError as error:
         return GpsReading(GpsState.MALFORMED, f"{error}; correct or remove its GPS tags")
-    if camera is None or (camera == (0, 0) and not _had_fix(fields, order)):
-        if subject is not None and subject != (0, 0):
-            return GpsReading(GpsState.VALID, "carries the position of its subject")
-        return EMPTY if camera is None else GpsReading(GpsState.EMPTY, "its GPS position is zeroed")
     if fields.get(STATUS, EMPTY_FIELD).raw[:1] == b"V":
         return GpsReading(GpsState.VOID, "its GPS position is marked void (GPSStatus V)")
     return GpsReading(GpsState.VALID, "carries a GPS position")
 
 
-def positions(fields: Mapping[int, Field], order: str) -> list[tuple[float, float]]:
+def positions(fields: Mapping[int, Field], order: str) -> Iterator[tuple[float, float]]:
     """Camera and then subject position in degrees (latitude, longitude), where there is one.
 
     Raises:
         ValueError: a coordinate is malformed.
     """
-    refs = ((LATITUDE_REF, LONGITUDE_REF), (DEST_LATITUDE_REF, DEST_LONGITUDE_REF))
-    found = [_pair(fields, order, *pair) for pair in refs]
-    return [pair for pair in found if pair is not None]
-
-
-EMPTY_FIELD = Field(0, b"")
+    for refs in ((LATITUDE_REF, LONGITUDE_REF), (DEST_LATITUDE_REF, DEST_LONGITUDE_REF)):
+        pair = _pair(fields, order, *refs)
+        if pair is not None:
+            yield pair
 
 
 def _pair(
@@ -150,11 +150,12 @@ def _numerators(field: Field, order: str) -> bool:
 
 
 def _angle(field: Field, order: str, ref: Field, letters: bytes, limit: int) -> float:
-    numbers = struct.unpack(order + ("6i" if field.kind == 10 else "6I"), field.raw)
+    layout = order + ("6i" if field.kind == 10 else "6I")
+    numbers: tuple[int, ...] = struct.unpack(layout, field.raw)
     if 0 in numbers[1::2]:
         raise ValueError("has a GPS coordinate that divides by zero")
     degrees, minutes, seconds = (numbers[i] / numbers[i + 1] for i in (0, 2, 4))
-    angle: float = degrees + minutes / 60 + seconds / 3600
+    angle = degrees + minutes / 60 + seconds / 3600
     if min(degrees, minutes, seconds) < 0 or angle > limit:
         raise ValueError(f"has a GPS coordinate of {angle:.6g} degrees")
     letter = ref.raw[:1].upper()

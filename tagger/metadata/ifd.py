@@ -23,14 +23,14 @@ class Entry(NamedTuple):
 
     tag: int
     kind: int
-    count: int
+    items: int
     offset: int
     at: int
 
     @property
     def size(self) -> int:
         """Bytes of the value; 0 where the type is unknown."""
-        return SIZES.get(self.kind, 0) * self.count
+        return SIZES.get(self.kind, 0) * self.items
 
     @property
     def start(self) -> int:
@@ -43,7 +43,7 @@ class Value(NamedTuple):
 
     tag: int
     kind: int
-    count: int
+    items: int
     raw: bytes
 
 
@@ -82,9 +82,8 @@ def read_ifd(block: bytes, order: str, offset: int) -> Ifd:
     end = offset + 2 + 12 * count
     if end + 4 > len(block):
         raise BeyondError(f"the EXIF directory at byte {offset} is cut short")
-    at = range(offset + 2, end, 12)
     fields = struct.iter_unpack(order + "HHII", block[offset + 2 : end])
-    entries = [Entry(*field, at) for field, at in zip(fields, at, strict=True)]
+    entries = [Entry._make((*field, offset + 2 + 12 * i)) for i, field in enumerate(fields)]
     return Ifd(entries, struct.unpack_from(order + "I", block, end)[0])
 
 
@@ -134,7 +133,7 @@ def _check_thumbnail(block: bytes, order: str, ifd: Ifd) -> None:
 def number(block: bytes, order: str, entry: Entry) -> int:
     """The first value of a SHORT or LONG entry; 0 for any other type."""
     code = {3: "H", 4: "I", 13: "I"}.get(entry.kind)
-    return struct.unpack_from(order + code, block, entry.start)[0] if code and entry.count else 0
+    return struct.unpack_from(order + code, block, entry.start)[0] if code and entry.items else 0
 
 
 def merged(
@@ -155,7 +154,7 @@ def merged(
         if len(item.raw) > 4:
             field = struct.pack(order + "I", spare + len(extra))
             extra += item.raw + b"\0" * (len(item.raw) % 2)  # values start on even offsets
-        row = struct.pack(order + "HHI", item.tag, item.kind, item.count) + field
+        row = struct.pack(order + "HHI", item.tag, item.kind, item.items) + field
         rows.insert(place, (item.tag, row))
     body = b"".join(row for _, row in rows)
     return struct.pack(order + "H", len(rows)) + body + struct.pack(order + "I", following) + extra

@@ -194,7 +194,7 @@ def _mpf_entries(data: bytes, part: Segment) -> Iterator[tuple[int, str]]:
     entry = ifd.read_ifd(block, order, first).find(0xB002)
     if entry is None:
         return
-    if entry.kind != 7 or entry.count % 16 or len(ifd.value(block, entry)) < 16:
+    if entry.kind != 7 or entry.items % 16 or len(ifd.value(block, entry)) < 16:
         raise RefusedError("its index of further pictures (MPF) is damaged")
-    for at in range(0, entry.count, 16):
+    for at in range(0, entry.items, 16):
         yield part.at + len(MPF) + entry.start + at, order

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tagger.errors import RefusedError
-from tagger.metadata import gps, ifd, jpeg
+from tagger.metadata import gps, jpeg
 from tagger.metadata.gps import GpsReading
 from tagger.records import GpsState
 
