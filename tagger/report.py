@@ -67,13 +67,16 @@ def unsafe(text: str) -> str:
 
 
 def portable(path: str) -> str:
-    """A path as valid UTF-8: bytes that are not become \\xNN, and a backslash is doubled then."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        escaped = os.fsencode(path).replace(b"\\", b"\\\\")
-        return "\\\\?" + escaped.decode("utf-8", "backslashreplace")
-    return path
+    """A path as one printable line, marked with ``\\\\?`` where it had to be escaped for that.
+
+    What cannot be printed, bytes that are not UTF-8 among it, becomes ``\\xNN``.
+    """
+    if path.isprintable() and not path.startswith("\\\\?"):
+        return path
+    return "\\\\?" + "".join(
+        char if char.isprintable() else "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))
+        for char in path.replace("\\", "\\\\")
+    )
 
 
 def native(text: str) -> str:
@@ -117,10 +120,13 @@ class ReportWriter:
         try:
             self._csv.writerow(cells)
         except OSError as error:
-            raise RunError(
-                f"--report {self._path}: cannot be written ({error.strerror}); the run stops here, "
-                "make room and run again"
-            ) from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> RunError:
+        return RunError(
+            f"--report {self._path}: cannot be written ({error.strerror}); the run stops here, "
+            "make room and run again"
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -131,7 +137,11 @@ class ReportWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as problem:
+            if error is None:
+                raise self._failed(problem) from problem
 
 
 def _move_aside(path: Path) -> None:

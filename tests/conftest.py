@@ -1,0 +1,75 @@
+"""Shared fixtures: a tiny real model file that tells landmarks by colour, and photos for it."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tagger.imaging import Resize
+from tagger.model import artifact
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SAMPLES = REPOSITORY / "sample_photos"
+COLOURS = {"Taj_Mahal": (220, 30, 30), "Eiffel_Tower": (30, 220, 30), "Qutub_Minar": (30, 30, 220)}
+
+
+class ByColour(torch.nn.Module):
+    """Red is the Taj Mahal, green the Eiffel Tower, blue the Qutub Minar, grey no landmark."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.tensor(255.0))
+
+    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        colour = (pictures.to(self.scale.dtype) / self.scale).float().mean((2, 3))
+        score = torch.cat([12 * (colour - colour.mean(1, keepdim=True)), colour[:, :1] * 0 + 2], 1)
+        return score.softmax(1)[:, :3], colour
+
+
+def save_colour_model(path: Path, **changes: object) -> Path:
+    fields = {
+        "labels": tuple(COLOURS), "image_size": 32, "resize": Resize.CROP,
+        "embedding_size": 3, "name": "colour",
+    } | changes  # fmt: skip
+    artifact.save(ByColour(), artifact.Manifest(**fields), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_colour_model(tmp_path_factory.mktemp("model") / "colour.pt")
+
+
+def photo(colour: tuple[int, int, int], size: tuple[int, int] = (64, 48), **save: object) -> bytes:
+    """A noisy picture of about one colour, as JPEG bytes unless ``format`` says otherwise."""
+    noise = np.random.default_rng(sum(colour)).integers(-20, 20, (size[1], size[0], 3))
+    pixels = (np.array(colour) + noise).clip(0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, **{"format": "JPEG", "quality": 90, **save})
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """A folder with one photo of each landmark the colour model knows and one of none."""
+    folder = tmp_path / "library"
+    (folder / "trip").mkdir(parents=True)
+    (folder / "a_taj.jpg").write_bytes(photo(COLOURS["Taj_Mahal"]))
+    (folder / "b_grey.jpg").write_bytes(photo((120, 120, 120)))
+    (folder / "trip" / "eiffel.JPG").write_bytes(photo(COLOURS["Eiffel_Tower"]))
+    (folder / "trip" / "qutub.jpg").write_bytes(photo(COLOURS["Qutub_Minar"]))
+    return folder
+
+
+@pytest.fixture
+def bytes_of() -> Callable[[Path], dict[str, bytes]]:
+    """Every file below a folder with its bytes, for before and after."""
+    return lambda folder: {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix != ".csv"
+    }

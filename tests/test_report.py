@@ -1,0 +1,82 @@
+"""The report: what a spreadsheet sees, what comes back, what is kept."""
+
+import csv
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagger import report
+from tagger.errors import RunError
+from tagger.records import Candidate, Entry, Guess, Outcome, Status, Version
+
+VERSION = Version(1000, 123456789)
+
+
+def written(path: Path, *outcomes: Outcome) -> list[dict[str, str]]:
+    with report.ReportWriter(path, {"Taj_Mahal": "Taj Mahal"}, "tiny@12", "run-1") as rows:
+        for outcome in outcomes:
+            rows.write(outcome)
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_row_for_each_outcome_with_all_columns(tmp_path: Path) -> None:
+    guess = Guess((Candidate("Taj_Mahal", 0.71234), Candidate("Khajuraho", 0.1)), 0.1)
+    rows = written(
+        tmp_path / "r.csv",
+        Outcome(Entry("/p/a.jpg", VERSION), Status.UNSURE, "confidence 0.71 < 0.8", guess),
+        Outcome(Entry("/p/b.jpg", VERSION), Status.FAILED, "disk full"),
+    )
+    assert list(rows[0]) == list(report.COLUMNS)
+    assert (
+        rows[0] | {"landmark": "Taj Mahal", "confidence": "0.7123", "second": "Khajuraho"}
+        == rows[0]
+    )
+    assert rows[0]["latitude"] == ""  # a place stands only where it was accepted
+    assert (rows[1]["status"], rows[1]["reason"], rows[1]["landmark"]) == (
+        "failed",
+        "disk full",
+        "",
+    )
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "'"])
+def test_no_cell_is_a_formula(tmp_path: Path, start: str) -> None:
+    key = f"{start}cmd|' /C calc'!A0.jpg"
+    rows = written(tmp_path / "r.csv", Outcome(Entry(key, VERSION), Status.FAILED, f"{start}1+1"))
+    assert rows[0]["path"].startswith("'") and rows[0]["reason"].startswith("'")
+    assert report.native(report.unsafe(rows[0]["path"])) == key
+
+
+@given(st.binary(min_size=1, max_size=40).filter(lambda raw: b"\0" not in raw))
+def test_any_file_name_survives_the_report(raw: bytes) -> None:
+    key = os.fsdecode(raw)
+    cell = report.safe(report.portable(key))
+    assert cell.encode() and len(cell.splitlines()) == 1
+    assert report.native(report.unsafe(cell)) == key
+
+
+def test_an_earlier_report_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "report.csv"
+    first = Outcome(Entry("/p/a.jpg", VERSION), Status.FAILED, "first")
+    written(path, first)
+    written(path)
+    written(path)
+    assert "first" in (tmp_path / "report.1.csv").read_text()
+    assert (tmp_path / "report.2.csv").exists()
+
+
+def test_another_file_is_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xe1 a photo")
+    with pytest.raises(RunError, match="not a landmark-tag report; choose another name"):
+        written(path)
+    assert path.read_bytes() == b"\xff\xd8\xff\xe1 a photo"
+
+
+def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"--report .*choose another place"):
+        written(tmp_path / "missing" / "report.csv")
