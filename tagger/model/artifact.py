@@ -81,6 +81,17 @@ def load(path: Path) -> Artifact:
     return _checked(data, str(path))
 
 
+def prepare(
+    module: torch.jit.ScriptModule, device: torch.device, dtype: torch.dtype
+) -> torch.jit.ScriptModule:
+    """The module frozen for inference on ``device`` in ``dtype``, channels last."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
+        moved = module.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
+        frozen: torch.jit.ScriptModule = torch.jit.freeze(moved.eval())
+    return frozen
+
+
 def _checked(data: bytes, name: str) -> Artifact:
     def refuse(check: str) -> RunError:
         remedy = "use a file made by python -m train, or leave --model out"

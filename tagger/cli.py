@@ -1,0 +1,235 @@
+"""The command line: options to Settings, progress bar, report file, exit code; no logic."""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+import click
+from click_default_group import DefaultGroup
+
+from tagger import __version__
+from tagger.errors import RunError
+from tagger.records import Coords, Outcome, SidecarMode, SidecarName, Status
+
+EXIT_PHOTO_FAILED = 1
+EXIT_NOT_STARTED = 2
+EXIT_INTERRUPTED = 130
+
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise click.BadParameter(f"{name!r} is not auto, cpu, cuda or cuda:N")
+    return name
+
+
+class StopOnSignal:
+    """Ctrl-C and SIGTERM ask the run to stop after the photo in hand; a second Ctrl-C insists."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def asked(self) -> bool:
+        return self._asked
+
+    def __enter__(self) -> Self:
+        signals = (signal.SIGINT, signal.SIGTERM)
+        self._before = {number: signal.signal(number, self._ask) for number in signals}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self._asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._asked = True
+
+
+class Group(DefaultGroup):  # type: ignore[misc]
+    """``landmark-tag PATH`` is ``landmark-tag tag PATH``, and its help shows tag's options."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        tag_context = click.Context(tag, info_name="tag", parent=ctx)
+        params = [record for p in tag.params if (record := p.get_help_record(tag_context))]
+        with formatter.section("Options"):
+            formatter.write_dl([*params, ("--version", "Show the version and exit.")])
+        self.format_commands(ctx, formatter)
+
+
+@click.group(cls=Group, default="tag", default_if_no_args=False)
+@click.version_option(__version__, prog_name="landmark-tag")
+def main() -> None:
+    """Recognise the landmarks on photos and write their places into the photos.
+
+    \b
+    landmark-tag ~/Pictures --min-conf 0.6            tag a library
+    landmark-tag ~/Pictures --dry-run                 only report what would be tagged
+
+    Photos that already carry GPS are left alone, and so is every photo that shows no known
+    landmark. Each photo gets a row in the report.
+    """
+
+
+@click.command(no_args_is_help=True)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option(
+    "--min-conf",
+    type=click.FloatRange(0, 1),
+    default=0.6,
+    show_default=True,
+    help="Tag where the probability that the place is right is at least this.",
+)
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="report.csv",
+    show_default=True,
+    help="CSV file, a row for each photo; an older one is kept.",
+)
+@click.option("--dry-run", is_flag=True, help="Report, write into no photo.")
+@click.option("--recursive/--no-recursive", default=True, help="Look into subfolders (default).")
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="Leave out files and folders whose name or relative path matches; repeatable.",
+)
+@click.option(
+    "--coords",
+    type=click.Choice(Coords),
+    default=Coords.BOTH,
+    show_default=True,
+    help="Write the place as the camera's position, as the subject's, or both.",
+)
+@click.option(
+    "--sidecar",
+    type=click.Choice(SidecarMode),
+    default=SidecarMode.AUTO,
+    show_default=True,
+    help="XMP sidecar: where a photo cannot be written safely (auto).",
+)
+@click.option(
+    "--sidecar-name",
+    type=click.Choice(SidecarName),
+    default=SidecarName.FULL,
+    show_default=True,
+    help="photo.jpg.xmp (full) or photo.xmp, as Lightroom has it (stem).",
+)
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Model file made by python -m train; the one that ships by default.",
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda",
+    callback=lambda _context, _option, value: _device(value),
+    help="Where the classifier runs; auto takes a GPU when there is one.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 4096),
+    default=16,
+    show_default=True,
+    help="Photos per pass of the classifier.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=os.cpu_count() or 1,
+    show_default="processors",
+    help="Threads that read and decode photos.",
+)
+@click.option(
+    "--ledger",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="File that remembers what was written, for undo; in the state folder by default.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Print a line for each photo.")
+@click.version_option(__version__, prog_name="landmark-tag")
+def tag(**options: Any) -> None:
+    """Tag photos: PATH is a folder or a file. This is what runs when no command is named."""
+    try:
+        code = _tag(**options)
+    except RunError as error:
+        click.echo(f"landmark-tag: {error}", err=True)
+        code = getattr(error, "exit_code", EXIT_NOT_STARTED)
+    sys.exit(code)
+
+
+main.add_command(tag)
+
+
+def _tag(
+    paths: tuple[str, ...], min_conf: float, report: Path, dry_run: bool, recursive: bool,
+    exclude: tuple[str, ...], coords: Coords, sidecar: SidecarMode, sidecar_name: SidecarName,
+    model: Path | None, device: str, batch_size: int, workers: int, ledger: Path | None,
+    quiet: bool, verbose: bool,
+) -> int:  # fmt: skip
+    """One run, from checked options to the exit code."""
+    # torch takes two seconds to import, and --help needs none of this.
+    from tqdm import tqdm
+
+    from tagger.ledger import Ledger, new_run_id
+    from tagger.model.classifier import DEFAULT_MODEL, Classifier
+    from tagger.pipeline import Settings, run
+    from tagger.report import ReportWriter, summary
+    from tagger.storage import open_storage
+    from tagger.writing import WriteOptions
+
+    storage = open_storage(paths, recursive=recursive, exclude=exclude)
+    classifier = Classifier(model or DEFAULT_MODEL, device)
+    settings = Settings(
+        new_run_id(), min_conf, dry_run, coords, batch_size, workers,
+        WriteOptions(sidecar, sidecar_name),
+    )  # fmt: skip
+    names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
+    started, counts, stop = time.monotonic(), Counter[Status](), StopOnSignal()
+    with (
+        stop,
+        contextlib.ExitStack() as stack,
+        ReportWriter(report, names, classifier.name, settings.run_id) as rows,
+        tqdm(unit=" photos", disable=quiet or not sys.stderr.isatty(), smoothing=0.05) as bar,
+    ):
+        recorder = None
+        if not dry_run:
+            recorder = stack.enter_context(Ledger.open(ledger)).begin(settings)
+        for outcome in run(storage, classifier, recorder, settings, stop.asked):
+            rows.write(outcome)
+            counts[outcome.status] += 1
+            bar.update()
+            bar.set_postfix_str(", ".join(f"{n} {s}" for s, n in sorted(counts.items())), False)
+            if verbose or (outcome.status is Status.FAILED):
+                bar.write(_line(outcome), file=sys.stderr)
+    if not quiet:
+        click.echo(summary(counts, time.monotonic() - started, dry_run))
+        click.echo(f"report: {report}")
+    if stop.asked():
+        click.echo("landmark-tag: stopped early; run again to go on", err=True)
+        return EXIT_INTERRUPTED
+    return EXIT_PHOTO_FAILED if counts[Status.FAILED] else 0
+
+
+def _line(outcome: Outcome) -> str:
+    """One photo, for the terminal: undecodable names are shown escaped."""
+    name = os.path.relpath(outcome.entry.key).encode("utf-8", "backslashreplace").decode()
+    place = f" {outcome.landmark.name}" if outcome.landmark else ""
+    return f"{name}: {outcome.status}{place} ({outcome.reason})"

@@ -1,0 +1,171 @@
+"""The order of the stages: one Outcome for each listed photo, in listing order."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger import __version__, imaging, metadata
+from tagger.decide import decide
+from tagger.errors import ChangedError, PhotoError, RefusedError, UnsupportedError
+from tagger.loading import batches, in_order
+from tagger.records import (
+    Coords,
+    Entry,
+    GpsState,
+    Guess,
+    Landmark,
+    Outcome,
+    Provenance,
+    Status,
+    Tag,
+)
+from tagger.storage import RAW_SUFFIXES, Storage
+from tagger.writing import Recorder, WriteOptions, write_tag
+
+# Photos settled without the classifier may wait for a batch to fill, but only this many: the
+# report keeps moving and memory stays flat.
+MOST_WAITING = 4096
+
+
+class Classify(Protocol):
+    """What the pipeline needs of a classifier."""
+
+    image_size: int
+    resize: imaging.Resize
+    landmarks: dict[str, Landmark]
+    sha256: str
+
+    def classify(self, batch: NDArray[np.uint8]) -> list[Guess]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run does, validated by the command line; everything a stage may depend on."""
+
+    run_id: str
+    min_conf: float = 0.6
+    dry_run: bool = False
+    coords: Coords = Coords.BOTH
+    batch_size: int = 16
+    workers: int = 2
+    write: WriteOptions = field(default_factory=WriteOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A photo after the first stages: settled, or pixels for the classifier."""
+
+    entry: Entry
+    outcome: Outcome | None = None
+    pixels: NDArray[np.uint8] | None = None
+
+
+def run(
+    storage: Storage,
+    classifier: Classify,
+    recorder: Recorder,
+    settings: Settings,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome]:
+    """Tag what ``storage`` lists; ``stop`` is asked between photos, what is done stays done.
+
+    A photo's failure is its outcome. Memory does not grow with the number of photos.
+    """
+
+    def look(entry: Entry) -> Looked:
+        return inspect(storage, entry, classifier.image_size, classifier.resize)
+
+    window = 2 * settings.batch_size + settings.workers
+    looked = in_order(look, storage.list(), settings.workers, window)
+    for batch in batches(
+        looked, lambda item: item.pixels is not None, settings.batch_size, MOST_WAITING
+    ):
+        pixels = [item.pixels for item in batch if item.pixels is not None]
+        guesses = iter(classifier.classify(np.stack(pixels)) if pixels else [])
+        for item in batch:
+            if stop():
+                return
+            if item.outcome is not None:
+                yield item.outcome
+            else:
+                yield settle(storage, classifier, recorder, settings, item.entry, next(guesses))
+
+
+def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -> Looked:
+    """GPS check on the head bytes, then decode: everything that can be done to a photo alone."""
+    if entry.problem:
+        return Looked(entry, Outcome(entry, Status.FAILED, entry.problem))
+    try:
+        data = b""
+        if os.path.splitext(entry.key)[1].lower() in RAW_SUFFIXES:
+            raise UnsupportedError("camera raw is not decoded; tag its JPEG, or export one")
+        reading = metadata.gps_state(storage.read_head(entry.key, metadata.HEAD_BYTES))
+        if reading is None:
+            data = storage.read(entry.key).data
+            reading = metadata.gps_state(data, whole=True)
+        outcome = _by_gps(storage, entry, reading)
+        if outcome is not None:
+            return Looked(entry, outcome)
+        data = data or storage.read(entry.key).data
+        return Looked(entry, pixels=imaging.to_pixels(data, size, resize))
+    except PhotoError as error:
+        return Looked(entry, _failed(entry, error, Status.UNREADABLE))
+
+
+def settle(
+    storage: Storage,
+    classifier: Classify,
+    recorder: Recorder,
+    settings: Settings,
+    entry: Entry,
+    guess: Guess,
+) -> Outcome:
+    """Decide on a guess and, where it is accepted, write the tag."""
+    decision = decide(guess, settings.min_conf)
+    outcome = Outcome(entry, decision.status, decision.reason, guess)
+    if not decision.accepted:
+        return outcome
+    landmark = classifier.landmarks[guess.best.slug]
+    outcome = replace(outcome, landmark=landmark)
+    if settings.dry_run:
+        return replace(outcome, status=Status.WOULD_TAG)
+    provenance = Provenance(
+        "landmark-tag", __version__, classifier.sha256, guess.best.confidence, settings.run_id
+    )
+    try:
+        where = write_tag(
+            storage, recorder, entry, Tag(landmark, settings.coords, provenance), settings.write
+        )
+    except PhotoError as error:
+        return replace(_failed(entry, error, Status.FAILED), guess=guess)
+    return replace(outcome, reason="; ".join(filter(None, (decision.reason, where))))
+
+
+def _by_gps(storage: Storage, entry: Entry, reading: metadata.GpsReading | None) -> Outcome | None:
+    """The outcome of a photo that is not to be tagged because of the GPS data it has."""
+    if reading is None:
+        return None
+    match reading.state:
+        case GpsState.VALID | GpsState.VOID:
+            return Outcome(entry, Status.HAS_GPS, reading.reason)
+        case GpsState.MALFORMED:
+            return Outcome(entry, Status.UNSUPPORTED, f"left alone: {reading.reason}")
+    for key in entry.sidecars:
+        if metadata.has_sidecar_gps(storage.read(key).data):
+            return Outcome(entry, Status.HAS_GPS, "in its sidecar")
+    return None
+
+
+def _failed(entry: Entry, error: PhotoError, otherwise: Status) -> Outcome:
+    match error:
+        case ChangedError():
+            status = Status.CHANGED
+        case RefusedError() | UnsupportedError():
+            status = Status.UNSUPPORTED
+        case _:
+            status = otherwise
+    return Outcome(entry, status, str(error))
