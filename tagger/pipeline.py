@@ -112,7 +112,7 @@ def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -
             return Looked(entry, outcome)
         data = data or storage.read(entry.key).data
         return Looked(entry, pixels=imaging.to_pixels(data, size, resize))
-    except PhotoError as error:
+    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
         return Looked(entry, _failed(entry, error, Status.UNREADABLE))
 
 
@@ -140,7 +140,7 @@ def settle(
         where = write_tag(
             storage, recorder, entry, Tag(landmark, settings.coords, provenance), settings.write
         )
-    except PhotoError as error:
+    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
         return replace(_failed(entry, error, Status.FAILED), guess=guess)
     return replace(outcome, reason="; ".join(filter(None, (decision.reason, where))))
 
@@ -160,12 +160,14 @@ def _by_gps(storage: Storage, entry: Entry, reading: metadata.GpsReading | None)
     return None
 
 
-def _failed(entry: Entry, error: PhotoError, otherwise: Status) -> Outcome:
+def _failed(entry: Entry, error: Exception, otherwise: Status) -> Outcome:
+    """What an exception says of its photo; ``otherwise`` is for a PhotoError of no finer kind."""
     match error:
         case ChangedError():
-            status = Status.CHANGED
+            return Outcome(entry, Status.CHANGED, str(error))
         case RefusedError() | UnsupportedError():
-            status = Status.UNSUPPORTED
-        case _:
-            status = otherwise
-    return Outcome(entry, status, str(error))
+            return Outcome(entry, Status.UNSUPPORTED, str(error))
+        case PhotoError():
+            return Outcome(entry, otherwise, str(error))
+    reason = f"unexpected {type(error).__name__}: {error}; please report it with the photo"
+    return Outcome(entry, Status.FAILED, reason)

@@ -1,9 +1,11 @@
 """FORMAT of a model file: TorchScript with a manifest inside; the only user of torch.jit."""
 
+import contextlib
 import hashlib
 import io
 import json
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,12 +56,19 @@ class Artifact:
     sha256: str
 
 
+@contextlib.contextmanager
+def _torchscript() -> Iterator[None]:
+    """Without torch's notice that TorchScript is deprecated; the format is the project's choice."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r".*torch\.jit")
+        yield
+
+
 def save(module: torch.nn.Module, manifest: Manifest, path: Path) -> None:
     """Script ``module`` and write it with its manifest; what is written is loaded as a check."""
     buffer = io.BytesIO()
     extra = {MANIFEST: json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode()}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
+    with _torchscript():
         scripted = torch.jit.script(module.eval())
         torch.jit.save(scripted, buffer, _extra_files=extra)
     _checked(buffer.getvalue(), str(path))
@@ -85,8 +94,7 @@ def prepare(
     module: torch.jit.ScriptModule, device: torch.device, dtype: torch.dtype
 ) -> torch.jit.ScriptModule:
     """The module frozen for inference on ``device`` in ``dtype``, channels last."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
+    with _torchscript():
         moved = module.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
         frozen: torch.jit.ScriptModule = torch.jit.freeze(moved.eval())
     return frozen
@@ -99,8 +107,7 @@ def _checked(data: bytes, name: str) -> Artifact:
 
     extra: dict[str, Any] = {MANIFEST: ""}
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)
+        with _torchscript():
             module = torch.jit.load(io.BytesIO(data), map_location="cpu", _extra_files=extra)
     except (RuntimeError, ValueError, OSError) as error:
         raise refuse("not a TorchScript file, or damaged") from error

@@ -1,0 +1,208 @@
+"""The stages in order: one outcome for each photo, whatever the photo is like."""
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import COLOURS, photo
+from PIL import Image
+
+from tagger import metadata
+from tagger.model.classifier import Classifier
+from tagger.pipeline import Settings, run
+from tagger.records import Outcome, Status, Version
+from tagger.storage import Blob, LocalStorage
+
+
+class Forgetful:
+    """A recorder that records nothing."""
+
+    def intend(self, key: str, before: Blob | None, after: bytes) -> int:
+        return 0
+
+    def settle(self, change: int, version: Version) -> None: ...
+
+    def drop(self, change: int) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def classifier(colour_model: Path) -> Classifier:
+    return Classifier(colour_model, "cpu")
+
+
+def outcomes(folder: Path, classifier: Classifier, **settings: object) -> dict[str, Outcome]:
+    found = list(
+        run(LocalStorage([folder]), classifier, Forgetful(), Settings("run-1", **settings))
+    )
+    named = {os.path.relpath(outcome.entry.key, folder): outcome for outcome in found}
+    assert len(named) == len(found), "a photo has two outcomes"
+    return named
+
+
+def statuses(folder: Path, classifier: Classifier, **settings: object) -> dict[str, str]:
+    return {name: o.status.value for name, o in outcomes(folder, classifier, **settings).items()}
+
+
+def test_each_photo_is_tagged_with_its_landmark_or_left_alone(
+    library: Path, classifier: Classifier, bytes_of: Callable[[Path], dict[str, bytes]]
+) -> None:
+    before = bytes_of(library)
+    found = outcomes(library, classifier)
+    assert {
+        name: (o.status.value, o.landmark and o.landmark.slug) for name, o in found.items()
+    } == {
+        "a_taj.jpg": ("tagged", "Taj_Mahal"),
+        "b_grey.jpg": ("no_landmark", None),
+        "trip/eiffel.JPG": ("tagged", "Eiffel_Tower"),
+        "trip/qutub.jpg": ("tagged", "Qutub_Minar"),
+    }
+    assert bytes_of(library)["b_grey.jpg"] == before["b_grey.jpg"]
+    place = classifier.landmarks["Eiffel_Tower"]
+    read_back = metadata.position((library / "trip/eiffel.JPG").read_bytes())
+    assert read_back == pytest.approx((place.latitude, place.longitude), abs=1e-6)
+
+
+def test_a_second_run_writes_nothing(
+    library: Path, classifier: Classifier, bytes_of: Callable[[Path], dict[str, bytes]]
+) -> None:
+    outcomes(library, classifier)
+    after_one = bytes_of(library)
+    again = statuses(library, classifier)
+    assert bytes_of(library) == after_one
+    assert again == {
+        "a_taj.jpg": "has_gps", "b_grey.jpg": "no_landmark",
+        "trip/eiffel.JPG": "has_gps", "trip/qutub.jpg": "has_gps",
+    }  # fmt: skip
+
+
+def test_a_dry_run_reports_the_same_and_writes_nothing(
+    library: Path, classifier: Classifier, bytes_of: Callable[[Path], dict[str, bytes]]
+) -> None:
+    before = bytes_of(library)
+    dry = outcomes(library, classifier, dry_run=True)
+    assert bytes_of(library) == before
+    wet = outcomes(library, classifier)
+    assert [o.guess for o in dry.values()] == [o.guess for o in wet.values()]
+    assert [o.status for o in dry.values()] == [
+        Status.WOULD_TAG if o.status is Status.TAGGED else o.status for o in wet.values()
+    ]
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (2, 3), (64, 2)])
+def test_batch_size_and_workers_change_nothing(
+    library: Path, classifier: Classifier, batch_size: int, workers: int
+) -> None:
+    def rows(**settings: object) -> list[tuple[str, str, str]]:
+        found = outcomes(library, classifier, dry_run=True, **settings)
+        return [(n, o.status.value, o.guess.best.slug) for n, o in found.items() if o.guess]
+
+    assert rows(batch_size=batch_size, workers=workers) == rows(batch_size=16, workers=2)
+
+
+def test_orientation_is_applied(tmp_path: Path, colour_model: Path) -> None:
+    """The top third decides in this model's crop of a tall photo; turned, it must still."""
+    from tagger import imaging
+
+    tall = np.zeros((96, 48, 3), np.uint8)
+    tall[:48] = COLOURS["Taj_Mahal"]
+    upright = Image.fromarray(tall)
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotate 90 clockwise to see it upright
+    upright.transpose(Image.Transpose.ROTATE_90).save(buffer, "PNG", exif=exif)
+    seen = imaging.to_pixels(buffer.getvalue(), 32, imaging.Resize.SQUASH)
+    assert seen[0, :14].min() > 150 and seen[0, 18:].max() < 60
+
+
+def test_stopping_keeps_what_is_done(library: Path, classifier: Classifier) -> None:
+    done: list[Outcome] = []
+    for outcome in run(
+        LocalStorage([library]), classifier, Forgetful(), Settings("r", batch_size=2),
+        stop=lambda: len(done) == 2,
+    ):  # fmt: skip
+        done.append(outcome)
+    assert [Path(o.entry.key).name for o in done] == ["a_taj.jpg", "b_grey.jpg"]
+
+
+def bomb_png(width: int, height: int) -> bytes:
+    """A PNG that claims to be huge in a few bytes."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+
+
+def awkward(folder: Path) -> dict[str, set[str]]:
+    """Photos that are hard to read, with the statuses that are right for each."""
+    taj = photo(COLOURS["Taj_Mahal"], (320, 240))
+    pixels = Image.open(io.BytesIO(taj))
+
+    def saved(mode: str, kind: str, **options: object) -> bytes:
+        buffer = io.BytesIO()
+        picture = pixels if mode == "same" else pixels.convert(mode)
+        picture.save(buffer, kind, **options)
+        return buffer.getvalue()
+
+    deep = np.asarray(pixels.convert("L")).astype(np.uint16) * 257
+    sixteen = io.BytesIO()
+    Image.fromarray(deep).save(sixteen, "PNG")
+    green = Image.open(io.BytesIO(photo(COLOURS["Eiffel_Tower"], (320, 240))))
+    photos: dict[str, tuple[bytes, set[str]]] = {
+        "empty.jpg": (b"", {"unreadable"}),
+        "truncated.jpg": (taj[: len(taj) // 2], {"unreadable"}),
+        "only_head.jpg": (taj[:200], {"unreadable"}),
+        "text.jpg": (b"Dear diary, today we saw the Taj Mahal.\n" * 20, {"unsupported"}),
+        "bomb.png": (bomb_png(60_000, 60_000), {"unsupported"}),
+        "cmyk.jpg": (saved("CMYK", "JPEG"), {"tagged", "no_landmark", "unsure"}),
+        "grey.jpg": (saved("L", "JPEG"), {"no_landmark"}),
+        "sixteen.png": (sixteen.getvalue(), {"no_landmark"}),
+        "palette.png": (saved("P", "PNG"), {"tagged"}),
+        "animated.webp": (
+            saved("same", "WEBP", save_all=True, append_images=[green], duration=100), {"tagged"},
+        ),
+        "plain.webp": (saved("same", "WEBP"), {"tagged"}),
+        "plain.tif": (saved("same", "TIFF"), {"tagged"}),
+        "raw.nef": (b"MM\0*" + bytes(100), {"unsupported"}),
+        "good.jpg": (taj, {"tagged"}),
+    }  # fmt: skip
+    for name, (data, _) in photos.items():
+        (folder / name).write_bytes(data)
+    return {name: allowed for name, (_, allowed) in photos.items()}
+
+
+def test_awkward_photos_get_the_right_status_and_stop_nothing(
+    tmp_path: Path, classifier: Classifier, bytes_of: Callable[[Path], dict[str, bytes]]
+) -> None:
+    expected = awkward(tmp_path)
+    before = bytes_of(tmp_path)
+    found = outcomes(tmp_path, classifier)
+    assert set(found) == set(expected)
+    wrong = {n: (o.status, o.reason) for n, o in found.items() if o.status not in expected[n]}
+    assert not wrong
+    for name, outcome in found.items():
+        if outcome.status is not Status.TAGGED:
+            assert outcome.reason
+            assert (tmp_path / name).read_bytes() == before[name], name
+
+
+def test_a_photo_that_vanishes_is_reported_as_changed(
+    library: Path, classifier: Classifier
+) -> None:
+    class Vanishing(LocalStorage):
+        def read_head(self, key: str, size: int) -> bytes:
+            if key.endswith("qutub.jpg"):
+                Path(key).unlink()
+            return super().read_head(key, size)
+
+    found = list(run(Vanishing([library]), classifier, Forgetful(), Settings("r")))
+    assert [o.status.value for o in found] == ["tagged", "no_landmark", "tagged", "changed"]
