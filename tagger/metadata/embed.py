@@ -34,7 +34,7 @@ def _jpeg(data: bytes, tag: Tag) -> bytes:
     new = exif.with_tag(
         exif.new_block(jpeg.density(data, header)) if block is None else block,
         tag,
-        f"{content.TOOL} {__version__}",
+        "MANUAL\0" + f"{content.TOOL} {__version__}",
         describe,
     )
     if header.exif:
