@@ -63,9 +63,10 @@ class Group(DefaultGroup):  # type: ignore[misc]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         tag_context = click.Context(tag, info_name="tag", parent=ctx)
-        params = [record for p in tag.params if (record := p.get_help_record(tag_context))]
+        options = [option for option in tag.params if isinstance(option, click.Option)]
+        rows = [row for option in options if (row := option.get_help_record(tag_context))]
         with formatter.section("Options"):
-            formatter.write_dl([*params, ("--version", "Show the version and exit.")])
+            formatter.write_dl(rows)
         self.format_commands(ctx, formatter)
 
 
@@ -109,22 +110,22 @@ def main() -> None:
 )
 @click.option(
     "--coords",
-    type=click.Choice(Coords),
-    default=Coords.BOTH,
+    type=click.Choice([choice.value for choice in Coords]),
+    default=Coords.BOTH.value,
     show_default=True,
     help="Write the place as the camera's position, as the subject's, or both.",
 )
 @click.option(
     "--sidecar",
-    type=click.Choice(SidecarMode),
-    default=SidecarMode.AUTO,
+    type=click.Choice([choice.value for choice in SidecarMode]),
+    default=SidecarMode.AUTO.value,
     show_default=True,
     help="XMP sidecar: where a photo cannot be written safely (auto).",
 )
 @click.option(
     "--sidecar-name",
-    type=click.Choice(SidecarName),
-    default=SidecarName.FULL,
+    type=click.Choice([choice.value for choice in SidecarName]),
+    default=SidecarName.FULL.value,
     show_default=True,
     help="photo.jpg.xmp (full) or photo.xmp, as Lightroom has it (stem).",
 )
@@ -180,7 +181,7 @@ main.add_command(tag)
 
 def _tag(
     paths: tuple[str, ...], min_conf: float, report: Path, dry_run: bool, recursive: bool,
-    exclude: tuple[str, ...], coords: Coords, sidecar: SidecarMode, sidecar_name: SidecarName,
+    exclude: tuple[str, ...], coords: str, sidecar: str, sidecar_name: str,
     model: Path | None, device: str, batch_size: int, workers: int, ledger: Path | None,
     quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
@@ -198,8 +199,8 @@ def _tag(
     storage = open_storage(paths, recursive=recursive, exclude=exclude)
     classifier = Classifier(model or DEFAULT_MODEL, device)
     settings = Settings(
-        new_run_id(), min_conf, dry_run, coords, batch_size, workers,
-        WriteOptions(sidecar, sidecar_name),
+        new_run_id(), min_conf, dry_run, Coords(coords), batch_size, workers,
+        WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name)),
     )  # fmt: skip
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
     started, counts, stop = time.monotonic(), Counter[Status](), StopOnSignal()

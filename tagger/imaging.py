@@ -12,6 +12,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tagger.errors import PhotoError, UnsupportedError
 
+# Pillow warns of broken EXIF and truncated extras; here the pixels are what counts.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 Image.MAX_IMAGE_PIXELS = None  # our own limit below, with a message that names the remedy
 # A 300-megapixel panorama decodes scaled as JPEG; other formats decode in full, 3 bytes a pixel.
 MAX_PIXELS = {"JPEG": 1_000_000_000, "MPO": 1_000_000_000}
@@ -57,20 +59,17 @@ def open_upright(data: bytes, size: int) -> Image.Image:
     more: 3 times faster at 14 megapixels, and the final resize still averages.
     """
     try:
-        # Pillow warns of broken EXIF and of truncated extras; the pixels are what counts here.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            picture = Image.open(io.BytesIO(data))
-            limit = MAX_PIXELS.get(picture.format or "", MAX_PIXELS_UNSCALED)
-            if picture.width * picture.height > limit:
-                raise UnsupportedError(
-                    f"{picture.width} x {picture.height} pixels is beyond the limit of "
-                    f"{limit // 1_000_000} megapixels for {picture.format}; scale it down first"
-                )
-            # draft() keeps both sides at or above what is asked, so ask in proportion.
-            scale = 2 * size / min(picture.size)
-            picture.draft("RGB", (round(picture.width * scale), round(picture.height * scale)))
-            return _rgb(ImageOps.exif_transpose(picture))
+        picture = Image.open(io.BytesIO(data))
+        limit = MAX_PIXELS.get(picture.format or "", MAX_PIXELS_UNSCALED)
+        if picture.width * picture.height > limit:
+            raise UnsupportedError(
+                f"{picture.width} x {picture.height} pixels is beyond the limit of "
+                f"{limit // 1_000_000} megapixels for {picture.format}; scale it down first"
+            )
+        # draft() keeps both sides at or above what is asked, so ask in proportion.
+        scale = 2 * size / min(picture.size)
+        picture.draft("RGB", (round(picture.width * scale), round(picture.height * scale)))
+        return _rgb(ImageOps.exif_transpose(picture))
     except UnidentifiedImageError as error:
         raise _unidentified(data) from error
     except PhotoError:

@@ -1,0 +1,114 @@
+"""Decoding: the same picture whatever the file is like, and a reason where there is none."""
+
+import io
+
+import numpy as np
+import pytest
+from conftest import COLOURS, photo
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tagger import imaging
+from tagger.errors import PhotoError, UnsupportedError
+from tagger.imaging import Resize
+
+
+def quarters(size: tuple[int, int]) -> Image.Image:
+    """Red, green / blue, white: any wrong turn shows."""
+    width, height = size
+    picture = Image.new("RGB", size, "white")
+    picture.paste((220, 30, 30), (0, 0, width // 2, height // 2))
+    picture.paste((30, 220, 30), (width // 2, 0, width, height // 2))
+    picture.paste((30, 30, 220), (0, height // 2, width // 2, height))
+    return picture
+
+
+# What to do to an upright picture so that showing it by this orientation gives it back
+# (EXIF 2.32 section 4.6.4).
+STORED = {
+    1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_every_orientation_is_shown_upright(orientation: int, kind: str) -> None:
+    upright = quarters((640, 480))
+    how = STORED[orientation]
+    stored = upright if how is None else upright.transpose(how)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    stored.save(buffer, kind, exif=exif)
+    seen = imaging.to_pixels(buffer.getvalue(), 64, Resize.SQUASH).astype(int)
+    wanted = imaging.fit(upright, 64, Resize.SQUASH)
+    assert np.abs(seen - np.asarray(wanted).transpose(2, 0, 1)).mean() < 6
+
+
+@pytest.mark.parametrize("resize", list(Resize))
+@pytest.mark.parametrize("size", [(3000, 1000), (40, 400), (7, 5), (1, 1)])
+def test_any_shape_becomes_the_square(resize: Resize, size: tuple[int, int]) -> None:
+    pixels = imaging.to_pixels(photo(COLOURS["Taj_Mahal"], size), 48, resize)
+    assert pixels.shape == (3, 48, 48) and pixels.dtype == np.uint8 and pixels.flags.c_contiguous
+
+
+def test_scaled_decoding_gives_the_picture_that_full_decoding_gives() -> None:
+    data = io.BytesIO()
+    gradient = np.linspace(0, 255, 2400, dtype=np.uint8)
+    Image.fromarray(np.stack([np.tile(gradient, (1600, 1))] * 3, 2)).save(data, "JPEG", quality=95)
+    scaled = imaging.to_square(data.getvalue(), 96, Resize.CROP)
+    whole = imaging.fit(Image.open(data).convert("RGB"), 96, Resize.CROP)
+    assert np.abs(np.asarray(scaled).astype(int) - np.asarray(whole)).mean() < 1.0
+
+
+def test_sixteen_bits_keep_their_tones() -> None:
+    ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1))
+    buffer = io.BytesIO()
+    Image.fromarray(ramp).save(buffer, "PNG")
+    row = imaging.to_pixels(buffer.getvalue(), 64, Resize.CROP)[0, 32].astype(int)
+    assert abs(row - np.linspace(0, 255, 64)).max() < 3
+
+
+def test_transparency_shows_white_not_black() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGBA", (64, 64), (0, 0, 0, 0)).save(buffer, "PNG")
+    assert imaging.to_pixels(buffer.getvalue(), 32).min() == 255
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "F", "I;16"]
+)
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    picture = Image.new(mode, (40, 30))
+    assert np.asarray(imaging._rgb(picture)).shape == (30, 40, 3)
+
+
+@pytest.mark.parametrize("cut", [0.02, 0.3, 0.7, 0.95])
+def test_a_truncated_photo_is_damaged_not_guessed_from(cut: float) -> None:
+    data = photo(COLOURS["Taj_Mahal"], (640, 480))
+    with pytest.raises(PhotoError, match=r"restore it from a backup|check the file"):
+        imaging.to_pixels(data[: int(len(data) * cut)], 64)
+
+
+def test_an_empty_file_and_a_text_say_so() -> None:
+    with pytest.raises(PhotoError, match="empty"):
+        imaging.to_pixels(b"", 64)
+    with pytest.raises(UnsupportedError, match="not a photo"):
+        imaging.to_pixels(b"hello" * 100, 64)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.binary(max_size=60), st.integers(0, 2000), st.sampled_from(["JPEG", "PNG", "WEBP", "TIFF"])
+)
+def test_damage_anywhere_gives_pixels_or_a_reason(noise: bytes, at: int, kind: str) -> None:
+    data = bytearray(photo(COLOURS["Qutub_Minar"], format=kind))
+    at %= len(data)
+    data[at : at + len(noise)] = noise
+    try:
+        assert imaging.to_pixels(bytes(data), 16).shape == (3, 16, 16)
+    except PhotoError as error:
+        assert str(error)
