@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from tagger import metadata
-from tagger.ledger import Ledger
+from tagger.ledger import Ledger, new_run_id
 from tagger.model.landmarks import load_landmarks
 from tagger.records import Coords, Provenance, Tag
 from tagger.storage import LocalStorage
@@ -102,8 +102,10 @@ def writing(scratch: Path, photos: int) -> Iterator[tuple[str, float]]:
         "write_tagged_ms",
         1e3 * seconds_each(lambda _: metadata.tagged(data, tag), [scratch] * 20),
     )
-    with Ledger.open(scratch / "ledger.db") as ledger:
-        recorder = ledger.begin_run([str(scratch)], {}, model_sha256="0" * 64)
+    with (
+        Ledger.open(scratch / "ledger.db") as ledger,
+        ledger.begin(new_run_id(), [str(scratch)], {}) as recorder,
+    ):
         paths = fill(scratch / "ours", data, photos)
         entries = {Path(entry.key): entry for entry in LocalStorage([scratch / "ours"]).list()}
         yield (

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -199,7 +200,7 @@ def _tag(
     storage = open_storage(paths, recursive=recursive, exclude=exclude)
     classifier = Classifier(model or DEFAULT_MODEL, device)
     settings = Settings(
-        new_run_id(), min_conf, dry_run, Coords(coords), batch_size, workers,
+        new_run_id(), min_conf, Coords(coords), batch_size, workers,
         WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name)),
     )  # fmt: skip
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
@@ -212,9 +213,15 @@ def _tag(
     ):
         recorder = None
         if not dry_run:
-            recorder = stack.enter_context(Ledger.open(ledger)).begin(settings)
+            book = stack.enter_context(Ledger.open(ledger))
+            targets = [os.path.abspath(path) for path in paths]
+            recorder = stack.enter_context(
+                book.begin(settings.run_id, targets, asdict(settings), classifier.sha256)
+            )
         for outcome in run(storage, classifier, recorder, settings, stop.asked):
             rows.write(outcome)
+            if recorder:
+                recorder.seen(outcome)
             counts[outcome.status] += 1
             bar.update()
             bar.set_postfix_str(", ".join(f"{n} {s}" for s, n in sorted(counts.items())), False)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tagger import __version__, imaging, metadata
 from tagger.decide import decide
-from tagger.errors import ChangedError, PhotoError, RefusedError, UnsupportedError
+from tagger.errors import ChangedError, PhotoError, RefusedError, RunError, UnsupportedError
 from tagger.loading import batches, in_order
 from tagger.records import (
     Coords,
@@ -48,11 +48,14 @@ class Settings:
 
     run_id: str
     min_conf: float = 0.6
-    dry_run: bool = False
     coords: Coords = Coords.BOTH
     batch_size: int = 16
     workers: int = 2
     write: WriteOptions = field(default_factory=WriteOptions)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_conf <= 1:  # not-a-number too
+            raise RunError(f"--min-conf {self.min_conf}: give a probability from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,13 @@ class Looked:
 def run(
     storage: Storage,
     classifier: Classify,
-    recorder: Recorder,
+    recorder: Recorder | None,
     settings: Settings,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
     """Tag what ``storage`` lists; ``stop`` is asked between photos, what is done stays done.
+
+    Without a recorder nothing could be undone, so nothing is written: that is a dry run.
 
     A photo's failure is its outcome. Memory does not grow with the number of photos.
     """
@@ -119,7 +124,7 @@ def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -
 def settle(
     storage: Storage,
     classifier: Classify,
-    recorder: Recorder,
+    recorder: Recorder | None,
     settings: Settings,
     entry: Entry,
     guess: Guess,
@@ -131,7 +136,7 @@ def settle(
         return outcome
     landmark = classifier.landmarks[guess.best.slug]
     outcome = replace(outcome, landmark=landmark)
-    if settings.dry_run:
+    if recorder is None:
         return replace(outcome, status=Status.WOULD_TAG)
     provenance = Provenance(
         "landmark-tag", __version__, classifier.sha256, guess.best.confidence, settings.run_id
@@ -140,6 +145,8 @@ def settle(
         where = write_tag(
             storage, recorder, entry, Tag(landmark, settings.coords, provenance), settings.write
         )
+    except RunError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
         return replace(_failed(entry, error, Status.FAILED), guess=guess)
     return replace(outcome, reason="; ".join(filter(None, (decision.reason, where))))

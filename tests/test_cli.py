@@ -22,9 +22,10 @@ from tagger.report import COLUMNS
 def command(colour_model: Path, tmp_path: Path) -> Callable[..., Result]:
     """Runs landmark-tag with the colour model, a ledger and a report of its own."""
 
-    def call(*arguments: object, model: object = colour_model) -> Result:
+    def call(*arguments: object, model: Path = colour_model) -> Result:
         fixed = ["--report", tmp_path / "report.csv", "--ledger", tmp_path / "ledger.db"]
-        words = [*arguments, *fixed, "--device", "cpu", *(["--model", model] if model else [])]
+        verb = arguments[:1] if arguments[0] == "tag" else ()
+        words = [*verb, *fixed, "--device", "cpu", "--model", model, *arguments[len(verb) :]]
         return CliRunner().invoke(main, [str(word) for word in words])
 
     return call

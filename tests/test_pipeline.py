@@ -35,10 +35,11 @@ def classifier(colour_model: Path) -> Classifier:
     return Classifier(colour_model, "cpu")
 
 
-def outcomes(folder: Path, classifier: Classifier, **settings: object) -> dict[str, Outcome]:
-    found = list(
-        run(LocalStorage([folder]), classifier, Forgetful(), Settings("run-1", **settings))
-    )
+def outcomes(
+    folder: Path, classifier: Classifier, dry_run: bool = False, **settings: object
+) -> dict[str, Outcome]:
+    recorder = None if dry_run else Forgetful()
+    found = list(run(LocalStorage([folder]), classifier, recorder, Settings("run-1", **settings)))
     named = {os.path.relpath(outcome.entry.key, folder): outcome for outcome in found}
     assert len(named) == len(found), "a photo has two outcomes"
     return named

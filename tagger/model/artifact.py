@@ -108,7 +108,8 @@ def _checked(data: bytes, name: str) -> Artifact:
     extra: dict[str, Any] = {MANIFEST: ""}
     try:
         with _torchscript():
-            module = torch.jit.load(io.BytesIO(data), map_location="cpu", _extra_files=extra)
+            load: Any = torch.jit.load
+            module = load(io.BytesIO(data), map_location="cpu", _extra_files=extra)
     except (RuntimeError, ValueError, OSError) as error:
         raise refuse("not a TorchScript file, or damaged") from error
     if not extra[MANIFEST]:
