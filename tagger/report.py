@@ -1,6 +1,8 @@
 """Outcome to CSV row and back to text that a spreadsheet opens safely; the run's summary."""
 
 import csv
+import errno
+import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -99,14 +101,16 @@ class ReportWriter:
         try:
             if path.exists() and path.stat().st_size:
                 _move_aside(path)
-            # Line buffering hands each finished row to the system at once.
-            self._file = path.open("w", encoding="utf-8", newline="", buffering=1)
+            self._file = path.open("wb", buffering=0)
         except OSError as error:
             raise RunError(
                 f"--report {path}: cannot be written ({error.strerror}); choose another place"
             ) from error
-        self._csv = csv.writer(self._file, lineterminator="\n")
-        self._put(COLUMNS)
+        try:
+            self._put(COLUMNS)
+        except RunError:
+            self._file.close()
+            raise
 
     def write(self, outcome: Outcome) -> None:
         """Add one row.
@@ -117,8 +121,15 @@ class ReportWriter:
         self._put(row(outcome, self._names, self._model, self._run_id))
 
     def _put(self, cells: Sequence[str]) -> None:
+        """Hand a whole row to the system at once, or none of it."""
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(cells)
+        data = line.getvalue().encode()
         try:
-            self._csv.writerow(cells)
+            written = self._file.write(data)
+            if written != len(data):
+                os.ftruncate(self._file.fileno(), self._file.tell() - (written or 0))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise self._failed(error) from error
 
@@ -137,11 +148,7 @@ class ReportWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            self._file.close()
-        except OSError as problem:
-            if error is None:
-                raise self._failed(problem) from problem
+        self._file.close()
 
 
 def _move_aside(path: Path) -> None:
