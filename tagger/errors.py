@@ -6,7 +6,15 @@ class TaggerError(Exception):
 
 
 class RunError(TaggerError):
-    """The run as a whole cannot start or go on (bad option, model or report); exit code 2."""
+    """The run as a whole cannot start or go on (bad option, model or report)."""
+
+    exit_code = 2
+
+
+class LockedError(RunError):
+    """Another run is at work on some of the same photos."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
 class PhotoError(TaggerError):
