@@ -1,46 +1,131 @@
 """Embeds a tag in a photo and proves, before handing it over, that nothing else changed."""
 
-from tagger import __version__
+import struct
+import zlib
+from dataclasses import replace
+
 from tagger.errors import RefusedError
-from tagger.metadata import content, exif, jpeg, look
-from tagger.metadata.edits import Edit, apply
+from tagger.metadata import exif, formats, gps, ifd, look, packet, record, verify, xmp
+from tagger.metadata.parts import Change, Container, Parts
+from tagger.metadata.record import Record
 from tagger.records import GpsState, Tag
 
 
 def tagged(data: bytes, tag: Tag, *, replace_gps: bool = False) -> bytes:
-    """The photo with ``tag`` embedded, verified.
+    """The photo with ``tag`` embedded, verified; the same bytes where it carries it already.
 
     Args:
-        data: the whole file.
+        data: the whole file (JPEG, PNG, WebP, TIFF).
         tag: the place and its provenance; degrees WGS-84, radius in metres.
         replace_gps: write although the photo has a position (for tests and checks).
 
     Raises:
         RefusedError: not provably safe; the message says why and what to do.
     """
-    reading = look.gps_state(data, whole=True)
-    if reading and reading.state is not GpsState.EMPTY and not replace_gps:
-        raise RefusedError(f"{reading.reason}; left alone")
-    if not data.startswith(b"\xff\xd8\xff"):
-        raise RefusedError("not a JPEG")
-    return _jpeg(data, tag)
+    container = formats.writer(data)
+    try:
+        parts = container.read(data)
+        known = known_record(parts)
+        if known is not None:
+            return _same(data, known, tag)
+        reading = look.gps_state(data, whole=True)
+        if reading and reading.state is not GpsState.EMPTY and not replace_gps:
+            raise RefusedError(f"{reading.reason}; left alone")
+        change = _change(parts, tag)
+        new = container.write(data, change)
+        prove(container, data, parts, new)
+        verify.reads_back(container.read(new).exif or b"", tag)
+        return new
+    except (struct.error, RecursionError, OverflowError, MemoryError) as error:
+        raise RefusedError(f"its metadata does not parse ({error}); repair it first") from error
 
 
-def _jpeg(data: bytes, tag: Tag) -> bytes:
-    header = jpeg.scan(data)
-    jpeg.check_writable(data, header)
-    block = jpeg.exif_block(data, header)
-    describe = not jpeg.has_caption(data, header)
-    new = exif.with_tag(
-        exif.new_block(jpeg.density(data, header)) if block is None else block,
-        tag,
-        "MANUAL\0" + f"{content.TOOL} {__version__}",
-        describe,
+def _same(data: bytes, known: Record, tag: Tag) -> bytes:
+    place = tag.landmark.latitude, tag.landmark.longitude
+    off = max(abs(here - there) for here, there in zip(known.position, place, strict=True))
+    if known.landmark == tag.landmark.slug and off <= verify.TOLERANCE:
+        return data
+    raise RefusedError(f"already tagged by us as {known.name}; remove that tag first")
+
+
+def known_record(parts: Parts) -> Record | None:
+    """Our record, from XMP or else from EXIF."""
+    found = None
+    if parts.xmp is not None and packet.OURS.encode() in parts.xmp:
+        try:
+            found = xmp.record(packet.parse(parts.xmp))
+        except packet.UnreadableError:
+            found = None
+    return found or exif_record(parts.exif)
+
+
+def exif_record(block: bytes | None) -> Record | None:
+    """Our record in GPSProcessingMethod, or None."""
+    if block is None or record.TOOL.encode() not in block:
+        return None
+    try:
+        fields = gps.read(block) or {}
+    except RefusedError:
+        return None
+    return record.from_method(fields.get(gps.PROCESSING_METHOD, gps.EMPTY_FIELD).raw)
+
+
+def _change(parts: Parts, tag: Tag) -> Change:
+    """The new EXIF block, and the new XMP packet unless XMP has to be left alone."""
+    old = parts.exif if parts.exif is not None else exif.new_block(parts.density)
+    order, ifd0 = ifd.header(old)
+    directory = ifd.read_ifd(old, order, ifd0)
+    describe = not (parts.caption or has_caption(parts.xmp) or exif.has_description(directory))
+    before = (0, 0, 0) if parts.exif is None else (len(old), ifd0, zlib.crc32(old[8:]))
+    note = record.of(tag, ("ImageDescription",) if describe else (), before)
+    new, leave = None, bool(parts.xmp_trouble)
+    if not leave:
+        wrote = note.wrote if parts.xmp is not None else (*note.wrote, "Packet")
+        base = xmp.new_packet() if parts.xmp is None else parts.xmp
+        try:
+            new = xmp.merged(base, tag, replace(note, wrote=wrote), {})
+            verify.same_xmp(parts.xmp, new, frozenset())
+            leave = len(new) > parts.room
+        except RefusedError:
+            leave = True
+    return Change(exif.with_tag(old, tag, note.method(), describe), new, leave)
+
+
+def has_caption(xmp_packet: bytes | None) -> bool:
+    """Whether XMP carries a caption, which a new ImageDescription would hide (MWG 2.0, 5.3)."""
+    return xmp_packet is not None and (packet.DC + "description").rpartition("/")[2].encode() in (
+        xmp_packet
     )
-    if header.exif:
-        edits = [jpeg.replacing(header.exif[0], data, jpeg.EXIF, new)]
-    else:
-        place = jpeg.new_exif_place(data, header)
-        edits = [Edit(place, place, jpeg.app1(jpeg.EXIF, new))]
-    edits += jpeg.mpf_edits(data, header, edits)
-    return apply(data, edits)
+
+
+def prove(container: Container, old: bytes, before: Parts, new: bytes) -> None:
+    """``new`` is ``old`` plus a tag, and nothing else, as far as we can read either.
+
+    Raises:
+        RefusedError: it is not.
+    """
+    after = container.read(new)
+    container.check_rest(old, new)
+    if before.exif is not None:
+        verify.same_exif(before.exif, after.exif or b"", True)
+    reading = look.gps_state(new, whole=True)
+    if reading is None or reading.state is not GpsState.VALID:
+        raise RefusedError("the position does not read back; please report this")
+
+
+def xmp_note(data: bytes) -> str:
+    """Why the tag of a tagged photo is in its EXIF only; empty where XMP has it, or no tag is."""
+    try:
+        parts = formats.writer(data).read(data)
+        known = exif_record(parts.exif)
+    except RefusedError:
+        return ""
+    if known is None:
+        return ""
+    try:
+        if parts.xmp is not None and xmp.record(packet.parse(parts.xmp)):
+            return ""
+        why = parts.xmp_trouble or "its XMP has no room for the tag"
+    except RefusedError as error:
+        why = str(error)
+    return f"EXIF only, XMP left alone: {why}"

@@ -1,12 +1,11 @@
-"""JPEG segments: finds EXIF, XMP and MPF, and puts new EXIF and XMP where the old ones stood."""
+"""JPEG segments: finds EXIF, XMP and MPF, and says what makes a file unsafe to write."""
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tagger.errors import RefusedError
-from tagger.metadata import ifd
-from tagger.metadata.edits import Edit, growth
+from tagger.metadata.parts import Parts
 
 SOI, EOI, SOS, APP0, APP1, APP2, APP11, APP13 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEB, 0xED
 EXIF = b"Exif\0\0"
@@ -90,6 +89,45 @@ def scan(data: bytes) -> Header:
     return found
 
 
+def read(data: bytes) -> Parts:
+    """The EXIF block and XMP packet of a JPEG that may be written.
+
+    Raises:
+        RefusedError: it cannot be written without risk.
+    """
+    header = scan(data)
+    check_writable(data, header)
+    exif = data[header.exif[0].at + len(EXIF) : header.exif[0].end] if header.exif else None
+    xmp = data[header.xmp[0].at + len(XMP) : header.xmp[0].end] if header.xmp else None
+    return Parts(
+        exif,
+        xmp,
+        _xmp_trouble(data, header),
+        MAX_PAYLOAD - len(XMP),
+        density(data, header),
+        has_caption(data, header),
+    )
+
+
+def _xmp_trouble(data: bytes, header: Header) -> str:
+    """Why the XMP must be left alone; empty where it need not be."""
+    if len(header.xmp) > 1:
+        return "it has two XMP packets"
+    for part in header.segments:
+        named = data.find(XMP[:-1], part.at, min(part.end, part.at + 64)) >= 0
+        if part.marker == APP1 and named and part not in header.xmp:
+            return "its XMP has a wrong header"
+    if any(
+        data.find(name, part.at, part.end) >= 0
+        for part in header.extended
+        for name in (b":subject", b"LocationShown", b"landmarktag")
+    ):
+        return "its keywords are in extended XMP"
+    if header.extended and not header.xmp:
+        return "its extended XMP has no XMP to belong to"
+    return ""
+
+
 def check_writable(data: bytes, header: Header) -> None:
     """Refuse what cannot be written without risk; sidecars are for these.
 
@@ -108,13 +146,6 @@ def check_writable(data: bytes, header: Header) -> None:
             raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
     if data[-12:-8] in (b"AXS!", b"AXS*"):
         raise RefusedError("has an AFCP trailer, which counts bytes from the start of the file")
-
-
-def exif_block(data: bytes, header: Header) -> bytes | None:
-    """The EXIF block from its TIFF header on, or None."""
-    if not header.exif:
-        return None
-    return data[header.exif[0].at + len(EXIF) : header.exif[0].end]
 
 
 def has_caption(data: bytes, header: Header) -> bool:
@@ -136,23 +167,6 @@ def density(data: bytes, header: Header) -> tuple[int, int, int]:
     return 72, 72, 2
 
 
-def app1(header: bytes, payload: bytes) -> bytes:
-    """An APP1 segment.
-
-    Raises:
-        RefusedError: it would exceed 64 KB.
-    """
-    size = len(header) + len(payload)
-    if size > MAX_PAYLOAD:
-        raise RefusedError(f"its metadata would grow to {size} bytes; JPEG allows {MAX_PAYLOAD}")
-    return struct.pack(">BBH", 0xFF, APP1, size + 2) + header + payload
-
-
-def replacing(segment: Segment, data: bytes, magic: bytes, payload: bytes) -> Edit:
-    """The edit that gives an APP1 segment a new payload; its fill bytes stay."""
-    return Edit(segment.at - 4, segment.end, app1(magic, payload))
-
-
 def new_exif_place(data: bytes, header: Header) -> int:
     """Right after SOI, or after JFIF's APP0 segments, where EXIF 2.32 section 4.5.4 wants it."""
     place = 2
@@ -161,40 +175,3 @@ def new_exif_place(data: bytes, header: Header) -> int:
             break
         place = part.end
     return place
-
-
-def mpf_edits(data: bytes, header: Header, edits: list[Edit]) -> list[Edit]:
-    """Correct the MPF index (CIPA DC-007 section 5.2.3) for what ``edits`` insert.
-
-    Offsets count from the MPF header, so an insertion between it and an image moves that image;
-    offset 0 is the first image, whose size grows.
-
-    Raises:
-        RefusedError: an index that cannot be followed.
-    """
-    found = []
-    for part in header.mpf:
-        base = part.at + len(MPF)
-        for at, order in _mpf_entries(data, part):
-            size, offset = struct.unpack_from(order + "II", data, at + 4)
-            if offset == 0:
-                size += growth(edits)
-            else:
-                offset += growth(edits, base + offset) - growth(edits, base)
-            new = struct.pack(order + "II", size, offset)
-            if new != data[at + 4 : at + 12]:
-                found.append(Edit(at + 4, at + 12, new))
-    return found
-
-
-def _mpf_entries(data: bytes, part: Segment) -> Iterator[tuple[int, str]]:
-    """File offset and byte order of each 16-byte entry of the MPF index."""
-    block = data[part.at + len(MPF) : part.end]
-    order, first = ifd.header(block)
-    entry = ifd.read_ifd(block, order, first).find(0xB002)
-    if entry is None:
-        return
-    if entry.kind != 7 or entry.items % 16 or len(ifd.value(block, entry)) < 16:
-        raise RefusedError("its index of further pictures (MPF) is damaged")
-    for at in range(0, entry.items, 16):
-        yield part.at + len(MPF) + entry.start + at, order

@@ -1,0 +1,50 @@
+"""Tells photo formats apart by their first bytes, and which of them are written in place."""
+
+from enum import StrEnum
+
+from tagger.errors import RefusedError
+from tagger.metadata import jpeg_write
+from tagger.metadata.parts import Container
+
+SIDECAR = "is not written in place; a sidecar is"
+
+
+class Format(StrEnum):
+    """A photo format as its first bytes tell it."""
+
+    JPEG = "JPEG"
+    PNG = "PNG"
+    WEBP = "WebP"
+    TIFF = "TIFF"
+    HEIC = "HEIC"
+    OTHER = "other"
+
+
+def of(head: bytes) -> Format:
+    """The format of a file that starts with these bytes (16 are enough)."""
+    if head.startswith(b"\xff\xd8"):
+        return Format.JPEG
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return Format.PNG
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return Format.WEBP
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        return Format.TIFF
+    if head[4:8] == b"ftyp":
+        return Format.HEIC
+    return Format.OTHER
+
+
+WRITERS: dict[Format, Container] = {Format.JPEG: jpeg_write}
+
+
+def writer(data: bytes) -> Container:
+    """What writes photos of this format.
+
+    Raises:
+        RefusedError: nothing does.
+    """
+    kind = of(data[:16])
+    if kind in WRITERS:
+        return WRITERS[kind]
+    raise RefusedError(f"{'this format' if kind is Format.OTHER else kind} {SIDECAR}")

@@ -1,0 +1,155 @@
+"""Puts new EXIF and XMP into a JPEG where the old ones stood, and mends what counts bytes."""
+
+import struct
+from collections.abc import Iterator
+
+from tagger.errors import RefusedError
+from tagger.metadata import ifd
+from tagger.metadata.edits import Edit, apply, growth
+from tagger.metadata.jpeg import (
+    APP1,
+    EXIF,
+    MAX_PAYLOAD,
+    MPF,
+    XMP,
+    Header,
+    Segment,
+    check_writable,
+    new_exif_place,
+    read,
+    scan,
+)
+from tagger.metadata.parts import Change
+
+__all__ = ["check_rest", "read", "write"]
+
+
+def write(data: bytes, change: Change) -> bytes:
+    """The JPEG with other EXIF and XMP; nothing else differs but the MPF index.
+
+    A new EXIF segment goes right after SOI or JFIF's APP0 (EXIF 2.32 section 4.5.4), new XMP
+    right after EXIF (XMP part 3 section 1.1.3).
+
+    Raises:
+        RefusedError: a segment would exceed 64 KB, or something in the file counts bytes in a way
+            that cannot be mended.
+    """
+    header = scan(data)
+    check_writable(data, header)
+    place = new_exif_place(data, header)
+    edits = [_edit(header.exif, place, EXIF, change.exif)]
+    if not change.leave_xmp:
+        after = header.exif[0].end if header.exif else place
+        edits.append(_edit(header.xmp, after, XMP, change.xmp))
+    edits = [edit for edit in edits if edit.new != data[edit.start : edit.end]]
+    _check_pointers(data, header, edits)
+    return apply(data, edits + _mpf_edits(data, header, edits))
+
+
+def _edit(old: list[Segment], place: int, magic: bytes, payload: bytes | None) -> Edit:
+    new = b"" if payload is None else _app1(magic, payload)
+    if not old:
+        return Edit(place, place, new)
+    # Fill bytes before the marker stay, unless the segment goes.
+    return Edit(old[0].at - 4 if new else old[0].start, old[0].end, new)
+
+
+def _app1(header: bytes, payload: bytes) -> bytes:
+    """An APP1 segment.
+
+    Raises:
+        RefusedError: it would exceed 64 KB.
+    """
+    size = len(header) + len(payload)
+    if size > MAX_PAYLOAD:
+        raise RefusedError(f"its metadata would grow to {size} bytes; JPEG allows {MAX_PAYLOAD}")
+    return struct.pack(">BBH", 0xFF, APP1, size + 2) + header + payload
+
+
+def _mpf_edits(data: bytes, header: Header, edits: list[Edit]) -> list[Edit]:
+    """Correct the MPF index (CIPA DC-007 section 5.2.3) for what ``edits`` insert.
+
+    Offsets count from the MPF header, so an insertion between it and an image moves that image;
+    offset 0 is the first image, whose size grows.
+
+    Raises:
+        RefusedError: an index that cannot be followed.
+    """
+    found = []
+    for part in header.mpf:
+        base = part.at + len(MPF)
+        for at, order in _mpf_entries(data, part):
+            size, offset = struct.unpack_from(order + "II", data, at + 4)
+            if offset == 0:
+                size += growth(edits)
+            else:
+                offset += growth(edits, base + offset) - growth(edits, base)
+            new = struct.pack(order + "II", size, offset)
+            if new != data[at + 4 : at + 12]:
+                found.append(Edit(at + 4, at + 12, new))
+    return found
+
+
+def _mpf_entries(data: bytes, part: Segment) -> Iterator[tuple[int, str]]:
+    """File offset and byte order of each 16-byte entry of the MPF index."""
+    block = data[part.at + len(MPF) : part.end]
+    order, first = ifd.header(block)
+    entry = ifd.read_ifd(block, order, first).find(0xB002)
+    if entry is None:
+        return
+    if entry.kind != 7 or entry.items % 16 or len(ifd.value(block, entry)) < 16:
+        raise RefusedError("its index of further pictures (MPF) is damaged")
+    for at in range(0, entry.items, 16):
+        yield part.at + len(MPF) + entry.start + at, order
+
+
+def _check_pointers(data: bytes, header: Header, edits: list[Edit]) -> None:
+    """Refuse where the header points at a picture behind the main one (a maker's preview).
+
+    Such a pointer counts from the start of the file or of the EXIF block, and would miss by the
+    growth. MPF counts from its own place and is mended instead.
+    """
+    if not growth(edits):
+        return
+    bases = [0, *(part.at + len(EXIF) for part in header.exif)]
+    at = data.find(b"\xff\xd8\xff", header.sos)
+    for _ in range(32):
+        if at < 0:
+            return
+        for base in bases:
+            for order in "<>":
+                found = data.find(struct.pack(order + "I", at - base), 0, header.sos)
+                if found >= 0 and not any(p.at <= found < p.end for p in header.mpf):
+                    raise RefusedError("its header points to a preview behind the picture")
+        at = data.find(b"\xff\xd8\xff", at + 3)
+
+
+def check_rest(old: bytes, new: bytes) -> None:
+    """All from the first scan on, and every segment but EXIF, XMP and MPF, is the same.
+
+    Raises:
+        RefusedError: it is not.
+    """
+    before, after = scan(old), scan(new)
+    if memoryview(old)[before.sos :] != memoryview(new)[after.sos :]:
+        raise RefusedError("writing would change the picture data; please report this")
+    kept, found = (
+        [
+            data[part.start : part.end]
+            for part in header.segments
+            if part not in header.exif + header.xmp + header.mpf
+        ]
+        for data, header in ((old, before), (new, after))
+    )
+    if kept != found or len(before.mpf) != len(after.mpf):
+        raise RefusedError("writing would change another part of the file; please report this")
+    grown = len(new) - len(old)
+    for part, other in zip(before.mpf, after.mpf, strict=True):
+        moved = other.at - part.at
+        for (at, order), (there, _) in zip(
+            _mpf_entries(old, part), _mpf_entries(new, other), strict=True
+        ):
+            size, offset = struct.unpack_from(order + "II", old, at + 4)
+            mended = struct.unpack_from(order + "II", new, there + 4)
+            if mended != ((size, offset + grown - moved) if offset else (size + grown, 0)):
+                raise RefusedError("its index of further pictures would be wrong; please report")

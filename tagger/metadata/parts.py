@@ -1,0 +1,46 @@
+"""What every photo format has in common: an EXIF block, an XMP packet, and the rest."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The metadata of a photo that may be written; offsets do not matter any more.
+
+    ``exif`` starts at its TIFF header. ``xmp_trouble`` says why the XMP is left alone, ``room``
+    is how many bytes a packet may have, ``density`` is X, Y and EXIF unit for a first EXIF block,
+    ``caption`` tells whether another standard (IPTC) already carries a caption.
+    """
+
+    exif: bytes | None
+    xmp: bytes | None
+    xmp_trouble: str = ""
+    room: int = 8_000_000
+    density: tuple[int, int, int] = (72, 72, 2)
+    caption: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The metadata a photo shall have; None removes it, ``leave_xmp`` lets XMP be as it is."""
+
+    exif: bytes | None
+    xmp: bytes | None
+    leave_xmp: bool = False
+
+
+class Container(Protocol):
+    """A photo format that can be written; modules of this package implement it."""
+
+    def read(self, data: bytes) -> Parts:
+        """The photo's metadata; RefusedError where it cannot be written without risk."""
+        ...
+
+    def write(self, data: bytes, change: Change) -> bytes:
+        """The photo with other metadata; RefusedError where that does not fit."""
+        ...
+
+    def check_rest(self, old: bytes, new: bytes) -> None:
+        """RefusedError unless all but EXIF and XMP is the same, byte for byte."""
+        ...

@@ -1,0 +1,151 @@
+"""Proof, before anything is written, that a tagged photo is the old one plus our tag."""
+
+import math
+import struct
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import defusedxml.ElementTree
+import piexif
+from defusedxml import DefusedXmlException
+
+from tagger.errors import RefusedError
+from tagger.metadata import content, gps, ifd, packet
+from tagger.records import Coords, Tag
+
+TOLERANCE = 1e-6  # degrees
+GPS_DIRECTORY = f"IFD0/{ifd.GPS_IFD:04x}"
+OWN_POINTERS = {ifd.GPS_IFD, content.IMAGE_DESCRIPTION}
+GROWING = {packet.DC + "subject", packet.IPTC_EXT + "LocationShown"}
+Property = tuple[str, Any]
+
+
+def same_exif(old: bytes, new: bytes, appended: bool) -> None:
+    """Every value of every directory of ``old`` is in ``new``, save GPS and our description.
+
+    Args:
+        old: the EXIF block before (or without) the tag.
+        new: the block with it.
+        appended: ``new`` was made by appending to ``old``; then its bytes must stand unmoved.
+
+    Raises:
+        RefusedError: they differ.
+    """
+    if appended and (new[8 : len(old)] != old[8:] or new[:4] != old[:4]):
+        raise RefusedError("the new EXIF block would not contain the old one; please report this")
+    before, after = values(old), values(new)
+    lost = {key for key, raw in before.items() if after.get(key) != raw}
+    if lost or any(tag not in OWN_POINTERS for _, tag, _ in after.keys() - before.keys()):
+        raise RefusedError("writing would change other EXIF tags; please report this")
+
+
+def values(block: bytes) -> dict[tuple[str, int, int], bytes]:
+    """Every value but GPS's by directory, tag and its number among equal tags."""
+    _, first = ifd.header(block)
+    found: dict[tuple[str, int, int], bytes] = {}
+    if not first:
+        return found
+    for name, directory in ifd.walk(block):
+        for entry in directory.entries:
+            number = 0
+            while (name, entry.tag, number) in found:
+                number += 1
+            if name != GPS_DIRECTORY and entry.tag != ifd.GPS_IFD:
+                kind = block[entry.at + 2 : entry.at + 8]
+                found[name, entry.tag, number] = kind + ifd.value(block, entry)
+    return found
+
+
+def same_xmp(old: bytes | None, new: bytes, ours: frozenset[str]) -> None:
+    """Every property of ``old`` is in ``new``, in order; lists only grew; the rest is ours.
+
+    Args:
+        old: the packet before (or without) the tag; None where there was none.
+        new: the packet with it.
+        ours: further properties (namespace + local name) that may be new.
+
+    Raises:
+        RefusedError: they differ, or a packet does not parse.
+    """
+    before, after = properties(old) if old else [], properties(new)
+    for (name, value), (other_name, other) in zip(before, after, strict=False):
+        grown = name in GROWING and _grown(value, other)
+        if name != other_name or (value != other and not grown):
+            raise RefusedError(f"writing would change the XMP property {name}; please report this")
+    for name, _ in after[len(before) :]:
+        if name not in GROWING | ours and not name.startswith(packet.OURS):
+            raise RefusedError(f"writing would add the XMP property {name}; please report this")
+    if len(after) < len(before):
+        raise RefusedError("writing would lose XMP properties; please report this")
+
+
+def properties(data: bytes) -> list[Property]:
+    """All properties of a packet in order, read by defusedxml, entities and DTD forbidden."""
+    try:
+        top = defusedxml.ElementTree.fromstring(data.rstrip(b"\0 \r\n\t"), forbid_dtd=True)
+    except (ET.ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise RefusedError(f"its XMP does not parse ({error})") from error
+    found: list[Property] = []
+    for description in [child for rdf in top.iter(f"{{{packet.RDF}}}RDF") for child in rdf]:
+        for name, text in description.attrib.items():
+            if name not in ("about", f"{{{packet.RDF}}}about"):
+                found.append((_plain(name), text))
+        found += [(_plain(child.tag), _tree(child)) for child in description]
+    return found
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("{").replace("}", "", 1)
+
+
+def _tree(node: ET.Element) -> tuple[Any, ...]:
+    children = tuple(_tree(child) for child in node)
+    return node.tag, sorted(node.attrib.items()), None if children else node.text, children
+
+
+def _grown(old: Any, new: Any) -> bool:
+    """Whether ``new`` is the list ``old`` with items appended."""
+    if not isinstance(old, tuple) or not isinstance(new, tuple) or old[:2] != new[:2]:
+        return False
+    (one,), (other,) = (old[3], new[3]) if len(old[3]) == len(new[3]) == 1 else ((0,), (1,))
+    if not isinstance(one, tuple) or not isinstance(other, tuple):
+        return False
+    return bool(one[:2] == other[:2] and other[3][: len(one[3])] == one[3])
+
+
+def reads_back(block: bytes, tag: Tag) -> None:
+    """piexif, which did not lay the block out, reads the position that was meant.
+
+    Raises:
+        RefusedError: it does not.
+    """
+    order, _ = ifd.header(block)
+    starts = {
+        Coords.CAMERA: (gps.LATITUDE_REF,),
+        Coords.SUBJECT: (gps.DEST_LATITUDE_REF,),
+        Coords.BOTH: (gps.LATITUDE_REF, gps.DEST_LATITUDE_REF),
+    }[tag.coords]
+    tags = {start + step for start in starts for step in range(4)}
+    fields = {number: field for number, field in (gps.read(block) or {}).items() if number in tags}
+    values = [
+        ifd.Value(number, kind, len(raw) // ifd.SIZES.get(kind, 1), raw)
+        for number, (kind, raw) in fields.items()
+    ]
+    pointer = ifd.Value(ifd.GPS_IFD, 4, 1, struct.pack(order + "I", 26))
+    small = block[:4] + struct.pack(order + "I", 8)
+    small += ifd.merged(b"", order, None, [pointer], 8, 0)
+    small += ifd.merged(b"", order, None, values, 26, 0)
+    try:
+        read = piexif.load(b"Exif\0\0" + small)["GPS"]
+        found = [[_degrees(read[s + step], read[s + 1 + step]) for step in (0, 2)] for s in starts]
+    except (KeyError, ValueError, TypeError, ArithmeticError, struct.error) as error:
+        raise RefusedError("the position does not read back; please report this") from error
+    for latitude, longitude in found:
+        off = abs(latitude - tag.landmark.latitude), abs(longitude - tag.landmark.longitude)
+        if max(off) > TOLERANCE:
+            raise RefusedError("the position does not read back as written; please report this")
+
+
+def _degrees(ref: bytes, parts: tuple[tuple[int, int], ...]) -> float:
+    angle = math.fsum(top / bottom / 60**power for power, (top, bottom) in enumerate(parts))
+    return -angle if ref in (b"S", b"W") else angle

@@ -1,0 +1,189 @@
+"""Merges a tag into an XMP packet by inserting text: every byte that was there stays."""
+
+from dataclasses import replace
+from xml.sax.saxutils import escape, quoteattr
+
+from tagger import __version__
+from tagger.metadata import gps
+from tagger.metadata.edits import Edit, apply
+from tagger.metadata.packet import (
+    DC,
+    EXIF,
+    IPTC_EXT,
+    OURS,
+    RDF,
+    Node,
+    UnreadableError,
+    fields,
+    items,
+    parse,
+    raw_prefix,
+)
+from tagger.metadata.record import Record, from_fields
+from tagger.records import Coords, Tag
+
+WIKIDATA = "http://www.wikidata.org/entity/"
+SUBJECT, LOCATION = DC + "subject", IPTC_EXT + "LocationShown"
+PREFIXES = {"rdf": RDF, "dc": DC, "exif": EXIF, "Iptc4xmpExt": IPTC_EXT, "landmarktag": OURS}
+PADDING = (b" " * 99 + b"\n") * 20  # 2 KB for editing in place, XMP part 1 section 7.3.2
+NEW_PACKET = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+    f'<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="landmark-tag {__version__}">'
+    f'<rdf:RDF xmlns:rdf="{RDF}"></rdf:RDF></x:xmpmeta>\n'
+).encode()
+PACKET_END = b'<?xpacket end="w"?>'
+
+
+def new_packet() -> bytes:
+    """An empty packet to merge into."""
+    return NEW_PACKET + PADDING + PACKET_END
+
+
+def merged(packet: bytes, tag: Tag, record: Record, extra: dict[str, str]) -> bytes:
+    """The packet with the tag: an rdf:Description of ours, and items in lists that were there.
+
+    Args:
+        packet: the whole XMP packet, UTF-8.
+        tag: what to write.
+        record: what is written elsewhere; what is added here is noted in it.
+        extra: further simple properties by qualified name such as ``exif:GPSLatitude``.
+
+    Raises:
+        UnreadableError: it does not parse, or holds a property in a form we cannot add to.
+    """
+    root = parse(packet)
+    if not packet[root.close : root.end]:
+        raise UnreadableError("its XMP is empty")
+    edits, inside = list[Edit](), list[str]()
+    keyword = escape(tag.landmark.name)
+    wrote = list(record.wrote)
+    known = _find(root, SUBJECT)
+    if known is None:
+        inside.append(f"<dc:subject><rdf:Bag><rdf:li>{keyword}</rdf:li></rdf:Bag></dc:subject>")
+        wrote.append("Subject")
+    elif tag.landmark.name not in [item.text.strip() for item in _array(known)[1]]:
+        edits.append(_append(packet, known, keyword.encode(), ""))
+        wrote.append("Subject")
+    place = _find(root, LOCATION)
+    if place is None:
+        item = f'<rdf:li rdf:parseType="Resource">{_location(tag)}</rdf:li>'
+        inside.append(
+            f"<Iptc4xmpExt:LocationShown><rdf:Bag>\n{item}\n</rdf:Bag></Iptc4xmpExt:LocationShown>"
+        )
+    else:
+        spaces = _spaces("rdf", "Iptc4xmpExt", "exif")
+        edits.append(
+            _append(packet, place, _location(tag).encode(), f'{spaces} rdf:parseType="Resource"')
+        )
+    noted = replace(record, wrote=tuple(wrote))
+    attributes = {f"landmarktag:{name}": text for name, text in noted.fields().items()} | extra
+    about = _about(root)
+    text = (
+        f"<rdf:Description rdf:about={quoteattr(about)}{_spaces(*PREFIXES)}"
+        + "".join(f"\n {name}={quoteattr(text)}" for name, text in attributes.items())
+        + ">\n"
+        + "\n".join(inside)
+        + "</rdf:Description>"
+    )
+    edits.append(Edit(root.close, root.close, text.encode()))
+    return apply(packet, edits)
+
+
+def _location(tag: Tag) -> str:
+    """LocationShown's fields (IPTC Photo Metadata 2021.1, Location structure)."""
+    place = tag.landmark
+    name = f'<rdf:Alt><rdf:li xml:lang="x-default">{escape(place.name)}</rdf:li></rdf:Alt>'
+    found = {"Iptc4xmpExt:LocationName": name}
+    for field, text in (
+        ("City", place.city),
+        ("ProvinceState", place.region),
+        ("CountryName", place.country),
+        ("CountryCode", place.country_code),
+    ):
+        if text:
+            found[f"Iptc4xmpExt:{field}"] = escape(text)
+    if place.wikidata:
+        uri = escape(WIKIDATA + place.wikidata)
+        found["Iptc4xmpExt:LocationId"] = f"<rdf:Bag><rdf:li>{uri}</rdf:li></rdf:Bag>"
+    if tag.coords is not Coords.CAMERA:
+        found["exif:GPSLatitude"] = gps.to_xmp(place.latitude, "NS")
+        found["exif:GPSLongitude"] = gps.to_xmp(place.longitude, "EW")
+    return "\n".join(f"<{name}>{text}</{name}>" for name, text in found.items())
+
+
+def _append(packet: bytes, prop: Node, body: bytes, attributes: str) -> Edit:
+    """One more rdf:li at the end of an array, in the namespace prefix that the array uses."""
+    array, _ = _array(prop)
+    if not packet[array.close : array.end]:
+        raise UnreadableError("its XMP has an empty list where the tag belongs")
+    prefix = raw_prefix(packet, array)
+    name = prefix.decode() + "li"
+    start = f"<{name}{attributes}>".encode()
+    return Edit(array.close, array.close, start + body + f"</{name}>".encode())
+
+
+def _array(prop: Node) -> tuple[Node, list[Node]]:
+    found = items(prop)
+    if found is None:
+        raise UnreadableError("its XMP holds a list as something else")
+    return found
+
+
+def _find(root: Node, name: str) -> Node | None:
+    """The one property element of that name.
+
+    Raises:
+        UnreadableError: it is an attribute, or there is more than one.
+    """
+    found = [prop for description in root.children for prop in description.named(name)]
+    if len(found) > 1 or any(name in node.attributes for node in root.children):
+        raise UnreadableError("its XMP holds a property twice or in a wrong form")
+    return found[0] if found else None
+
+
+def _about(root: Node) -> str:
+    """rdf:about of the packet's descriptions: XMP wants the same in all of them."""
+    for node in root.children:
+        for name in (RDF + "about", "about"):
+            if name in node.attributes:
+                return node.attributes[name]
+    return ""
+
+
+def _spaces(*prefixes: str) -> str:
+    return "".join(f' xmlns:{prefix}="{PREFIXES[prefix]}"' for prefix in prefixes)
+
+
+def record(root: Node) -> Record | None:
+    """Our record, or None."""
+    found: dict[str, str] = {}
+    for node in root.children:
+        found |= {name: text for name, text in fields(node).items() if name.startswith(OURS)}
+    return from_fields({name.removeprefix(OURS): text for name, text in found.items()})
+
+
+def positions(root: Node) -> list[tuple[float, float]]:
+    """Camera, subject and then shown positions in degrees; zeroed ones are left out.
+
+    Raises:
+        ValueError: a coordinate that is none.
+    """
+    found = []
+    simple: dict[str, str] = {}
+    for node in root.children:
+        simple |= {name: text for name, text in fields(node).items() if name.startswith(EXIF)}
+    shown = [
+        fields(item)
+        for node in root.children
+        for prop in node.named(LOCATION)
+        for item in (items(prop) or (prop, [prop]))[1]
+    ]
+    for source, kind in (
+        (simple, "GPS"),
+        (simple, "GPSDest"),
+        *((place, "GPS") for place in shown),
+    ):
+        latitude, longitude = (source.get(f"{EXIF}{kind}{a}") for a in ("Latitude", "Longitude"))
+        if latitude and longitude:
+            found.append((gps.from_xmp(latitude), gps.from_xmp(longitude)))
+    return [pair for pair in found if pair != (0, 0)]
