@@ -122,10 +122,12 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
 
 def test_groups_scale_freeze_and_spare_biases_from_decay() -> None:
     model = network()
+    model[1].bias.requires_grad_(False)
     groups = parameter_groups(model, replace(RECIPE, lr_scales=(("0.", 0.0), ("1.", 0.5))))
     assert not model[0].weight.requires_grad
+    assert not model[1].bias.requires_grad
     found = {(group["scale"], group["weight_decay"]): len(group["params"]) for group in groups}
-    assert found == {(0.5, 0.0): 2, (1.0, 0.05): 1, (1.0, 0.0): 1}
+    assert found == {(0.5, 0.0): 1, (1.0, 0.05): 1, (1.0, 0.0): 1}
 
 
 def test_order_shows_each_photo_once_or_balances_classes() -> None:

@@ -1,11 +1,13 @@
 """Random views of training photos, in batches of torch tensors cheap enough for one CPU core."""
 
+import io
 import math
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.io import decode_jpeg, encode_jpeg
 
 from train.recipe import Recipe
 
@@ -40,7 +42,7 @@ def mix(batch: Tensor, targets: Tensor, recipe: Recipe, chance: torch.Generator)
     order = torch.randperm(len(batch), generator=chance).to(batch.device)
     if _one(chance) < 0.5:
         kept = _beta(recipe.mixup, chance)
-        batch.mul_(kept).add_(batch[order], alpha=1 - kept)
+        batch.lerp_(batch[order], 1 - kept)
     else:
         height, width = batch.shape[-2:]
         edge = math.sqrt(1 - _beta(recipe.cutmix, chance))
@@ -90,9 +92,16 @@ def _degrade(crops: Tensor, share: float, chance: torch.Generator) -> None:
             up = F.interpolate(down, size, mode="bilinear")[0]
             crops[index] = up.round_().clamp_(0, 255).byte()
         else:
-            # torchvision holds its JPEG codec on the CPU.
-            coded = encode_jpeg(photo.cpu().contiguous(), round(90 - 60 * strength))
-            crops[index] = decode_jpeg(coded).to(crops.device)
+            crops[index] = _recompressed(photo.cpu(), round(90 - 60 * strength))
+
+
+def _recompressed(photo: Tensor, quality: int) -> Tensor:
+    """Uint8 [3, S, S] through JPEG of this quality, 1 to 95."""
+    coded = io.BytesIO()
+    Image.fromarray(photo.permute(1, 2, 0).contiguous().numpy()).save(
+        coded, "JPEG", quality=quality
+    )
+    return torch.from_numpy(np.array(Image.open(coded))).permute(2, 0, 1)
 
 
 def _colour(batch: Tensor, strength: float, chance: torch.Generator) -> Tensor:

@@ -1,12 +1,11 @@
 """The one training loop, of both models: on a CPU, one GPU, or several through torchrun."""
 
 import copy
-import csv
 import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from tqdm import tqdm
 
 from tagger.errors import RunError
 from train.augment import augment, mix, resized
+from train.checkpoint import EpochLog, Run, restore, write
 from train.optimise import average, epoch_order, make_optimiser, set_lr, smooth
 from train.recipe import Recipe
 
@@ -33,33 +33,6 @@ class Photos:
 
     pixels: Tensor
     targets: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class EpochLog:
-    """One line of metrics.csv; losses in nats, accuracies 0 to 1, ``size`` in pixels."""
-
-    epoch: int
-    size: int
-    lr: float
-    train_loss: float
-    train_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
-    seconds: float
-
-
-@dataclass(slots=True)
-class _Run:
-    """What changes while training; all of it goes into the checkpoint."""
-
-    model: nn.Module
-    ema: nn.Module
-    optimiser: torch.optim.Optimizer
-    log: list[EpochLog] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
-    best_loss: float = math.inf
-    since_best: int = 0
 
 
 def one_hot(labels: Tensor, columns: int) -> Tensor:
@@ -90,9 +63,9 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = copy.deepcopy(model).eval().requires_grad_(False)
-    run = _Run(model, ema, make_optimiser(model, recipe))
+    run = Run(model, ema, make_optimiser(model, recipe))
     if resume and (out / "checkpoint.pt").exists():
-        _restore(run, recipe, out / "checkpoint.pt")
+        restore(run, recipe, out / "checkpoint.pt")
     # After make_optimiser, which freezes: DistributedDataParallel waits for every gradient.
     parallel = nn.parallel.DistributedDataParallel(model) if world > 1 else model
     for epoch in range(len(run.log), recipe.epochs):
@@ -105,7 +78,7 @@ def fit(
         seconds = time.monotonic() - start
         run.log.append(EpochLog(epoch, recipe.size_at(epoch), lr, *trained, *checked, seconds))
         if rank == 0:
-            _write(run, recipe, out)
+            write(run, recipe, out)
     model.load_state_dict(run.best)
     model.eval()
     return run.log
@@ -123,7 +96,7 @@ def predict(model: nn.Module, pixels: Tensor, size: int, batch: int = 64) -> Ten
 
 
 def _epoch(
-    parallel: nn.Module, run: _Run, train: Photos, recipe: Recipe, loss: Loss, epoch: int
+    parallel: nn.Module, run: Run, train: Photos, recipe: Recipe, loss: Loss, epoch: int
 ) -> tuple[float, float]:
     """One pass over this process's share of the photos; mean loss and accuracy of what it saw."""
     rank, world, device = _join()
@@ -163,7 +136,7 @@ def _epoch(
     return mean_loss, accuracy
 
 
-def _validate(run: _Run, photos: Photos, recipe: Recipe, epoch: int) -> tuple[float, float]:
+def _validate(run: Run, photos: Photos, recipe: Recipe, epoch: int) -> tuple[float, float]:
     """Loss and accuracy of the averaged weights on whole photos; keeps them if they are best."""
     if (epoch + 1) % recipe.validate_every and epoch + 1 < recipe.epochs:
         return math.nan, math.nan
@@ -178,37 +151,6 @@ def _validate(run: _Run, photos: Photos, recipe: Recipe, epoch: int) -> tuple[fl
         run.best_loss, run.since_best = value, 0
         run.best = {name: tensor.clone() for name, tensor in run.ema.state_dict().items()}
     return value, float(hits)
-
-
-def _write(run: _Run, recipe: Recipe, out: Path) -> None:
-    """Checkpoint, best weights and metrics.csv, each replaced whole."""
-    state = {
-        "recipe": asdict(recipe),
-        "model": run.model.state_dict(),
-        "ema": run.ema.state_dict(),
-        "optimiser": run.optimiser.state_dict(),
-        "log": [asdict(line) for line in run.log],
-        "best": (run.best, run.best_loss, run.since_best),
-    }
-    for name, content in (("checkpoint.pt", state), ("best.pt", run.best)):
-        torch.save(content, out / (name + ".part"))
-        (out / (name + ".part")).replace(out / name)
-    with (out / "metrics.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [*EpochLog.__slots__])
-        writer.writeheader()
-        writer.writerows(state["log"])
-
-
-def _restore(run: _Run, recipe: Recipe, checkpoint: Path) -> None:
-    device = next(run.model.parameters()).device
-    state = torch.load(checkpoint, map_location=device, weights_only=True)
-    if state["recipe"] != asdict(recipe):
-        raise RunError(f"{checkpoint} is of another recipe; leave --resume out or remove it")
-    run.model.load_state_dict(state["model"])
-    run.ema.load_state_dict(state["ema"])
-    run.optimiser.load_state_dict(state["optimiser"])
-    run.log = [EpochLog(**line) for line in state["log"]]
-    run.best, run.best_loss, run.since_best = state["best"]
 
 
 def _logits(output: Any) -> Tensor:

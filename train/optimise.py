@@ -11,13 +11,13 @@ from train.recipe import Recipe
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """Optimiser groups by learning rate scale; biases and norms carry no weight decay.
 
-    Parameters whose scale in ``recipe.lr_scales`` is 0 are frozen here.
+    Parameters whose scale in ``recipe.lr_scales`` is 0 are frozen here; frozen ones stay frozen.
     """
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         scale = next((s for prefix, s in recipe.lr_scales if name.startswith(prefix)), 1.0)
-        parameter.requires_grad_(scale > 0)
-        if scale > 0:
+        parameter.requires_grad_(parameter.requires_grad and scale > 0)
+        if parameter.requires_grad:
             groups.setdefault((scale, parameter.ndim > 1), []).append(parameter)
     return [
         {"params": members, "scale": scale, "weight_decay": recipe.weight_decay * decayed}
