@@ -7,10 +7,11 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 from click_default_group import DefaultGroup
@@ -18,6 +19,10 @@ from click_default_group import DefaultGroup
 from tagger import __version__
 from tagger.errors import RunError
 from tagger.records import Coords, Outcome, SidecarMode, SidecarName, Status
+
+if TYPE_CHECKING:
+    from tagger.recorder import RunRecorder
+    from tagger.report import ReportWriter
 
 EXIT_PHOTO_FAILED = 1
 EXIT_NOT_STARTED = 2
@@ -164,6 +169,9 @@ def main() -> None:
     default=None,
     help="File that remembers what was written, for undo; in the state folder by default.",
 )
+@click.option(
+    "--rescan", is_flag=True, help="Look at every photo again, also at those that did not change."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line for each photo.")
 @click.version_option(__version__, prog_name="landmark-tag")
@@ -182,58 +190,80 @@ main.add_command(tag)
 
 def _tag(
     paths: tuple[str, ...], min_conf: float, report: Path, dry_run: bool, recursive: bool,
-    exclude: tuple[str, ...], coords: str, sidecar: str, sidecar_name: str,
+    exclude: tuple[str, ...], coords: str, sidecar: str, sidecar_name: str, rescan: bool,
     model: Path | None, device: str, batch_size: int, workers: int, ledger: Path | None,
     quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
-    # torch takes two seconds to import, and --help needs none of this.
-    from tqdm import tqdm
-
+    # --help needs none of this; torch itself is imported when the first photo needs it.
     from tagger.ledger import Ledger, new_run_id
-    from tagger.model.classifier import DEFAULT_MODEL, Classifier
+    from tagger.model.lazy import DEFAULT_MODEL, LazyClassifier
     from tagger.pipeline import Settings, run
-    from tagger.report import ReportWriter, summary
+    from tagger.report import ReportWriter
     from tagger.storage import open_storage
     from tagger.writing import WriteOptions
 
-    storage = open_storage(paths, recursive=recursive, exclude=exclude)
-    classifier = Classifier(model or DEFAULT_MODEL, device)
     settings = Settings(
-        new_run_id(), min_conf, Coords(coords), batch_size, workers,
+        new_run_id(), min_conf, Coords(coords), batch_size, workers, rescan,
         WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name)),
     )  # fmt: skip
+    storage = open_storage(paths, recursive=recursive, exclude=exclude)
+    classifier = LazyClassifier(model or DEFAULT_MODEL, device)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
-    started, counts, stop = time.monotonic(), Counter[Status](), StopOnSignal()
-    with (
-        stop,
-        contextlib.ExitStack() as stack,
-        ReportWriter(report, names, classifier.name, settings.run_id) as rows,
-        tqdm(unit=" photos", disable=quiet or not sys.stderr.isatty(), smoothing=0.05) as bar,
-    ):
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(StopOnSignal())
+        book = None if dry_run else stack.enter_context(Ledger.open(ledger))
+        if book is None or not book.has_run(classifier.sha256):
+            classifier.load()  # a model that fails a check must stop the run before it starts
         recorder = None
-        if not dry_run:
-            book = stack.enter_context(Ledger.open(ledger))
+        if book:
             targets = [os.path.abspath(path) for path in paths]
             recorder = stack.enter_context(
                 book.begin(settings.run_id, targets, asdict(settings), classifier.sha256)
             )
-        for outcome in run(storage, classifier, recorder, settings, stop.asked):
-            rows.write(outcome)
-            if recorder:
-                recorder.seen(outcome)
-            counts[outcome.status] += 1
-            bar.update()
-            bar.set_postfix_str(", ".join(f"{n} {s}" for s, n in sorted(counts.items())), False)
-            if verbose or (outcome.status is Status.FAILED):
-                bar.write(_line(outcome), file=sys.stderr)
+        rows = stack.enter_context(ReportWriter(report, names, classifier.name, settings.run_id))
+        outcomes = run(storage, classifier, recorder, settings, stop.asked)
+        failed = _follow(outcomes, rows, recorder, quiet, verbose, dry_run)
     if not quiet:
-        click.echo(summary(counts, time.monotonic() - started, dry_run))
         click.echo(f"report: {report}")
     if stop.asked():
         click.echo("landmark-tag: stopped early; run again to go on", err=True)
         return EXIT_INTERRUPTED
-    return EXIT_PHOTO_FAILED if counts[Status.FAILED] else 0
+    return EXIT_PHOTO_FAILED if failed else 0
+
+
+def _follow(
+    outcomes: Iterable[Outcome],
+    rows: "ReportWriter",
+    recorder: "RunRecorder | None",
+    quiet: bool,
+    verbose: bool,
+    dry_run: bool,
+) -> int:
+    """Hand each outcome to the report, the ledger and the terminal; how many photos failed."""
+    from tqdm import tqdm
+
+    from tagger.report import summary
+
+    started, counts = time.monotonic(), Counter[Status]()
+    silent = quiet or not sys.stderr.isatty()
+    with tqdm(unit=" photos", disable=silent, smoothing=0.05) as bar:
+        for outcome in outcomes:
+            rows.write(outcome)
+            if recorder:
+                recorder.seen(outcome)
+            counts[outcome.status] += 1
+            if not silent:
+                told = ", ".join(
+                    f"{counts[status]} {status}" for status in Status if counts[status]
+                )
+                bar.set_postfix_str(told, refresh=False)
+            bar.update()
+            if verbose or outcome.status is Status.FAILED:
+                bar.write(_line(outcome), file=sys.stderr)
+    if not quiet:
+        click.echo(summary(counts, time.monotonic() - started, dry_run))
+    return counts[Status.FAILED]
 
 
 def _line(outcome: Outcome) -> str:

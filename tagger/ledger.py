@@ -135,6 +135,15 @@ class Ledger:
                     (_now(), json.dumps(recorder.counts), number),
                 )
 
+    def has_run(self, model_sha256: str) -> bool:
+        """Whether a run with this model came to its end: the model passed all checks then."""
+        with schema.explained(self.path):
+            row = self._db.execute(
+                "SELECT 1 FROM runs WHERE model_sha256 = ? AND ended IS NOT NULL LIMIT 1",
+                (model_sha256,),
+            ).fetchone()
+        return row is not None
+
     def runs(self) -> list[Run]:
         """All runs, newest first."""
         with schema.explained(self.path):

@@ -9,23 +9,35 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_order(work: Callable[[T], R], items: Iterable[T], workers: int, window: int) -> Iterator[R]:
+def in_order(
+    work: Callable[[T], R],
+    items: Iterable[T],
+    workers: int,
+    window: int,
+    ready: Callable[[T], R | None] = lambda _: None,
+) -> Iterator[R]:
     """``map(work, items)`` on threads: same order, at most ``window`` items in the air.
 
-    Threads serve because Pillow lets go of the interpreter lock while it decodes. When the
-    consumer stops early, work not yet begun is cancelled.
+    Threads serve because Pillow lets go of the interpreter lock while it decodes. What ``ready``
+    answers for an item, asked on the caller's thread, spares it the work. When the consumer stops
+    early, work not yet begun is cancelled.
     """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-    waiting: deque[Future[R]] = deque()
+    waiting: deque[Future[R] | R] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= window:
-                yield waiting.popleft().result()
+            known = ready(item)
+            waiting.append(pool.submit(work, item) if known is None else known)
+            while waiting and (len(waiting) >= window or not isinstance(waiting[0], Future)):
+                yield _result(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield _result(waiting.popleft())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _result(item: Future[R] | R) -> R:
+    return item.result() if isinstance(item, Future) else item
 
 
 def batches(

@@ -20,6 +20,7 @@ from tagger.records import (
     Landmark,
     Outcome,
     Provenance,
+    Seen,
     Status,
     Tag,
 )
@@ -31,13 +32,25 @@ from tagger.writing import Recorder, WriteOptions, write_tag
 MOST_WAITING = 4096
 
 
+class Memory(Recorder, Protocol):
+    """What the pipeline needs of the ledger."""
+
+    def recall(self, entry: Entry) -> Seen | None:
+        """What was seen of this very version of the photo, if anything."""
+        ...
+
+
 class Classify(Protocol):
     """What the pipeline needs of a classifier."""
 
-    image_size: int
-    resize: imaging.Resize
     landmarks: dict[str, Landmark]
     sha256: str
+
+    @property
+    def image_size(self) -> int: ...
+
+    @property
+    def resize(self) -> imaging.Resize: ...
 
     def classify(self, batch: NDArray[np.uint8]) -> list[Guess]: ...
 
@@ -51,6 +64,7 @@ class Settings:
     coords: Coords = Coords.BOTH
     batch_size: int = 16
     workers: int = 2
+    rescan: bool = False
     write: WriteOptions = field(default_factory=WriteOptions)
 
     def __post_init__(self) -> None:
@@ -60,17 +74,18 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A photo after the first stages: settled, or pixels for the classifier."""
+    """A photo after the first stages: settled, or pixels for the classifier, or its old guess."""
 
     entry: Entry
     outcome: Outcome | None = None
     pixels: NDArray[np.uint8] | None = None
+    guess: Guess | None = None
 
 
 def run(
     storage: Storage,
     classifier: Classify,
-    recorder: Recorder | None,
+    recorder: Memory | None,
     settings: Settings,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Outcome]:
@@ -84,8 +99,12 @@ def run(
     def look(entry: Entry) -> Looked:
         return inspect(storage, entry, classifier.image_size, classifier.resize)
 
+    def ready(entry: Entry) -> Looked | None:
+        seen = recorder.recall(entry) if recorder and not settings.rescan else None
+        return remembered(entry, seen, classifier.sha256) if seen else None
+
     window = 2 * settings.batch_size + settings.workers
-    looked = in_order(look, storage.list(), settings.workers, window)
+    looked = in_order(look, storage.list(), settings.workers, window, ready)
     for batch in batches(
         looked, lambda item: item.pixels is not None, settings.batch_size, MOST_WAITING
     ):
@@ -97,7 +116,10 @@ def run(
             if item.outcome is not None:
                 yield item.outcome
             else:
-                yield settle(storage, classifier, recorder, settings, item.entry, next(guesses))
+                guess = item.guess or next(guesses)
+                outcome = settle(storage, classifier, recorder, settings, item.entry, guess)
+                # An old guess that still is not accepted is no news for the ledger.
+                yield replace(outcome, fresh=item.guess is None or outcome.landmark is not None)
 
 
 def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -> Looked:
@@ -121,10 +143,25 @@ def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -
         return Looked(entry, _failed(entry, error, Status.UNREADABLE))
 
 
+def remembered(entry: Entry, seen: Seen, model_sha256: str) -> Looked | None:
+    """What an earlier run lets us say of an unchanged photo without opening it, if anything.
+
+    Failures are looked at again: their remedy (a permission, an extra) leaves no trace in them.
+    """
+    match seen.status:
+        case Status.HAS_GPS | Status.TAGGED:
+            reason = "unchanged since an earlier run"
+            return Looked(entry, Outcome(entry, Status.HAS_GPS, reason, fresh=False))
+        case Status.UNSURE | Status.NO_LANDMARK:
+            if seen.guess and seen.model_sha256 == model_sha256:
+                return Looked(entry, guess=seen.guess)
+    return None
+
+
 def settle(
     storage: Storage,
     classifier: Classify,
-    recorder: Recorder | None,
+    recorder: Memory | None,
     settings: Settings,
     entry: Entry,
     guess: Guess,

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from tagger import delta, schema
 from tagger.errors import RunError
-from tagger.records import Outcome, Version
+from tagger.records import Candidate, Entry, Guess, Outcome, Seen, Status, Version
 from tagger.storage import Blob
 
 # Outcomes and settled writes wait for the next intent, this many rows or this long. Losing them
@@ -94,12 +94,14 @@ class RunRecorder:
     def seen(self, outcome: Outcome) -> None:
         """Remember what became of a photo, as the version that it is now."""
         self.counts[outcome.status.value] += 1
+        if not outcome.fresh:
+            return
         key = outcome.entry.key
         version = self._written.get(key) or outcome.entry.version
         self._written.clear()
         guess = outcome.guess
         values = (
-            schema.blob(key), version.size, version.mtime_ns, version.etag, outcome.status.value,
+            schema.blob(key), *_identity(outcome.entry, version), outcome.status.value,
             json.dumps({"candidates": guess.candidates, "none": guess.none}) if guess else None,
             self._run,
         )  # fmt: skip
@@ -109,6 +111,23 @@ class RunRecorder:
             " status = excluded.status, guess = excluded.guess, run = excluded.run",
             values,
         )
+
+    def recall(self, entry: Entry) -> Seen | None:
+        """What an earlier run found of this very version of the photo, if anything."""
+        with schema.explained(self._path):
+            row = self._db.execute(
+                "SELECT size, mtime_ns, etag, status, guess, model_sha256 FROM photos"
+                " JOIN runs ON runs.number = run WHERE key = ?",
+                (schema.blob(entry.key),),
+            ).fetchone()
+        if row is None or row[:3] != _identity(entry, entry.version):
+            return None
+        guess = None
+        if row[4]:
+            told = json.loads(row[4])
+            candidates = tuple(Candidate(*candidate) for candidate in told["candidates"])
+            guess = Guess(candidates, told["none"])
+        return Seen(Status(row[3]), guess, row[5])
 
     def _later(self, statement: str, values: tuple[Any, ...]) -> None:
         self._waiting.append((statement, values))
@@ -125,6 +144,11 @@ class RunRecorder:
     def _carry_out(self) -> None:
         for statement, values in self._waiting:
             self._db.execute(statement, values)
+
+
+def _identity(entry: Entry, version: Version) -> tuple[int, int, str]:
+    """What must be the same for a photo to count as unchanged; a sidecar may hold its position."""
+    return version.size, version.mtime_ns, version.etag + "+xmp" * bool(entry.sidecars)
 
 
 def _sha256(data: bytes | None) -> bytes | None:

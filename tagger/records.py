@@ -145,10 +145,23 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one photo: one row of the report."""
+    """What became of one photo: one row of the report.
+
+    ``fresh`` is False where it only repeats what an earlier run found.
+    """
 
     entry: Entry
     status: Status
     reason: str = ""
     guess: Guess | None = None
     landmark: Landmark | None = None
+    fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an earlier run found of a photo that has not changed since."""
+
+    status: Status
+    guess: Guess | None
+    model_sha256: str

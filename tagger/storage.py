@@ -20,6 +20,7 @@ PHOTO_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .heic .h
 RAW_SUFFIXES = frozenset(
     ".dng .cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .orf .rw2 .raf .pef .srw .x3f .3fr .iiq".split()
 )
+LISTED_SUFFIXES = PHOTO_SUFFIXES | RAW_SUFFIXES
 # Folders that hold copies, thumbnails or deleted photos: Synology, QNAP, Windows, macOS, ext4.
 SKIPPED_FOLDERS = frozenset(
     "@eaDir #recycle #snapshot @Recycle @Recently-Snapshot $RECYCLE.BIN lost+found __MACOSX".split()
@@ -196,9 +197,7 @@ class LocalStorage:
                     continue
                 if item.is_dir(follow_symlinks=False):
                     folders.append(item.path)
-                elif _suffix(item.name) in PHOTO_SUFFIXES | RAW_SUFFIXES or (
-                    item.is_symlink() and item.is_dir()
-                ):
+                elif _suffix(item.name) in LISTED_SUFFIXES or (item.is_symlink() and item.is_dir()):
                     if not item.is_symlink():
                         yield self._entry(item.path, names)
                     elif not Path(item.path).resolve().is_relative_to(root):

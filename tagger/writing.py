@@ -52,6 +52,8 @@ def write_tag(
     reading = metadata.gps_state(blob.data, whole=True)
     if reading is None or reading.state is not GpsState.EMPTY:
         raise ChangedError("it carries GPS by now and is left as it is")
+    if any(metadata.has_sidecar_gps(storage.read(key).data) for key in entry.sidecars):
+        raise ChangedError("its sidecar carries GPS by now; both are left as they are")
     if options.sidecar is not SidecarMode.ALWAYS:
         try:
             _replace(storage, recorder, entry.key, blob, metadata.tagged(blob.data, tag))

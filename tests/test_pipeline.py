@@ -15,7 +15,7 @@ from PIL import Image
 from tagger import metadata
 from tagger.model.classifier import Classifier
 from tagger.pipeline import Settings, run
-from tagger.records import Outcome, Status, Version
+from tagger.records import Entry, Outcome, Status, Version
 from tagger.storage import Blob, LocalStorage
 
 
@@ -28,6 +28,8 @@ class Forgetful:
     def settle(self, change: int, version: Version) -> None: ...
 
     def drop(self, change: int) -> None: ...
+
+    def recall(self, entry: Entry) -> None: ...
 
 
 @pytest.fixture(scope="module")

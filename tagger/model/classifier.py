@@ -10,9 +10,9 @@ from tagger.errors import RunError
 from tagger.imaging import Resize
 from tagger.model import artifact
 from tagger.model.landmarks import load_landmarks
+from tagger.model.lazy import DEFAULT_MODEL
 from tagger.records import Candidate, Guess, Landmark
 
-DEFAULT_MODEL = Path(__file__).with_name("default.pt")
 KEPT = 5  # candidates kept of each guess: what the report and the app show
 
 
@@ -23,7 +23,6 @@ class Classifier:
         image_size: edge of the input square, in pixels.
         resize: how a photo becomes that square.
         landmarks: the landmarks it can name, by slug.
-        name: model name and the start of the file's SHA-256, for the report.
         sha256: of the model file, in hex.
     """
 
@@ -48,7 +47,6 @@ class Classifier:
             label: known[label] for label in loaded.manifest.labels
         }
         self.sha256: str = loaded.sha256
-        self.name: str = f"{loaded.manifest.name}@{loaded.sha256[:12]}"
         self._labels = loaded.manifest.labels
         self._device = pick_device(device)
         self._module = artifact.prepare(loaded.module, self._device, fast_dtype(self._device))

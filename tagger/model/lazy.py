@@ -1,0 +1,67 @@
+"""A classifier that is loaded when the first photo needs it: a run that needs none starts fast."""
+
+import hashlib
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.errors import RunError
+from tagger.imaging import Resize
+from tagger.model.landmarks import load_landmarks
+from tagger.records import Guess, Landmark
+
+if TYPE_CHECKING:
+    from tagger.model.classifier import Classifier
+
+DEFAULT_MODEL = Path(__file__).with_name("default.pt")
+
+
+class LazyClassifier:
+    """As :class:`tagger.model.classifier.Classifier`, without torch until it is asked to work.
+
+    Attributes:
+        sha256: of the model file, in hex.
+        name: the file's name and the start of its SHA-256, for the report.
+        landmarks: all places known here, by slug.
+    """
+
+    def __init__(self, path: Path = DEFAULT_MODEL, device: str = "auto") -> None:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise RunError(
+                f"--model {path}: cannot be read ({error.strerror}); give the path of a model file"
+            ) from error
+        self.sha256: str = hashlib.sha256(data).hexdigest()
+        self.name: str = f"{path.stem}@{self.sha256[:12]}"
+        self.landmarks: dict[str, Landmark] = load_landmarks()
+        self._path, self._device = path, device
+        self._lock = threading.Lock()
+        self._loaded: Classifier | None = None
+
+    def load(self) -> "Classifier":
+        """Load it now, if it is not; from any thread.
+
+        Raises:
+            RunError: the file fails a check, or there is no such device.
+        """
+        with self._lock:
+            if self._loaded is None:
+                from tagger.model.classifier import Classifier
+
+                self._loaded = Classifier(self._path, self._device)
+            return self._loaded
+
+    @property
+    def image_size(self) -> int:
+        return self.load().image_size
+
+    @property
+    def resize(self) -> Resize:
+        return self.load().resize
+
+    def classify(self, batch: NDArray[np.uint8]) -> list[Guess]:
+        return self.load().classify(batch)

@@ -1,0 +1,122 @@
+"""The re-run over a library that hardly changed: nothing is opened that need not be."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import COLOURS, photo
+
+from tagger.ledger import Ledger, new_run_id
+from tagger.model.classifier import Classifier
+from tagger.pipeline import Settings, run
+from tagger.records import Entry
+from tagger.storage import Blob, LocalStorage
+
+
+class Counting(LocalStorage):
+    """Notes which photos were opened."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__([folder])
+        self.opened: set[str] = set()
+
+    def read_head(self, key: str, size: int) -> bytes:
+        self.opened.add(Path(key).name)
+        return super().read_head(key, size)
+
+    def read(self, key: str) -> Blob:
+        self.opened.add(Path(key).name)
+        return super().read(key)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        yield ledger
+
+
+@pytest.fixture(scope="module")
+def classifier(colour_model: Path) -> Classifier:
+    return Classifier(colour_model, "cpu")
+
+
+def nightly(
+    book: Ledger, folder: Path, classifier: Classifier, **settings: object
+) -> tuple[dict[str, str], set[str]]:
+    storage, chosen = Counting(folder), Settings(new_run_id(), **settings)
+    with book.begin(chosen.run_id, [str(folder)], {}, classifier.sha256) as recorder:
+        statuses = {}
+        for outcome in run(storage, classifier, recorder, chosen):
+            recorder.seen(outcome)
+            statuses[Path(outcome.entry.key).name] = outcome.status.value
+    return statuses, storage.opened
+
+
+AFTER = {"a_taj.jpg": "has_gps", "b_grey.jpg": "no_landmark", "eiffel.JPG": "has_gps",
+         "qutub.jpg": "has_gps"}  # fmt: skip
+
+
+def test_an_unchanged_library_is_not_opened(
+    book: Ledger, library: Path, classifier: Classifier
+) -> None:
+    nightly(book, library, classifier)
+    for _ in range(2):
+        statuses, opened = nightly(book, library, classifier)
+        assert (statuses, opened) == (AFTER, set())
+
+
+def test_only_what_changed_or_is_new_is_opened(
+    book: Ledger, library: Path, classifier: Classifier
+) -> None:
+    nightly(book, library, classifier)
+    (library / "b_grey.jpg").write_bytes(photo(COLOURS["Qutub_Minar"]))
+    (library / "new.jpg").write_bytes(photo((90, 90, 90)))
+    statuses, opened = nightly(book, library, classifier)
+    assert statuses == AFTER | {"b_grey.jpg": "tagged", "new.jpg": "no_landmark"}
+    assert opened == {"b_grey.jpg", "new.jpg"}
+
+
+def test_another_threshold_decides_again_from_the_old_guess(
+    book: Ledger, library: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = nightly(book, library, classifier, min_conf=1.0)
+    assert set(first.values()) <= {"unsure", "no_landmark"}
+    monkeypatch.setattr(classifier, "classify", lambda batch: pytest.fail("it decoded again"))
+    statuses, opened = nightly(book, library, classifier, min_conf=0.6)
+    assert statuses["a_taj.jpg"] == "tagged" and statuses["b_grey.jpg"] == "no_landmark"
+    assert opened == {"a_taj.jpg", "eiffel.JPG", "qutub.jpg"}  # only to be written
+
+
+def test_another_model_looks_again_at_what_was_not_tagged(
+    book: Ledger, library: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nightly(book, library, classifier)
+    monkeypatch.setattr(classifier, "sha256", "f" * 64)
+    assert nightly(book, library, classifier) == (AFTER, {"b_grey.jpg"})
+
+
+def test_rescan_opens_everything(book: Ledger, library: Path, classifier: Classifier) -> None:
+    nightly(book, library, classifier)
+    assert nightly(book, library, classifier, rescan=True) == (AFTER, set(AFTER))
+
+
+def test_photos_that_failed_are_looked_at_again(
+    book: Ledger, library: Path, classifier: Classifier
+) -> None:
+    (library / "broken.jpg").write_bytes(b"\xff\xd8 not much of a photo")
+    nightly(book, library, classifier)
+    assert nightly(book, library, classifier)[1] == {"broken.jpg"}
+
+
+def test_recall_needs_the_very_same_version(
+    book: Ledger, library: Path, classifier: Classifier
+) -> None:
+    nightly(book, library, classifier)
+    entry = next(LocalStorage([library / "b_grey.jpg"]).list())
+    with book.begin(new_run_id(), [str(library)], {}) as recorder:
+        assert recorder.recall(entry)
+        for change in ({"size": 1}, {"mtime_ns": 1}, {"etag": "1"}):
+            other = replace(entry.version, **change)
+            assert recorder.recall(Entry(entry.key, other)) is None
+        assert recorder.recall(Entry(entry.key, entry.version, sidecars=("x.xmp",))) is None
