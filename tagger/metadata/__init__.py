@@ -1,7 +1,21 @@
 """Questions and answers about a photo's location metadata: pure functions, bytes in, bytes out."""
 
-from tagger.metadata.embed import tagged
+from tagger.metadata.embed import tagged, xmp_note
 from tagger.metadata.gps import GpsReading
-from tagger.metadata.look import HEAD_BYTES, gps_state, position
+from tagger.metadata.look import HEAD_BYTES, gps_state, position, provenance
+from tagger.metadata.sidecar import has_sidecar_gps, sidecar, stripped_sidecar
+from tagger.metadata.strip import stripped
 
-__all__ = ["HEAD_BYTES", "GpsReading", "gps_state", "position", "tagged"]
+__all__ = [
+    "HEAD_BYTES",
+    "GpsReading",
+    "gps_state",
+    "has_sidecar_gps",
+    "position",
+    "provenance",
+    "sidecar",
+    "stripped",
+    "stripped_sidecar",
+    "tagged",
+    "xmp_note",
+]

@@ -8,8 +8,16 @@ from tagger.errors import RefusedError
 from tagger.metadata import gps, ifd
 from tagger.records import Coords, Tag
 
-TOOL = "landmark-tag"
 IMAGE_DESCRIPTION = 0x010E
+OWN_GPS = frozenset(
+    (
+        *range(gps.VERSION, gps.LONGITUDE + 1),
+        *range(gps.MAP_DATUM, gps.DEST_LONGITUDE + 1),
+        gps.PROCESSING_METHOD,
+        gps.AREA_INFORMATION,
+        gps.POSITIONING_ERROR,
+    )
+)
 
 
 def gps_values(tag: Tag, order: str, method: str) -> list[ifd.Value]:

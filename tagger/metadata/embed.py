@@ -5,9 +5,8 @@ import zlib
 from dataclasses import replace
 
 from tagger.errors import RefusedError
-from tagger.metadata import exif, formats, gps, ifd, look, packet, record, verify, xmp
+from tagger.metadata import exif, formats, ifd, look, packet, record, verify, xmp
 from tagger.metadata.parts import Change, Container, Parts
-from tagger.metadata.record import Record
 from tagger.records import GpsState, Tag
 
 
@@ -25,9 +24,9 @@ def tagged(data: bytes, tag: Tag, *, replace_gps: bool = False) -> bytes:
     container = formats.writer(data)
     try:
         parts = container.read(data)
-        known = known_record(parts)
+        known = look.in_xmp(parts.xmp) or look.in_exif(parts.exif)
         if known is not None:
-            return _same(data, known, tag)
+            return record.unchanged(data, known, tag)
         reading = look.gps_state(data, whole=True)
         if reading and reading.state is not GpsState.EMPTY and not replace_gps:
             raise RefusedError(f"{reading.reason}; left alone")
@@ -38,36 +37,6 @@ def tagged(data: bytes, tag: Tag, *, replace_gps: bool = False) -> bytes:
         return new
     except (struct.error, RecursionError, OverflowError, MemoryError) as error:
         raise RefusedError(f"its metadata does not parse ({error}); repair it first") from error
-
-
-def _same(data: bytes, known: Record, tag: Tag) -> bytes:
-    place = tag.landmark.latitude, tag.landmark.longitude
-    off = max(abs(here - there) for here, there in zip(known.position, place, strict=True))
-    if known.landmark == tag.landmark.slug and off <= verify.TOLERANCE:
-        return data
-    raise RefusedError(f"already tagged by us as {known.name}; remove that tag first")
-
-
-def known_record(parts: Parts) -> Record | None:
-    """Our record, from XMP or else from EXIF."""
-    found = None
-    if parts.xmp is not None and packet.OURS.encode() in parts.xmp:
-        try:
-            found = xmp.record(packet.parse(parts.xmp))
-        except packet.UnreadableError:
-            found = None
-    return found or exif_record(parts.exif)
-
-
-def exif_record(block: bytes | None) -> Record | None:
-    """Our record in GPSProcessingMethod, or None."""
-    if block is None or record.TOOL.encode() not in block:
-        return None
-    try:
-        fields = gps.read(block) or {}
-    except RefusedError:
-        return None
-    return record.from_method(fields.get(gps.PROCESSING_METHOD, gps.EMPTY_FIELD).raw)
 
 
 def _change(parts: Parts, tag: Tag) -> Change:
@@ -117,14 +86,16 @@ def xmp_note(data: bytes) -> str:
     """Why the tag of a tagged photo is in its EXIF only; empty where XMP has it, or no tag is."""
     try:
         parts = formats.writer(data).read(data)
-        known = exif_record(parts.exif)
+        known = look.in_exif(parts.exif)
     except RefusedError:
         return ""
     if known is None:
         return ""
+    if look.in_xmp(parts.xmp):
+        return ""
     try:
-        if parts.xmp is not None and xmp.record(packet.parse(parts.xmp)):
-            return ""
+        if parts.xmp is not None:
+            packet.parse(parts.xmp)
         why = parts.xmp_trouble or "its XMP has no room for the tag"
     except RefusedError as error:
         why = str(error)

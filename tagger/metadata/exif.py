@@ -81,3 +81,23 @@ def new_block(density: tuple[int, int, int]) -> bytes:
         ifd.Value(0x0213, 3, 1, struct.pack(order + "H", 1)),
     ]
     return header + ifd.merged(b"", order, None, values, 8, 0)
+
+
+def cut(block: bytes, described: bool) -> bytes:
+    """The block without our GPS fields, and our description if ``described``, nothing moved.
+
+    For blocks that another program laid out anew since: entries are taken out of their
+    directories, which get shorter in place.
+    """
+    order, first = ifd.header(block)
+    ifd0 = ifd.read_ifd(block, order, first)
+    tags = {content.IMAGE_DESCRIPTION} if described else set[int]()
+    pointer = ifd0.find(ifd.GPS_IFD)
+    if pointer:
+        fields = ifd.read_ifd(block, order, pointer.offset).entries
+        if all(entry.tag in content.OWN_GPS for entry in fields):
+            tags.add(ifd.GPS_IFD)
+        else:
+            own = set(content.OWN_GPS - {gps.VERSION})
+            block = ifd.shortened(block, order, pointer.offset, own)
+    return ifd.shortened(block, order, first, tags)

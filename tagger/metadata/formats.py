@@ -1,10 +1,11 @@
 """Tells photo formats apart by their first bytes, and which of them are written in place."""
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from tagger.errors import RefusedError
-from tagger.metadata import jpeg_write
-from tagger.metadata.parts import Container
+from tagger.metadata import jpeg, jpeg_write
+from tagger.metadata.parts import Blocks, Container
 
 SIDECAR = "is not written in place; a sidecar is"
 
@@ -48,3 +49,16 @@ def writer(data: bytes) -> Container:
     if kind in WRITERS:
         return WRITERS[kind]
     raise RefusedError(f"{'this format' if kind is Format.OTHER else kind} {SIDECAR}")
+
+
+READERS: dict[Format, Callable[[bytes, bool], Blocks]] = {Format.JPEG: jpeg.blocks}
+
+
+def blocks(data: bytes, whole: bool) -> Blocks:
+    """EXIF and XMP in a photo's first bytes, or in a sidecar; nothing where it is neither."""
+    kind = of(data[:16])
+    if kind in READERS:
+        return READERS[kind](data, whole)
+    if data[:64].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
+        return Blocks((), (data,))
+    return Blocks()

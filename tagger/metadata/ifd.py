@@ -158,3 +158,12 @@ def merged(
         rows.insert(place, (item.tag, row))
     body = b"".join(row for _, row in rows)
     return struct.pack(order + "H", len(rows)) + body + struct.pack(order + "I", following) + extra
+
+
+def shortened(block: bytes, order: str, offset: int, tags: set[int]) -> bytes:
+    """The block with some entries taken out of the directory at ``offset``, nothing else moved."""
+    old = read_ifd(block, order, offset)
+    rows = [block[entry.at : entry.at + 12] for entry in old.entries if entry.tag not in tags]
+    new = struct.pack(order + "H", len(rows)) + b"".join(rows) + struct.pack(order + "I", old.next)
+    end = offset + 2 + 12 * len(old.entries) + 4
+    return block[:offset] + new.ljust(end - offset, b"\0") + block[end:]

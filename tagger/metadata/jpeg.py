@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tagger.errors import RefusedError
-from tagger.metadata.parts import Parts
+from tagger.metadata.parts import Blocks, Parts
 
 SOI, EOI, SOS, APP0, APP1, APP2, APP11, APP13 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEB, 0xED
 EXIF = b"Exif\0\0"
@@ -65,13 +65,13 @@ def segments(data: bytes) -> Iterator[Segment]:
         at += 2 + length
 
 
-def scan(data: bytes) -> Header:
-    """Sort the segments of a JPEG by what they hold.
+def scan(data: bytes, found: Header | None = None) -> Header:
+    """Sort the segments of a JPEG by what they hold, into ``found`` where it is given.
 
     Raises:
         RefusedError: as :func:`segments`.
     """
-    found = Header()
+    found = found or Header()
     for segment in segments(data):
         if segment.marker == SOS:
             found.sos = segment.start
@@ -87,6 +87,27 @@ def scan(data: bytes) -> Header:
         elif segment.marker == APP2 and data.startswith(MPF, segment.at):
             found.mpf.append(segment)
     return found
+
+
+def blocks(data: bytes, whole: bool) -> Blocks:
+    """EXIF and XMP in the first bytes of a JPEG; what is cut off is not settled."""
+    header = Header()
+    try:
+        scan(data, header)
+    except RefusedError:
+        whole = True  # nothing that can be read follows
+    exif = tuple([data[part.at + len(EXIF) : part.end] for part in header.exif])
+    xmp = tuple([data[part.at + len(XMP) : part.end] for part in header.xmp])
+    if header.extended:
+        xmp += (_extended(data, header),)
+    return Blocks(exif, xmp, whole or header.sos > 0)
+
+
+def _extended(data: bytes, header: Header) -> bytes:
+    """Extended XMP put together (XMP part 3 section 1.1.3.1): GUID, length and offset, text."""
+    start = len(EXTENDED_XMP)
+    pieces = sorted(data[part.at + start + 36 : part.end] for part in header.extended)
+    return b"".join(piece[4:] for piece in pieces)
 
 
 def read(data: bytes) -> Parts:

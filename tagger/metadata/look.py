@@ -3,22 +3,18 @@
 from collections.abc import Iterator
 
 from tagger.errors import RefusedError
-from tagger.metadata import gps, jpeg
+from tagger.metadata import formats, gps, packet, record, xmp
 from tagger.metadata.gps import GpsReading
-from tagger.records import GpsState
+from tagger.metadata.parts import Blocks
+from tagger.metadata.record import Record
+from tagger.records import GpsState, Provenance
 
 HEAD_BYTES = 131_072  # one full EXIF segment and one full XMP segment of 64 KB each
-
-
-class Blocks:
-    """What a file holds of EXIF and XMP; ``settled`` is False where the head may hide more."""
-
-    def __init__(self, exif: list[bytes], xmp: list[bytes], settled: bool) -> None:
-        self.exif, self.xmp, self.settled = exif, xmp, settled
+POSITION_WORDS = (b"Latitude", "Latitude".encode("utf-16-le"))
 
 
 def gps_state(head: bytes, whole: bool = False) -> GpsReading | None:
-    """The state of a photo's GPS position (JPEG).
+    """The state of a photo's GPS position (JPEG, PNG, WebP, TIFF, HEIC, AVIF).
 
     Args:
         head: the first ``HEAD_BYTES`` of the file, or all of it.
@@ -29,12 +25,16 @@ def gps_state(head: bytes, whole: bool = False) -> GpsReading | None:
         are no photo, or a photo too damaged to hold EXIF, have no position: `empty`, so that the
         decoder, which knows better what is wrong, gets to say so.
     """
-    blocks = _jpeg(head)
+    blocks = formats.blocks(head, whole)
     reading = gps.EMPTY
     for block in blocks.exif:
         reading = _exif_state(block)
         if reading.state is not GpsState.EMPTY:
             return reading
+    for part in blocks.xmp:
+        in_xmp = _xmp_state(part)
+        if in_xmp.state is not GpsState.EMPTY:
+            return in_xmp
     return reading if blocks.settled or whole else None
 
 
@@ -49,28 +49,71 @@ def _exif_state(block: bytes) -> GpsReading:
     return gps.EMPTY if fields is None else gps.judge(fields, order)
 
 
-def _jpeg(data: bytes) -> Blocks:
-    if not data.startswith(b"\xff\xd8"):
-        return Blocks([], [], True)
+def _xmp_state(data: bytes) -> GpsReading:
+    if not any(word in data for word in POSITION_WORDS):
+        return gps.EMPTY
     try:
-        found = jpeg.scan(data)
-    except RefusedError:
-        return Blocks([], [], True)
-    settled = bool(found.sos) and all(part.end <= len(data) for part in found.exif)
-    return Blocks([data[part.at + 6 : part.end] for part in found.exif], [], settled)
+        if xmp.positions(packet.parse(data)):
+            return GpsReading(GpsState.VALID, "carries a GPS position in XMP")
+    except (RefusedError, ValueError) as error:
+        return GpsReading(GpsState.MALFORMED, f"its XMP names a position: {error}")
+    return gps.EMPTY
 
 
 def position(data: bytes) -> tuple[float, float] | None:
-    """The camera's position, or else the subject's, in degrees (latitude, longitude)."""
-    for where in _positions(data):
-        return where
-    return None
+    """The camera's position, or else the subject's, in degrees (latitude, longitude).
+
+    Read from a photo, EXIF before XMP, or from a sidecar; None where there is none.
+    """
+    return next(_positions(formats.blocks(data, True)), None)
 
 
-def _positions(data: bytes) -> Iterator[tuple[float, float]]:
-    for block in _jpeg(data).exif:
+def _positions(blocks: Blocks) -> Iterator[tuple[float, float]]:
+    for block in blocks.exif:
+        order = "<" if block[:2] == b"II" else ">"
         try:
-            fields = gps.read(block)
-            yield from gps.positions(fields or {}, "<" if block[:2] == b"II" else ">")
+            fields = gps.read(block) or {}
+            if gps.judge(fields, order).state in (GpsState.VALID, GpsState.VOID):
+                yield from gps.positions(fields, order)
         except (RefusedError, ValueError):
             continue
+    for part in blocks.xmp:
+        try:
+            yield from xmp.positions(packet.parse(part))
+        except (RefusedError, ValueError):
+            continue
+
+
+def provenance(data: bytes) -> Provenance | None:
+    """Who tagged this photo or sidecar, if it was us."""
+    known = next(records(data), None)
+    return known.provenance if known else None
+
+
+def records(data: bytes) -> Iterator[Record]:
+    """Our records in a photo or sidecar: XMP's, which is the fuller, before EXIF's."""
+    blocks = formats.blocks(data, True)
+    for found in [*map(in_xmp, blocks.xmp), *map(in_exif, blocks.exif)]:
+        if found is not None:
+            yield found
+
+
+def in_xmp(data: bytes | None) -> Record | None:
+    """Our record in an XMP packet, or None."""
+    if data is None or packet.OURS.encode() not in data:
+        return None
+    try:
+        return xmp.record(packet.parse(data))
+    except RefusedError:
+        return None
+
+
+def in_exif(block: bytes | None) -> Record | None:
+    """Our record in GPSProcessingMethod, or None."""
+    if block is None or record.TOOL.encode() not in block:
+        return None
+    try:
+        fields = gps.read(block) or {}
+    except RefusedError:
+        return None
+    return record.from_method(fields.get(gps.PROCESSING_METHOD, gps.EMPTY_FIELD).raw)

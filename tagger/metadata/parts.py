@@ -22,6 +22,18 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocks:
+    """What the first bytes of a file show: EXIF blocks and XMP packets, possibly damaged.
+
+    ``settled`` is False where the rest of the file may hold more.
+    """
+
+    exif: tuple[bytes, ...] = ()
+    xmp: tuple[bytes, ...] = ()
+    settled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """The metadata a photo shall have; None removes it, ``leave_xmp`` lets XMP be as it is."""
 

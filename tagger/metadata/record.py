@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
+from tagger.errors import RefusedError
 from tagger.records import Provenance, Tag
 
 TOOL = "landmark-tag"
@@ -28,27 +29,30 @@ class Record:
     exif: tuple[int, int, int] | None = None
 
     def fields(self) -> dict[str, str]:
-        """As names and texts; the names are properties of our XMP namespace."""
+        """As names and texts; the names are properties of our XMP namespace.
+
+        None is a name such as Model that a reader without namespaces would take for the camera's.
+        """
         found = {
-            "Tool": self.provenance.tool,
-            "Version": self.provenance.version,
-            "Model": self.provenance.model_sha256,
-            "Landmark": self.landmark,
-            "Name": self.name,
-            "Confidence": f"{self.provenance.confidence:.4f}",
-            "Run": self.provenance.run_id,
-            "Position": "{:.7f} {:.7f}".format(*self.position),
-            "Wrote": " ".join(self.wrote),
+            "TaggedBy": self.provenance.tool,
+            "TaggerVersion": self.provenance.version,
+            "TagModelSHA256": self.provenance.model_sha256,
+            "TagLandmark": self.landmark,
+            "TagLandmarkName": self.name,
+            "TagConfidence": f"{self.provenance.confidence:.4f}",
+            "TagRun": self.provenance.run_id,
+            "TagPosition": "{:.7f} {:.7f}".format(*self.position),
+            "TagWrote": " ".join(self.wrote),
         }
         if self.exif:
-            found["Exif"] = " ".join(map(str, self.exif))
+            found["TagExifBefore"] = " ".join(map(str, self.exif))
         return found
 
     def method(self) -> str:
         """GPSProcessingMethod."""
         fields = self.fields()
         rest = "; ".join(f"{name}={quote(text, ' :,')}" for name, text in list(fields.items())[2:])
-        return f"{METHOD}{fields['Tool']} {fields['Version']}; {rest}"
+        return f"{METHOD}{fields['TaggedBy']} {fields['TaggerVersion']}; {rest}"
 
 
 def of(tag: Tag, wrote: tuple[str, ...], exif: tuple[int, int, int] | None) -> Record:
@@ -61,12 +65,12 @@ def of(tag: Tag, wrote: tuple[str, ...], exif: tuple[int, int, int] | None) -> R
 
 def from_fields(fields: dict[str, str]) -> Record | None:
     """The record that :meth:`Record.fields` made, or None where it is not one."""
-    if fields.get("Tool") != TOOL:
+    if fields.get("TaggedBy") != TOOL:
         return None
     try:
-        latitude, longitude = (float(part) for part in fields["Position"].split())
-        confidence = float(fields["Confidence"])
-        numbers = tuple(int(part) for part in fields.get("Exif", "").split())
+        latitude, longitude = (float(part) for part in fields["TagPosition"].split())
+        confidence = float(fields["TagConfidence"])
+        numbers = tuple(int(part) for part in fields.get("TagExifBefore", "").split())
     except (KeyError, ValueError):
         return None
     if not all(map(math.isfinite, (latitude, longitude, confidence))):
@@ -75,15 +79,15 @@ def from_fields(fields: dict[str, str]) -> Record | None:
     return Record(
         Provenance(
             TOOL,
-            fields.get("Version", ""),
-            fields.get("Model", ""),
+            fields.get("TaggerVersion", ""),
+            fields.get("TagModelSHA256", ""),
             confidence,
-            fields.get("Run", ""),
+            fields.get("TagRun", ""),
         ),
-        fields.get("Landmark", ""),
-        fields.get("Name", ""),
+        fields.get("TagLandmark", ""),
+        fields.get("TagLandmarkName", ""),
         (latitude, longitude),
-        tuple(fields.get("Wrote", "").split()),
+        tuple(fields.get("TagWrote", "").split()),
         (length, ifd0, crc) if length >= 0 else None,
     )
 
@@ -96,5 +100,19 @@ def from_method(raw: bytes) -> Record | None:
     version, *rest = raw[len(start) :].decode("utf-8", "replace").rstrip("\0").split("; ")
     pairs = (part.partition("=") for part in rest)
     return from_fields(
-        {"Tool": TOOL, "Version": version} | {name: unquote(text) for name, _, text in pairs}
+        {"TaggedBy": TOOL, "TaggerVersion": version}
+        | {name: unquote(text) for name, _, text in pairs}
     )
+
+
+def unchanged(data: bytes, known: Record, tag: Tag) -> bytes:
+    """``data``, which carries ``known``, where that is the same place as ``tag``.
+
+    Raises:
+        RefusedError: it is another place.
+    """
+    place = tag.landmark.latitude, tag.landmark.longitude
+    off = max(abs(here - there) for here, there in zip(known.position, place, strict=True))
+    if known.landmark == tag.landmark.slug and off <= 1e-6:
+        return data
+    raise RefusedError(f"already tagged by us as {known.name}; remove that tag first")

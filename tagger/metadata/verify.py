@@ -67,16 +67,14 @@ def same_xmp(old: bytes | None, new: bytes, ours: frozenset[str]) -> None:
     Raises:
         RefusedError: they differ, or a packet does not parse.
     """
-    before, after = properties(old) if old else [], properties(new)
-    for (name, value), (other_name, other) in zip(before, after, strict=False):
-        grown = name in GROWING and _grown(value, other)
-        if name != other_name or (value != other and not grown):
+    before = properties(old) if old else []
+    for name, value in properties(new):
+        if before and name == before[0][0] and (value == before[0][1] or _grown(before[0], value)):
+            before.pop(0)
+        elif name not in GROWING | ours and not name.startswith(packet.OURS):
             raise RefusedError(f"writing would change the XMP property {name}; please report this")
-    for name, _ in after[len(before) :]:
-        if name not in GROWING | ours and not name.startswith(packet.OURS):
-            raise RefusedError(f"writing would add the XMP property {name}; please report this")
-    if len(after) < len(before):
-        raise RefusedError("writing would lose XMP properties; please report this")
+    if before:
+        raise RefusedError(f"writing would lose the XMP property {before[0][0]}; please report it")
 
 
 def properties(data: bytes) -> list[Property]:
@@ -103,14 +101,15 @@ def _tree(node: ET.Element) -> tuple[Any, ...]:
     return node.tag, sorted(node.attrib.items()), None if children else node.text, children
 
 
-def _grown(old: Any, new: Any) -> bool:
-    """Whether ``new`` is the list ``old`` with items appended."""
-    if not isinstance(old, tuple) or not isinstance(new, tuple) or old[:2] != new[:2]:
+def _grown(old: Property, new: Any) -> bool:
+    """Whether ``new`` is the list ``old`` with further items."""
+    name, value = old
+    if name not in GROWING or len(value) != 4 or value[:2] != new[:2]:
         return False
-    (one,), (other,) = (old[3], new[3]) if len(old[3]) == len(new[3]) == 1 else ((0,), (1,))
-    if not isinstance(one, tuple) or not isinstance(other, tuple):
+    if len(value[3]) != 1 or len(new[3]) != 1 or value[3][0][:2] != new[3][0][:2]:
         return False
-    return bool(one[:2] == other[:2] and other[3][: len(one[3])] == one[3])
+    remaining = iter(new[3][0][3])
+    return all(any(item == other for other in remaining) for item in value[3][0][3])
 
 
 def reads_back(block: bytes, tag: Tag) -> None:

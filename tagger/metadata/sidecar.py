@@ -1,0 +1,77 @@
+"""XMP sidecars: the same content as an embedded tag, for photos that are not written in place."""
+
+from dataclasses import replace
+
+from tagger.errors import RefusedError
+from tagger.metadata import gps, look, packet, record, strip, verify, xmp
+from tagger.records import Coords, Tag
+
+
+def sidecar(existing: bytes | None, tag: Tag) -> bytes:
+    """An XMP sidecar with the tag, merged into an existing one, of which no byte is lost.
+
+    Args:
+        existing: the photo's sidecar, if it has one.
+        tag: the place and its provenance; degrees WGS-84, radius in metres.
+
+    Raises:
+        RefusedError: the existing sidecar does not parse, or carries a position already.
+    """
+    known = look.in_xmp(existing)
+    if existing is not None and known is not None:
+        return record.unchanged(existing, known, tag)
+    if existing is not None and has_sidecar_gps(existing):
+        raise RefusedError("its sidecar carries a GPS position; left alone")
+    fields = _fields(tag)
+    if existing is not None:
+        root = packet.parse(existing)
+        present = {name for node in root.children for name in packet.fields(node)}
+        fields = {name: text for name, text in fields.items() if packet.EXIF + name not in present}
+    extra = {f"exif:{name}": text for name, text in fields.items()}
+    wrote = (*extra, *(() if existing is not None else ("Packet",)))
+    note = replace(record.of(tag, (), None), wrote=wrote)
+    base = xmp.NEW_PACKET + xmp.PACKET_END if existing is None else existing
+    new = xmp.merged(base, tag, note, extra)
+    verify.same_xmp(existing, new, frozenset(packet.EXIF + name for name in fields))
+    where = xmp.positions(packet.parse(new))
+    place = tag.landmark.latitude, tag.landmark.longitude
+    if not where or max(abs(a - b) for a, b in zip(where[0], place, strict=True)) > 1e-6:
+        raise RefusedError("the position does not read back from the sidecar; please report this")
+    return new
+
+
+def _fields(tag: Tag) -> dict[str, str]:
+    """The GPS properties of XMP's exif namespace (XMP part 2 section 2.1, CIPA DC-010)."""
+    place = tag.landmark
+    latitude, longitude = gps.to_xmp(place.latitude, "NS"), gps.to_xmp(place.longitude, "EW")
+    found = {"GPSVersionID": "2.3.0.0"}
+    if tag.coords is not Coords.SUBJECT:
+        found |= {"GPSLatitude": latitude, "GPSLongitude": longitude}
+    if tag.coords is not Coords.CAMERA:
+        found |= {"GPSDestLatitude": latitude, "GPSDestLongitude": longitude}
+    return found | {
+        "GPSMapDatum": "WGS-84",
+        "GPSHPositioningError": f"{place.radius_m}/1",
+        "GPSProcessingMethod": f"{record.TOOL} {tag.provenance.version}",
+        "GPSAreaInformation": place.name,
+    }
+
+
+def has_sidecar_gps(sidecar: bytes) -> bool:
+    """Whether a sidecar carries a position; one that names a position but does not parse, too."""
+    if not any(word in sidecar for word in look.POSITION_WORDS):
+        return False
+    try:
+        root = packet.parse(sidecar)
+        return bool(xmp.positions(root)) or xmp.record(root) is not None
+    except (RefusedError, ValueError):
+        return True
+
+
+def stripped_sidecar(data: bytes) -> bytes | None:
+    """The sidecar without our tag; None where it was ours altogether and can be deleted.
+
+    Raises:
+        RefusedError: it carries no tag of ours, or the tag was edited since.
+    """
+    return strip.packet_without_tag(data)
