@@ -1,43 +1,159 @@
 """Measure what the README claims about speed, each figure against its rival in the same run."""
 
-import io
 import json
 import os
 import platform
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
-from PIL import Image
+import torch
+from bench_rivals import ExifTool, camera_photo, dataloader, naive
 
-from tagger import metadata
+from tagger import imaging, metadata
 from tagger.ledger import Ledger, new_run_id
+from tagger.loading import in_order
+from tagger.model import artifact
+from tagger.model.classifier import Classifier
 from tagger.model.landmarks import load_landmarks
+from tagger.model.lazy import DEFAULT_MODEL
+from tagger.pipeline import Settings, run
 from tagger.records import Coords, Provenance, Tag
 from tagger.storage import LocalStorage
 from tagger.writing import WriteOptions, write_tag
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_photos"
-MEGAPIXELS_12 = (4032, 3024)
+MP_12, MP_24 = (4032, 3024), (6000, 4000)
+CORES = os.cpu_count() or 1
+CONFIDENCE = 0.6
+Figures = Iterator[tuple[str, float]]
 
 
-def camera_photo(source: Path, size: tuple[int, int] = MEGAPIXELS_12, seed: int = 0) -> bytes:
-    """A photo as large as a camera's: upscaled, sensor-like noise, quality 92, 4 MB at 12 MP."""
-    with Image.open(source) as picture:
-        large = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.BICUBIC))
-    noise = np.random.default_rng(seed).normal(0, 5, (size[1], size[0], 1))
-    noisy = (large + noise).clip(0, 255).astype(np.uint8)
-    exif = Image.Exif()
-    exif[0x010F], exif[0x0110] = "Benchmark", "Camera"  # Make, Model
-    buffer = io.BytesIO()
-    Image.fromarray(noisy).save(buffer, "JPEG", quality=92, exif=exif)
-    return buffer.getvalue()
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def median_ms(work: Callable[[Path], object], paths: list[Path]) -> float:
+    return 1e3 * statistics.median(seconds(lambda path=path: work(path)) for path in paths)  # type: ignore[misc]
+
+
+def fill(folder: Path, photos: list[bytes]) -> list[Path]:
+    """The photos as files of a new folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    paths = [folder / f"{number:06}.jpg" for number in range(len(photos))]
+    for path, data in zip(paths, photos, strict=True):
+        path.write_bytes(data)
+    return paths
+
+
+def cameras(count: int, size: tuple[int, int]) -> list[bytes]:
+    """Photos of all samples in turn, a quarter of them of landmarks, no two alike."""
+    sources = [path for path in sorted(SAMPLES.glob("*.jpg")) if "with_gps" not in path.name]
+    return [camera_photo(sources[n % len(sources)], size, n) for n in range(count)]
+
+
+def command(folder: Path, *words: object) -> tuple[float, float]:
+    """Run landmark-tag as a person does; its seconds and its peak resident MB."""
+    line = [sys.executable, "-m", "tagger", *words, "--quiet", "--report", folder / "report.csv"]
+    start = time.perf_counter()
+    process = subprocess.Popen([str(word) for word in line])
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise click.ClickException(f"{line} failed with {status}")
+    return time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def ours(folder: Path, ledger: Path, classifier: Classifier) -> int:
+    """Everything the command does between its start and its end; how many photos."""
+    settings = Settings(new_run_id(), CONFIDENCE, workers=CORES)
+    with (
+        Ledger.open(ledger) as book,
+        book.begin(settings.run_id, [str(folder)], {}, classifier.sha256) as recorder,
+    ):
+        outcomes = run(LocalStorage([folder]), classifier, recorder, settings)
+        return sum(1 for outcome in outcomes if recorder.seen(outcome) is None)
+
+
+def pipeline(scratch: Path, photos: int) -> Figures:
+    """End to end on 12-megapixel photos, against two rivals and the ceiling."""
+    data = cameras(photos, MP_12)
+    folder, places = scratch / "photos", load_landmarks()
+    plain, classifier = artifact.load(DEFAULT_MODEL), Classifier(device="cpu")
+    size, resize = classifier.image_size, classifier.resize
+    some = np.stack([imaging.to_pixels(photo, size, resize) for photo in data[:16]])
+    for _ in range(3):  # TorchScript optimises during its first passes
+        classifier.classify(some)
+    paths, passes = fill(folder, data), -(-len(data) // 16)
+    contestants: dict[str, Callable[[], object]] = {
+        "naive": lambda: naive(paths, plain, places, CONFIDENCE),
+        "dataloader": lambda: dataloader(paths, plain, places, CONFIDENCE, CORES),
+        "ours": lambda: ours(folder, scratch / f"{new_run_id()}.db", classifier),
+        "decode": lambda: list(
+            in_order(lambda d: imaging.to_pixels(d, size, resize), data, CORES, 2 * CORES)
+        ),
+        "infer": lambda: [classifier.classify(some) for _ in range(passes)],
+    }
+    rounds: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(3):
+        for name, work in contestants.items():
+            fill(folder, data)
+            rounds[name].append(seconds(work))
+    best = {name: min(times) for name, times in rounds.items()}
+    best["infer"] *= len(data) / (passes * 16)
+    yield "photo_mb", statistics.mean(map(len, data)) / 1e6
+    for name, taken in best.items():
+        yield f"{name}_photos_per_s", len(data) / taken
+    yield "end_to_end_vs_naive", best["naive"] / best["ours"]
+    yield "end_to_end_vs_dataloader", best["dataloader"] / best["ours"]
+    yield "fraction_of_ceiling", (best["decode"] + best["infer"]) / best["ours"]
+
+
+def scanning(scratch: Path, photos: int) -> Figures:
+    """A library in which every photo carries GPS, and 100,000 unchanged photos at night."""
+    tagged = metadata.tagged(camera_photo(SAMPLES / "taj_mahal.jpg", (1600, 1200)), some_tag())
+    folder, classifier = scratch / "library", Classifier(device="cpu")
+    fill(folder, [tagged] * 2000)
+    taken = [
+        seconds(lambda n=n: ours(folder, scratch / f"scan{n}.db", classifier)) for n in range(3)
+    ]  # type: ignore[misc]
+    yield "gps_scan_photos_per_s", 2000 / min(taken)
+    fill(folder, [])
+    (scratch / "one.jpg").write_bytes(tagged)
+    for number in range(100_000):  # links: a version of its own for each would fill the disk
+        path = folder / f"{number // 1000:03}" / f"{number:06}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.hardlink_to(scratch / "one.jpg")
+    ledger = ("--ledger", scratch / "nightly.db")
+    yield "first_run_100k_s", command(scratch, folder, *ledger)[0]
+    yield "rerun_100k_s", min(command(scratch, folder, *ledger)[0] for _ in range(3))
+    shutil.rmtree(folder)
+
+
+def starting(scratch: Path, photos: int) -> Figures:
+    """How long a person waits for help and for the first tag; how much memory a run takes."""
+    line = [sys.executable, "-m", "tagger", "--help"]
+    yield (
+        "help_s",
+        min(seconds(lambda: subprocess.run(line, stdout=subprocess.DEVNULL)) for _ in range(5)),
+    )
+    one = fill(scratch / "one", [camera_photo(SAMPLES / "taj_mahal.jpg", MP_12)])
+    yield "first_tag_s", command(scratch, scratch / "one", "--ledger", scratch / "first.db")[0]
+    assert metadata.position(one[0].read_bytes()), "the first photo was not tagged"
+    fill(scratch / "large", cameras(photos, MP_24))
+    taken, peak = command(scratch, scratch / "large", "--ledger", scratch / "large.db")
+    yield "photos_24mp_per_s", photos / taken
+    yield "peak_rss_mb", peak
 
 
 def some_tag() -> Tag:
@@ -45,73 +161,21 @@ def some_tag() -> Tag:
     return Tag(load_landmarks()["Taj_Mahal"], Coords.BOTH, provenance)
 
 
-def fill(folder: Path, data: bytes, count: int) -> list[Path]:
-    """``count`` copies of one photo in an empty folder."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    paths = [folder / f"{number:05}.jpg" for number in range(count)]
-    for path in paths:
-        path.write_bytes(data)
-    return paths
-
-
-def seconds_each(work: Callable[[Path], object], paths: list[Path]) -> float:
-    """Median seconds a photo."""
-    taken = []
-    for path in paths:
-        start = time.perf_counter()
-        work(path)
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
-
-
-class ExifTool:
-    """One ExifTool process that is told files on its standard input (-stay_open)."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            ["exiftool", "-stay_open", "True", "-@", "-"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-
-    def tag(self, path: Path) -> None:
-        place = some_tag().landmark
-        lines = [
-            f"-GPSLatitude={place.latitude}", "-GPSLatitudeRef=N",
-            f"-GPSLongitude={place.longitude}", "-GPSLongitudeRef=E",
-            f"-XMP-iptcExt:LocationShownLocationName={place.name}",
-            "-overwrite_original", str(path), "-execute",
-        ]  # fmt: skip
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write("\n".join(lines) + "\n")
-        self._process.stdin.flush()
-        for line in self._process.stdout:
-            if line.startswith("{ready"):
-                return
-
-    def close(self) -> None:
-        self._process.communicate("-stay_open\nFalse\n")
-
-
-def writing(scratch: Path, photos: int) -> Iterator[tuple[str, float]]:
+def writing(scratch: Path, photos: int) -> Figures:
     """Milliseconds to write one 4 MB photo, ours with all its checks and ledger, and ExifTool's."""
-    data = camera_photo(SAMPLES / "taj_mahal.jpg")
+    data = camera_photo(SAMPLES / "taj_mahal.jpg", MP_12)
     yield "write_photo_mb", len(data) / 1e6
     storage, tag = LocalStorage(), some_tag()
-    yield (
-        "write_tagged_ms",
-        1e3 * seconds_each(lambda _: metadata.tagged(data, tag), [scratch] * 20),
-    )
+    yield "write_tagged_ms", median_ms(lambda _: metadata.tagged(data, tag), [scratch] * 20)
     with (
         Ledger.open(scratch / "ledger.db") as ledger,
         ledger.begin(new_run_id(), [str(scratch)], {}) as recorder,
     ):
-        paths = fill(scratch / "ours", data, photos)
+        paths = fill(scratch / "ours", [data] * photos)
         entries = {Path(entry.key): entry for entry in LocalStorage([scratch / "ours"]).list()}
         yield (
             "write_ours_ms",
-            1e3
-            * seconds_each(
+            median_ms(
                 lambda path: write_tag(
                     storage, recorder, entries[path.resolve()], tag, WriteOptions()
                 ),
@@ -119,18 +183,36 @@ def writing(scratch: Path, photos: int) -> Iterator[tuple[str, float]]:
             ),
         )
     if shutil.which("exiftool"):
-        exiftool = ExifTool()
-        paths = fill(scratch / "exiftool", data, photos)
-        yield "write_exiftool_ms", 1e3 * seconds_each(exiftool.tag, paths)
+        exiftool = ExifTool(tag.landmark)
+        paths = fill(scratch / "exiftool", [data] * photos)
+        yield "write_exiftool_ms", median_ms(exiftool.tag, paths)
         exiftool.close()
 
 
-SECTIONS = {"writing": writing}
+SECTIONS = {"pipeline": pipeline, "scanning": scanning, "starting": starting, "writing": writing}
+
+
+def plot(figures: dict[str, float], path: Path) -> None:
+    """Photos per second, ours between its rivals and its ceilings."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    names = ["naive", "dataloader", "ours", "decode", "infer"]
+    rates = [figures.get(f"{name}_photos_per_s", 0.0) for name in names]
+    labels = ["naive loop", "DataLoader", "landmark-tag", "decoding only", "inference only"]
+    figure, axes = pyplot.subplots(figsize=(7, 3), layout="constrained")
+    bars = axes.barh(labels[::-1], rates[::-1], color=["#bbb", "#bbb", "#2a6fdb", "#999", "#999"])
+    axes.bar_label(bars, fmt="%.1f", padding=3)
+    axes.set_xlabel(f"12-megapixel photos per second, {CORES} cores")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)
 
 
 @click.command()
 @click.argument("sections", nargs=-1, type=click.Choice(list(SECTIONS)))
-@click.option("--photos", default=50, show_default=True, help="Photos per measurement.")
+@click.option("--photos", default=32, show_default=True, help="Photos per measurement.")
 @click.option(
     "--scratch",
     type=click.Path(path_type=Path),
@@ -140,21 +222,31 @@ SECTIONS = {"writing": writing}
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path), help="Also write figures here."
 )
+@click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Also draw a PNG here.")
 def main(
-    sections: tuple[str, ...], photos: int, scratch: Path | None, json_file: Path | None
+    sections: tuple[str, ...],
+    photos: int,
+    scratch: Path | None,
+    json_file: Path | None,
+    plot_file: Path | None,
 ) -> None:
     """Measure SECTIONS, all by default."""
     memory = Path("/dev/shm")
     root = scratch or (memory if memory.is_dir() else Path(tempfile.gettempdir()))
-    figures: dict[str, float] = {}
-    click.echo(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, in {root}")
-    with tempfile.TemporaryDirectory(dir=root) as folder:
-        for name in sections or SECTIONS:
+    figures: dict[str, Any] = {}
+    click.echo(
+        f"{platform.processor() or platform.machine()}, {CORES} cores, torch "
+        f"{torch.__version__}, photos in {root}"
+    )
+    for name in sections or SECTIONS:
+        with tempfile.TemporaryDirectory(dir=root) as folder:
             for key, value in SECTIONS[name](Path(folder), photos):
                 figures[key] = round(value, 3)
-                click.echo(f"{key:<24} {value:10.2f}")
+                click.echo(f"{key:<28} {value:10.2f}")
     if json_file:
-        json_file.write_text(json.dumps(figures, indent=1))
+        json_file.write_text(json.dumps(figures, indent=1) + "\n")
+    if plot_file:
+        plot(figures, plot_file)
 
 
 if __name__ == "__main__":
