@@ -1,0 +1,142 @@
+"""How sure a photo shows a known landmark at all: scores, their combination, calibration."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Exact(nn.Module):
+    """A float32 tensor that ``module.to(dtype)`` leaves alone: 24-bit integers and exponents."""
+
+    def __init__(self, values: Tensor) -> None:
+        super().__init__()
+        mantissa, exponent = torch.frexp(values.detach().float())
+        self.register_buffer("mantissa", (mantissa * 2**24).to(torch.int32))
+        self.register_buffer("exponent", (exponent - 24).to(torch.int16))
+
+    def forward(self) -> Tensor:
+        return torch.ldexp(self.mantissa.float(), self.exponent.float())
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where the classes lie among embeddings of training photos.
+
+    Attributes:
+        centre: float32 [D], mean over all photos.
+        whiten: float32 [D, R], principal directions of the spread within classes, scaled to 1.
+        means: float32 [C, R], class means, centred and whitened, of length 1.
+    """
+
+    centre: Tensor
+    whiten: Tensor
+    means: Tensor
+
+
+def fit_shape(embeddings: Tensor, labels: Tensor, classes: int, rank: int = 128) -> Shape:
+    """Class means and shared spread of landmarks' embeddings [N, D], labels int64 [N] in 0..C-1.
+
+    Negatives (label NO_LANDMARK) shape the spread as a class of their own.
+    """
+    centre = embeddings.mean(0)
+    groups = labels % (classes + 1)
+    means = torch.stack([embeddings[groups == c].mean(0) for c in groups.unique()])
+    where = torch.searchsorted(groups.unique(), groups)
+    spread = embeddings - means[where]
+    _, values, directions = torch.pca_lowrank(spread, q=rank, center=False, niter=4)
+    scale = (values / len(spread) ** 0.5 + 1e-4).reciprocal()
+    whiten = directions * scale
+    landmarks = (means[:classes] - centre) @ whiten
+    return Shape(centre, whiten, F.normalize(landmarks, dim=1))
+
+
+class Evidence(nn.Module):
+    """Logits and embedding to the scores that tell landmarks from other photos, [N, 5].
+
+    In order: best landmark's logit less the background's; log-sum-exp of the landmarks' logits
+    (energy, arXiv:2010.03759); best less second-best landmark; cosine to the best landmark's mean
+    after whitening (a bounded relative of the Mahalanobis distance, arXiv:1807.03888); length of
+    the whitened embedding.
+    """
+
+    NAMES = ("background", "energy", "margin", "cosine", "length")
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.centre = Exact(shape.centre)
+        self.whiten = Exact(shape.whiten)
+        self.means = Exact(shape.means)
+
+    def forward(self, logits: Tensor, embedding: Tensor) -> Tensor:
+        known = logits[:, :-1]
+        best, where = known.topk(2, dim=1)
+        white = (embedding - self.centre()) @ self.whiten()
+        length = white.square().sum(1).sqrt()
+        towards = (white * self.means()[where[:, 0]]).sum(1) / length.clamp(min=1e-6)
+        return torch.stack(
+            [
+                best[:, 0] - logits[:, -1],
+                known.logsumexp(1),
+                best[:, 0] - best[:, 1],
+                towards,
+                length.log(),
+            ],
+            1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Temperature of the classes, and a logistic rule on :class:`Evidence`.
+
+    Attributes:
+        temperature: divides the landmarks' logits.
+        weights, bias: of the evidence; the sigmoid is the probability of a known landmark.
+        doubt: float32 [C], taken off the rule for each class that is the best one.
+    """
+
+    temperature: float
+    weights: Tensor
+    bias: float
+    doubt: Tensor
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature with the least loss on landmark photos: logits [N, C], labels int64 [N]."""
+    grid = torch.logspace(-1.2, 1.2, 241)
+    losses = torch.stack([F.cross_entropy(logits / t, labels) for t in grid])
+    return float(grid[losses.argmin()])
+
+
+def fit_rule(
+    evidence: Tensor, shown: Tensor, importance: Tensor, decay: float = 1e-2
+) -> tuple[Tensor, float]:
+    """Weighted logistic regression on standardised evidence; weights [E] and bias.
+
+    Args:
+        evidence: float32 [N, E].
+        shown: float32 [N], 1 where the photo shows a known landmark.
+        importance: float32 [N], so that the mix is the one confidence is promised for.
+        decay: pull of the weights towards 0.
+    """
+    mean, std = evidence.mean(0), evidence.std(0).clamp(min=1e-6)
+    scaled = (evidence - mean) / std
+    weights = torch.zeros(evidence.shape[1], requires_grad=True)
+    bias = torch.zeros(1, requires_grad=True)
+    optimiser = torch.optim.LBFGS([weights, bias], max_iter=200, line_search_fn="strong_wolfe")
+
+    def step() -> Tensor:
+        optimiser.zero_grad()
+        losses = F.binary_cross_entropy_with_logits(
+            scaled @ weights + bias, shown, reduction="none"
+        )
+        total: Tensor = (losses * importance).sum() / importance.sum()
+        total = total + decay / 2 * weights.square().sum()
+        total.backward()
+        return total
+
+    optimiser.step(step)  # type: ignore[arg-type]
+    plain = (weights / std).detach()
+    return plain, float(bias.detach() - plain @ mean)
