@@ -31,3 +31,7 @@ class RefusedError(PhotoError):
 
 class ChangedError(PhotoError):
     """The photo changed between reading and writing; it is left as it is now."""
+
+
+class VanishedError(ChangedError):
+    """The photo is not there any more."""

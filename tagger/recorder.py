@@ -14,7 +14,7 @@ from typing import Any, Self
 from tagger import delta, schema
 from tagger.errors import RunError
 from tagger.records import Candidate, Entry, Guess, Outcome, Seen, Status, Version
-from tagger.storage import Blob
+from tagger.storage import Blob, is_sidecar
 
 # Outcomes and settled writes wait for the next intent, this many rows or this long. Losing them
 # in a crash costs nothing: undo looks at the files, and the photos are looked at again.
@@ -61,7 +61,7 @@ class RunRecorder:
         sha256_after = _sha256(after)
         patch = delta.make(before.data, after or b"") if before else b""
         values = (
-            self._run, schema.blob(key), "sidecar" if key.lower().endswith(".xmp") else "photo",
+            self._run, schema.blob(key), "sidecar" if is_sidecar(key) else "photo",
             hashed.result(), sha256_after, *_version(before.version if before else None), patch,
         )  # fmt: skip
         with schema.transaction(self._db, self._path):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tagger.errors import ChangedError, PhotoError, RunError
+from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
 from tagger.records import Entry, Version
 
 PHOTO_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .heic .heif .avif".split())
@@ -55,7 +55,10 @@ class Storage(Protocol):
         ...
 
     def write(self, key: str, data: bytes, expected: Version | None) -> Version:
-        """Replace the photo in one step if it still is ``expected`` (None: create it)."""
+        """Replace the photo in one step if it still is ``expected`` (None: create it).
+
+        Where it raises, the photo is as it was, as far as the store can tell.
+        """
         ...
 
     def delete(self, key: str, expected: Version) -> None:
@@ -138,6 +141,7 @@ class LocalStorage:
                     else:
                         os.chmod(temp, 0o666 & ~_umask())
                     os.fsync(file.fileno())
+                    written = _version(os.fstat(file.fileno()))
                 if expected is None:
                     _take_name(temp, path)
                 else:
@@ -148,7 +152,7 @@ class LocalStorage:
                     os.unlink(temp)
                 raise
             _sync_folder(path.parent)
-            return _version(os.stat(path))
+            return written
 
     def delete(self, key: str, expected: Version) -> None:
         path = Path(key)
@@ -222,9 +226,12 @@ class LocalStorage:
         folder, name = os.path.split(path)
         sidecars = tuple(os.path.join(folder, n) for n in sidecar_names(name) if n in names)
         try:
-            return Entry(path, _version(os.stat(path)), sidecars=sidecars)
+            now = os.stat(path)
         except OSError as error:
             return Entry(path, Version(0, 0), f"cannot be read ({error.strerror}); run again")
+        # Opening a pipe or a device of that name could wait for ever.
+        problem = "" if stat.S_ISREG(now.st_mode) else "is not a file, though named like a photo"
+        return Entry(path, _version(now), problem, sidecars)
 
     def _sweep(self, path: str) -> None:
         """Remove a temporary file whose writer is gone: killed, or a day old."""
@@ -245,6 +252,11 @@ def sidecar_names(name: str) -> tuple[str, str]:
     return f"{name}.xmp", f"{os.path.splitext(name)[0]}.xmp"
 
 
+def is_sidecar(key: str) -> bool:
+    """Whether a key names an XMP sidecar rather than a photo."""
+    return _suffix(key) == ".xmp"
+
+
 def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
@@ -261,14 +273,20 @@ def _version(status: os.stat_result) -> Version:
 
 
 def _keep_attributes(path: Path, before: os.stat_result, temp: str) -> None:
-    """Mode, owner, extended attributes (ACLs among them) and times, as far as we may."""
-    if hasattr(os, "chown") and (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-        with contextlib.suppress(PermissionError):
+    """Mode, owner, extended attributes (ACLs among them) and times."""
+    made = os.stat(temp)
+    if (before.st_uid, before.st_gid) != (made.st_uid, made.st_gid):
+        try:
             os.chown(temp, before.st_uid, before.st_gid)
+        except PermissionError as error:
+            raise PhotoError(
+                "it belongs to another user or group, which would be lost; run as its owner"
+            ) from error
     if hasattr(os, "listxattr"):
         for name in _xattrs(path):
-            # Security labels are the system's to give, and some file systems hold none.
-            with contextlib.suppress(OSError):
+            # Only user.* and ACLs are ours to carry over; the system gives security labels.
+            theirs = not name.startswith(("user.", "system.posix_acl"))
+            with contextlib.suppress(OSError) if theirs else contextlib.nullcontext():
                 os.setxattr(temp, name, os.getxattr(path, name))
     os.chmod(temp, stat.S_IMODE(before.st_mode))
     os.utime(temp, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -315,7 +333,7 @@ def _explained(verb: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise ChangedError("it vanished while the run was on; run again") from error
+        raise VanishedError("it vanished while the run was on; run again") from error
     except FileExistsError as error:
         raise ChangedError("a file of that name appeared meanwhile; run again") from error
     except PermissionError as error:

@@ -7,18 +7,21 @@ from typing import Protocol
 from tagger import metadata
 from tagger.errors import ChangedError, PhotoError, RefusedError
 from tagger.records import Entry, GpsState, SidecarMode, SidecarName, Tag, Version
-from tagger.storage import Blob, Storage, sidecar_names
+from tagger.storage import Blob, Storage, is_sidecar, sidecar_names
 
 
 class Recorder(Protocol):
     """Remembers a write before it happens, so that it can be undone whenever it is cut short."""
 
-    def intend(self, key: str, before: Blob | None, after: bytes) -> int:
-        """Durably note that ``key`` is about to become ``after``; gives the change's number."""
+    def intend(self, key: str, before: Blob | None, after: bytes | None) -> int:
+        """Durably note that ``key`` is about to become ``after`` (None: be removed).
+
+        Gives the change's number.
+        """
         ...
 
-    def settle(self, change: int, version: Version) -> None:
-        """The write is done; ``version`` is what the store made of it."""
+    def settle(self, change: int, version: Version | None) -> None:
+        """The write is done; ``version`` is what the store made of it (None: it is gone)."""
         ...
 
     def drop(self, change: int) -> None:
@@ -85,14 +88,33 @@ def write_sidecar(
     return key
 
 
+def remove_tag(storage: Storage, recorder: Recorder, key: str, blob: Blob) -> bool:
+    """Take our tag out of a photo or sidecar read as ``blob``; False where it carries none.
+
+    Raises:
+        ChangedError: the file is not what was read; it is left as it is.
+        PhotoError: the tag was edited since, or writing failed; the file is as it was.
+    """
+    if metadata.provenance(blob.data) is None:
+        return False
+    strip = metadata.stripped_sidecar if is_sidecar(key) else metadata.stripped
+    _replace(storage, recorder, key, blob, strip(blob.data))
+    return True
+
+
 def _replace(
-    storage: Storage, recorder: Recorder, key: str, before: Blob | None, after: bytes
+    storage: Storage, recorder: Recorder, key: str, before: Blob | None, after: bytes | None
 ) -> None:
+    """Note, write, settle; ``before`` None creates the file, ``after`` None removes it."""
     if before is not None and before.data == after:
         return
     change = recorder.intend(key, before, after)
     try:
-        version = storage.write(key, after, before.version if before else None)
+        version = None
+        if after is not None:
+            version = storage.write(key, after, before.version if before else None)
+        elif before is not None:
+            storage.delete(key, before.version)
     except PhotoError:
         recorder.drop(change)
         raise

@@ -1,0 +1,103 @@
+"""Undo: put back, byte for byte, what one run changed, unless somebody changed it since."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tagger import delta
+from tagger.errors import ChangedError, PhotoError, VanishedError
+from tagger.ledger import Change, Ledger, Run, State
+from tagger.storage import Blob, Storage
+
+
+class Undoing(StrEnum):
+    """What became of one change."""
+
+    RESTORED = "restored"
+    REMOVED = "removed"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """One photo or sidecar of the run, and why it was refused where it was."""
+
+    key: str
+    result: Undoing
+    reason: str = ""
+
+
+def undo(
+    storage_for: Callable[[str], Storage], ledger: Ledger, run: Run, dry_run: bool = False
+) -> Iterator[Undone]:
+    """Restore what ``run`` changed, newest change first; a refusal is a value, the rest goes on.
+
+    Cut short at any moment it can be run again: a file that has its old bytes already is only
+    marked. With ``dry_run`` everything is checked and nothing is touched.
+    """
+    for change in ledger.changes(run.run_id):
+        try:
+            result = _restore(storage_for(change.key), change, dry_run)
+        except PhotoError as error:
+            # A write that was given up left the file as it was, whatever it is now.
+            if change.state is not State.DROPPED:
+                yield Undone(change.key, Undoing.REFUSED, _reason(ledger, change, error))
+            continue
+        if not dry_run:
+            ledger.mark(change, State.UNDONE)
+        if result is not Undoing.UNCHANGED or change.state is State.WRITTEN:
+            yield Undone(change.key, result)
+
+
+def _restore(storage: Storage, change: Change, dry_run: bool) -> Undoing:
+    """Give the file what it had before.
+
+    Raises:
+        ChangedError: it is neither what the run made of it nor what it was before.
+        PhotoError: it cannot be read or written, or the undo record is damaged.
+    """
+    now = _now(storage, change)
+    digest = hashlib.sha256(now.data).digest() if now else None
+    if digest == change.sha256_before:
+        if now and not dry_run and change.state is State.WRITTEN:
+            _keep_time(storage, change, now.version.mtime_ns)
+        return Undoing.UNCHANGED
+    if digest != change.sha256_after:
+        raise ChangedError(
+            "it was edited since and is left as it is" if now else "it is gone by now"
+        )
+    if change.before is None:
+        assert now is not None  # a change has bytes before or after
+        if not dry_run:
+            storage.delete(change.key, now.version)
+        return Undoing.REMOVED
+    older = delta.restore(now.data if now else b"", change.patch)
+    if hashlib.sha256(older).digest() != change.sha256_before:
+        raise PhotoError("its undo record is damaged; restore it from a backup")
+    if not dry_run:
+        version = storage.write(change.key, older, now.version if now else None)
+        _keep_time(storage, change, version.mtime_ns)
+    return Undoing.RESTORED
+
+
+def _now(storage: Storage, change: Change) -> Blob | None:
+    """The file as it is; None where it is gone and that is one side of the change."""
+    try:
+        return storage.read(change.key)
+    except VanishedError as error:
+        if change.sha256_before is None or change.sha256_after is None:
+            return None
+        raise VanishedError("it is gone; put it back there to have it restored") from error
+
+
+def _keep_time(storage: Storage, change: Change, mtime_ns: int) -> None:
+    if change.before and change.before.mtime_ns != mtime_ns:
+        storage.set_mtime(change.key, change.before.mtime_ns)
+
+
+def _reason(ledger: Ledger, change: Change, error: PhotoError) -> str:
+    """The refusal in words; where a later run of ours is the cause, that run is the remedy."""
+    later = ledger.later(change) if isinstance(error, ChangedError) else ""
+    return f"{error}; undo run {later} first" if later else str(error)
