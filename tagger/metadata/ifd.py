@@ -1,7 +1,7 @@
 """TIFF headers and image file directories (IFDs), read with struct and never trusted."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from tagger.errors import RefusedError
 # EXIF 2.32 section 4.6.2: bytes of one value by type; 13 (IFD) is from TIFF technical note 1.
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 EXIF_IFD, GPS_IFD, INTEROP_IFD, SUB_IFDS = 0x8769, 0x8825, 0xA005, 0x014A
+POINTERS = frozenset((EXIF_IFD, GPS_IFD, INTEROP_IFD, SUB_IFDS))
 THUMBNAIL_START, THUMBNAIL_SIZE = 0x0201, 0x0202
 MAX_DIRECTORIES = 64  # a camera JPEG has 5; a stack of TIFF pages is refused beyond this
 
@@ -19,23 +20,19 @@ class BeyondError(RefusedError):
 
 
 class Entry(NamedTuple):
-    """One 12-byte directory entry; ``at`` is its own offset in the block."""
+    """One 12-byte directory entry.
+
+    ``at`` is its own offset in the block, ``size`` the bytes of its value (0 where the type is
+    unknown) and ``start`` where that lies: in the entry if it fits 4 bytes, else where it points.
+    """
 
     tag: int
     kind: int
     items: int
     offset: int
     at: int
-
-    @property
-    def size(self) -> int:
-        """Bytes of the value; 0 where the type is unknown."""
-        return SIZES.get(self.kind, 0) * self.items
-
-    @property
-    def start(self) -> int:
-        """Where the value lies: inside the entry if it fits 4 bytes, else where it points."""
-        return self.at + 8 if self.size <= 4 else self.offset
+    size: int
+    start: int
 
 
 class Value(NamedTuple):
@@ -82,9 +79,17 @@ def read_ifd(block: bytes, order: str, offset: int) -> Ifd:
     end = offset + 2 + 12 * count
     if end + 4 > len(block):
         raise BeyondError(f"the EXIF directory at byte {offset} is cut short")
-    fields = struct.iter_unpack(order + "HHII", block[offset + 2 : end])
-    entries = [Entry._make((*field, offset + 2 + 12 * i)) for i, field in enumerate(fields)]
-    return Ifd(entries, struct.unpack_from(order + "I", block, end)[0])
+    return Ifd(
+        list(entries(block, order, offset + 2, end)), struct.unpack_from(order + "I", block, end)[0]
+    )
+
+
+def entries(block: bytes, order: str, at: int, end: int) -> Iterator[Entry]:
+    """The 12-byte entries from ``at`` to ``end``."""
+    for tag, kind, items, offset in struct.iter_unpack(order + "HHII", block[at:end]):
+        size = SIZES.get(kind, 0) * items
+        yield Entry(tag, kind, items, offset, at, size, at + 8 if size <= 4 else offset)
+        at += 12
 
 
 def value(block: bytes, entry: Entry) -> bytes:
@@ -114,8 +119,10 @@ def walk(block: bytes) -> list[tuple[str, Ifd]]:
         ifd = read_ifd(block, order, offset)
         found.append((name, ifd))
         for entry in ifd.entries:
-            raw = value(block, entry)
-            if entry.tag in (EXIF_IFD, GPS_IFD, INTEROP_IFD, SUB_IFDS) and entry.kind in (4, 13):
+            if entry.start + entry.size > len(block):
+                raise BeyondError(f"the value of EXIF tag 0x{entry.tag:04x} lies outside its block")
+            if entry.tag in POINTERS and entry.kind in (4, 13):
+                raw = value(block, entry)
                 children = [number for (number,) in struct.iter_unpack(order + "I", raw)]
                 todo += [(f"{name}/{entry.tag:04x}", child) for child in children]
         _check_thumbnail(block, order, ifd)

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tagger.errors import RefusedError
 from tagger.metadata.parts import Blocks, Parts
@@ -16,8 +17,7 @@ MAX_PAYLOAD = 65_533  # ITU T.81 B.1.1.4: the two length bytes count themselves
 IPTC_CAPTION = b"\x1c\x02\x78"  # IIM 4.2 data set 2:120, inside APP13
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One marker segment: ``start`` is its 0xFF, ``at`` its payload after the two length bytes."""
 
     marker: int

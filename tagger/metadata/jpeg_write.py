@@ -1,16 +1,19 @@
 """Puts new EXIF and XMP into a JPEG where the old ones stood, and mends what counts bytes."""
 
+import itertools
 import struct
 from collections.abc import Iterator
 
 from tagger.errors import RefusedError
-from tagger.metadata import ifd
+from tagger.metadata import ifd, makernote
 from tagger.metadata.edits import Edit, apply, growth
 from tagger.metadata.jpeg import (
     APP1,
+    EOI,
     EXIF,
     MAX_PAYLOAD,
     MPF,
+    SOI,
     XMP,
     Header,
     Segment,
@@ -104,24 +107,42 @@ def _mpf_entries(data: bytes, part: Segment) -> Iterator[tuple[int, str]]:
 
 
 def _check_pointers(data: bytes, header: Header, edits: list[Edit]) -> None:
-    """Refuse where the header points at a picture behind the main one (a maker's preview).
+    """Refuse where the header points at something behind the main picture (a maker's preview).
 
     Such a pointer counts from the start of the file or of the EXIF block, and would miss by the
     growth. MPF counts from its own place and is mended instead.
     """
-    if not growth(edits):
+    grown = growth(edits)
+    if not grown:
         return
-    bases = [0, *(part.at + len(EXIF) for part in header.exif)]
-    at = data.find(b"\xff\xd8\xff", header.sos)
-    for _ in range(32):
-        if at < 0:
-            return
-        for base in bases:
-            for order in "<>":
-                found = data.find(struct.pack(order + "I", at - base), 0, header.sos)
-                if found >= 0 and not any(p.at <= found < p.end for p in header.mpf):
-                    raise RefusedError("its header points to a preview behind the picture")
-        at = data.find(b"\xff\xd8\xff", at + 3)
+    ending, pictures = _behind(data, header.sos)
+    bases = [part.at + len(EXIF) for part in header.exif]
+    for base in bases:
+        block = data[base : header.exif[0].end]
+        preview = range(ending - base, len(data) - base)
+        if ifd.header(block)[1] and makernote.reaches(block, len(block) + grown, preview):
+            raise RefusedError("its maker note points beyond its EXIF block")
+    for at, base, order in itertools.product(pictures, (0, *bases), "<>"):
+        found = data.find(struct.pack(order + "I", at - base), 0, header.sos)
+        if found >= 0 and not any(part.at <= found < part.end for part in header.mpf):
+            raise RefusedError("its header points to a preview behind the picture")
+
+
+def _behind(data: bytes, sos: int) -> tuple[int, list[int]]:
+    """Where the main picture ends, and where (at most 32) further JPEGs start behind it.
+
+    Inside a scan 0xFF is followed by 0 or a restart marker (ITU T.81 B.1.1.5). numpy finds these
+    in 4 MB in 1 ms; bytes.find takes 4 ms.
+    """
+    import numpy as np
+
+    codes = np.frombuffer(data, np.uint8)[sos:]
+    marks = np.flatnonzero(codes[:-1] == 0xFF)
+    after = codes[marks + 1]
+    ends = marks[after == EOI]
+    starts = marks[after == SOI] + sos
+    ending = int(ends[0]) + sos + 2 if len(ends) else len(data)
+    return ending, [int(at) for at in starts[:32] if data[at + 2 : at + 3] == b"\xff"]
 
 
 def check_rest(old: bytes, new: bytes) -> None:
@@ -131,7 +152,9 @@ def check_rest(old: bytes, new: bytes) -> None:
         RefusedError: it is not.
     """
     before, after = scan(old), scan(new)
-    if memoryview(old)[before.sos :] != memoryview(new)[after.sos :]:
+    # endswith() is memcmp without a copy; == of memoryviews goes byte by byte, 100 times slower.
+    same_length = len(old) - before.sos == len(new) - after.sos
+    if not same_length or not new.endswith(memoryview(old)[before.sos :]):
         raise RefusedError("writing would change the picture data; please report this")
     kept, found = (
         [

@@ -1,0 +1,73 @@
+"""Finds maker notes that reach beyond the EXIF block, where a tag would be put in their way."""
+
+import struct
+from collections.abc import Iterator
+
+from tagger.metadata import ifd
+
+MAKER_NOTE = 0x927C
+# Where makers put their directory after a signature, and where its offsets then count from:
+# Canon, Sony, Pentax and most others count from the TIFF header (EXIF 2.32 leaves it open).
+STARTS = (0, 2, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26)
+SELF_BASED = {b"OLYMPUS\0": 0, b"OM SYSTE": 0, b"FUJIFILM": 0, b"Nikon\0\x02": 10, b"Apple iO": 0}
+
+
+def reaches(block: bytes, length: int, preview: range) -> bool:
+    """Whether a maker note's value lies across or behind the end of its block.
+
+    Appended bytes would turn a value that reads as cut off into one that reads as nonsense, and
+    growth would move a preview away from where the note says it is.
+
+    Args:
+        block: the EXIF block before.
+        length: its length after.
+        preview: offsets, from the block's start, of what follows the main picture in the file.
+
+    Raises:
+        RefusedError: the block does not parse.
+    """
+    order, first = ifd.header(block)
+    pointer = ifd.read_ifd(block, order, first).find(ifd.EXIF_IFD)
+    if pointer is None:
+        return False
+    note = ifd.read_ifd(block, order, pointer.offset).find(MAKER_NOTE)
+    if note is None or note.items < 32:
+        return False
+    signature = block[note.start : note.start + 8]
+    base = next(
+        (note.start + at for name, at in SELF_BASED.items() if signature[: len(name)] == name), 0
+    )
+    return any(
+        _reaches(block, order, entry, base, length, preview)
+        for order, entries in _directories(block, note)
+        for entry in entries
+    )
+
+
+def _reaches(
+    block: bytes, order: str, entry: ifd.Entry, base: int, length: int, preview: range
+) -> bool:
+    start = entry.at + 8 if entry.size <= 4 else base + entry.offset
+    if start < length and start + entry.size > len(block):
+        return True
+    if entry.kind != 4 or entry.items > 64:
+        return False
+    raw = block[start : start + entry.size]
+    numbers = struct.unpack(f"{order}{len(raw) // 4}I", raw[: len(raw) // 4 * 4])
+    return any(number + base in preview for number in numbers)
+
+
+def _directories(block: bytes, note: ifd.Entry) -> Iterator[tuple[str, list[ifd.Entry]]]:
+    """What can be read as a directory at the start of the note, in either byte order."""
+    end = min(note.start + note.size, len(block))
+    for skip in STARTS:
+        at = note.start + skip
+        for order in "<>":
+            if at + 2 > end:
+                return
+            (count,) = struct.unpack_from(order + "H", block, at)
+            if not 1 <= count <= 400 or at + 2 + 12 * count > end:
+                continue
+            entries = list(ifd.entries(block, order, at + 2, at + 2 + 12 * count))
+            if all(e.kind in ifd.SIZES and e.items < 1 << 24 for e in entries):
+                yield order, entries
