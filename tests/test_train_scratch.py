@@ -1,10 +1,19 @@
 """The network trained from scratch: its size, its shapes, and that it can be written and read."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
-from train.scratch import ScratchNet
+from tagger.model.artifact import Manifest, load
+from train.data import NO_LANDMARK
+from train.export import deployed, write
+from train.rejection import Calibration, Shape
+from train.scratch import RESIZE, ScratchNet, gather, recipe, train_scratch
 
 
 def test_it_has_at_least_five_convolutions_and_fits_the_repository() -> None:
@@ -23,6 +32,7 @@ def test_any_size_gives_logits_and_an_embedding(size: int) -> None:
 
 
 def test_every_weight_learns() -> None:
+    torch.manual_seed(0)
     network = ScratchNet(4)
     with torch.no_grad():  # the last norm of a block starts at zero and hides what is before it
         for parameter in network.parameters():
@@ -31,3 +41,39 @@ def test_every_weight_learns() -> None:
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
+
+
+def test_it_is_written_in_the_format_and_answers_the_same(tmp_path: Path) -> None:
+    network = ScratchNet(4).eval()
+    width = network.head.in_features
+    shape = Shape(torch.zeros(width), torch.eye(width)[:, :8], torch.eye(3, 8))
+    calibration = Calibration(1.0, torch.tensor([1.0, 0, 0, 0, 0]), 0.0, torch.zeros(3))
+    module = deployed(network.trunk, network.mean, network.std, network.head, shape, calibration)
+    labels = ("a", "b", "c")
+    manifest = Manifest(labels, 64, RESIZE, width, "scratch")
+    assert write(module, manifest, tmp_path / "scratch.pt") < 15e6
+    pictures = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    with torch.inference_mode():
+        probabilities, embedding = load(tmp_path / "scratch.pt").module.float()(pictures)
+        logits, expected = network(pictures / 255)
+    assert torch.allclose(embedding, expected, atol=0.02)
+    among = torch.softmax(logits[:, :3], 1)
+    assert torch.allclose(probabilities / probabilities.sum(1, keepdim=True), among, atol=0.02)
+
+
+def test_a_run_from_folders(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    for folder in ("data/train/0.Eiffel_Tower", "data/train/1.Taj_Mahal", "negatives/train/far"):
+        (tmp_path / folder).mkdir(parents=True)
+        for index in range(12):
+            pixels = chance.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+            picture = Image.fromarray(pixels).resize((64, 64))
+            picture.save(tmp_path / folder / f"{index}.jpg")
+    material = gather(tmp_path / "data", tmp_path / "negatives", cache=tmp_path / "cache")
+    assert len(material.labels) == 2
+    assert {sample.label for sample in material.train} == {NO_LANDMARK, 0, 1}
+    short = replace(recipe(epochs=2), sizes=((0.5, 32), (1.0, 64)), eval_size=64, batch=16)
+    out = tmp_path / "run"
+    network = train_scratch(material, short, out, cache=tmp_path / "cache")
+    assert not network.training
+    assert len((out / "metrics.csv").read_text(encoding="utf-8").splitlines()) == 3

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnchoredText
 
 from tagger.errors import RunError
-from tagger.imaging import to_square
+from tagger.imaging import Resize, to_square
 from train.data import NO_LANDMARK, Sample
 from train.metrics import Answers
 
@@ -143,7 +143,7 @@ def sheet(samples: Sequence[Sample], captions: Sequence[str], out: Path, columns
     for axis in axes.flat:
         axis.axis("off")
     for axis, sample, caption in zip(axes.flat, samples, captions, strict=False):
-        axis.imshow(to_square(sample.path.read_bytes(), 200))
+        axis.imshow(to_square(sample.path.read_bytes(), 200, Resize.SQUASH))
         axis.set_title(caption, fontsize=8)
     if not samples:
         axes[0, 0].add_artist(AnchoredText("none", loc="center"))
