@@ -30,7 +30,13 @@ IGNORED = (
 )
 OWNED = ("GPS:", "IFD0:GPSInfo", "Composite:GPS", "XMP-iptcExt:LocationShown", OWN_NAMESPACE)
 # Added where there was none; what follows is mandatory in a first EXIF block (EXIF 2.32, 4.6.8).
-ADDED = ("IFD0:ImageDescription", "XMP-x:XMPToolkit", "XMP-dc:Subject", "Composite:")
+ADDED = (
+    "IFD0:ImageDescription",
+    "XMP-x:XMPToolkit",
+    "XMP-dc:Subject",
+    "Composite:",
+    "RIFF:WebP_Flags",
+)
 ADDED_WITH_EXIF = (
     "File:ExifByteOrder",
     "IFD0:XResolution",
@@ -125,6 +131,8 @@ def changed_tags(old: Tags, new: Tags, grown: int) -> Iterator[str]:
         for value, other in zip(values, found, strict=False):
             if value != other and not may_change(name, value, other, grown):
                 yield f"changed {name} from {short(value)} to {short(other)}"
+        if name in ("RIFF:ImageWidth", "RIFF:ImageHeight"):  # stated twice in that layout
+            found = found[: max(len(values), len(set(found)))]
         if len(found) > len(values):
             yield f"added another {name} = {short(found)}"
     first_exif = not any(name.startswith("IFD0:") for name in before)
@@ -148,6 +156,10 @@ def may_change(name: str, old: Any, new: Any, grown: int) -> bool:
     if name == "XMP-dc:Subject":
         old, new = (value if isinstance(value, list) else [value] for value in (old, new))
         return bool(new[: len(old)] == old)
+    if name == "RIFF:WebP_Flags":  # the flags say that there is EXIF (8) and XMP (4)
+        return isinstance(old, int) and isinstance(new, int) and old | 12 == new | 12
+    if name == "File:FileType":  # RFC 9649: metadata needs the extended layout
+        return (old, new) == ("WEBP", "Extended WEBP")
     if name.endswith(("ImageStart", "ImageLength", "Offset", "OffsetFrom0")) or ":MPImage" in name:
         return isinstance(old, int) and isinstance(new, int) and new - old == grown
     return False

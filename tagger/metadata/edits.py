@@ -15,9 +15,11 @@ class Edit(NamedTuple):
 
 
 def apply(data: bytes, edits: Sequence[Edit]) -> bytes:
-    """The edited bytes; edits must not overlap, and equal starts keep their given order."""
+    """The edited bytes; edits must not overlap, and insertions at one place keep their order."""
     view, pieces, at = memoryview(data), list[Buffer](), 0
-    for edit in sorted(edits, key=lambda edit: edit.start):
+    for edit in sorted(edits, key=lambda edit: edit[:2]):
+        if edit.start < at:
+            raise ValueError(f"edits overlap at byte {edit.start}")
         pieces += [view[at : edit.start], edit.new]
         at = edit.end
     return b"".join([*pieces, view[at:]])

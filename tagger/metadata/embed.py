@@ -76,7 +76,7 @@ def prove(container: Container, old: bytes, before: Parts, new: bytes) -> None:
     after = container.read(new)
     container.check_rest(old, new)
     if before.exif is not None:
-        verify.same_exif(before.exif, after.exif or b"", True)
+        verify.same_exif(before.exif, after.exif or b"", True, before.xmp_tag)
     reading = look.gps_state(new, whole=True)
     if reading is None or reading.state is not GpsState.VALID:
         raise RefusedError("the position does not read back; please report this")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from tagger.errors import RefusedError
-from tagger.metadata import jpeg, jpeg_write
+from tagger.metadata import heif, jpeg, jpeg_write, png, tiff, webp
 from tagger.metadata.parts import Blocks, Container
 
 SIDECAR = "is not written in place; a sidecar is"
@@ -36,7 +36,12 @@ def of(head: bytes) -> Format:
     return Format.OTHER
 
 
-WRITERS: dict[Format, Container] = {Format.JPEG: jpeg_write}
+WRITERS: dict[Format, Container] = {
+    Format.JPEG: jpeg_write,
+    Format.PNG: png,
+    Format.WEBP: webp,
+    Format.TIFF: tiff,
+}
 
 
 def writer(data: bytes) -> Container:
@@ -51,7 +56,13 @@ def writer(data: bytes) -> Container:
     raise RefusedError(f"{'this format' if kind is Format.OTHER else kind} {SIDECAR}")
 
 
-READERS: dict[Format, Callable[[bytes, bool], Blocks]] = {Format.JPEG: jpeg.blocks}
+READERS: dict[Format, Callable[[bytes, bool], Blocks]] = {
+    Format.JPEG: jpeg.blocks,
+    Format.PNG: png.blocks,
+    Format.WEBP: webp.blocks,
+    Format.TIFF: tiff.blocks,
+    Format.HEIC: heif.blocks,
+}
 
 
 def blocks(data: bytes, whole: bool) -> Blocks:

@@ -10,7 +10,8 @@ class Parts:
 
     ``exif`` starts at its TIFF header. ``xmp_trouble`` says why the XMP is left alone, ``room``
     is how many bytes a packet may have, ``density`` is X, Y and EXIF unit for a first EXIF block,
-    ``caption`` tells whether another standard (IPTC) already carries a caption.
+    ``caption`` tells whether another standard (IPTC) already carries a caption, ``xmp_tag`` is the
+    tag of the EXIF block that holds the XMP (TIFF), if it is not beside it.
     """
 
     exif: bytes | None
@@ -19,6 +20,7 @@ class Parts:
     room: int = 8_000_000
     density: tuple[int, int, int] = (72, 72, 2)
     caption: bool = False
+    xmp_tag: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,14 +33,14 @@ def stripped(data: bytes) -> bytes:
             raise RefusedError(NOT_OURS)
         block, text = parts.exif, parts.xmp
         if block is not None and in_exif is not None:
-            block = block_without_tag(block, in_exif)
+            block = block_without_tag(block, in_exif, parts.xmp_tag)
         if text is not None and in_xmp is not None:
             text = packet_without_tag(text)
         new = container.write(data, Change(block, text, in_xmp is None))
         container.check_rest(new, data)
         after = container.read(new)
         if after.exif is not None and parts.exif is not None:
-            verify.same_exif(after.exif, parts.exif, False)
+            verify.same_exif(after.exif, parts.exif, False, parts.xmp_tag)
         if look.in_exif(after.exif) or look.in_xmp(after.xmp):
             raise RefusedError("our tag would not be gone; please report this")
         return new
@@ -132,7 +132,7 @@ def _near(here: tuple[float, float], there: tuple[float, float]) -> bool:
     return max(abs(a - b) for a, b in zip(here, there, strict=True)) <= verify.TOLERANCE
 
 
-def block_without_tag(block: bytes, known: Record) -> bytes | None:
+def block_without_tag(block: bytes, known: Record, xmp_tag: int = 0) -> bytes | None:
     """An EXIF block without the GPS fields and the description that we wrote; None if all ours.
 
     Raises:
@@ -154,7 +154,7 @@ def block_without_tag(block: bytes, known: Record) -> bytes | None:
         if (
             0 < length < len(block)
             and zlib.crc32(old[8:]) == crc
-            and _untouched(old, block, described)
+            and _untouched(old, block, described, xmp_tag)
         ):
             return old
     return exif.cut(block, described)
@@ -172,9 +172,9 @@ def _only_ours(ifd0: ifd.Ifd, described: bool) -> bool:
     return not ifd0.next and {entry.tag for entry in ifd0.entries} == expected
 
 
-def _untouched(old: bytes, new: bytes, described: bool) -> bool:
+def _untouched(old: bytes, new: bytes, described: bool, xmp_tag: int) -> bool:
     """Whether, beside our tags, the appended directories say what the old ones do."""
-    before, after = verify.values(old), verify.values(new)
+    before, after = verify.values(old, xmp_tag), verify.values(new, xmp_tag)
     added = {tag for _, tag, _ in after.keys() - before.keys()}
     same = all(after.get(key) == raw for key, raw in before.items())
     extra = {t for t in gps.read(new) or {} if t not in content.OWN_GPS} - set(gps.read(old) or {})

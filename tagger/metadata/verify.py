@@ -20,26 +20,27 @@ GROWING = {packet.DC + "subject", packet.IPTC_EXT + "LocationShown"}
 Property = tuple[str, Any]
 
 
-def same_exif(old: bytes, new: bytes, appended: bool) -> None:
+def same_exif(old: bytes, new: bytes, appended: bool, xmp_tag: int = 0) -> None:
     """Every value of every directory of ``old`` is in ``new``, save GPS and our description.
 
     Args:
         old: the EXIF block before (or without) the tag.
         new: the block with it.
         appended: ``new`` was made by appending to ``old``; then its bytes must stand unmoved.
+        xmp_tag: a tag that holds XMP, which is compared by itself.
 
     Raises:
         RefusedError: they differ.
     """
     if appended and (new[8 : len(old)] != old[8:] or new[:4] != old[:4]):
         raise RefusedError("the new EXIF block would not contain the old one; please report this")
-    before, after = values(old), values(new)
+    before, after = values(old, xmp_tag), values(new, xmp_tag)
     lost = {key for key, raw in before.items() if after.get(key) != raw}
     if lost or any(tag not in OWN_POINTERS for _, tag, _ in after.keys() - before.keys()):
         raise RefusedError("writing would change other EXIF tags; please report this")
 
 
-def values(block: bytes) -> dict[tuple[str, int, int], bytes]:
+def values(block: bytes, xmp_tag: int = 0) -> dict[tuple[str, int, int], bytes]:
     """Every value but GPS's by directory, tag and its number among equal tags."""
     _, first = ifd.header(block)
     found: dict[tuple[str, int, int], bytes] = {}
@@ -50,7 +51,7 @@ def values(block: bytes) -> dict[tuple[str, int, int], bytes]:
             number = 0
             while (name, entry.tag, number) in found:
                 number += 1
-            if name != GPS_DIRECTORY and entry.tag != ifd.GPS_IFD:
+            if name != GPS_DIRECTORY and entry.tag not in (ifd.GPS_IFD, xmp_tag or ifd.GPS_IFD):
                 kind = block[entry.at + 2 : entry.at + 8]
                 found[name, entry.tag, number] = kind + ifd.value(block, entry)
     return found

@@ -1,0 +1,173 @@
+"""PNG: EXIF in an eXIf chunk and XMP in an iTXt chunk (PNG third edition, section 11.3)."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tagger.errors import RefusedError
+from tagger.metadata.edits import Edit, apply
+from tagger.metadata.parts import Blocks, Change, Parts
+
+START = 8  # the signature
+XMP_KEYWORD = b"XML:com.adobe.xmp\0"
+XMP_HEAD = XMP_KEYWORD + b"\0\0\0\0"  # not compressed, no language, no translated keyword
+RAW_PROFILE = b"Raw profile type "  # how ImageMagick kept EXIF and XMP before eXIf
+MAX_INFLATED = 8_000_000
+
+
+class Chunk(NamedTuple):
+    """One chunk: ``start`` is its length field, ``at`` its data, ``end`` what follows its CRC."""
+
+    kind: bytes
+    start: int
+    at: int
+    end: int
+
+
+def chunks(data: bytes) -> Iterator[Chunk]:
+    """The chunks that lie wholly in the data, up to and with IEND."""
+    at = START
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if at + 12 + length > len(data):
+            return
+        yield Chunk(kind, at, at + 8, at + 12 + length)
+        if kind == b"IEND":
+            return
+        at += 12 + length
+
+
+def blocks(data: bytes, whole: bool) -> Blocks:
+    """EXIF and XMP in the first bytes of a PNG; they may stand behind the picture."""
+    exif, xmp, ended = list[bytes](), list[bytes](), False
+    for chunk in chunks(data):
+        body = data[chunk.at : chunk.end - 4] if chunk.kind in METADATA else b""
+        if chunk.kind == b"eXIf":
+            exif.append(body)
+        elif chunk.kind == b"iTXt" and body.startswith(XMP_KEYWORD):
+            xmp.append(_text(body))
+        elif body.startswith(RAW_PROFILE):
+            _add_raw_profile(body, chunk.kind, exif, xmp)
+        ended = chunk.kind == b"IEND"
+    return Blocks(tuple(exif), tuple(xmp), whole or ended)
+
+
+METADATA = (b"eXIf", b"iTXt", b"zTXt", b"tEXt")
+
+
+def _text(body: bytes) -> bytes:
+    """The text of an iTXt chunk."""
+    flags = body[len(XMP_KEYWORD) : len(XMP_KEYWORD) + 2]
+    text = body[len(XMP_KEYWORD) + 2 :].split(b"\0", 2)[-1]
+    return _inflate(text) if flags[:1] == b"\x01" else text
+
+
+def _inflate(data: bytes) -> bytes:
+    """At most 8 MB of what the data inflates to."""
+    try:
+        return zlib.decompressobj().decompress(data, MAX_INFLATED)
+    except zlib.error:
+        return b""
+
+
+def _add_raw_profile(body: bytes, kind: bytes, exif: list[bytes], xmp: list[bytes]) -> None:
+    """A profile as ImageMagick writes it: newline, name, length, and the bytes in hex."""
+    keyword, _, text = body.partition(b"\0")
+    if kind == b"zTXt":
+        text = _inflate(text[1:])
+    elif kind == b"iTXt":
+        return
+    try:
+        raw = bytes.fromhex("".join(text.decode("ascii").split()[2:]))
+    except (ValueError, UnicodeDecodeError):
+        return
+    name = keyword.removeprefix(RAW_PROFILE)
+    if name == b"xmp":
+        xmp.append(raw)
+    elif raw.startswith(b"Exif\0\0"):
+        exif.append(raw[6:])
+    elif raw.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
+        xmp.append(raw[29:])
+
+
+def read(data: bytes) -> Parts:
+    """The EXIF block and XMP packet of a PNG that may be written.
+
+    Raises:
+        RefusedError: it cannot be written without risk.
+    """
+    found = list(chunks(data))
+    if len(found) < 3 or found[0].kind != b"IHDR" or found[-1].kind != b"IEND":
+        raise RefusedError("its PNG chunks do not parse; re-save a copy")
+    if any(chunk.kind == b"caBX" for chunk in found):
+        raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
+    for chunk in found:
+        text = chunk.kind in METADATA and data.startswith(RAW_PROFILE, chunk.at)
+        if text and data[chunk.at + 17 : chunk.at + 21] in (b"exif", b"APP1", b"xmp\0"):
+            raise RefusedError("keeps EXIF in the old way of ImageMagick; re-save a copy")
+    exif = [chunk for chunk in found if chunk.kind == b"eXIf"]
+    xmp = [chunk for chunk in found if _is_xmp(data, chunk)]
+    if len(exif) > 1:
+        raise RefusedError("has more than one EXIF block; merge them with a metadata editor first")
+    trouble = ""
+    if len(xmp) > 1:
+        trouble = "it has two XMP packets"
+    elif xmp and not data.startswith(XMP_HEAD, xmp[0].at):
+        trouble = "its XMP is compressed"
+    return Parts(
+        data[exif[0].at : exif[0].end - 4] if exif else None,
+        data[xmp[0].at + len(XMP_HEAD) : xmp[0].end - 4] if xmp and not trouble else None,
+        trouble,
+        density=_density(data, found),
+    )
+
+
+def _is_xmp(data: bytes, chunk: Chunk) -> bool:
+    return chunk.kind == b"iTXt" and data.startswith(XMP_KEYWORD, chunk.at)
+
+
+def _density(data: bytes, found: list[Chunk]) -> tuple[int, int, int]:
+    """Resolution per inch from pHYs, where that is absolute."""
+    for chunk in found:
+        if chunk.kind == b"pHYs" and chunk.end - chunk.at == 13:
+            x, y, unit = struct.unpack_from(">IIB", data, chunk.at)
+            if unit == 1 and x and y:
+                return max(1, round(x * 0.0254)), max(1, round(y * 0.0254)), 2
+    return 72, 72, 2
+
+
+def write(data: bytes, change: Change) -> bytes:
+    """The PNG with other EXIF and XMP; new EXIF goes behind IHDR, new XMP behind EXIF."""
+    found = list(chunks(data))
+    exif = [chunk for chunk in found if chunk.kind == b"eXIf"]
+    edits = [_edit(found, exif, b"eXIf", change.exif)]
+    if not change.leave_xmp:
+        xmp = [chunk for chunk in found if _is_xmp(data, chunk)]
+        body = None if change.xmp is None else XMP_HEAD + change.xmp
+        edits.append(_edit(exif or found, xmp, b"iTXt", body))
+    return apply(data, edits)
+
+
+def _edit(before: list[Chunk], old: list[Chunk], kind: bytes, body: bytes | None) -> Edit:
+    place = (old[0].start, old[0].end) if old else (before[0].end, before[0].end)
+    if body is None:
+        return Edit(*place, b"")
+    length, crc = len(body), zlib.crc32(kind + body)
+    return Edit(*place, struct.pack(">I4s", length, kind) + body + struct.pack(">I", crc))
+
+
+def check_rest(old: bytes, new: bytes) -> None:
+    """All chunks but eXIf and XMP are the same, in the same order, and what follows IEND is.
+
+    Raises:
+        RefusedError: they are not.
+    """
+    if _rest(old) != _rest(new):
+        raise RefusedError("writing would change another part of the file; please report this")
+
+
+def _rest(data: bytes) -> list[bytes]:
+    found = list(chunks(data))
+    kept = [chunk for chunk in found if chunk.kind != b"eXIf" and not _is_xmp(data, chunk)]
+    return [data[chunk.start : chunk.end] for chunk in kept] + [data[found[-1].end :]]

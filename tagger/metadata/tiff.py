@@ -1,0 +1,118 @@
+"""TIFF: the whole file is one EXIF block, with XMP as tag 700 of its first directory."""
+
+import struct
+from collections.abc import Iterator
+
+from tagger.errors import RefusedError
+from tagger.metadata import exif, gps, ifd
+from tagger.metadata.parts import Blocks, Change, Parts
+
+XMP_TAG = 700
+NEW_SUBFILE_TYPE, PHOTOMETRIC, DNG_VERSION, MAKER_NOTE = 254, 262, 0xC612, 0x927C
+PLAIN = (0, 1, 2, 3, 5, 6, 8)  # photometric interpretations of pictures, not of sensors
+DATA = ((273, 279), (324, 325))  # offsets and sizes of strips and of tiles
+MAX_BYTES = (1 << 32) - 65_536  # offsets have 32 bits
+
+
+def blocks(data: bytes, whole: bool) -> Blocks:
+    """EXIF and XMP in the first bytes of a TIFF, or of a raw file that is built like one."""
+    try:
+        order, first = ifd.header(data)
+        ifd0 = ifd.read_ifd(data, order, first)
+        xmp = ifd0.find(XMP_TAG)
+        packets = (ifd.value(data, xmp),) if xmp else ()
+        if ifd0.find(ifd.GPS_IFD) is None:
+            return Blocks((), packets)
+        if not whole:
+            gps.read(data)
+        return Blocks((data,), packets)
+    except ifd.BeyondError:
+        return Blocks((data,) if whole else (), (), whole)
+    except RefusedError:
+        return Blocks()
+
+
+def read(data: bytes) -> Parts:
+    """The file as an EXIF block, and its XMP packet, if it may be written.
+
+    Raises:
+        RefusedError: camera raw, or not provably safe.
+    """
+    order, _ = ifd.header(data)
+    directories = ifd.walk(data)
+    first = directories[0][1]
+    subfile, photometric = first.find(NEW_SUBFILE_TYPE), first.find(PHOTOMETRIC)
+    raw = (
+        data[8:10] == b"CR"
+        or first.find(DNG_VERSION)
+        or first.find(ifd.SUB_IFDS)
+        or photometric is None
+        or ifd.number(data, order, photometric) not in PLAIN
+        or (subfile and ifd.number(data, order, subfile) & 1)
+        or any(directory.find(MAKER_NOTE) for _, directory in directories)
+    )
+    if raw:
+        raise RefusedError("camera raw is not written in place; a sidecar is")
+    if len(data) > MAX_BYTES:
+        raise RefusedError("the TIFF is at its 4 GB limit; a sidecar is written instead")
+    list(_picture(data))
+    xmp = first.find(XMP_TAG)
+    if xmp and xmp.kind not in (1, 7):
+        return Parts(data, None, "its XMP has a wrong type", xmp_tag=XMP_TAG)
+    return Parts(data, ifd.value(data, xmp) if xmp else None, xmp_tag=XMP_TAG)
+
+
+def write(data: bytes, change: Change) -> bytes:
+    """The TIFF with other EXIF and XMP; both are appended, the pictures stay where they are."""
+    block = data if change.exif is None else change.exif
+    if change.leave_xmp:
+        return block
+    order, first = ifd.header(block)
+    ifd0 = ifd.read_ifd(block, order, first)
+    old = ifd0.find(XMP_TAG)
+    if change.xmp is None:
+        return ifd.shortened(block, order, first, {XMP_TAG}) if old else block
+    if old and ifd.value(block, old) == change.xmp:
+        return block
+    packet = ifd.Value(XMP_TAG, old.kind if old else 1, len(change.xmp), change.xmp)
+    base = block + b"\0" * (len(block) % 2)
+    tail = ifd.merged(block, order, ifd0, [packet], len(base), ifd0.next)
+    return base[: exif.IFD0_POINTER] + struct.pack(order + "I", len(base)) + base[8:] + tail
+
+
+def check_rest(old: bytes, new: bytes) -> None:
+    """Every strip and tile of every page is the same.
+
+    Raises:
+        RefusedError: they are not.
+    """
+    if list(_picture(old)) != list(_picture(new)):
+        raise RefusedError("writing would change the picture data; please report this")
+
+
+def _picture(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Offset, size and bytes of every strip and tile.
+
+    Raises:
+        RefusedError: one lies outside the file.
+    """
+    order, _ = ifd.header(data)
+    for _, directory in ifd.walk(data):
+        for offsets, sizes in DATA:
+            start, size = directory.find(offsets), directory.find(sizes)
+            if start is None or size is None:
+                continue
+            for at, length in zip(
+                numbers(data, order, start), numbers(data, order, size), strict=True
+            ):
+                if at + length > len(data):
+                    raise RefusedError("the TIFF is cut short; restore it from a backup")
+                yield at, length, data[at : at + length]
+
+
+def numbers(data: bytes, order: str, entry: ifd.Entry) -> list[int]:
+    """All values of a SHORT or LONG entry."""
+    code = {3: "H", 4: "I"}.get(entry.kind)
+    if code is None:
+        raise RefusedError("the TIFF has offsets of a wrong type; re-save a copy")
+    return list(struct.unpack(f"{order}{entry.items}{code}", ifd.value(data, entry)))
