@@ -76,7 +76,11 @@ def _crop(photo: Tensor, size: int, smallest: float, chance: torch.Generator) ->
         part = part.contiguous(memory_format=torch.channels_last)
         part = F.interpolate(part, (size, size), mode="bilinear", antialias=True)
     else:
-        part = F.interpolate(part.float(), (size, size), mode="bilinear", antialias=True).byte()
+        part = (
+            F.interpolate(part.float(), (size, size), mode="bilinear", antialias=True)
+            .round_()
+            .byte()
+        )
     return part[0].flip(-1) if mirror < 0.5 else part[0]
 
 
