@@ -116,7 +116,7 @@ class Ledger:
         """
         places = [place if "://" in place else os.path.realpath(place) for place in targets]
         values = (
-            run_id, verb, _now(), json.dumps([_clean(place) for place in places]),
+            run_id, verb, _now(), json.dumps(places),
             json.dumps(settings, default=str), model_sha256, __version__,
         )  # fmt: skip
         with only_run(self.path, run_id, places):
@@ -217,7 +217,3 @@ class Ledger:
 
 def _now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 
 from tagger import delta
 from tagger.errors import ChangedError, PhotoError, VanishedError
 from tagger.ledger import Change, Ledger, Run, State
+from tagger.locking import only_run
 from tagger.storage import Blob, Storage
 
 
@@ -36,19 +38,25 @@ def undo(
 
     Cut short at any moment it can be run again: a file that has its old bytes already is only
     marked. With ``dry_run`` everything is checked and nothing is touched.
+
+    Raises:
+        LockedError: a run is at work on some of the same photos.
+        RunError: the ledger cannot be read or written.
     """
-    for change in ledger.changes(run.run_id):
-        try:
-            result = _restore(storage_for(change.key), change, dry_run)
-        except PhotoError as error:
-            # A write that was given up left the file as it was, whatever it is now.
-            if change.state is not State.DROPPED:
-                yield Undone(change.key, Undoing.REFUSED, _reason(ledger, change, error))
-            continue
-        if not dry_run:
-            ledger.mark(change, State.UNDONE)
-        if result is not Undoing.UNCHANGED or change.state is State.WRITTEN:
-            yield Undone(change.key, result)
+    alone = nullcontext() if dry_run else only_run(ledger.path, f"{run.run_id}-undo", run.targets)
+    with alone:
+        for change in ledger.changes(run.run_id):
+            try:
+                result = _restore(storage_for(change.key), change, dry_run)
+            except PhotoError as error:
+                # A write that was given up left the file as it was, whatever it is now.
+                if change.state is not State.DROPPED:
+                    yield Undone(change.key, Undoing.REFUSED, _reason(ledger, change, error))
+                continue
+            if not dry_run:
+                ledger.mark(change, State.UNDONE)
+            if result is not Undoing.UNCHANGED or change.state is State.WRITTEN:
+                yield Undone(change.key, result)
 
 
 def _restore(storage: Storage, change: Change, dry_run: bool) -> Undoing:

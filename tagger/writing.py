@@ -88,8 +88,10 @@ def write_sidecar(
     return key
 
 
-def remove_tag(storage: Storage, recorder: Recorder, key: str, blob: Blob) -> bool:
+def remove_tag(storage: Storage, recorder: Recorder | None, key: str, blob: Blob) -> bool:
     """Take our tag out of a photo or sidecar read as ``blob``; False where it carries none.
+
+    Without a recorder it is only tried.
 
     Raises:
         ChangedError: the file is not what was read; it is left as it is.
@@ -98,7 +100,9 @@ def remove_tag(storage: Storage, recorder: Recorder, key: str, blob: Blob) -> bo
     if metadata.provenance(blob.data) is None:
         return False
     strip = metadata.stripped_sidecar if is_sidecar(key) else metadata.stripped
-    _replace(storage, recorder, key, blob, strip(blob.data))
+    without = strip(blob.data)
+    if recorder is not None:
+        _replace(storage, recorder, key, blob, without)
     return True
 
 

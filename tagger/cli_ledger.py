@@ -1,0 +1,212 @@
+"""The commands on what was written or reviewed: undo, runs, apply, remove; no logic."""
+
+import contextlib
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+
+from tagger.errors import RunError
+from tagger.records import Coords, SidecarMode, SidecarName, Status
+
+P = ParamSpec("P")
+
+_ledger = click.option(
+    "--ledger",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="File that remembers what was written, for undo; in the state folder by default.",
+)
+_dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+
+
+def _exits(command: Callable[P, int]) -> Callable[P, None]:
+    """Give the command's result to the system: 0, 1 for a photo that failed, or the error's."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except RunError as error:
+            click.echo(f"landmark-tag: {error}", err=True)
+            code = error.exit_code
+        sys.exit(code)
+
+    return wrapped
+
+
+def _shown(path: str) -> str:
+    """A path for the terminal, from here; names that are not UTF-8 are escaped."""
+    near = path if "://" in path else os.path.relpath(path)
+    return (path if near.startswith("..") else near).encode("utf-8", "backslashreplace").decode()
+
+
+@click.command()
+@click.argument("run", default="last")
+@_dry_run
+@_ledger
+@_exits
+def undo(run: str, dry_run: bool, ledger: Path | None) -> int:
+    """Put back, byte for byte, what RUN changed (an id of `landmark-tag runs`, or last).
+
+    Photos that were edited since are left as they are, and named.
+    """
+    from tagger.ledger import Ledger
+    from tagger.storage import LocalStorage
+    from tagger.undo import Undoing
+    from tagger.undo import undo as undo_run
+
+    counts, storage = Counter[Undoing](), LocalStorage()
+    with Ledger.open(ledger, create=False) as book:
+        found = book.find(run)
+        for done in undo_run(lambda _key: storage, book, found, dry_run):
+            counts[done.result] += 1
+            if done.result is Undoing.REFUSED:
+                click.echo(f"{_shown(done.key)}: not undone: {done.reason}", err=True)
+    told = ", ".join(f"{number} {result}" for result, number in counts.items())
+    click.echo(f"run {found.run_id}: {told or 'nothing left to undo'}")
+    if dry_run:
+        click.echo("dry run: nothing was written")
+    return 1 if counts[Undoing.REFUSED] else 0
+
+
+@click.command()
+@_ledger
+@_exits
+def runs(ledger: Path | None) -> int:
+    """List the runs that wrote, or could have written, newest first."""
+    from tagger.ledger import Ledger, Run
+    from tagger.schema import default_path
+
+    if not (ledger or default_path()).exists():
+        click.echo("no runs yet")
+        return 0
+    with Ledger.open(ledger, create=False) as book:
+        listed: list[Run] = book.runs()
+    table = [("run", "what", "started", "ended", "written", "undone", "targets")]
+    table += [
+        (
+            run.run_id, run.verb, run.started, run.ended or "cut short", str(run.written),
+            str(run.undone), ", ".join(map(_shown, run.targets)),
+        )
+        for run in listed
+    ]  # fmt: skip
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    for row in table:
+        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+    return 0
+
+
+@click.command()
+@click.argument("report", type=click.Path(dir_okay=False, path_type=Path))
+@_dry_run
+@click.option(
+    "--coords",
+    type=click.Choice([choice.value for choice in Coords]),
+    default=Coords.BOTH.value,
+    show_default=True,
+    help="Write the place as the camera's position, as the subject's, or both.",
+)
+@click.option(
+    "--sidecar",
+    type=click.Choice([choice.value for choice in SidecarMode]),
+    default=SidecarMode.AUTO.value,
+    show_default=True,
+    help="XMP sidecar: where a photo cannot be written safely (auto).",
+)
+@click.option(
+    "--sidecar-name",
+    type=click.Choice([choice.value for choice in SidecarName]),
+    default=SidecarName.FULL.value,
+    show_default=True,
+    help="photo.jpg.xmp (full) or photo.xmp, as Lightroom has it (stem).",
+)
+@click.option(
+    "--report",
+    "--to",
+    "applied",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="CSV file for what was applied, a row for each photo.",
+)
+@_ledger
+@_exits
+def apply(
+    report: Path,
+    dry_run: bool,
+    coords: str,
+    sidecar: str,
+    sidecar_name: str,
+    applied: Path | None,
+    ledger: Path | None,
+) -> int:
+    """Write what a reviewed report says: REPORT is one that --dry-run made.
+
+    Before, in any spreadsheet: delete rows, write no under accept to leave a photo alone or yes to
+    take an unsure one, correct a landmark's name, or type coordinates of your own. Photos that
+    changed since the report are left alone.
+    """
+    from tagger import applying, reviewed
+    from tagger.ledger import Ledger, new_run_id
+    from tagger.model.landmarks import load_landmarks
+    from tagger.report import ReportWriter
+    from tagger.writing import WriteOptions
+
+    known, run_id = load_landmarks(), new_run_id()
+    write = WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name))
+    options = applying.Options(run_id, Coords(coords), write)
+    counts: Counter[bool] = Counter()
+    places = reviewed.targets(set(applying.keys_to_write(report)))
+    with contextlib.ExitStack() as stack:
+        recorder = None
+        if not dry_run:
+            book = stack.enter_context(Ledger.open(ledger))
+            settings = {"report": report.absolute(), "coords": coords, "sidecar": sidecar}
+            recorder = stack.enter_context(book.begin(run_id, places, settings, verb="apply"))
+        rows = stack.enter_context(ReportWriter(applied, {}, "", run_id)) if applied else None
+        for done in applying.apply(report, known, recorder, options):
+            settled = done.outcome.status in (Status.TAGGED, Status.WOULD_TAG)
+            counts[settled] += 1
+            if rows:
+                rows.write(done.outcome)
+            if recorder:
+                recorder.seen(done.outcome)
+            if not settled:
+                where = _shown(done.outcome.entry.key) if done.outcome.entry.key else "no path"
+                told = f"{report}:{done.line}: {where}: {done.outcome.reason}"
+                click.echo(told, err=True)
+    verb = "would be written (dry run)" if dry_run else f"written, as run {run_id}"
+    click.echo(f"{counts[True]} {verb}; {counts[False]} refused")
+    return 1 if counts[False] else 0
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@_dry_run
+@_ledger
+@_exits
+def remove(paths: tuple[str, ...], dry_run: bool, ledger: Path | None) -> int:
+    """Take out the tags that say landmark-tag wrote them, and no others; undo brings them back."""
+    from tagger import removing
+    from tagger.ledger import Ledger, new_run_id
+    from tagger.storage import open_storage
+
+    storage, run_id = open_storage(paths), new_run_id()
+    counts: Counter[bool] = Counter()
+    with contextlib.ExitStack() as stack:
+        recorder = None
+        if not dry_run:
+            book = stack.enter_context(Ledger.open(ledger))
+            recorder = stack.enter_context(book.begin(run_id, paths, {}, verb="remove"))
+        for removed in removing.remove(storage, recorder):
+            counts[not removed.problem] += 1
+            if removed.problem:
+                click.echo(f"{_shown(removed.key)}: not removed: {removed.problem}", err=True)
+    verb = "would be removed (dry run)" if dry_run else f"removed, as run {run_id}"
+    click.echo(f"{counts[True]} tags {verb}; {counts[False]} refused")
+    return 1 if counts[False] else 0

@@ -1,0 +1,38 @@
+"""Removing: take out the tags that say they are ours, and no others."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tagger.errors import PhotoError, VanishedError
+from tagger.storage import RAW_SUFFIXES, Storage
+from tagger.writing import Recorder, remove_tag
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A photo or sidecar that carried our tag; ``problem`` says why it still does."""
+
+    key: str
+    problem: str = ""
+
+
+def remove(storage: Storage, recorder: Recorder | None) -> Iterator[Removed]:
+    """Every tag of ours in what ``storage`` lists; photos without one are passed over.
+
+    Without a recorder nothing is written: what comes out is what would be removed.
+    """
+    for entry in storage.list():
+        if entry.problem:
+            yield Removed(entry.key, entry.problem)
+            continue
+        raw = entry.key.lower().endswith(tuple(RAW_SUFFIXES))  # never written, and large
+        for key in (*(() if raw else (entry.key,)), *entry.sidecars):
+            try:
+                if remove_tag(storage, recorder, key, storage.read(key)):
+                    yield Removed(key)
+            except VanishedError:
+                # Two photos of one name share a sidecar, which may be gone with the first of them.
+                if key not in entry.sidecars:
+                    yield Removed(key, "it vanished while the run was on; run again")
+            except PhotoError as error:
+                yield Removed(key, str(error))

@@ -1,0 +1,165 @@
+"""A reviewed report, read back from whatever a spreadsheet made of it, a row at a time."""
+
+import csv
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import Enum, auto
+from pathlib import Path
+from typing import IO
+
+from tagger.errors import RefusedError, RunError
+from tagger.records import Status
+from tagger.report import native, unsafe
+
+NEEDED = ("path", "status", "landmark", "latitude", "longitude", "size", "mtime_ns")
+_YES = frozenset("yes y true 1 x ok".split())
+_NO = frozenset("no n false 0".split())
+_APPLICABLE = (Status.WOULD_TAG, Status.UNSURE, Status.NO_LANDMARK)
+# A spreadsheet keeps 15 digits of a number at best; to the second, with the size, is proof enough.
+_SECOND = 1_000_000_000
+
+
+class Wish(Enum):
+    """What a row asks for."""
+
+    WRITE = auto()
+    LEAVE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: the line it starts on, and its cells by column name, as text."""
+
+    line: int
+    cells: Mapping[str, str]
+    shifted: bool = False  # there are more cells than columns
+
+    def text(self, column: str) -> str:
+        return unsafe(self.cells.get(column, "").strip())
+
+    @property
+    def key(self) -> str:
+        """The photo's key; empty where the cell holds none."""
+        try:
+            return native(unsafe(self.cells.get("path", "")))
+        except ValueError:
+            return ""
+
+    def number(self, column: str) -> float | None:
+        """A number with a decimal point or comma; None where the cell is empty.
+
+        Raises:
+            RefusedError: it is no number.
+        """
+        text = self.text(column)
+        if not text:
+            return None
+        try:
+            value = Decimal(text.replace(",", ".") if "." not in text else text)
+        except InvalidOperation as error:
+            raise RefusedError(f"{column} is {text!r}, which is no number; correct it") from error
+        if not value.is_finite():
+            raise RefusedError(f"{column} is {text!r}, which is no number; correct it")
+        return float(value)
+
+    def wish(self) -> Wish:
+        """Whether to write: what would be tagged unless declined, what was not if accepted.
+
+        Raises:
+            RefusedError: the cells say something else, or accept what cannot be applied.
+        """
+        if self.shifted:
+            raise RefusedError("it has more cells than there are columns; mend the row")
+        status, accept = self.text("status").casefold(), self.text("accept").casefold()
+        if accept in _NO or status == Status.TAGGED:
+            return Wish.LEAVE
+        if accept and accept not in _YES:
+            raise RefusedError(f"accept is {accept!r}; write yes or no, or leave it empty")
+        if status in _APPLICABLE:
+            return Wish.WRITE if accept or status == Status.WOULD_TAG else Wish.LEAVE
+        if accept or status not in {known.value for known in Status}:
+            raise RefusedError(
+                f"status is {status!r}; only {', '.join(_APPLICABLE)} can be applied, make a new "
+                "report with --dry-run"
+            )
+        return Wish.LEAVE
+
+    def is_of(self, size: int, mtime_ns: int) -> bool:
+        """Whether the photo still has the size and the time that the report was made for.
+
+        Raises:
+            RefusedError: the cells do not tell.
+        """
+        shown = self.text("mtime_ns").removesuffix("ns")
+        try:
+            told, told_size = Decimal(shown.replace(",", ".")), Decimal(self.text("size"))
+        except InvalidOperation as error:
+            raise RefusedError(
+                f"size or mtime_ns is no number ({self.text('size')!r}, {shown!r}); make a new "
+                "report with --dry-run"
+            ) from error
+        if told_size != size:
+            return False
+        if told == mtime_ns:
+            return True
+        exponent = told.normalize().as_tuple().exponent
+        if not isinstance(exponent, int) or exponent < 3:
+            return False
+        if 10**exponent > _SECOND:
+            raise RefusedError(
+                f"a spreadsheet rounded mtime_ns to {shown}, so nothing tells whether the photo "
+                "changed since; keep that column as text, or make a new report with --dry-run"
+            )
+        return bool(abs(mtime_ns - told) < 10**exponent)
+
+
+def read(path: Path) -> Iterator[Row]:
+    """The rows of a report that is UTF-8 (or UTF-16) text with commas, semicolons or tabs.
+
+    Raises:
+        RunError: it cannot be read, is no report, or lacks a column that is needed.
+    """
+    try:
+        with path.open("rb") as raw:
+            wide = raw.read(2) in (b"\xff\xfe", b"\xfe\xff")
+        with path.open(encoding="utf-16" if wide else "utf-8-sig", newline="") as file:
+            yield from _rows(path, file)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); check the name") from error
+    except UnicodeDecodeError as error:
+        raise RunError(
+            f"{path}: is not UTF-8; save it again as CSV UTF-8 so that file names stay right"
+        ) from error
+    except csv.Error as error:
+        raise RunError(f"{path}: is not a whole CSV file ({error}); save it again") from error
+
+
+def _rows(path: Path, file: IO[str]) -> Iterator[Row]:
+    header = file.readline()
+    for delimiter in ",;\t":
+        names = next(csv.reader([header], delimiter=delimiter), [])
+        columns = [name.strip().casefold() for name in names]
+        if "path" in columns:
+            break
+    missing = [name for name in NEEDED if columns.count(name) != 1]
+    if missing or columns.count("accept") > 1:
+        raise RunError(
+            f"{path}: column {', '.join(missing) or 'accept'} is missing or there twice; apply "
+            "needs the columns of a landmark-tag report"
+        )
+    reader, line = csv.reader(file, delimiter=delimiter, strict=True), 2
+    for cells in reader:
+        if any(cells):
+            yield Row(line, dict(zip(columns, cells, strict=False)), any(cells[len(columns) :]))
+        line = reader.line_num + 2
+
+
+def targets(keys: set[str]) -> list[str]:
+    """The places that the photos lie in: their common folder, or each folder of its own."""
+    folders = {os.path.dirname(key) for key in keys}
+    try:
+        return [os.path.commonpath(folders)] if folders else []
+    except ValueError:  # on several drives, or in a bucket and on a disk
+        return sorted(folders)
