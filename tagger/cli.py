@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 from click_default_group import DefaultGroup
 
-from tagger import __version__
+from tagger import __version__, cli_ledger
 from tagger.errors import RunError
 from tagger.records import Coords, Outcome, SidecarMode, SidecarName, Status
 
@@ -185,7 +185,8 @@ def tag(**options: Any) -> None:
     sys.exit(code)
 
 
-main.add_command(tag)
+for command in (tag, *cli_ledger.COMMANDS):
+    main.add_command(command)
 
 
 def _tag(

@@ -128,7 +128,6 @@ def runs(ledger: Path | None) -> int:
 )
 @click.option(
     "--report",
-    "--to",
     "applied",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
@@ -174,8 +173,6 @@ def apply(
             counts[settled] += 1
             if rows:
                 rows.write(done.outcome)
-            if recorder:
-                recorder.seen(done.outcome)
             if not settled:
                 where = _shown(done.outcome.entry.key) if done.outcome.entry.key else "no path"
                 told = f"{report}:{done.line}: {where}: {done.outcome.reason}"
@@ -210,3 +207,6 @@ def remove(paths: tuple[str, ...], dry_run: bool, ledger: Path | None) -> int:
     verb = "would be removed (dry run)" if dry_run else f"removed, as run {run_id}"
     click.echo(f"{counts[True]} tags {verb}; {counts[False]} refused")
     return 1 if counts[False] else 0
+
+
+COMMANDS = (undo, runs, apply, remove)

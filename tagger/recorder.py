@@ -79,7 +79,7 @@ class RunRecorder:
 
     def settle(self, change: int, version: Version | None) -> None:
         """The change happened; ``version`` is what the file is now (None: gone)."""
-        self._written[self._keys.pop(change)] = version
+        self._written = {self._keys.pop(change): version}
         self._later(
             "UPDATE changes SET state = 'written', size_after = ?, mtime_ns_after = ?,"
             " etag_after = ? WHERE number = ?",
