@@ -17,6 +17,7 @@ class Format(StrEnum):
     PNG = "PNG"
     WEBP = "WebP"
     TIFF = "TIFF"
+    BIG_TIFF = "BigTIFF"
     HEIC = "HEIC"
     OTHER = "other"
 
@@ -31,6 +32,8 @@ def of(head: bytes) -> Format:
         return Format.WEBP
     if head[:4] in (b"II*\0", b"MM\0*"):
         return Format.TIFF
+    if head[:4] in (b"II+\0", b"MM\0+"):
+        return Format.BIG_TIFF
     if head[4:8] == b"ftyp":
         return Format.HEIC
     return Format.OTHER

@@ -25,6 +25,8 @@ def gps_state(head: bytes, whole: bool = False) -> GpsReading | None:
         are no photo, or a photo too damaged to hold EXIF, have no position: `empty`, so that the
         decoder, which knows better what is wrong, gets to say so.
     """
+    if formats.of(head) is formats.Format.BIG_TIFF:
+        return GpsReading(GpsState.MALFORMED, "GPS in BigTIFF cannot be read; save it as TIFF")
     blocks = formats.blocks(head, whole)
     reading = gps.EMPTY
     for block in blocks.exif:
@@ -53,7 +55,8 @@ def _xmp_state(data: bytes) -> GpsReading:
     if not any(word in data for word in POSITION_WORDS):
         return gps.EMPTY
     try:
-        if xmp.positions(packet.parse(data)):
+        root = packet.parse(data)
+        if xmp.positions(root) or xmp.has_foreign_position(root):
             return GpsReading(GpsState.VALID, "carries a GPS position in XMP")
     except (RefusedError, ValueError) as error:
         return GpsReading(GpsState.MALFORMED, f"its XMP names a position: {error}")

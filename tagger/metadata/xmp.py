@@ -1,5 +1,6 @@
 """Merges a tag into an XMP packet by inserting text: every byte that was there stays."""
 
+import re
 from dataclasses import replace
 from xml.sax.saxutils import escape, quoteattr
 
@@ -160,6 +161,17 @@ def record(root: Node) -> Record | None:
     for node in root.children:
         found |= {name: text for name, text in fields(node).items() if name.startswith(OURS)}
     return from_fields({name.removeprefix(OURS): text for name, text in found.items()})
+
+
+def has_foreign_position(root: Node) -> bool:
+    """Whether a maker's own namespace (drone-dji:GPSLatitude) carries a latitude other than 0."""
+    return any(
+        name.lower().endswith("gpslatitude")
+        and not name.startswith(EXIF)
+        and re.search("[1-9]", text) is not None
+        for node in root.children
+        for name, text in fields(node).items()
+    )
 
 
 def positions(root: Node) -> list[tuple[float, float]]:
