@@ -1,17 +1,22 @@
 """Calibration on held-out photos, through the network as it will ship."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from tagger.records import Landmark
 from train.data import NO_LANDMARK
 from train.export import fold
 from train.loop import Photos
 from train.rejection import Calibration, Evidence, Shape, fit_rule, fit_shape, fit_temperature
 
 # The evidence that the rule uses; the rest are for comparison (see MODEL_CARD.md).
-RULE = ("background", "energy", "margin")
+RULE = ("odds", "energy")
+# A photo of some bay or hillside is like another; of some tower, less so.
+DOUBT = {"point": 0.0, "site": 0.0, "area": 1.0}
+STRUCK = -1e4  # the logit of a class that is struck out
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,23 @@ def mix_weights(seen: Seen) -> Tensor:
     return torch.tensor([share[kind] / seen.kinds.count(kind) for kind in seen.kinds])
 
 
+def with_unknown(logits: Tensor, seen: Seen) -> tuple[Tensor, Seen]:
+    """Add each landmark photo once more as of an unknown landmark: its own class struck out.
+
+    The few negatives that show buildings come from few sources; to a network that never learned
+    the Taj Mahal, a photo of it is the hard case that a stranger's library is full of.
+    """
+    shown = seen.labels != NO_LANDMARK
+    struck = logits[shown].scatter(1, seen.labels[shown, None], STRUCK)
+    count = int(shown.sum())
+    more = Seen(
+        torch.cat([seen.embeddings, seen.embeddings[shown]]),
+        torch.cat([seen.labels, torch.full((count,), NO_LANDMARK)]),
+        seen.kinds + ("unknown",) * count,
+    )
+    return torch.cat([logits, struck]), more
+
+
 def calibrate(
     head: nn.Linear, train: Seen, valid: Seen, doubt: Tensor
 ) -> tuple[Shape, Calibration]:
@@ -60,15 +82,19 @@ def calibrate(
         train, valid: photos that the network learned from, and others.
         doubt: float32 [C], logits to take off each class's rule.
     """
-    classes = head.out_features - 1
-    shape = fit_shape(train.embeddings, train.labels, classes)
+    shape = fit_shape(train.embeddings, train.labels, head.out_features - 1)
     with torch.no_grad():
-        logits = head(valid.embeddings)
-    shown = valid.labels != NO_LANDMARK
-    temperature = fit_temperature(logits[shown][:, :-1], valid.labels[shown])
-    evidence = Evidence(shape)(logits, valid.embeddings)
+        logits, photos = with_unknown(head(valid.embeddings), valid)
+    shown = photos.labels != NO_LANDMARK
+    temperature = fit_temperature(logits[shown][:, :-1], photos.labels[shown])
+    evidence = Evidence(shape)(logits, photos.embeddings)
     columns = [Evidence.NAMES.index(name) for name in RULE]
-    few, bias = fit_rule(evidence[:, columns], shown.float(), mix_weights(valid))
+    few, bias = fit_rule(evidence[:, columns], shown.float(), mix_weights(photos))
     weights = torch.zeros(len(Evidence.NAMES))
     weights[columns] = few
     return shape, Calibration(temperature, weights, bias, doubt)
+
+
+def doubts(labels: Sequence[str], landmarks: Mapping[str, Landmark]) -> Tensor:
+    """Logits of doubt float32 [C] by the extent of each landmark: see DOUBT."""
+    return torch.tensor([DOUBT.get(landmarks[label].extent, 0.0) for label in labels])

@@ -24,6 +24,11 @@ class Sample:
     label: int
     source: str = ""
 
+    @property
+    def kind(self) -> str:
+        """``landmark``, or the kind of negative: ``near``, ``far`` or its folder's name."""
+        return "landmark" if self.label >= 0 else self.source.split("/")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class ClassFolder:

@@ -1,51 +1,32 @@
 """The transfer model: a head on frozen features, then the late blocks with it."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from tagger.imaging import Resize
-from train.data import Sample, read_folder, read_negatives
-from train.depthwise import speed_up
+from train.data import Sample
+from train.depthwise import restore, speed_up
 from train.head import embed, fit_head
 from train.loop import Photos, fit, one_hot
 from train.models import Transfer
 from train.pixels import CACHE, load_pixels
 from train.recipe import Recipe
-from train.split import grouped_split
+from train.split import Material
 
 # Chosen on validation photos: squeezing keeps all of a tall minaret or a wide bridge in view.
 # Linear head on frozen features at 288 px, top-1: squash 94.9 %, centre crop 94.3 %.
 RESIZE = Resize.SQUASH
 SIZE = 288
-VALIDATION = 0.10
-NEGATIVE_VALIDATION = 0.20
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """All photos of a training run; ``labels`` are slugs, negatives have label NO_LANDMARK."""
-
-    labels: tuple[str, ...]
-    train: tuple[Sample, ...]
-    valid: tuple[Sample, ...]
-
-
-def gather(data: Path, negatives: Path, seed: int = 0, cache: Path = CACHE) -> Material:
-    """Read both folders and carve validation off; look-alikes stay on one side."""
-    folder = read_folder(data / "train")
-    landmarks = grouped_split(folder.samples, VALIDATION, seed, cache)
-    others = grouped_split(read_negatives(negatives, "train"), NEGATIVE_VALIDATION, seed, cache)
-    return Material(folder.labels, landmarks.train + others.train, landmarks.valid + others.valid)
+EPOCHS = 6
+DROPOUT = 0.2
 
 
 def photos(samples: tuple[Sample, ...], columns: int, cache: Path = CACHE) -> Photos:
     """Decode to uint8 [N, 3, SIZE, SIZE] and one-hot targets [N, columns], background last."""
     pixels = load_pixels(samples, SIZE, RESIZE, cache)
     labels = torch.from_numpy(pixels.labels)
-    return Photos(torch.from_numpy(pixels.images[:]), one_hot(labels, columns))
+    return Photos(torch.from_numpy(pixels.images.copy()), one_hot(labels, columns))
 
 
 def repeat_near(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
@@ -53,7 +34,7 @@ def repeat_near(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
     return samples + tuple(s for s in samples if s.source.startswith("near/"))
 
 
-def recipe(network: Transfer, epochs: int = 6, seed: int = 0) -> Recipe:
+def recipe(network: Transfer, epochs: int = EPOCHS, seed: int = 0) -> Recipe:
     """Fine-tune from block 3 on; stem, early blocks and depthwise kernels stay as they are.
 
     Depthwise kernels are 2 % of an EfficientNet's weights and a third of its backward pass.
@@ -84,11 +65,22 @@ def recipe(network: Transfer, epochs: int = 6, seed: int = 0) -> Recipe:
     )
 
 
-def finetune(
-    network: Transfer, train: Photos, valid: Photos, chosen: Recipe, out: Path, resume: bool = False
-) -> Tensor:
-    """Fit the head on frozen features, then the late blocks; returns the validation losses."""
-    fit_head(network.head, embed(network, train.pixels), train.targets)
+def train_transfer(
+    network: Transfer,
+    material: Material,
+    chosen: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    cache: Path = CACHE,
+) -> None:
+    """Fit the head on frozen features, then train the late blocks with it; see ``loop.fit``."""
+    torch.manual_seed(chosen.seed)
+    columns = len(material.labels) + 1
+    train = photos(repeat_near(material.train), columns, cache)
+    valid = photos(material.valid, columns, cache)
+    if not (resume and (out / "checkpoint.pt").exists()):
+        fit_head(network.head, embed(network, train.pixels), train.targets)
     speed_up(network)
-    log = fit(network, train, valid, chosen, out, resume=resume)
-    return torch.tensor([line.validation_loss for line in log])
+    fit(network, train, valid, chosen, out, resume=resume)
+    restore(network)

@@ -55,13 +55,13 @@ def fit_shape(embeddings: Tensor, labels: Tensor, classes: int, rank: int = 128)
 class Evidence(nn.Module):
     """Logits and embedding to the scores that tell landmarks from other photos, [N, 5].
 
-    In order: best landmark's logit less the background's; log-sum-exp of the landmarks' logits
+    In order: log-odds of the best landmark against all else, background included (a softmax with a
+    background class); its logit less the background's; log-sum-exp of the landmarks' logits
     (energy, arXiv:2010.03759); best less second-best landmark; cosine to the best landmark's mean
-    after whitening (a bounded relative of the Mahalanobis distance, arXiv:1807.03888); length of
-    the whitened embedding.
+    after whitening (a bounded relative of the Mahalanobis distance, arXiv:1807.03888).
     """
 
-    NAMES = ("background", "energy", "margin", "cosine", "length")
+    NAMES = ("odds", "background", "energy", "margin", "cosine")
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -70,21 +70,14 @@ class Evidence(nn.Module):
         self.means = Exact(shape.means)
 
     def forward(self, logits: Tensor, embedding: Tensor) -> Tensor:
-        known = logits[:, :-1]
-        best, where = known.topk(2, dim=1)
+        best, where = logits[:, :-1].topk(2, dim=1)
+        top, background = best[:, 0], logits[:, -1]
+        others = logits.scatter(1, where[:, :1], -1e4).logsumexp(1)
         white = (embedding - self.centre()) @ self.whiten()
-        length = white.square().sum(1).sqrt()
-        towards = (white * self.means()[where[:, 0]]).sum(1) / length.clamp(min=1e-6)
-        return torch.stack(
-            [
-                best[:, 0] - logits[:, -1],
-                known.logsumexp(1),
-                best[:, 0] - best[:, 1],
-                towards,
-                length.log(),
-            ],
-            1,
-        )
+        length = white.square().sum(1).sqrt().clamp(min=1e-6)
+        cosine = (white * self.means()[where[:, 0]]).sum(1) / length
+        energy = logits[:, :-1].logsumexp(1)
+        return torch.stack([top - others, top - background, energy, top - best[:, 1], cosine], 1)
 
 
 @dataclass(frozen=True, slots=True)

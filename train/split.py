@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.imaging import Resize
-from train.data import Sample
+from train.data import Sample, read_folder, read_negatives
 from train.pixels import CACHE, Pixels, load_pixels
+
+VALIDATION = 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,26 @@ class Split:
 
     train: tuple[Sample, ...]
     valid: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All photos of a training run; ``labels`` are slugs, negatives have label NO_LANDMARK."""
+
+    labels: tuple[str, ...]
+    train: tuple[Sample, ...]
+    valid: tuple[Sample, ...]
+
+
+def gather(data: Path, negatives: Path, seed: int = 0, cache: Path = CACHE) -> Material:
+    """Read ``data/train`` and the negatives, and carve validation off both.
+
+    Of the negatives twice the share is held out: what the rule of rejection learns from.
+    """
+    folder = read_folder(data / "train")
+    landmarks = grouped_split(folder.samples, VALIDATION, seed, cache)
+    others = grouped_split(read_negatives(negatives, "train"), 2 * VALIDATION, seed, cache)
+    return Material(folder.labels, landmarks.train + others.train, landmarks.valid + others.valid)
 
 
 def grouped_split(

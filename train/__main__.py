@@ -1,0 +1,146 @@
+"""``python -m train``: make the two models, measure a model file, look at training photos."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from tagger.errors import TaggerError
+
+FOLDER = click.Path(path_type=Path)
+NEGATIVES = "Folder of photos without landmarks, any nesting; DIR/train and DIR/test if there."
+DATA = "Folder that holds train/<class>/* and test/<class>/*."
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores when left out.")
+def main(threads: int | None) -> None:
+    """Make model files for landmark-tag, and measure them."""
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+@main.command()
+@click.option("--data", type=FOLDER, required=True, help=DATA)
+@click.option("--negatives", type=FOLDER, required=True, help=NEGATIVES)
+@click.option("--out", type=FOLDER, default=Path("runs/scratch.pt"), show_default=True)
+@click.option("--epochs", type=click.IntRange(1), help="Default: the recipe's.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of a stopped run.")
+def scratch(
+    data: Path, negatives: Path, out: Path, epochs: int | None, seed: int, resume: bool
+) -> None:
+    """Train the CNN from random weights; OUT is the model file, OUT without .pt the run."""
+    from train import scratch as model
+    from train.ship import ship
+    from train.split import gather
+
+    start, run = time.monotonic(), out.with_suffix("")
+    material = gather(data, negatives, seed)
+    chosen = model.recipe(epochs, seed) if epochs else model.recipe(seed=seed)
+    network = model.train_scratch(material, chosen, run, resume=resume)
+    size, resize = model.SIZE, model.RESIZE
+    _finish(run, ship(network, material, "scratch", size, resize, out, recipe=str(chosen)), start)
+
+
+@main.command()
+@click.option("--data", type=FOLDER, required=True, help=DATA)
+@click.option("--negatives", type=FOLDER, required=True, help=NEGATIVES)
+@click.option("--out", type=FOLDER, default=Path("runs/transfer.pt"), show_default=True)
+@click.option("--backbone", default="lite2", show_default=True, help="lite0..2, resnet50 or timm.")
+@click.option("--weights", type=FOLDER, help="Pretrained weights (a timm state dict).")
+@click.option("--epochs", type=click.IntRange(1), help="Default: the recipe's.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint of a stopped run.")
+def transfer(
+    data: Path,
+    negatives: Path,
+    out: Path,
+    backbone: str,
+    weights: Path | None,
+    epochs: int | None,
+    seed: int,
+    resume: bool,
+) -> None:
+    """Fine-tune a pretrained network; OUT is the model file, OUT without .pt the run."""
+    from train import finetune, models
+    from train.ship import ship
+    from train.split import gather
+
+    start, run = time.monotonic(), out.with_suffix("")
+    material = gather(data, negatives, seed)
+    network = models.transfer(backbone, len(material.labels) + 1, weights, finetune.DROPOUT)
+    recipe = finetune.recipe(network, epochs or finetune.EPOCHS, seed)
+    finetune.train_transfer(network, material, recipe, run, resume=resume)
+    size, resize = finetune.SIZE, finetune.RESIZE
+    _finish(run, ship(network, material, backbone, size, resize, out, recipe=str(recipe)), start)
+
+
+@main.command()
+@click.argument("model", type=FOLDER)
+@click.option("--data", type=FOLDER, required=True, help=DATA)
+@click.option("--negatives", type=FOLDER, help=NEGATIVES)
+@click.option("--part", default="test", show_default=True, help="Which folder of DATA.")
+@click.option("--out", type=FOLDER, help="Folder for report.json and plots.")
+@click.option("--device", default="auto", show_default=True)
+def evaluate(
+    model: Path, data: Path, negatives: Path | None, part: str, out: Path | None, device: str
+) -> None:
+    """Measure a model file on photos it never saw."""
+    from train.evaluate import as_json, table
+    from train.evaluate import evaluate as measure
+
+    result = measure(model, data, negatives, part, device)
+    click.echo(table(result.report))
+    if out:
+        from train import plots
+
+        out.mkdir(parents=True, exist_ok=True)
+        report = json.dumps(as_json(result.report), indent=1)
+        (out / "report.json").write_text(report, encoding="utf-8")
+        plots.confusion(result.answers, result.labels, out / "confusion.png")
+        plots.worst(result.answers, result.samples, result.labels, out / "worst.png")
+        if negatives:
+            plots.reliability(result.answers, out / "reliability.png")
+            plots.risk_coverage(result.answers, out / "risk_coverage.png")
+        click.echo(f"report.json and plots are in {out}")
+
+
+@main.command("show-data")
+@click.argument("directory", type=FOLDER)
+@click.option("--negatives", type=FOLDER, help=NEGATIVES)
+@click.option("--out", type=FOLDER, default=Path("runs/data"), show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def show_data(directory: Path, negatives: Path | None, out: Path, seed: int) -> None:
+    """Draw class counts, a contact sheet, and what augmentation does to a photo."""
+    from train import scratch, show_data
+    from train.data import read_folder, read_negatives
+
+    folder = read_folder(directory / "train")
+    samples = folder.samples + (read_negatives(negatives, "train") if negatives else ())
+    out.mkdir(parents=True, exist_ok=True)
+    show_data.class_counts(samples, folder.labels, out / "counts.png")
+    show_data.contact_sheet(samples, folder.labels, out / "contact_sheet.png", seed)
+    few = samples[:: max(1, len(samples) // 6)][:6]
+    show_data.augmented(few, scratch.recipe(seed=seed), out / "augmented.png")
+    click.echo(f"counts.png, contact_sheet.png and augmented.png are in {out}")
+
+
+def _finish(run: Path, size: int, start: float) -> None:
+    from train import plots
+
+    plots.curves(run / "metrics.csv", run / "curves.png")
+    minutes = (time.monotonic() - start) / 60
+    click.echo(f"{run.with_suffix('.pt')}: {size / 1e6:.1f} MB, after {minutes:.0f} minutes")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except TaggerError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)

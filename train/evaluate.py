@@ -1,0 +1,125 @@
+"""A model file against photos it never saw: all figures, as a table, as JSON and as plots."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from tagger.model import artifact
+from tagger.model.artifact import Artifact
+from tagger.model.classifier import fast_dtype, pick_device
+from train.data import Sample, read_folder, read_negatives
+from train.metrics import Answers, figures, interval
+from train.pixels import CACHE, load_pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything measured: figures with 95 % intervals, and per class how its photos fared."""
+
+    figures: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    classes: dict[str, dict[str, float]]
+    photos: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A report and what it rests on, for the plots."""
+
+    report: Report
+    answers: Answers
+    samples: tuple[Sample, ...]
+    labels: tuple[str, ...]
+
+
+def evaluate(
+    model: Path,
+    data: Path,
+    negatives: Path | None,
+    part: str = "test",
+    device: str = "auto",
+    cache: Path = CACHE,
+    draws: int = 1000,
+) -> Evaluation:
+    """Run a model file as it is used in earnest (bfloat16 on a CPU that has it) and measure it.
+
+    Args:
+        model: a model file.
+        data: ``data/part`` holds class folders; their order is the model's.
+        negatives: photos without landmarks, ``negatives/part`` where there is one.
+        draws: bootstrap draws of each interval.
+    """
+    loaded = artifact.load(model)
+    folder = read_folder(data / part, loaded.manifest.labels)
+    samples = folder.samples + (read_negatives(negatives, part) if negatives else ())
+    answers, kept = answer(loaded, samples, device, cache)
+    kinds = sorted(set(answers.kinds) - {"landmark"})
+    wanted = figures(kinds)
+    report = Report(
+        {name: figure(answers) for name, figure in wanted.items()},
+        {name: interval(figure, answers, draws) for name, figure in wanted.items()},
+        per_class(answers, folder.labels),
+        {kind: int((answers.kinds == kind).sum()) for kind in ["landmark", *kinds]},
+    )
+    return Evaluation(report, answers, kept, folder.labels)
+
+
+def answer(
+    loaded: Artifact, samples: tuple[Sample, ...], device: str = "auto", cache: Path = CACHE
+) -> tuple[Answers, tuple[Sample, ...]]:
+    """The model's answers, and the photos that could be read, in the same order."""
+    pixels = load_pixels(samples, loaded.manifest.image_size, loaded.manifest.resize, cache)
+    where = pick_device(device)
+    module = artifact.prepare(loaded.module, where, fast_dtype(where))
+    probabilities = _run(module, pixels.images, where)
+    kinds = np.array([sample.kind for sample in pixels.samples])
+    return Answers(probabilities, pixels.labels, kinds), pixels.samples
+
+
+def per_class(
+    answers: Answers, labels: tuple[str, ...], threshold: float = 0.6
+) -> dict[str, dict[str, float]]:
+    """By slug: photos, share recognised, share tagged right, and wrong tags of this name."""
+    best = answers.probabilities.argmax(1)
+    accepted = answers.confidence >= threshold
+    rows = {}
+    for index, label in enumerate(labels):
+        own = answers.labels == index
+        rows[label] = {
+            "photos": float(own.sum()),
+            "top1": float((best == index)[own].mean()) if own.any() else float("nan"),
+            "tagged_right": float(((best == index) & accepted)[own].mean())
+            if own.any()
+            else float("nan"),
+            "wrong_tags": float(((best == index) & accepted & ~own).sum()),
+        }
+    return rows
+
+
+def table(report: Report) -> str:
+    """Figures and intervals as text, one a line."""
+    counts = ", ".join(f"{count} {kind}" for kind, count in report.photos.items())
+    lines = [f"photos: {counts}", f"{'figure':<20}{'value':>9}  95 % interval"]
+    for name, value in report.figures.items():
+        low, high = report.intervals[name]
+        lines.append(f"{name:<20}{value:>9.4f}  {low:.4f} to {high:.4f}")
+    return "\n".join(lines)
+
+
+def as_json(report: Report) -> dict[str, object]:
+    return asdict(report)
+
+
+def _run(
+    module: nn.Module, images: np.ndarray, device: torch.device, batch: int = 16
+) -> np.ndarray:
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), batch):
+            pictures = torch.from_numpy(np.array(images[start : start + batch])).to(device)
+            pictures = pictures.contiguous(memory_format=torch.channels_last)
+            parts.append(module(pictures)[0].double().cpu().numpy())
+    return np.concatenate(parts)

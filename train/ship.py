@@ -1,0 +1,84 @@
+"""From a trained network to a model file: calibrate on validation photos, measure, write."""
+
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tagger import __version__
+from tagger.imaging import Resize
+from tagger.model.artifact import Manifest
+from tagger.model.landmarks import load_landmarks
+from train.calibrate import calibrate, doubts, see
+from train.data import Sample
+from train.export import deployed, write
+from train.loop import Photos, one_hot
+from train.pixels import CACHE, load_pixels
+from train.split import Material
+
+
+def ship(
+    network: nn.Module,
+    material: Material,
+    name: str,
+    size: int,
+    resize: Resize,
+    out: Path,
+    *,
+    recipe: str = "",
+    cache: Path = CACHE,
+) -> int:
+    """Write ``network`` as a model file; its size in bytes.
+
+    Args:
+        network: has ``trunk`` (photos to embedding), ``mean``, ``std`` and a linear ``head``.
+        material: what it was trained on; the validation part calibrates it.
+        name: what the model is called in the manifest.
+        size, resize: what the model file wants to be fed.
+        recipe: how it was trained, for the manifest.
+    """
+    network = network.cpu().eval()
+    columns = len(material.labels) + 1
+    seen = [
+        see(network, *_decoded(samples, columns, size, resize, cache))
+        for samples in (material.train, material.valid)
+    ]
+    shape, calibration = calibrate(network.head, *seen, doubts(material.labels, load_landmarks()))
+    module = deployed(network.trunk, network.mean, network.std, network.head, shape, calibration)
+    manifest = Manifest(
+        material.labels,
+        size,
+        resize,
+        network.head.in_features,
+        name,
+        provenance={
+            "recipe": recipe,
+            "photos": f"{len(material.train)} train, {len(material.valid)} validation",
+            "code": f"landmark-tag {__version__} {_commit()}".strip(),
+            "torch": torch.__version__,
+            "machine": platform.machine(),
+        },
+    )
+    return write(module, manifest, out)
+
+
+def _decoded(
+    samples: tuple[Sample, ...], columns: int, size: int, resize: Resize, cache: Path
+) -> tuple[Photos, tuple[str, ...]]:
+    pixels = load_pixels(samples, size, resize, cache)
+    photos = Photos(
+        torch.from_numpy(pixels.images.copy()), one_hot(torch.from_numpy(pixels.labels), columns)
+    )
+    return photos, tuple(sample.kind for sample in pixels.samples)
+
+
+def _commit() -> str:
+    """The commit that the code is at, where there is one to ask."""
+    try:
+        here = Path(__file__).parent
+        command = ["git", "-C", str(here), "rev-parse", "--short", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
