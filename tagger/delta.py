@@ -10,7 +10,7 @@ from tagger.errors import RefusedError
 # shrinks a header that was patched, or moved by up to 8 KB, to some tens of bytes.
 _BLOCK, _AROUND = 1 << 13, 1 << 13
 _COMPARED = 1 << 16  # slices of this size stay in the processor's cache
-_FORMAT = struct.Struct(">QQQI")  # common prefix, common suffix, older middle, CRC-32 of the older
+_FORMAT = struct.Struct(">QQQ")  # common prefix, common suffix, older middle; then blocks, CRC-32
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ def make(older: bytes, newer: bytes) -> bytes:
     frame = _frame(older, newer)
     middle = older[frame.prefix : len(older) - frame.suffix]
     against = newer[frame.prefix : len(newer) - frame.suffix]
-    parts = [_FORMAT.pack(frame.prefix, frame.suffix, len(middle), zlib.crc32(middle))]
+    header = _FORMAT.pack(frame.prefix, frame.suffix, len(middle))
+    parts = [header]
     for start in range(0, len(middle), _BLOCK):
         block = middle[start : start + _BLOCK]
         if against[start : start + _BLOCK] == block:
@@ -35,6 +36,7 @@ def make(older: bytes, newer: bytes) -> bytes:
         packer = zlib.compressobj(6, zlib.DEFLATED, -15, zdict=_around(against, start))
         packed = packer.compress(block) + packer.flush()
         parts.append(struct.pack(">H", len(packed)) + packed)
+    parts.append(struct.pack(">I", zlib.crc32(middle, zlib.crc32(header))))
     return b"".join(parts)
 
 
@@ -45,7 +47,7 @@ def restore(newer: bytes, delta: bytes) -> bytes:
         RefusedError: ``delta`` is damaged or does not belong to ``newer``.
     """
     try:
-        prefix, suffix, length, checksum = _FORMAT.unpack_from(delta)
+        prefix, suffix, length = _FORMAT.unpack_from(delta)
         against = newer[prefix : len(newer) - suffix]
         place, parts = _FORMAT.size, []
         for start in range(0, length, _BLOCK):
@@ -57,10 +59,11 @@ def restore(newer: bytes, delta: bytes) -> bytes:
                 unpacker = zlib.decompressobj(-15, zdict=_around(against, start))
                 block = unpacker.decompress(packed, _BLOCK)
             parts.append(block)
+        (checksum,) = struct.unpack_from(">I", delta, place)
     except (struct.error, zlib.error) as error:
         raise RefusedError(f"its undo record is damaged ({error})") from error
     middle = b"".join(parts)
-    if len(middle) != length or zlib.crc32(middle) != checksum:
+    if len(middle) != length or zlib.crc32(middle, zlib.crc32(delta[: _FORMAT.size])) != checksum:
         raise RefusedError("its undo record is damaged or belongs to other bytes")
     return b"".join((newer[:prefix], middle, newer[len(newer) - suffix :]))
 

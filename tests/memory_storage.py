@@ -1,0 +1,64 @@
+"""A storage in memory, with moments at which another program may step in or the disk fail."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+from tagger.errors import ChangedError, VanishedError
+from tagger.records import Entry, Version
+from tagger.storage import LISTED_SUFFIXES, Blob, sidecar_names
+
+
+class MemoryStorage:
+    """Photos in a dict; ``before_write`` is called with the key before each write or removal."""
+
+    def __init__(self, files: dict[str, bytes] | None = None) -> None:
+        self._clock = itertools.count(1_700_000_000_000_000_000, 1_000_000)
+        self._etag = itertools.count(1)
+        self.files: dict[str, Blob] = {}
+        self.before_write: Callable[[str], None] = lambda key: None
+        for key, data in (files or {}).items():
+            self.put(key, data)
+
+    def put(self, key: str, data: bytes, mtime_ns: int | None = None) -> Version:
+        """What any program may do: a new file of that name."""
+        time = next(self._clock) if mtime_ns is None else mtime_ns
+        version = Version(len(data), time, str(next(self._etag)))
+        self.files[key] = Blob(data, version)
+        return version
+
+    def list(self) -> Iterator[Entry]:
+        for key in sorted(self.files):
+            if f".{key.rpartition('.')[2].lower()}" in LISTED_SUFFIXES:
+                folder, slash, name = key.rpartition("/")
+                beside = (f"{folder}{slash}{sidecar}" for sidecar in sidecar_names(name))
+                found = tuple(sidecar for sidecar in beside if sidecar in self.files)
+                yield Entry(key, self.files[key].version, sidecars=found)
+
+    def read_head(self, key: str, size: int) -> bytes:
+        return self.read(key).data[:size]
+
+    def read(self, key: str) -> Blob:
+        if key not in self.files:
+            raise VanishedError("it vanished while the run was on; run again")
+        return self.files[key]
+
+    def write(self, key: str, data: bytes, expected: Version | None) -> Version:
+        self.before_write(key)
+        self._guard(key, expected)
+        return self.put(key, data, expected.mtime_ns if expected else None)
+
+    def delete(self, key: str, expected: Version) -> None:
+        self.before_write(key)
+        self._guard(key, expected)
+        del self.files[key]
+
+    def set_mtime(self, key: str, mtime_ns: int) -> None:
+        data, version = self.read(key)
+        self.files[key] = Blob(data, Version(version.size, mtime_ns, version.etag))
+
+    def _guard(self, key: str, expected: Version | None) -> None:
+        if expected is not None:
+            if self.read(key).version != expected:
+                raise ChangedError("it changed since it was read and is left as it is; run again")
+        elif key in self.files:
+            raise ChangedError("a file of that name appeared meanwhile; run again")

@@ -1,0 +1,98 @@
+"""What every storage promises, as tests: a class to inherit with a ``shelf`` fixture."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tagger.errors import ChangedError, VanishedError
+from tagger.records import Version
+from tagger.storage import Storage
+
+
+@dataclass
+class Shelf:
+    """A storage, and the same place as another program has it."""
+
+    storage: Storage
+    key: Callable[[str], str]
+    put: Callable[[str, bytes], None]
+    get: Callable[[str], bytes | None]
+    names: Callable[[], list[str]]
+
+
+class StorageContract:
+    def test_lists_each_photo_once_in_a_steady_order(self, shelf: Shelf) -> None:
+        for name in ("b.jpg", "a.JPG", "sub/c.png", "notes.txt", "b.jpg.xmp", "a.xmp"):
+            shelf.put(name, b"x")
+        entries = list(shelf.storage.list())
+        assert sorted(e.key for e in entries) == sorted(
+            map(shelf.key, ("a.JPG", "b.jpg", "sub/c.png"))
+        )
+        assert [e.key for e in shelf.storage.list()] == [e.key for e in entries]
+        sidecars = {e.key: e.sidecars for e in entries}
+        assert sidecars[shelf.key("b.jpg")] == (shelf.key("b.jpg.xmp"),)
+        assert sidecars[shelf.key("a.JPG")] == (shelf.key("a.xmp"),)
+
+    def test_the_listed_version_is_the_one_read(self, shelf: Shelf) -> None:
+        shelf.put("a.jpg", b"photo")
+        (entry,) = shelf.storage.list()
+        blob = shelf.storage.read(entry.key)
+        assert blob == (b"photo", entry.version) and blob.version.size == 5
+
+    def test_reads_a_head_that_may_be_the_whole(self, shelf: Shelf) -> None:
+        shelf.put("a.jpg", b"0123456789")
+        assert shelf.storage.read_head(shelf.key("a.jpg"), 4) == b"0123"
+        assert shelf.storage.read_head(shelf.key("a.jpg"), 100) == b"0123456789"
+
+    def test_write_replaces_what_was_read_and_keeps_its_time(self, shelf: Shelf) -> None:
+        shelf.put("a.jpg", b"old")
+        before = shelf.storage.read(shelf.key("a.jpg")).version
+        after = shelf.storage.write(shelf.key("a.jpg"), b"newer", before)
+        assert shelf.get("a.jpg") == b"newer"
+        assert after == shelf.storage.read(shelf.key("a.jpg")).version
+        assert after != before and after.mtime_ns == before.mtime_ns
+        assert shelf.names() == ["a.jpg"]
+
+    @pytest.mark.parametrize("change", [b"edited", b"OLD"], ids=["other size", "same size"])
+    def test_a_changed_photo_is_neither_written_nor_deleted(
+        self, shelf: Shelf, change: bytes
+    ) -> None:
+        shelf.put("a.jpg", b"old")
+        before = shelf.storage.read(shelf.key("a.jpg")).version
+        shelf.put("a.jpg", change)
+        with pytest.raises(ChangedError, match="changed"):
+            shelf.storage.write(shelf.key("a.jpg"), b"new", before)
+        with pytest.raises(ChangedError, match="changed"):
+            shelf.storage.delete(shelf.key("a.jpg"), before)
+        assert shelf.get("a.jpg") == change and shelf.names() == ["a.jpg"]
+
+    def test_create_makes_a_new_file_and_never_takes_a_name(self, shelf: Shelf) -> None:
+        version = shelf.storage.write(shelf.key("a.jpg.xmp"), b"<x/>", None)
+        assert shelf.storage.read(shelf.key("a.jpg.xmp")) == (b"<x/>", version)
+        with pytest.raises(ChangedError, match="appeared"):
+            shelf.storage.write(shelf.key("a.jpg.xmp"), b"other", None)
+        assert shelf.get("a.jpg.xmp") == b"<x/>" and shelf.names() == ["a.jpg.xmp"]
+
+    def test_delete_removes_what_was_read(self, shelf: Shelf) -> None:
+        version = shelf.storage.write(shelf.key("a.xmp"), b"<x/>", None)
+        shelf.storage.delete(shelf.key("a.xmp"), version)
+        assert shelf.names() == []
+
+    def test_what_is_gone_says_so(self, shelf: Shelf) -> None:
+        key, version = shelf.key("gone.jpg"), Version(1, 2, "3")
+        for use in (
+            lambda: shelf.storage.read(key),
+            lambda: shelf.storage.read_head(key, 9),
+            lambda: shelf.storage.write(key, b"x", version),
+            lambda: shelf.storage.delete(key, version),
+        ):
+            with pytest.raises(VanishedError):
+                use()
+        assert shelf.names() == []
+
+    def test_a_file_gets_its_time_back(self, shelf: Shelf) -> None:
+        shelf.put("a.jpg", b"photo")
+        shelf.storage.set_mtime(shelf.key("a.jpg"), 1_234_567_890_123_456_000)
+        after = shelf.storage.read(shelf.key("a.jpg"))
+        assert after.data == b"photo" and after.version.mtime_ns == 1_234_567_890_123_456_000
