@@ -116,14 +116,14 @@ def judge(fields: Mapping[int, Field], order: str) -> GpsReading:
 
 
 def positions(fields: Mapping[int, Field], order: str) -> Iterator[tuple[float, float]]:
-    """Camera and then subject position in degrees (latitude, longitude), where there is one.
+    """Camera and then subject position in degrees (latitude, longitude); zeroed ones are none.
 
     Raises:
         ValueError: a coordinate is malformed.
     """
     for refs in ((LATITUDE_REF, LONGITUDE_REF), (DEST_LATITUDE_REF, DEST_LONGITUDE_REF)):
         pair = _pair(fields, order, *refs)
-        if pair is not None:
+        if pair is not None and (pair != (0, 0) or _had_fix(fields, order)):
             yield pair
 
 
