@@ -20,17 +20,27 @@ OWN_GPS = frozenset(
 )
 
 
-def gps_values(tag: Tag, order: str, method: str) -> list[ifd.Value]:
-    """The GPS directory of ``tag`` in byte order ``order``, built by piexif.
-
-    GPSLatitude is the camera, GPSDestLatitude the subject (MWG guidelines 2.0 section 5.6).
+def check(tag: Tag) -> None:
+    """Refuse what cannot be written as it is.
 
     Raises:
-        RefusedError: the landmark's coordinates or radius are out of range.
+        RefusedError: coordinates or radius out of range, or a name with stray white space.
     """
     place = tag.landmark
     if not (-90 <= place.latitude <= 90 and -180 <= place.longitude <= 180 and place.radius_m >= 0):
         raise RefusedError(f"landmark {place.slug} has impossible coordinates; correct its row")
+    if not place.name or place.name != " ".join(place.name.split()):
+        raise RefusedError(f"landmark {place.slug} has no proper name; correct its row")
+    if not all(text.isprintable() for text in (place.name, place.city, place.region)):
+        raise RefusedError(f"landmark {place.slug} has control characters; correct its row")
+
+
+def gps_values(tag: Tag, order: str, method: str) -> list[ifd.Value]:
+    """The GPS directory of ``tag`` in byte order ``order``, built by piexif.
+
+    GPSLatitude is the camera, GPSDestLatitude the subject (MWG guidelines 2.0 section 5.6).
+    """
+    place = tag.landmark
     position = (
         "NS"[place.latitude < 0].encode(),
         gps.to_rationals(place.latitude),

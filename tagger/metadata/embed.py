@@ -5,7 +5,7 @@ import zlib
 from dataclasses import replace
 
 from tagger.errors import RefusedError
-from tagger.metadata import exif, formats, ifd, look, packet, record, verify, xmp
+from tagger.metadata import content, exif, formats, ifd, look, packet, record, verify, xmp
 from tagger.metadata.parts import Change, Container, Parts
 from tagger.records import GpsState, Tag
 
@@ -21,6 +21,7 @@ def tagged(data: bytes, tag: Tag, *, replace_gps: bool = False) -> bytes:
     Raises:
         RefusedError: not provably safe; the message says why and what to do.
     """
+    content.check(tag)
     container = formats.writer(data)
     try:
         parts = container.read(data)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tagger.errors import RefusedError
-from tagger.metadata import gps, look, packet, record, strip, verify, xmp
+from tagger.metadata import content, gps, look, packet, record, strip, verify, xmp
 from tagger.records import Coords, Tag
 
 
@@ -17,6 +17,7 @@ def sidecar(existing: bytes | None, tag: Tag) -> bytes:
     Raises:
         RefusedError: the existing sidecar does not parse, or carries a position already.
     """
+    content.check(tag)
     known = look.in_xmp(existing)
     if existing is not None and known is not None:
         return record.unchanged(existing, known, tag)

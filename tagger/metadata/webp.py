@@ -38,7 +38,9 @@ def blocks(data: bytes, whole: bool) -> Blocks:
         [data[c.at : c.end].removeprefix(PREFIX) for c in found if c.kind == b"EXIF"],
     )
     xmp = tuple([data[c.at : c.end] for c in found if c.kind == b"XMP "])
-    length = struct.unpack_from("<I", data, 4)[0] if len(data) >= 20 else 0
+    if len(data) < 20:
+        return Blocks(settled=whole)
+    (length,) = struct.unpack_from("<I", data, 4)
     simple = data[12:16] in (b"VP8 ", b"VP8L")
     if simple and length <= 13 + struct.unpack_from("<I", data, 16)[0]:
         return Blocks()  # one chunk that fills the file: the picture
