@@ -1,0 +1,146 @@
+"""Arbitrary and damaged bytes give an answer or a reason: no other exception, no hang, no bloat."""
+
+import tracemalloc
+
+import pytest
+from awkward_photos import TAG, app1_exif, app1_xmp, exif, jpeg, mpf, packet, picture, position
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_metadata_formats import PHOTOS, heic
+
+from tagger import metadata
+from tagger.errors import RefusedError
+from tagger.metadata import jpeg as parser
+from tagger.records import GpsState
+
+KEYWORDS = "<dc:subject><rdf:Bag><rdf:li>b</rdf:li></rdf:Bag></dc:subject>"
+ZEROED = position(latitude=((0, 1),) * 3, longitude=((0, 1),) * 3)
+BLOCK = exif(gps=ZEROED, thumbnail=picture((8, 8)), note=bytes(range(256)))
+JPEG = jpeg(app1_exif(BLOCK), app1_xmp(packet(KEYWORDS)), mpf("<", 0, [(9, 0), (9, 99)]))
+SEEDS = [
+    JPEG,
+    jpeg(app1_exif(exif(">", gps=position(">")))),
+    metadata.tagged(JPEG, TAG),
+    PHOTOS["png exif"],
+    PHOTOS["webp animated exif xmp"],
+    PHOTOS["tiff xmp"],
+    PHOTOS["tiff big-endian"],
+    heic(),
+    heic(1, b"mime"),
+    packet(KEYWORDS, 'exif:GPSLatitude="48,5N" exif:GPSLongitude="2,3E"'),
+    metadata.sidecar(packet(KEYWORDS), TAG),
+]
+STARTS = [
+    b"",
+    b"\xff\xd8",
+    b"\x89PNG\r\n\x1a\n",
+    b"RIFF    WEBP",
+    b"II*\0",
+    b"MM\0*",
+    b"<",
+    b"\0\0\0\x18ftyp",
+]
+QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def survive(data: bytes) -> None:
+    """Every public function answers or refuses; what it writes can be taken out again."""
+    reading = metadata.gps_state(data, whole=True)
+    assert reading is not None
+    metadata.gps_state(data)
+    metadata.position(data)
+    metadata.provenance(data)
+    metadata.has_sidecar_gps(data)
+    for write in (
+        lambda: metadata.stripped(data),
+        lambda: metadata.stripped_sidecar(data),
+        lambda: metadata.sidecar(data, TAG),
+        lambda: metadata.tagged(data, TAG, replace_gps=True),
+    ):
+        try:
+            written = write()
+        except RefusedError as error:
+            assert str(error)
+    assert isinstance(metadata.xmp_note(data), str)
+    if reading.state is not GpsState.EMPTY and metadata.provenance(data) is None:
+        with pytest.raises(RefusedError):
+            metadata.tagged(data, TAG)
+        return
+    try:
+        written = metadata.tagged(data, TAG)
+    except RefusedError:
+        return
+    assert metadata.tagged(written, TAG) == written
+    again = metadata.gps_state(written, whole=True)
+    assert again is not None
+    assert again.state is GpsState.VALID
+
+
+@QUICK
+@given(st.sampled_from(STARTS), st.binary(max_size=300))
+def test_arbitrary_bytes(start: bytes, rest: bytes) -> None:
+    survive(start + rest)
+
+
+@QUICK
+@given(st.binary(max_size=300), st.sampled_from(["<", ">"]), st.binary(max_size=120))
+def test_arbitrary_exif_and_xmp(block: bytes, order: str, text: bytes) -> None:
+    lead = (b"II*\0\x08\0\0\0" if order == "<" else b"MM\0*\0\0\0\x08") + block
+    survive(jpeg(app1_exif(lead), app1_xmp(text)))
+
+
+@QUICK
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=4)), max_size=6),
+    st.floats(0.1, 1),
+)
+def test_damaged_photos(seed: bytes, damage: list[tuple[float, bytes]], keep: float) -> None:
+    data = bytearray(seed)
+    for where, new in damage:
+        at = int(where * (len(data) - 1))
+        data[at : at + len(new)] = new
+    survive(bytes(data[: max(1, int(keep * len(data)))]) if keep < 0.9 else bytes(data))
+
+
+@QUICK
+@given(st.integers(0, len(BLOCK) - 4), st.sampled_from([0, 1, 8, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF]))
+def test_every_number_of_an_exif_block_may_lie(at: int, number: int) -> None:
+    block = bytearray(BLOCK)
+    block[at : at + 4] = number.to_bytes(4, "little")
+    survive(jpeg(app1_exif(bytes(block))))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_memory_does_not_blow_up(seed: bytes) -> None:
+    huge = seed.replace((6).to_bytes(4, "little"), (0x0FFFFFFF).to_bytes(4, "little"))
+    tracemalloc.start()
+    survive(huge)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 30_000_000
+
+
+def test_a_png_that_inflates_without_end_is_cut_off() -> None:
+    import zlib
+
+    from test_metadata_formats import behind, chunk
+
+    bomb = zlib.compress(b"41" * 40_000_000, 9)
+    tracemalloc.start()
+    survive(behind(PHOTOS["png RGB"], chunk(b"zTXt", b"Raw profile type exif\0\0" + bomb)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60_000_000
+
+
+def test_what_is_damaged_before_is_not_made_worse() -> None:
+    """A truncated thumbnail, say, must not turn into one that ends in our directories."""
+    for length in range(20, len(BLOCK)):
+        try:
+            photo = metadata.tagged(jpeg(app1_exif(BLOCK[:length])), TAG)
+        except RefusedError:
+            continue
+        block = parser.read(photo).exif
+        assert block is not None
+        assert block[8:length] == BLOCK[8:length]
