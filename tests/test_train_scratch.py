@@ -13,7 +13,8 @@ from tagger.model.artifact import Manifest, load
 from train.data import NO_LANDMARK
 from train.export import deployed, write
 from train.rejection import Calibration, Shape
-from train.scratch import RESIZE, ScratchNet, gather, recipe, train_scratch
+from train.scratch import RESIZE, ScratchNet, recipe, train_scratch
+from train.split import gather
 
 
 def test_it_has_at_least_five_convolutions_and_fits_the_repository() -> None:

@@ -7,17 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from tagger.imaging import Resize
-from train.data import Sample, read_folder, read_negatives
-from train.finetune import Material
+from train.data import Sample
 from train.loop import Photos, fit, one_hot
 from train.pixels import CACHE, load_pixels
 from train.recipe import Recipe
-from train.split import grouped_split
+from train.split import Material
 
 RESIZE = Resize.SQUASH
 STORED = 192  # pixels kept of each photo: crops of half its edge still fill 96
 SIZE = 128
-VALIDATION = 0.10
 
 
 class Excite(nn.Module):
@@ -117,7 +115,7 @@ def recipe(epochs: int = 140, seed: int = 0) -> Recipe:
     return Recipe(
         epochs=epochs,
         lr=2e-3,
-        sizes=((0.45, 64), (0.8, 96), (1.0, 128)),
+        sizes=((0.45, 64), (0.9, 96), (1.0, 128)),
         eval_size=SIZE,
         batch=64,
         weight_decay=0.05,
@@ -136,14 +134,6 @@ def recipe(epochs: int = 140, seed: int = 0) -> Recipe:
         validate_every=2,
         seed=seed,
     )
-
-
-def gather(data: Path, negatives: Path, seed: int = 0, cache: Path = CACHE) -> Material:
-    """Photos of landmarks and of none, a tenth of each class held out as validation."""
-    folder = read_folder(data / "train")
-    others = read_negatives(negatives, "train")
-    parts = grouped_split((*folder.samples, *others), VALIDATION, seed, cache)
-    return Material(folder.labels, parts.train, parts.valid)
 
 
 def photos(
