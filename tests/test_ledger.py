@@ -27,13 +27,13 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_keeps_the_run_and_each_change_with_what_undoes_it(path: Path) -> None:
-    with Ledger.open(path) as ledger:
-        with ledger.begin("run-1", ["/p"], {"min_conf": 0.6}, "abc") as recorder:
-            recorder.settle(recorder.intend("/p/a.jpg", OLD, b"old gps bytes"), Version(13, 17))
-            recorder.settle(recorder.intend("/p/b.jpg.XMP", None, b"<x/>"), Version(4, 18))
-            recorder.drop(recorder.intend("/p/c.jpg", OLD, b"never"))
-            recorder.intend("/p/d.jpg", OLD, b"cut short")
-            recorder.settle(recorder.intend("/p/e.xmp", OLD, None), None)
+    settings = {"min_conf": 0.6}
+    with Ledger.open(path) as ledger, ledger.begin("run-1", ["/p"], settings, "abc") as recorder:
+        recorder.settle(recorder.intend("/p/a.jpg", OLD, b"old gps bytes"), Version(13, 17))
+        recorder.settle(recorder.intend("/p/b.jpg.XMP", None, b"<x/>"), Version(4, 18))
+        recorder.drop(recorder.intend("/p/c.jpg", OLD, b"never"))
+        recorder.intend("/p/d.jpg", OLD, b"cut short")
+        recorder.settle(recorder.intend("/p/e.xmp", OLD, None), None)
     with Ledger.open(path) as ledger:
         (run,) = ledger.runs()
         changes = list(ledger.changes("run-1"))
@@ -186,10 +186,13 @@ def test_reading_makes_no_ledger(path: Path) -> None:
 
 
 def test_a_ledger_that_cannot_be_written_stops_the_run(path: Path) -> None:
-    with Ledger.open(path) as ledger, pytest.raises(RunError, match="cannot be used"):
-        with ledger.begin("run-1", ["/p"], {}) as recorder:
-            ledger._db.execute("PRAGMA query_only = ON")
-            recorder.intend("/p/a.jpg", OLD, b"new")
+    with (
+        Ledger.open(path) as ledger,
+        pytest.raises(RunError, match="cannot be used"),
+        ledger.begin("run-1", ["/p"], {}) as recorder,
+    ):
+        ledger._db.execute("PRAGMA query_only = ON")
+        recorder.intend("/p/a.jpg", OLD, b"new")
 
 
 @pytest.mark.parametrize(

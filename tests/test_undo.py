@@ -1,0 +1,282 @@
+"""Undo: byte for byte and second for second, refusing what somebody changed since."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conftest import photo
+from memory_storage import MemoryStorage
+from places import tag
+
+from tagger import metadata
+from tagger.cli import main
+from tagger.errors import LockedError, PhotoError
+from tagger.ledger import Ledger
+from tagger.records import SidecarMode
+from tagger.removing import remove
+from tagger.storage import LocalStorage, Storage
+from tagger.undo import Undoing, undo
+from tagger.writing import WriteOptions, write_tag
+
+Reverted = list[tuple[str, str, str]]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(tmp_path / "state" / "ledger.db") as book:
+        yield book
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(4):
+        path = folder / f"{number}.jpg"
+        path.write_bytes(photo((number * 50, 10, 10)))
+        os.utime(path, ns=(1, 1_500_000_000_000_000_000 + number * 1001))
+    return folder
+
+
+def state(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in sorted(folder.iterdir())}
+
+
+def write(
+    ledger: Ledger, storage: Storage, run_id: str = "run-1", mode: SidecarMode = SidecarMode.AUTO,
+    slug: str = "Taj_Mahal",
+) -> None:  # fmt: skip
+    with ledger.begin(run_id, ["/photos"], {}) as recorder:
+        for entry in storage.list():
+            write_tag(storage, recorder, entry, tag(slug, run_id), WriteOptions(mode))
+
+
+def revert(
+    ledger: Ledger, storage: Storage | None = None, run: str = "last", dry_run: bool = False
+) -> Reverted:
+    store = storage or LocalStorage()
+    found = undo(lambda _key: store, ledger, ledger.find(run), dry_run)
+    return [(os.path.basename(done.key), done.result.value, done.reason) for done in found]
+
+
+def results(reverted: Reverted) -> list[tuple[str, str]]:
+    return [(name, result) for name, result, _ in reverted]
+
+
+def test_photos_get_their_bytes_and_times_back_newest_first(ledger: Ledger, folder: Path) -> None:
+    before = state(folder)
+    write(ledger, LocalStorage([folder]))
+    assert all(state(folder)[name][0] != before[name][0] for name in before)
+    os.utime(folder / "1.jpg")  # a backup program touched it; the bytes are still ours
+    dry = revert(ledger, dry_run=True)
+    assert results(dry) == [(f"{n}.jpg", "restored") for n in (3, 2, 1, 0)]
+    assert all(state(folder)[name][0] != before[name][0] for name in before)
+    assert revert(ledger) == dry
+    assert state(folder) == before
+    assert (ledger.runs()[0].written, ledger.runs()[0].undone) == (0, 4)
+    assert revert(ledger) == [] and state(folder) == before
+
+
+def test_sidecars_we_made_go_and_merged_ones_get_their_bytes_back(
+    ledger: Ledger, folder: Path
+) -> None:
+    (folder / "2.jpg.xmp").write_bytes(
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf='
+        b'"http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" xmlns:xmp='
+        b'"http://ns.adobe.com/xap/1.0/" xmp:Rating="5"/></rdf:RDF></x:xmpmeta>'
+    )
+    before = state(folder)
+    write(ledger, LocalStorage([folder]), mode=SidecarMode.ALWAYS)
+    assert len(state(folder)) == 8
+    assert sorted(results(revert(ledger))) == [
+        ("0.jpg.xmp", "removed"), ("1.jpg.xmp", "removed"), ("2.jpg.xmp", "restored"),
+        ("3.jpg.xmp", "removed"),
+    ]  # fmt: skip
+    assert state(folder) == before
+
+
+def test_what_was_edited_or_is_gone_is_refused_with_a_reason(ledger: Ledger, folder: Path) -> None:
+    before = state(folder)
+    write(ledger, LocalStorage([folder]))
+    (folder / "0.jpg").write_bytes(edited := photo((9, 9, 200)))
+    aside = (folder / "1.jpg").rename(folder.parent / "1.jpg")
+    (folder / "2.jpg").chmod(0o444)
+    told = {name: (result, reason) for name, result, reason in revert(ledger)}
+    assert told["3.jpg"] == ("restored", "")
+    assert told["0.jpg"][0] == "refused" and "edited since" in told["0.jpg"][1]
+    assert told["1.jpg"][0] == "refused" and "put it back" in told["1.jpg"][1]
+    assert told["2.jpg"][0] == "refused" and "chmod" in told["2.jpg"][1]
+    assert (folder / "0.jpg").read_bytes() == edited
+    aside.rename(folder / "1.jpg")
+    (folder / "2.jpg").chmod(0o644)
+    again = results(revert(ledger))
+    assert sorted(again) == [("0.jpg", "refused"), ("1.jpg", "restored"), ("2.jpg", "restored")]
+    assert {n: s for n, s in state(folder).items() if n != "0.jpg"} == {
+        n: s for n, s in before.items() if n != "0.jpg"
+    }
+
+
+def test_a_later_run_on_the_same_photo_is_named_and_goes_first(
+    ledger: Ledger, folder: Path
+) -> None:
+    before = state(folder)
+    write(ledger, LocalStorage([folder]), "run-1")
+    with ledger.begin("run-2", [str(folder)], {}, verb="remove") as recorder:
+        assert len(list(remove(LocalStorage([folder]), recorder))) == 4
+    assert state(folder) == before
+    write(ledger, LocalStorage([folder]), "run-3", slug="Eiffel_Tower")
+    assert {reason for *_, reason in revert(ledger, run="run-1")} == {
+        "it was edited since and is left as it is; undo run run-3 first"
+    }
+    for run in ("run-3", "run-2", "run-1"):
+        assert {result for _, result, _ in revert(ledger, run=run)} == {"restored"}
+    assert state(folder) == before
+
+
+def test_a_removed_sidecar_comes_back(ledger: Ledger, folder: Path) -> None:
+    write(ledger, LocalStorage([folder]), mode=SidecarMode.ALWAYS)
+    tagged = state(folder)
+    with ledger.begin("run-2", [str(folder)], {}, verb="remove") as recorder:
+        assert len(list(remove(LocalStorage([folder]), recorder))) == 4
+    assert len(state(folder)) == 4
+    assert {result for _, result, _ in revert(ledger, run="run-2")} == {"restored"}
+    assert state(folder) == tagged
+
+
+class Cut(BaseException):
+    """The power goes."""
+
+
+@pytest.mark.parametrize("moment", ["before write", "after write"])
+@pytest.mark.parametrize("mode", [SidecarMode.AUTO, SidecarMode.ALWAYS])
+def test_a_run_cut_short_is_undone(ledger: Ledger, moment: str, mode: SidecarMode) -> None:
+    original = photo((5, 5, 5))
+    storage = MemoryStorage({"a.jpg": original, "b.jpg": photo((9, 9, 9))})
+    before = dict(storage.files)
+    real = storage.write
+
+    def cut(key: str, data: bytes, expected: object) -> object:
+        if key.startswith("b.jpg"):
+            if moment == "after write":
+                real(key, data, expected)  # type: ignore[arg-type]
+            raise Cut
+        return real(key, data, expected)  # type: ignore[arg-type]
+
+    storage.write = cut  # type: ignore[method-assign, assignment]
+    with pytest.raises(Cut):
+        write(ledger, storage, mode=mode)
+    storage.write = real  # type: ignore[method-assign]
+    assert len(revert(ledger, storage)) == (2 if moment == "after write" else 1)
+    assert {k: b.data for k, b in storage.files.items()} == {k: b.data for k, b in before.items()}
+    assert ledger.runs()[0].written == 0
+
+
+@pytest.mark.parametrize("moment", ["before", "after", "before its time"])
+def test_an_undo_cut_short_is_undone_by_the_next(ledger: Ledger, moment: str) -> None:
+    storage = MemoryStorage({"a.jpg": photo((5, 5, 5)), "b.jpg": photo((9, 9, 9))})
+    before = {key: (blob.data, blob.version.mtime_ns) for key, blob in storage.files.items()}
+    write(ledger, storage)
+    for key in storage.files:
+        storage.set_mtime(key, 77)
+    real, timed = storage.write, storage.set_mtime
+
+    def cut(key: str, data: bytes, expected: object) -> object:
+        if moment == "after":
+            real(key, data, expected)  # type: ignore[arg-type]
+        if moment == "before its time":
+            return real(key, data, expected)  # type: ignore[arg-type]
+        raise Cut
+
+    def no_time(key: str, mtime_ns: int) -> None:
+        raise Cut
+
+    storage.write, storage.set_mtime = cut, no_time  # type: ignore[method-assign, assignment]
+    with pytest.raises(Cut):
+        revert(ledger, storage)
+    storage.write, storage.set_mtime = real, timed  # type: ignore[method-assign]
+    assert {result for _, result, _ in revert(ledger, storage)} <= {"restored", "unchanged"}
+    after = {key: (blob.data, blob.version.mtime_ns) for key, blob in storage.files.items()}
+    assert after == before
+
+
+def test_a_write_that_was_given_up_is_not_worth_a_word(ledger: Ledger) -> None:
+    storage = MemoryStorage({"a.jpg": photo((5, 5, 5))})
+    (entry,) = storage.list()
+
+    def edited(key: str) -> None:
+        storage.put(key, b"edited by another program")
+
+    storage.before_write = edited
+    with ledger.begin("run-1", ["/photos"], {}) as recorder, pytest.raises(PhotoError):
+        write_tag(storage, recorder, entry, tag(), WriteOptions())
+    assert list(undo(lambda _key: storage, ledger, ledger.runs()[0])) == []
+    assert storage.files["a.jpg"].data == b"edited by another program"
+
+
+def test_a_write_reported_as_failed_that_did_happen_is_undone(ledger: Ledger) -> None:
+    storage = MemoryStorage({"a.jpg": (original := photo((5, 5, 5)))})
+    real = storage.write
+
+    def late(key: str, data: bytes, expected: object) -> object:
+        real(key, data, expected)  # type: ignore[arg-type]
+        raise PhotoError("the connection broke")
+
+    storage.write = late  # type: ignore[method-assign, assignment]
+    with pytest.raises(PhotoError), ledger.begin("run-1", ["/photos"], {}) as recorder:
+        (entry,) = storage.list()
+        write_tag(storage, recorder, entry, tag(), WriteOptions())
+    storage.write = real  # type: ignore[method-assign]
+    run = ledger.runs()[0]
+    assert [d.result for d in undo(lambda _: storage, ledger, run)] == [Undoing.RESTORED]
+    assert storage.files["a.jpg"].data == original
+
+
+def test_a_damaged_undo_record_is_refused(ledger: Ledger, folder: Path) -> None:
+    write(ledger, LocalStorage([folder]))
+    tagged = state(folder)
+    ledger._db.execute("UPDATE changes SET patch = zeroblob(40) WHERE number = 1")
+    ledger._db.execute("UPDATE changes SET patch = (SELECT patch FROM changes WHERE number = 3) "
+                       "WHERE number = 2")  # fmt: skip
+    told = {name: (result, reason) for name, result, reason in revert(ledger)}
+    for name in ("0.jpg", "1.jpg"):
+        assert told[name][0] == "refused" and "undo record" in told[name][1]
+        assert state(folder)[name] == tagged[name]
+
+
+def test_undo_waits_for_a_run_on_the_same_photos(ledger: Ledger, folder: Path) -> None:
+    write(ledger, LocalStorage([folder]))
+    with ledger.begin("run-2", ["/photos/trip"], {}), pytest.raises(LockedError):
+        revert(ledger, run="run-1")
+    assert len(revert(ledger, run="run-1")) == 4
+
+
+def test_the_commands(
+    ledger: Ledger, folder: Path, bytes_of: Callable[[Path], dict[str, bytes]]
+) -> None:
+    before = bytes_of(folder)
+    write(ledger, LocalStorage([folder]))
+    (folder / "3.jpg").write_bytes(edited := photo((9, 9, 200)))
+
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, [*arguments, "--ledger", str(ledger.path)])
+        return result.exit_code, result.output
+
+    code, output = run("undo", "--dry-run")
+    assert code == 1 and "3 restored" in output and "dry run" in output
+    code, output = run("undo", "last")
+    assert code == 1 and "3.jpg: not undone: it was edited since" in output
+    assert bytes_of(folder) == before | {"3.jpg": edited}
+    code, output = run("runs")
+    assert code == 0 and output.splitlines()[1].split()[:2] == ["run-1", "tag"]
+    assert run("undo", "nothing")[0] == 2
+    missing = str(ledger.path.with_name("other.db"))
+    assert CliRunner().invoke(main, ["undo", "--ledger", missing]).exit_code == 2
+    listed = CliRunner().invoke(main, ["runs", "--ledger", missing])
+    assert listed.exit_code == 0 and "no runs yet" in listed.output
+    assert not os.path.exists(missing)
+    with ledger.begin("run-2", ["/photos"], {}):
+        code, output = run("undo", "run-1")
+    assert code == 75 and "another run" in output
+    assert metadata.gps_state(edited, whole=True) is not None

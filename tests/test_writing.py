@@ -1,0 +1,176 @@
+"""The one way into a photo: noted before it happens, never over a photo that changed."""
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import photo
+from memory_storage import MemoryStorage
+from places import tag
+
+from tagger import metadata
+from tagger.errors import ChangedError, PhotoError, RefusedError, RunError
+from tagger.records import Entry, GpsState, SidecarMode, SidecarName, Version
+from tagger.storage import Blob, LocalStorage
+from tagger.writing import WriteOptions, remove_tag, write_tag
+
+PLAIN = photo((200, 40, 40))
+OPTIONS = WriteOptions()
+
+
+class Diary:
+    """A recorder that keeps what it is told, in order, and can be made to fail."""
+
+    def __init__(self, broken: bool = False) -> None:
+        self.told: list[tuple[object, ...]] = []
+        self._broken = broken
+
+    def intend(self, key: str, before: Blob | None, after: bytes | None) -> int:
+        if self._broken:
+            raise RunError("--ledger: the disk is full")
+        self.told.append(("intend", key, before.data if before else None, after))
+        return len(self.told)
+
+    def settle(self, change: int, version: Version | None) -> None:
+        self.told.append(("settle", change, version))
+
+    def drop(self, change: int) -> None:
+        self.told.append(("drop", change))
+
+    @property
+    def words(self) -> list[object]:
+        return [line[0] for line in self.told]
+
+
+def one(storage: MemoryStorage | LocalStorage) -> Entry:
+    (entry,) = storage.list()
+    return entry
+
+
+def test_a_write_is_noted_done_and_settled() -> None:
+    storage, diary = MemoryStorage({"a.jpg": PLAIN}), Diary()
+    entry = one(storage)
+    assert write_tag(storage, diary, entry, tag(), OPTIONS) == ""
+    after = storage.read("a.jpg")
+    assert metadata.gps_state(after.data, whole=True).state is GpsState.VALID
+    assert diary.told == [
+        ("intend", "a.jpg", PLAIN, after.data),
+        ("settle", 1, after.version),
+    ]
+
+
+def test_nothing_is_written_that_could_not_be_noted() -> None:
+    storage = MemoryStorage({"a.jpg": PLAIN})
+    with pytest.raises(RunError):
+        write_tag(storage, Diary(broken=True), one(storage), tag(), OPTIONS)
+    assert storage.files["a.jpg"].data == PLAIN
+
+
+def test_a_photo_that_changed_since_it_was_looked_at() -> None:
+    storage, diary = MemoryStorage({"a.jpg": PLAIN}), Diary()
+    entry = one(storage)
+    edited = photo((1, 200, 1))
+    storage.put("a.jpg", edited)
+    with pytest.raises(ChangedError, match="changed since"):
+        write_tag(storage, diary, entry, tag(), OPTIONS)
+    assert storage.files["a.jpg"].data == edited and diary.told == []
+
+
+def test_another_program_replaces_the_photo_between_read_and_write() -> None:
+    storage, diary = MemoryStorage({"a.jpg": PLAIN}), Diary()
+    entry, edited = one(storage), photo((1, 200, 1))
+    storage.before_write = lambda key: storage.put(key, edited) and None
+    with pytest.raises(ChangedError):
+        write_tag(storage, diary, entry, tag(), OPTIONS)
+    assert storage.files["a.jpg"].data == edited and diary.words == ["intend", "drop"]
+
+
+def test_the_same_on_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.jpg").write_bytes(PLAIN)
+    storage, diary, edited = LocalStorage([tmp_path]), Diary(), photo((1, 200, 1))
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        (tmp_path / "other").write_bytes(edited)
+        (tmp_path / "other").replace(tmp_path / "a.jpg")
+
+    entry = one(storage)
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(ChangedError, match="changed since"):
+        write_tag(storage, diary, entry, tag(), OPTIONS)
+    assert (tmp_path / "a.jpg").read_bytes() == edited
+    assert os.listdir(tmp_path) == ["a.jpg"] and diary.words == ["intend", "drop"]
+
+
+def test_a_failing_disk_drops_the_intent() -> None:
+    storage, diary = MemoryStorage({"a.jpg": PLAIN}), Diary()
+
+    def full(key: str) -> None:
+        raise PhotoError("cannot be written (No space left on device)")
+
+    entry, storage.before_write = one(storage), full
+    with pytest.raises(PhotoError, match="No space"):
+        write_tag(storage, diary, entry, tag(), OPTIONS)
+    assert storage.files["a.jpg"].data == PLAIN and diary.words == ["intend", "drop"]
+
+
+def test_a_photo_or_sidecar_that_got_gps_meanwhile_is_left() -> None:
+    storage = MemoryStorage({"a.jpg": metadata.tagged(PLAIN, tag())})
+    with pytest.raises(ChangedError, match="carries GPS"):
+        write_tag(storage, Diary(), one(storage), tag("Eiffel_Tower"), OPTIONS)
+    storage = MemoryStorage({"a.jpg": PLAIN, "a.jpg.xmp": metadata.sidecar(None, tag())})
+    with pytest.raises(ChangedError, match="sidecar carries GPS"):
+        write_tag(storage, Diary(), one(storage), tag("Eiffel_Tower"), OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("naming", "name"), [(SidecarName.FULL, "p/a.jpg.xmp"), (SidecarName.STEM, "p/a.xmp")]
+)
+def test_sidecars_get_the_name_that_was_asked_for(naming: SidecarName, name: str) -> None:
+    storage = MemoryStorage({"p/a.jpg": PLAIN})
+    options = WriteOptions(SidecarMode.ALWAYS, naming)
+    assert write_tag(storage, Diary(), one(storage), tag(), options) == "in a sidecar"
+    assert storage.files["p/a.jpg"].data == PLAIN and set(storage.files) == {"p/a.jpg", name}
+    assert metadata.has_sidecar_gps(storage.files[name].data)
+
+
+def test_a_sidecar_that_lies_there_is_merged_into_whatever_its_name() -> None:
+    rated = b'<rdf:Description xmp:Rating="5" xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
+    ours = metadata.sidecar(None, tag()).replace(b"<rdf:Description", rated, 1)
+    theirs = metadata.stripped_sidecar(ours)
+    assert theirs is not None and b"Rating" in theirs
+    storage = MemoryStorage({"a.jpg": PLAIN, "a.xmp": theirs})
+    write_tag(storage, Diary(), one(storage), tag(), WriteOptions(SidecarMode.ALWAYS))
+    assert set(storage.files) == {"a.jpg", "a.xmp"}
+    merged = storage.files["a.xmp"].data
+    assert b'Rating="5"' in merged and metadata.has_sidecar_gps(merged)
+
+
+def test_a_refused_photo_gets_a_sidecar_or_with_never_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(data: bytes, wanted: object) -> bytes:
+        raise RefusedError("its EXIF has no room")
+
+    monkeypatch.setattr(metadata, "tagged", refuse)
+    storage = MemoryStorage({"a.jpg": PLAIN})
+    entry, never = one(storage), WriteOptions(SidecarMode.NEVER)
+    with pytest.raises(RefusedError, match="no room"):
+        write_tag(storage, Diary(), entry, tag(), never)
+    assert set(storage.files) == {"a.jpg"}
+    assert write_tag(storage, Diary(), entry, tag(), OPTIONS) == (
+        "in a sidecar: its EXIF has no room"
+    )
+    assert storage.files["a.jpg"].data == PLAIN and "a.jpg.xmp" in storage.files
+
+
+def test_only_our_tag_is_removed_and_without_a_recorder_none() -> None:
+    storage = MemoryStorage({"a.jpg": PLAIN, "b.jpg": metadata.tagged(PLAIN, tag())})
+    read = storage.read
+    assert remove_tag(storage, Diary(), "a.jpg", read("a.jpg")) is False
+    tagged = read("b.jpg")
+    assert remove_tag(storage, None, "b.jpg", tagged) is True and read("b.jpg") == tagged
+    diary = Diary()
+    assert remove_tag(storage, diary, "b.jpg", tagged) is True
+    assert read("b.jpg").data == PLAIN and diary.words == ["intend", "settle"]
