@@ -15,4 +15,4 @@ fi
 echo "Installing into .venv (PyTorch is large: a few minutes the first time) ..." >&2
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}" \
     2> >(grep -v '^WARNING: Location' >&2)
-echo "$want" > "$stamp"
+echo "$want" | tee "$stamp" > .venv/installed-plain
