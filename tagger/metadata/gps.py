@@ -135,7 +135,8 @@ def _pair(
         return None
     if latitude is None or longitude is None:
         raise ValueError("has one GPS coordinate without the other")
-    if not _numerators(latitude, order) and not _numerators(longitude, order):
+    shown = _numerators(latitude, order), _numerators(longitude, order)
+    if not any(shown):
         return 0.0, 0.0
     return (
         _angle(latitude, order, fields.get(latitude_ref, EMPTY_FIELD), b"NS", 90),

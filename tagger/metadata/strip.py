@@ -59,7 +59,10 @@ def packet_without_tag(data: bytes) -> bytes | None:
     if known is None:
         raise RefusedError(NOT_OURS)
     gone = {packet.EXIF + name.removeprefix("exif:") for name in known.wrote if name[:5] == "exif:"}
-    where = xmp.positions(root)
+    try:
+        where = xmp.positions(root)
+    except ValueError as error:
+        raise RefusedError(EDITED) from error
     if gone and (not where or not _near(where[0], known.position)):
         raise RefusedError(EDITED)
     edits = [edit for node in root.children for edit in _removals(data, node, known, gone)]
@@ -139,10 +142,11 @@ def block_without_tag(block: bytes, known: Record, xmp_tag: int = 0) -> bytes | 
         RefusedError: the position was edited since.
     """
     order, first = ifd.header(block)
-    where = next(gps.positions(gps.read(block) or {}, order), None)
-    if where is None or not any(
-        _near(pair, known.position) for pair in gps.positions(gps.read(block) or {}, order)
-    ):
+    try:
+        where = list(gps.positions(gps.read(block) or {}, order))
+    except ValueError as error:
+        raise RefusedError(EDITED) from error
+    if not where or not _near(where[0], known.position):
         raise RefusedError(EDITED)
     ifd0 = ifd.read_ifd(block, order, first)
     described = "ImageDescription" in known.wrote and _text(block, ifd0) == known.name

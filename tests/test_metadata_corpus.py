@@ -1,0 +1,187 @@
+"""Real camera photos, tagged: ExifTool and Pillow must find all that was there, and the place."""
+
+import collections
+import io
+import os
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from awkward_photos import EIFFEL, TAG, app1_exif, exif, jpeg
+from PIL import Image
+from test_metadata_formats import PHOTOS
+
+from tagger import metadata
+from tagger.errors import RefusedError
+from tagger.records import Coords, GpsState
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CORPUS = REPOSITORY.parent / "shared" / "data" / "exif_corpus"
+sys.path.insert(0, str(REPOSITORY / "scripts"))
+
+import check_metadata  # noqa: E402
+
+needs_exiftool = pytest.mark.skipif(
+    shutil.which("exiftool") is None and not os.environ.get("CI"),
+    reason="exiftool is not installed (https://exiftool.org)",
+)
+needs_corpus = pytest.mark.skipif(
+    not CORPUS.is_dir(), reason=f"the corpus of camera photos is not at {CORPUS}"
+)
+PLACE = (EIFFEL.latitude, EIFFEL.longitude)
+
+
+def corpus() -> list[Path]:
+    return sorted(path for path in CORPUS.iterdir() if path.suffix.lower() in (".jpg", ".jpeg"))
+
+
+def damage(before: Path, after: Path) -> list[check_metadata.Problem]:
+    names = check_metadata.paired(before, after)
+    assert names
+    return list(check_metadata.compare(before, after, names))
+
+
+def write_both(
+    tmp_path: Path, photos: dict[str, bytes], coords: Coords
+) -> tuple[Path, Path, dict[str, str]]:
+    """Folders of the photos before and after, and why the others were refused."""
+    before, after, refused = tmp_path / "before", tmp_path / "after", dict[str, str]()
+    before.mkdir()
+    after.mkdir()
+    for name, photo in photos.items():
+        try:
+            tagged = metadata.tagged(photo, replace(TAG, coords=coords), replace_gps=True)
+        except RefusedError as error:
+            refused[name] = str(error)
+            continue
+        (before / name).write_bytes(photo)
+        (after / name).write_bytes(tagged)
+    return before, after, refused
+
+
+def misread(after: Path, both: bool = True) -> list[str]:
+    """Names of the photos whose place ExifTool or Pillow reads more than 1e-6 degrees off."""
+    names = sorted(path.name for path in after.iterdir())
+    found = []
+    for name, tags in zip(
+        names, check_metadata.read_all([after / name for name in names]), strict=True
+    ):
+        for here in (
+            check_metadata.exiftool_position(tags),
+            check_metadata.pillow_position(after / name),
+        ):
+            if here is None or check_metadata.distance(here, PLACE) > 1e-6:
+                found.append(name)
+    return found
+
+
+@needs_exiftool
+@needs_corpus
+@pytest.mark.parametrize("coords", Coords)
+def test_no_camera_photo_is_damaged(tmp_path: Path, coords: Coords) -> None:
+    photos = {path.name: path.read_bytes() for path in corpus()}
+    before, after, refused = write_both(tmp_path, photos, coords)
+    assert damage(before, after) == []
+    if coords is not Coords.SUBJECT:  # there, a camera position of before is left as it was
+        assert misread(after) == []
+    embedded = len(photos) - len(refused)
+    assert embedded >= 0.88 * len(photos), collections.Counter(refused.values())
+    assert all(refused.values())
+
+
+@needs_corpus
+def test_every_camera_photo_comes_back_to_the_byte() -> None:
+    for path in corpus():
+        photo = path.read_bytes()
+        try:
+            tagged = metadata.tagged(photo, TAG, replace_gps=True)
+        except RefusedError:
+            assert metadata.has_sidecar_gps(metadata.sidecar(None, TAG))
+            continue
+        assert metadata.tagged(tagged, TAG, replace_gps=True) == tagged, path.name
+        assert metadata.stripped(tagged) == photo, path.name
+        assert metadata.provenance(tagged) == TAG.provenance, path.name
+        assert metadata.xmp_note(tagged) == "", path.name
+        assert metadata.position(tagged) == pytest.approx(PLACE, abs=1e-7), path.name
+
+
+@needs_corpus
+def test_what_the_corpus_says_of_gps() -> None:
+    """Our reading of each head agrees with Pillow's reading of the whole."""
+    states = collections.Counter[GpsState]()
+    for path in corpus():
+        photo = path.read_bytes()
+        whole = metadata.gps_state(photo, whole=True)
+        head = metadata.gps_state(photo[: metadata.HEAD_BYTES])
+        assert whole is not None
+        assert head in (whole, None), path.name
+        states[whole.state] += 1
+        if whole.state is GpsState.EMPTY:
+            assert check_metadata.pillow_position(path) is None, path.name
+        else:
+            with pytest.raises(RefusedError):
+                metadata.tagged(photo, TAG)
+    assert states[GpsState.VALID] >= 20
+    assert states[GpsState.EMPTY] >= 140
+
+
+@needs_exiftool
+@pytest.mark.parametrize("coords", [Coords.BOTH, Coords.SUBJECT])
+def test_no_png_webp_or_tiff_is_damaged(tmp_path: Path, coords: Coords) -> None:
+    photos = {f"{name.replace(' ', '_')}.{name.split()[0]}": data for name, data in PHOTOS.items()}
+    before, after, refused = write_both(tmp_path, photos, coords)
+    assert refused == {}
+    assert damage(before, after) == []
+    assert misread(after) == []
+
+
+@needs_exiftool
+def test_exiftool_reads_names_beyond_ascii(tmp_path: Path) -> None:
+    name = "Übergabe 天壇"
+    tag = replace(TAG, landmark=replace(EIFFEL, name=name))
+    paths = []
+    for order in "<>":
+        paths.append(tmp_path / f"{'little' if order == '<' else 'big'}.jpg")
+        paths[-1].write_bytes(metadata.tagged(jpeg(app1_exif(exif(order))), tag))
+    for tags in check_metadata.read_all(paths):
+        assert tags["GPS:GPSAreaInformation"] == name
+        assert tags["IFD0:ImageDescription"] == name
+        assert tags["GPS:GPSProcessingMethod"] == "MANUAL"
+        assert tags["XMP-iptcExt:LocationShownLocationName"] == name
+        assert tags["XMP-landmarktag:TaggedBy"] == "landmark-tag"
+
+
+@needs_exiftool
+def test_exiftool_reads_the_sidecar(tmp_path: Path) -> None:
+    path = tmp_path / "photo.xmp"
+    path.write_bytes(metadata.sidecar(None, TAG))
+    (tags,) = check_metadata.read_all([path])
+    found = {key.rpartition(":")[2]: value for key, value in tags.items() if "XMP-exif" in key}
+    assert (found["GPSLatitude"], found["GPSLongitude"]) == pytest.approx(PLACE, abs=1e-6)
+    assert found["GPSHPositioningError"] == 150
+    assert not [key for key in tags if "Warning" in key or "Error" in key[:20]]
+
+
+@needs_exiftool
+def test_the_check_notices_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A check that finds nothing wrong must be one that can."""
+    before, after = tmp_path / "before.jpg", tmp_path / "after.jpg"
+    photo = metadata.tagged(jpeg(app1_exif(exif(note=b"Canon\0" * 20))), TAG)
+    before.write_bytes(photo)
+
+    def verdict(changed: bytes) -> tuple[int, str]:
+        after.write_bytes(changed)
+        return check_metadata.main([str(before), str(after)]), capsys.readouterr().out
+
+    assert verdict(photo) == (0, "1 files compared, 0 damaged\n")
+    assert "changed IFD0:Make" in verdict(photo.replace(b"Canon\0", b"Nikon\0", 1))[1]
+    assert "scan data" in verdict(photo[:-10] + b"\1" + photo[-9:])[1]
+    assert "lost" in verdict(metadata.tagged(jpeg(), TAG))[1]
+    flipped = io.BytesIO()
+    Image.open(io.BytesIO(photo)).save(flipped, "JPEG")
+    code, text = verdict(flipped.getvalue())
+    assert code == 1
+    assert "1 damaged" in text
+    assert check_metadata.main(["nowhere"]) == 2
