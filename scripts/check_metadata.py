@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 Tags = Mapping[str, Any]
+Position = tuple[float, float]  # degrees
+BATCH = 200  # files that one ExifTool process reads, so that memory does not grow with the library
 OWN_NAMESPACE = "XMP-landmarktag"
 # Facts about the file as such, and the place that landmark-tag is there to write.
 IGNORED = (
@@ -82,25 +84,31 @@ def paired(before: Path, after: Path) -> list[str]:
     return [name for name in names if (after / name).is_file()]
 
 
-def compare(before: Path, after: Path, names: list[str]) -> Iterator[Problem]:
-    """Every problem of the named files, with one ExifTool process for each side."""
-    old, new = (read_all([root / name for name in names]) for root in (before, after))
-    for name, old_tags, new_tags in zip(names, old, new, strict=True):
-        label = name or after.name
-        old_data, new_data = (before / name).read_bytes(), (after / name).read_bytes()
-        if old_data == new_data:
-            continue
-        grown = len(new_data) - len(old_data)
-        for what in (
-            *changed_tags(old_tags, new_tags, grown),
-            *changed_picture(old_data, new_data, before / name, after / name),
-            *changed_position(new_tags, after / name),
-        ):
-            yield Problem(label, what)
+def compare(
+    before: Path, after: Path, names: list[str], place: Position | None = None
+) -> Iterator[Problem]:
+    """Every problem of the named files; with ``place``, also positions that are not there."""
+    changed = [name for name in names if not same_bytes(before / name, after / name)]
+    for start in range(0, len(changed), BATCH):
+        batch = changed[start : start + BATCH]
+        old, new = (read_all([root / name for name in batch]) for root in (before, after))
+        for name, old_tags, new_tags in zip(batch, old, new, strict=True):
+            old_data, new_data = (before / name).read_bytes(), (after / name).read_bytes()
+            grown = len(new_data) - len(old_data)
+            for what in (
+                *changed_tags(old_tags, new_tags, grown),
+                *changed_picture(old_data, new_data, before / name, after / name),
+                *changed_position(new_tags, after / name, place),
+            ):
+                yield Problem(name or after.name, what)
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    return one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
 
 
 def read_all(paths: list[Path]) -> list[dict[str, Any]]:
-    """All that ExifTool reads of each file, binary values included, in one process."""
+    """All that ExifTool reads, -validate and binary values included, in one process."""
     if not paths:
         return []
     options = ["-j", "-a", "-u", "-U", "-G1:4", "-n", "-b", "-validate", "-all", "-charset"]
@@ -165,20 +173,22 @@ def may_change(name: str, old: Any, new: Any, grown: int) -> bool:
     return False
 
 
-def changed_position(tags: Tags, path: Path) -> Iterator[str]:
-    """Whether ExifTool and Pillow disagree on the position."""
+def changed_position(tags: Tags, path: Path, place: Position | None) -> Iterator[str]:
+    """Whether ExifTool and Pillow disagree on the position, or read one that was not meant."""
     here, there = exiftool_position(tags), pillow_position(path)
-    if here is None and there is None:
+    if here is None and there is None and place is None:
         return
     if here is None or there is None or distance(here, there) > TOLERANCE:
         yield f"position: ExifTool reads {here}, Pillow {there}"
+    elif place is not None and max(distance(here, place), distance(there, place)) > TOLERANCE:
+        yield f"position: ExifTool reads {here}, not {place}"
 
 
-def distance(here: tuple[float, float], there: tuple[float, float]) -> float:
+def distance(here: Position, there: Position) -> float:
     return max(abs(a - b) for a, b in zip(here, there, strict=True))
 
 
-def exiftool_position(tags: Tags) -> tuple[float, float] | None:
+def exiftool_position(tags: Tags) -> Position | None:
     """Signed degrees, from the EXIF tags (camera, or else subject) as ExifTool reads them."""
     fields = {key.rpartition(":")[2]: value for key, value in tags.items() if key[:4] == "GPS:"}
     for kind in ("GPS", "GPSDest"):
@@ -191,7 +201,7 @@ def exiftool_position(tags: Tags) -> tuple[float, float] | None:
     return None
 
 
-def pillow_position(path: Path) -> tuple[float, float] | None:
+def pillow_position(path: Path) -> Position | None:
     """Signed degrees, from the EXIF tags (camera, or else subject) as Pillow reads them."""
     from PIL import Image
 

@@ -168,6 +168,15 @@ def test_what_is_no_photo_has_no_position(data: bytes) -> None:
     assert metadata.provenance(data) is None
 
 
+@pytest.mark.parametrize("found", [[], position()])
+def test_a_head_never_contradicts_the_whole(found: list[tuple[int, int, int, bytes]]) -> None:
+    photo = jpeg(segment(0xED, b"\0" * 99), app1_exif(exif(gps=found)), app1_xmp(packet()))
+    for data in (photo, metadata.tagged(photo, TAG, replace_gps=True)):
+        whole = metadata.gps_state(data, whole=True)
+        for length in range(2, len(data), 3):
+            assert metadata.gps_state(data[:length]) in (whole, None)
+
+
 def test_a_tagged_photo_is_valid_from_its_head() -> None:
     photo = metadata.tagged(picture((900, 900)), TAG)
     reading = metadata.gps_state(photo[:16_384])

@@ -96,8 +96,9 @@ def blocks(data: bytes, whole: bool) -> Blocks:
         scan(data, header)
     except RefusedError:
         whole = True  # nothing that can be read follows
-    exif = tuple([data[part.at + len(EXIF) : part.end] for part in header.exif])
-    xmp = tuple([data[part.at + len(XMP) : part.end] for part in header.xmp])
+    length = len(data)
+    exif = tuple([data[p.at + 6 : p.end] for p in header.exif if whole or p.end <= length])
+    xmp = tuple([data[p.at + 29 : p.end] for p in header.xmp if whole or p.end <= length])
     if header.extended:
         xmp += (_extended(data, header),)
     return Blocks(exif, xmp, whole or header.sos > 0)

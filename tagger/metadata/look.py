@@ -44,6 +44,8 @@ def _exif_state(block: bytes) -> GpsReading:
     order = "<" if block[:2] == b"II" else ">"
     if (b"\x25\x88" if order == "<" else b"\x88\x25") not in block:
         return gps.EMPTY
+    if not block.startswith((b"II*\0", b"MM\0*")):
+        return gps.EMPTY  # no reader finds anything in it
     try:
         fields = gps.read(block)
     except RefusedError as error:
