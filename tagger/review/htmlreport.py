@@ -1,0 +1,112 @@
+"""A report as one HTML file: thumbnails, map and filters inside, nothing fetched."""
+
+import html
+import json
+import os
+import re
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tagger.errors import PhotoError, RunError
+from tagger.review.lessons import number
+from tagger.review.picture import data_url, thumbnail_of
+from tagger.review.root import inside
+from tagger.review.sheet import Sheet
+from tagger.review.worldmap import VIEW_BOX, asset, land
+
+_EDGE = 240
+_MOST_CHOICES = 500
+# What a reader looks at first gets a thumbnail first.
+_INTEREST = ("tagged", "would_tag", "unsure", "no_landmark")
+
+
+def write_html(report: Path, out: Path, root: Path, thumbnails: int, workers: int = 2) -> int:
+    """Write the page; ``thumbnails`` photos at most are embedded, 15 KB each or so.
+
+    Returns:
+        how many rows were left out because they name something outside ``root``.
+
+    Raises:
+        RunError: the report cannot be read or the page cannot be written.
+    """
+    sheet = Sheet(report)
+    rows = [_row(sheet, n, root) for n in range(len(sheet.rows))]
+    allowed = [row for row in rows if row is not None]
+    rank = {status: place for place, status in enumerate(_INTEREST)}
+    chosen = sorted(allowed, key=lambda row: rank.get(row["status"], 9))[:thumbnails]
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(lambda row: _add_thumbnail(row, sheet, root), chosen):
+            pass
+    page = _page(sheet, allowed, len(rows) - len(allowed), root)
+    try:
+        part = out.with_name(f".{out.name}.part")
+        part.write_text(page, encoding="utf-8")
+        os.replace(part, out)
+    except OSError as error:
+        raise RunError(
+            f"--html {out}: cannot be written ({error.strerror}); choose another place"
+        ) from error
+    return len(rows) - len(allowed)
+
+
+def _row(sheet: Sheet, n: int, root: Path) -> dict[str, Any] | None:
+    """What the page shows of one row; None where it must not be shown."""
+    path = sheet.photo(n)
+    if not inside(path, root):
+        return None
+    shown = _printable(os.path.relpath(path, root))
+    texts = ("status", "landmark", "city", "country", "reason", "accept")
+    others = [
+        f"{sheet.cell(n, name)} {100 * share:.0f} %"
+        for name in ("second", "third")
+        if name in sheet.columns
+        and sheet.cell(n, name)
+        and (share := number(sheet.cell(n, f"{name}_confidence"))) is not None
+    ]
+    return {
+        "number": n,
+        "file": shown,
+        "folder": os.path.dirname(shown),
+        **{name: sheet.cell(n, name) for name in texts},
+        **{name: number(sheet.cell(n, name)) for name in ("confidence", "latitude", "longitude")},
+        "others": ", ".join(others),
+    }
+
+
+def _add_thumbnail(row: dict[str, Any], sheet: Sheet, root: Path) -> None:
+    try:
+        row["thumb"] = data_url(thumbnail_of(sheet.photo(row["number"]), root, _EDGE))
+    except PhotoError as error:
+        row["why"] = str(error)
+
+
+def _page(sheet: Sheet, rows: list[dict[str, Any]], refused: int, root: Path) -> str:
+    counts = Counter(row["status"] for row in rows)
+    summary = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.most_common())
+    lead = f"{len(rows)} photos: {summary}." if rows else "No photos."
+    if refused:
+        lead += f" {refused} rows name files outside {_printable(str(root))} and are left out."
+    data = {
+        "rows": rows,
+        "land": land(),
+        "viewBox": VIEW_BOX,
+        "statuses": [name for name, _ in counts.most_common()],
+        "landmarks": sorted({row["landmark"] for row in rows if row["landmark"]}),
+        "folders": sorted({row["folder"] for row in rows if row["folder"]})[:_MOST_CHOICES],
+    }
+    # "<" would let text in a row end the script element.
+    blob = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    parts = {
+        "title": html.escape(f"Landmarks in {_printable(sheet.path.name)}"),
+        "lead": html.escape(lead),
+        "style": asset("report.css") + asset("map.css"),
+        "data": blob.encode("utf-8", "backslashreplace").decode(),
+        "script": asset("map.js") + asset("report.js"),
+    }
+    return re.sub("@@([a-z]+)@@", lambda found: parts[found[1]], asset("report.html"))
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

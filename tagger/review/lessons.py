@@ -1,0 +1,105 @@
+"""The reviewed rows as figures, as places on a map, and as a folder to train on."""
+
+import hashlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagger.errors import PhotoError, RunError
+from tagger.review.calibration import Judged
+from tagger.review.decision import Verdict
+from tagger.review.review import Review
+from tagger.review.root import read_photo
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A point of the map: how many photos have it, in degrees WGS-84."""
+
+    name: str
+    latitude: float
+    longitude: float
+    count: int
+
+
+def judged(review: Review) -> list[Judged]:
+    """Each reviewed row that had a guess: its confidence, and whether the person agreed."""
+    found = []
+    for row, decision in review.decisions.items():
+        confidence = number(review.sheet.cell(row, "confidence"))
+        if confidence is not None and review.original(row, "landmark"):
+            named = decision.landmark and review.landmarks[decision.landmark].name
+            right = decision.verdict is Verdict.ACCEPT or (
+                bool(named) and named == review.original(row, "landmark")
+            )
+            found.append(Judged(confidence, right))
+    return found
+
+
+def places(review: Review, rows: Iterable[int]) -> list[Place]:
+    """The places that rows have by now, rejected ones left out, most photos first."""
+    counts: Counter[tuple[str, float, float]] = Counter()
+    for row in rows:
+        name, latitude, longitude, accept = (
+            review.sheet.cell(row, column)
+            for column in ("landmark", "latitude", "longitude", "accept")
+        )
+        at = number(latitude), number(longitude)
+        if at[0] is not None and at[1] is not None and accept != "no":
+            counts[name, at[0], at[1]] += 1
+    return [Place(*where, count) for where, count in counts.most_common()]
+
+
+def export(review: Review, root: Path, folder: Path) -> Counter[str]:
+    """Copy photos that a person named to ``folder/train/<slug>/``, ready for python -m train.
+
+    A copy is named by its content, so exporting twice, or from two reports, adds nothing twice.
+
+    Returns:
+        how many photos of each landmark (slug) lie there from this review.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    slugs = {place.name: slug for slug, place in review.landmarks.items()}
+    counts: Counter[str] = Counter()
+    for row, decision in sorted(review.decisions.items()):
+        slug = decision.landmark
+        if decision.verdict is Verdict.ACCEPT:
+            slug = slugs.get(review.sheet.cell(row, "landmark"), "")
+        if not slug:
+            continue
+        try:
+            data = read_photo(review.sheet.photo(row), root)
+        except PhotoError:
+            continue
+        name = hashlib.sha256(data).hexdigest()[:16]
+        suffix = os.path.splitext(review.sheet.photo(row))[1].lower()
+        try:
+            _put(folder / "train" / slug / f"{name}{suffix}", data)
+        except OSError as error:
+            raise RunError(
+                f"{folder}: cannot be written ({error.strerror}); choose another folder"
+            ) from error
+        counts[slug] += 1
+    return counts
+
+
+def _put(path: Path, data: bytes) -> None:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_bytes(data)
+        shutil.move(part, path)
+
+
+def number(text: str) -> float | None:
+    """A finite number, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) < 1e9 else None

@@ -1,0 +1,39 @@
+"""What the app was started with; one server process shows one report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagger.model.lazy import DEFAULT_MODEL
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Set once, before the first page is drawn.
+
+    Attributes:
+        report: the report to review; None shows the Try page alone.
+        root: the folder whose photos may be shown and written.
+        ledger: where writes are noted; None for the one in the state folder.
+        token: what a browser must bring to see anything; empty where only this machine can ask.
+        samples: a folder of photos to try.
+    """
+
+    report: Path | None = None
+    root: Path = Path()
+    ledger: Path | None = None
+    model: Path = DEFAULT_MODEL
+    min_conf: float = 0.6
+    token: str = ""
+    samples: Path | None = None
+
+
+_current = Options()
+
+
+def configure(options: Options) -> None:
+    global _current
+    _current = options
+
+
+def current() -> Options:
+    return _current

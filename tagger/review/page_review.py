@@ -1,0 +1,210 @@
+"""The Review page: filters, progress, and the view that is chosen."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from tagger.errors import PhotoError
+from tagger.model.landmarks import load_landmarks
+from tagger.review import picture, tools
+from tagger.review.components import gallery
+from tagger.review.decision import REVIEWABLE, Verdict
+from tagger.review.lessons import number
+from tagger.review.options import Options
+from tagger.review.photo_panel import keep, show_photo
+from tagger.review.review import Review
+from tagger.review.view import Filter, Order, Progress, View
+
+_PAGE = 24
+_MOST_GROUPED = 2000
+_VIEWS = ("Photos", "Map", "What it teaches", "Apply")
+_POOL = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
+
+
+@st.cache_resource(show_spinner="Reading the report ...")
+def opened(report: Path, root: Path) -> tuple[Review, View]:
+    """The review of this server; all its browser tabs share it."""
+    review = Review(report, load_landmarks())
+    return review, View(review, root)
+
+
+def show(options: Options) -> None:
+    assert options.report is not None
+    review, view = opened(options.report, options.root)
+    _say_what_is_wrong(review, view, options)
+    chosen = st.segmented_control(
+        "View", _VIEWS, default=_VIEWS[0], key="view", label_visibility="collapsed"
+    )
+    with st.sidebar:
+        wanted, together = _filters(view)
+    rows = view.rows(wanted)
+    _progress(review, view)
+    match chosen:
+        case "Map":
+            tools.show_map(review, rows)
+        case "What it teaches":
+            tools.show_lessons(review, options.root)
+        case "Apply":
+            tools.show_apply(review, view, options)
+        case _:
+            _photos(review, rows, options.root, together)
+
+
+def _say_what_is_wrong(review: Review, view: View, options: Options) -> None:
+    if view.refused:
+        st.warning(
+            f"{view.refused} rows name files outside {options.root} and are refused. If that is "
+            "where the photos are, start again with --root FOLDER."
+        )
+    if review.problem:
+        st.error(review.problem)
+    if review.kept:
+        st.info(f"{review.kept} rows were edited in the report since; the edits stand.")
+    if message := st.session_state.pop("message", ""):
+        st.error(message)
+
+
+def _filters(view: View) -> tuple[Filter, bool]:
+    st.markdown("### Filters")
+    progress = st.segmented_control(
+        "Reviewed", list(Progress), default=Progress.ALL, key="progress", on_change=_from_start
+    )
+    names = {name: name.replace("_", " ") for name in view.choices("status")}
+    statuses = st.multiselect(
+        "Status", list(names), format_func=lambda name: names.get(name, name),
+        placeholder="all", key="statuses", on_change=_from_start,
+    )  # fmt: skip
+    if pending := st.session_state.pop("landmarks_wanted", None):
+        st.session_state.landmarks = pending
+    landmarks = st.multiselect(
+        "Landmark", view.choices("landmark"), placeholder="all", key="landmarks",
+        on_change=_from_start,
+    )  # fmt: skip
+    low, high = st.slider(
+        "Confidence, %", 0, 100, (0, 100), key="confidence", on_change=_from_start
+    )
+    folder = st.selectbox(
+        "Folder", ["", *view.choices("folder")[:1000]], key="folder",
+        format_func=lambda name: name or "all", on_change=_from_start,
+    )  # fmt: skip
+    order = st.selectbox("Order", list(Order), key="order", on_change=_from_start)
+    together = st.toggle("Near-duplicates together", key="together", on_change=_from_start)
+    return Filter(
+        tuple(statuses), tuple(landmarks), low / 100, high / 100, folder or "",
+        progress or Progress.ALL, order or Order.DOUBT,
+    ), together  # fmt: skip
+
+
+def _from_start() -> None:
+    st.session_state.pop("current", None)
+
+
+def _progress(review: Review, view: View) -> None:
+    status = review.sheet.column("status")
+    total = sum(1 for row, name in enumerate(status) if name in REVIEWABLE and view.allowed[row])
+    said = [decision.verdict for decision in review.decisions.values()]
+    done = len(said)
+    corrected = sum(verdict in (Verdict.LANDMARK, Verdict.PLACE) for verdict in said)
+    words = (
+        f"{done:,} of {total:,} reviewed: {said.count(Verdict.ACCEPT):,} accepted, "
+        f"{said.count(Verdict.REJECT):,} rejected, {corrected:,} corrected"
+    )
+    st.progress(min(1.0, done / total) if total else 1.0, text=words)
+
+
+def _photos(review: Review, rows: NDArray[np.int64], root: Path, together: bool) -> None:
+    if not len(rows):
+        st.info("No photo passes these filters. Loosen one of them at the left.")
+        return
+    groups: dict[int, int] = {}
+    if together:
+        rows, groups = _together(review, rows, root)
+    order = [int(row) for row in rows]
+    current = st.session_state.get("current")
+    if current not in order:
+        place = min(st.session_state.get("place", 0), len(order) - 1) if "current" in (
+            st.session_state) else 0  # fmt: skip
+        current = order[place]
+    place = order.index(current)
+    st.session_state.current, st.session_state.place = current, place
+    if place + 1 < len(order):
+        _POOL.submit(picture.large_of, review.sheet.photo(order[place + 1]), root)
+    alike = [row for row in order if groups and groups.get(row) == groups.get(current)]
+    show_photo(review, root, order, place, alike)
+    _gallery(review, order, place, root)
+
+
+def _together(
+    review: Review, rows: NDArray[np.int64], root: Path
+) -> tuple[NDArray[np.int64], dict[int, int]]:
+    """The rows with near-duplicates next to each other, and the group of each."""
+    if len(rows) > _MOST_GROUPED:
+        st.caption(f"Compares the first {_MOST_GROUPED:,} photos of this selection.")
+        rows = rows[:_MOST_GROUPED]
+    with st.spinner("Comparing photos ..."):
+        prints = list(
+            _POOL.map(lambda row: picture.fingerprint_of(review.sheet.photo(int(row)), root), rows)
+        )
+    first = picture.alike(prints)
+    order = np.argsort(np.array(first), kind="stable")
+    return rows[order], {int(row): group for row, group in zip(rows, first, strict=True)}
+
+
+def _gallery(review: Review, order: list[int], place: int, root: Path) -> None:
+    pages = -(-len(order) // _PAGE)
+    page = place // _PAGE
+    shown = order[page * _PAGE : (page + 1) * _PAGE]
+    first = page * _PAGE + 1
+    left, middle, right = st.columns([1, 3, 1], vertical_alignment="center")
+    left.button("Earlier", disabled=page == 0, width="stretch", icon=":material/chevron_left:",
+                on_click=_open, args=(order[max(0, page - 1) * _PAGE],))  # fmt: skip
+    middle.markdown(
+        f"<p style='text-align:center;margin:0'>Photos {first:,} to {first + len(shown) - 1:,} "
+        f"of {len(order):,}, page {page + 1:,} of {pages:,}</p>",
+        unsafe_allow_html=True,
+    )
+    right.button("Later", disabled=page + 1 == pages, width="stretch",
+                 icon=":material/chevron_right:", on_click=_open,
+                 args=(order[min(pages - 1, page + 1) * _PAGE],))  # fmt: skip
+    thumbs = _POOL.map(lambda row: _thumb(review.sheet.photo(row), root), shown)
+    cards = [
+        _card(review, row, thumb, row == order[place])
+        for row, thumb in zip(shown, thumbs, strict=True)
+    ]
+    gallery("gallery", cards, _opened)
+
+
+def _card(review: Review, row: int, thumb: str, current: bool) -> dict[str, Any]:
+    confidence = number(review.sheet.cell(row, "confidence"))
+    percent = "" if confidence is None else f", {100 * confidence:.0f} %"
+    decision = review.decision(row)
+    return {
+        "row": row,
+        "thumb": thumb,
+        "file": Path(keep(review.sheet.photo(row))).name,
+        "title": review.sheet.cell(row, "landmark") or "No landmark",
+        "note": review.sheet.cell(row, "status").replace("_", " ") + percent,
+        "decision": decision.verdict.value if decision else "",
+        "current": current,
+    }
+
+
+def _thumb(path: str, root: Path) -> str:
+    try:
+        return picture.data_url(picture.thumbnail_of(path, root, 240))
+    except PhotoError:
+        return ""
+
+
+def _open(row: int) -> None:
+    st.session_state.current = row
+
+
+def _opened() -> None:
+    row = st.session_state.gallery.get("open")
+    if isinstance(row, int):
+        st.session_state.current = row

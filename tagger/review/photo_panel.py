@@ -1,0 +1,192 @@
+"""The photo in hand: what the tool made of it, and the keys to say what it is."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from tagger.errors import PhotoError, RunError
+from tagger.review import picture, style
+from tagger.review.components import world
+from tagger.review.decision import REVIEWABLE, Decision, Verdict, parse_place
+from tagger.review.lessons import Place, number, places
+from tagger.review.review import Review
+
+_TONES = {"tagged": "good", "would_tag": "good", "unsure": "warn", "no_landmark": "soft",
+          "has_gps": "soft"}  # fmt: skip
+_SAID = {
+    Verdict.ACCEPT: ("good", "You accepted it"),
+    Verdict.REJECT: ("bad", "You rejected it"),
+    Verdict.LANDMARK: ("warn", "You named it"),
+    Verdict.PLACE: ("warn", "You placed it"),
+}
+
+
+def show_photo(review: Review, root: Path, order: list[int], place: int, alike: list[int]) -> None:
+    """Draw the photo at ``order[place]`` with its buttons; ``alike`` are its near-duplicates."""
+    row = order[place]
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        _picture(review, row, root)
+    with right:
+        _facts(review, row, root)
+        can = review.sheet.cell(row, "status") in REVIEWABLE
+        _verdict_buttons(review, order, place, can)
+        _move_buttons(review, order, place)
+        if can:
+            _others(review, order, place, alike)
+
+
+def _picture(review: Review, row: int, root: Path) -> None:
+    path = review.sheet.photo(row)
+    try:
+        st.image(picture.large_of(path, root), width="stretch", alt=Path(keep(path)).name)
+    except PhotoError as error:
+        style.card(style.lines("Not shown", str(error)))
+
+
+def _facts(review: Review, row: int, root: Path) -> None:
+    def cell(name: str) -> str:
+        return review.sheet.cell(row, name)
+
+    status = cell("status")
+    shares = [
+        (review.original(row, name).lstrip("'"), number(cell(confidence)))
+        for name, confidence in (
+            ("landmark", "confidence"), ("second", "second_confidence"),
+            ("third", "third_confidence"),
+        )
+    ]  # fmt: skip
+    decision = review.decision(row)
+    tone, said = _SAID[decision.verdict] if decision else (_TONES.get(status, "bad"), "")
+    place = ", ".join(filter(None, (cell("city"), cell("country"))))
+    style.card(
+        style.verdict(tone, said or status.replace("_", " ").capitalize()),
+        style.lines(cell("landmark") or "No landmark", place, cell("reason")),
+        style.bars([(name, share) for name, share in shares if name and share is not None]),
+        style.note(keep(os.path.relpath(review.sheet.photo(row), root))),
+    )
+
+
+def _verdict_buttons(review: Review, order: list[int], place: int, can: bool) -> None:
+    row = order[place]
+    named = bool(review.original(row, "landmark"))
+    one, two = st.columns(2)
+    one.button("Accept", shortcut="A", type="primary", width="stretch", key="accept",
+               disabled=not (can and named), help="The landmark is right",
+               on_click=decide, args=(review, order, place, Decision(Verdict.ACCEPT)))  # fmt: skip
+    two.button("Reject", shortcut="X", width="stretch", key="reject", disabled=not can,
+               help="It is not that, and no place is to be written",
+               on_click=decide, args=(review, order, place, Decision(Verdict.REJECT)))  # fmt: skip
+    slugs = {landmark.name: slug for slug, landmark in review.landmarks.items()}
+    for column, key in (("second", "2"), ("third", "3")):
+        name = review.sheet.cell(row, column)
+        if name in slugs:
+            said = Decision(Verdict.LANDMARK, slugs[name])
+            st.button(f"It is {name}", shortcut=key, width="stretch", key=column, disabled=not can,
+                      on_click=decide, args=(review, order, place, said))  # fmt: skip
+
+
+def _move_buttons(review: Review, order: list[int], place: int) -> None:
+    back, on, undo = st.columns(3)
+    back.button("Back", shortcut="Left", width="stretch", key="back", disabled=place == 0,
+                on_click=_go, args=(order, place - 1))  # fmt: skip
+    on.button("Next", shortcut="Right", width="stretch", key="next",
+              disabled=place + 1 >= len(order), on_click=_go, args=(order, place + 1))  # fmt: skip
+    undo.button("Undo", shortcut="U", width="stretch", key="undo", on_click=_undo, args=(review,),
+                help="Take back the last decision", disabled=not review.decisions)  # fmt: skip
+
+
+def _others(review: Review, order: list[int], place: int, alike: list[int]) -> None:
+    row = order[place]
+    if len(alike) > 1:
+        st.button(f"Accept all {len(alike)} that look alike", width="stretch", key="accept_alike",
+                  on_click=_decide_all, args=(review, alike, order, place))  # fmt: skip
+    names = {landmark.name: slug for slug, landmark in sorted(review.landmarks.items())}
+    with st.expander("Another landmark"):
+        name = st.selectbox("Landmark", sorted(names), index=None, key=f"other_{row}",
+                            placeholder="type its name")  # fmt: skip
+        if name:
+            said = Decision(Verdict.LANDMARK, names[name])
+            st.button(f"Save as {name}", key="save_other", width="stretch", on_click=decide,
+                      args=(review, order, place, said))  # fmt: skip
+    with st.expander("A place on the map"):
+        _place_form(review, order, place)
+
+
+def _place_form(review: Review, order: list[int], place: int) -> None:
+    row = order[place]
+    key, map_key = f"point_{row}", f"pick_{row}"
+
+    def picked() -> None:
+        if point := st.session_state[map_key].get("pick"):
+            st.session_state[key] = f"{point['latitude']:.5f}, {point['longitude']:.5f}"
+
+    typed = str(st.session_state.get(key, ""))
+    shown = places(review, [row])
+    if typed:
+        try:
+            shown = [Place("Chosen place", *parse_place(typed), 1)]
+        except RunError as error:
+            st.error(str(error))
+    world(map_key, shown, on_pick=picked)
+    st.text_input(
+        "Latitude, longitude", key=key, placeholder="click the map, or type 48.858, 2.294"
+    )
+    name = st.text_input("Name of the place", key=f"name_{row}")
+    if typed and name:
+        st.button("Save place", key="save_place", width="stretch",
+                  on_click=_decide_place, args=(review, order, place, typed, name))  # fmt: skip
+
+
+def decide(review: Review, order: list[int], place: int, decision: Decision) -> None:
+    """Keep the decision on the photo that the button was drawn for, and go on to the next."""
+    _told(lambda: review.decide([order[place]], decision))
+    _go(order, place + 1)
+
+
+def _decide_place(review: Review, order: list[int], place: int, point: str, name: str) -> None:
+    def keep_it() -> None:
+        review.decide([order[place]], Decision(Verdict.PLACE, "", *parse_place(point), name))
+
+    if _told(keep_it):
+        _go(order, place + 1)
+
+
+def _decide_all(review: Review, rows: list[int], order: list[int], place: int) -> None:
+    able = [
+        row
+        for row in rows
+        if review.sheet.cell(row, "status") in REVIEWABLE and review.original(row, "landmark")
+    ]
+    _told(lambda: review.decide(able, Decision(Verdict.ACCEPT)))
+    last = max(order.index(row) for row in rows)
+    _go(order, last + 1)
+
+
+def _undo(review: Review) -> None:
+    def back() -> None:
+        if rows := review.undo():
+            st.session_state.current = rows[0]
+
+    _told(back)
+
+
+def _go(order: list[int], place: int) -> None:
+    st.session_state.current = order[max(0, min(place, len(order) - 1))]
+
+
+def _told(action: Callable[[], None]) -> bool:
+    """Do it; an error is shown at the top of the page by the run that follows."""
+    try:
+        action()
+    except RunError as error:
+        st.session_state.message = str(error)
+        return False
+    return True
+
+
+def keep(text: str) -> str:
+    """Text of a file name as a browser can show it."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

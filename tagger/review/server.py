@@ -1,0 +1,88 @@
+"""Starting the app: on this machine alone unless told otherwise, and without telemetry."""
+
+import os
+import secrets
+import socket
+import webbrowser
+from dataclasses import replace
+from pathlib import Path
+
+from tagger.errors import RunError
+from tagger.review.options import Options, configure
+
+LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
+_LIGHT = {
+    "primaryColor": "#0b5cad", "backgroundColor": "#f6f7f9", "textColor": "#17202b",
+    "secondaryBackgroundColor": "#ffffff", "borderColor": "#c2cad3",
+}  # fmt: skip
+_DARK = {
+    "primaryColor": "#3d86d1", "backgroundColor": "#10151b", "textColor": "#e8edf3",
+    "secondaryBackgroundColor": "#1a212a", "borderColor": "#3c4856",
+}  # fmt: skip
+
+
+def serve(options: Options, address: str, port: int, browser: bool) -> str:
+    """Run the app until it is stopped; prints nothing but the address.
+
+    Raises:
+        RunError: streamlit is not installed, or the port is taken.
+    """
+    try:
+        from streamlit.web import bootstrap
+    except ImportError as error:
+        raise RunError(
+            "the review needs the extra app; install it: pip install 'landmark-tag[app]'"
+        ) from error
+    _check_port(address, port)
+    if address not in LOCAL:
+        options = replace(options, token=secrets.token_urlsafe(24))
+    configure(options)
+    query = f"?token={options.token}" if options.token else ""
+    shown = f"[{address}]" if ":" in address else address
+    url = f"http://{shown}:{port}/{query}"
+    print(f"landmark-tag: {url}  (Ctrl-C stops)", flush=True)
+    if browser:
+        webbrowser.open(url)
+    flags = _flags(address, port)
+    bootstrap.load_config_options(flags)
+    bootstrap.run(str(Path(__file__).with_name("app.py")), False, [], flags)
+    return url
+
+
+def _flags(address: str, port: int) -> dict[str, object]:
+    """Streamlit's options, as its command line would give them."""
+    flags: dict[str, object] = {
+        "server.address": address,
+        "server.port": port,
+        "server.headless": True,
+        "server.fileWatcherType": "none",
+        "server.maxUploadSize": 1024,
+        "server.enableStaticServing": False,
+        # Another site that points its name at this machine must not get in (DNS rebinding).
+        "server.allowedHosts": sorted(LOCAL) if address in LOCAL else [],
+        "browser.gatherUsageStats": False,
+        "browser.serverAddress": address,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "type",
+        "client.showErrorLinks": False,
+        "theme.baseRadius": "10px",
+        "logger.level": "error",
+        "global.developmentMode": False,
+    }
+    for name, colours in (("light", _LIGHT), ("dark", _DARK)):
+        flags |= {f"theme.{name}.{key}": value for key, value in colours.items()}
+    return {key.replace(".", "_"): value for key, value in flags.items()}
+
+
+def _check_port(address: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if os.name == "posix":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+    except OSError as error:
+        raise RunError(
+            f"--address {address} --port {port}: cannot be used ({error.strerror}); "
+            "choose another port"
+        ) from error

@@ -1,0 +1,169 @@
+"""The views beside the photos: the map, what the review teaches, and Apply."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from tagger.errors import RunError
+from tagger.records import Status
+from tagger.review import lessons, style, writeback
+from tagger.review.calibration import bands, suggest
+from tagger.review.components import world
+from tagger.review.decision import REVIEWABLE, Decision, Verdict
+from tagger.review.options import Options
+from tagger.review.photo_panel import keep
+from tagger.review.review import Review
+from tagger.review.view import View
+
+
+def show_map(review: Review, rows: NDArray[np.int64]) -> None:
+    """All places of the selection; a click on one filters by it. Below, bulk accept."""
+
+    def chosen() -> None:
+        place = st.session_state.world.get("place")
+        if place and place.get("name"):
+            st.session_state.landmarks_wanted = [place["name"]]
+            st.session_state.view = "Photos"
+            st.session_state.pop("current", None)
+
+    found = lessons.places(review, rows.tolist())
+    if not found:
+        st.info("No photo of this selection has a place.")
+    world("world", found, on_place=chosen)
+    st.caption("A dot is a place, its number the photos there. Click one to see its photos.")
+    _bulk(review, rows.tolist())
+
+
+def _bulk(review: Review, rows: Sequence[int]) -> None:
+    open_rows: dict[str, list[int]] = {}
+    for row in rows:
+        name = review.original(row, "landmark")
+        status = review.sheet.cell(row, "status")
+        if name and status in (Status.WOULD_TAG, Status.TAGGED) and not review.decision(row):
+            open_rows.setdefault(name, []).append(row)
+    if not open_rows:
+        return
+    st.subheader("Accept by landmark")
+    names = sorted(open_rows, key=lambda name: -len(open_rows[name]))
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    name = left.selectbox(
+        "Landmark to accept", names, key="bulk",
+        format_func=lambda name: f"{name}: {len(open_rows[name])} to review",
+    )  # fmt: skip
+    right.button(
+        f"Accept {len(open_rows[name]):,} photos", type="primary", width="stretch",
+        key="bulk_accept", on_click=_accept, args=(review, open_rows[name]),
+    )  # fmt: skip
+
+
+def _accept(review: Review, rows: list[int]) -> None:
+    try:
+        review.decide(rows, Decision(Verdict.ACCEPT))
+    except RunError as error:
+        st.session_state.message = str(error)
+
+
+def show_lessons(review: Review, root: Path) -> None:
+    """Accuracy by confidence, the threshold for a precision, and the export."""
+    judged = lessons.judged(review)
+    st.subheader("Is the confidence honest on your photos?")
+    if not judged:
+        st.info("Review some photos first: accept, reject or name them.")
+        return
+    table = [
+        {
+            "Confidence": f"{100 * band.low:.0f} to {100 * band.high:.0f} %",
+            "Reviewed": band.count,
+            "Right": band.right,
+            "Tool said": f"{100 * band.mean_confidence:.0f} %",
+            "Was right": f"{100 * band.right / band.count:.0f} %",
+            "95 % sure between": f"{100 * band.least:.0f} and {100 * band.most:.0f} %",
+        }
+        for band in bands(judged)
+    ]
+    st.table(table)
+    st.caption(
+        f"From {len(judged):,} reviewed rows that had a guess. A fair picture needs rows reviewed "
+        "without picking: whole folders, or bands, rather than doubtful ones alone."
+    )
+    st.subheader("Which --min-conf gives the precision you want?")
+    wanted = st.slider("Precision wanted, %", 50, 100, 95, key="precision")
+    found = suggest(judged, wanted / 100)
+    if found is None:
+        st.warning(f"No threshold reaches {wanted} % on the rows reviewed so far.")
+    else:
+        st.success(
+            f"**--min-conf {found.threshold:.2f}**: {100 * found.precision:.1f} % of "
+            f"{found.count:,} reviewed rows at or above it were right; with 95 % certainty the "
+            f"true figure lies between {100 * found.least:.1f} and {100 * found.most:.1f} %."
+        )
+        if not found.proven:
+            st.caption(f"Not proven yet: the lower figure is below {wanted} %. Review more rows.")
+    _export(review, root)
+
+
+def _export(review: Review, root: Path) -> None:
+    st.subheader("Train on what you reviewed")
+    folder = st.text_input(
+        "Folder for the export", str(review.sheet.path.absolute().with_name("reviewed_photos"))
+    )
+    if st.button("Export named photos", key="export"):
+        try:
+            counts = lessons.export(review, root, Path(folder).expanduser())
+        except RunError as error:
+            st.error(str(error))
+            return
+        st.success(f"{sum(counts.values())} photos of {len(counts)} landmarks in {folder}/train")
+        st.code(f"python -m train transfer --data {folder}", language="bash")
+
+
+def show_apply(review: Review, view: View, options: Options) -> None:
+    """Write the reviewed places into the photos."""
+    allowed = np.flatnonzero(view.allowed).tolist()
+    rows = [row for row in allowed if review.sheet.cell(row, "status") in REVIEWABLE]
+    every = st.toggle("Also photos that nobody reviewed yet", key="every")
+    chosen = [row for row in rows if every or review.decision(row)]
+    asked = [
+        row
+        for row in writeback.to_write(review, chosen)
+        if review.sheet.cell(row, "status") != Status.TAGGED
+    ]
+    st.markdown(
+        f"**{len(asked):,} photos** will get the place that the review gives them. Each is checked "
+        "again before it is written, and `landmark-tag undo last` gives it back byte for byte."
+    )
+    wrong = sum(
+        review.sheet.cell(row, "status") == Status.TAGGED
+        and (decision := review.decision(row)) is not None
+        and decision.verdict is not Verdict.ACCEPT
+        for row in rows
+    )
+    if wrong:
+        st.warning(
+            f"{wrong:,} photos were tagged by the run already and are not as they should be. Undo "
+            f"the run (`landmark-tag undo {review.sheet.cell(rows[0], 'run_id')}`) and make a new "
+            "report with --dry-run."
+        )
+    if st.button(
+        f"Write into {len(asked):,} photos", type="primary", disabled=not asked, key="apply"
+    ):
+        bar = st.progress(0.0, text="Writing ...")
+        run_id, outcomes = writeback.write_back(
+            review, asked, options.root, options.ledger, lambda part: _move(bar, part)
+        )
+        bar.empty()
+        counts = Counter(outcome.status for outcome in outcomes)
+        st.success(f"{counts[Status.TAGGED]:,} photos written, as run {run_id}.")
+        refused = [outcome for outcome in outcomes if outcome.status is not Status.TAGGED]
+        if refused:
+            st.warning(f"{len(refused):,} photos were left as they are:")
+            told = [f"{keep(outcome.entry.key)}: {outcome.reason}" for outcome in refused[:200]]
+            style.card(*map(style.note, told))
+
+
+def _move(bar: st.delta_generator.DeltaGenerator, part: float) -> None:
+    bar.progress(part, text="Writing ...")

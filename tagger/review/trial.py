@@ -1,0 +1,77 @@
+"""A photo from the browser through the very stages of a run, in memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tagger import __version__, metadata
+from tagger.decide import decide
+from tagger.errors import RefusedError
+from tagger.pipeline import Classify, Settings, inspect, settle
+from tagger.records import Coords, Decision, Entry, Outcome, Provenance, Tag, Version
+from tagger.storage import Blob
+
+
+class Uploaded:
+    """A Storage of one photo that is never written."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        self.entry = Entry(name, Version(len(data), 0))
+        self._data = data
+
+    def list(self) -> Iterator[Entry]:
+        yield self.entry
+
+    def read_head(self, key: str, size: int) -> bytes:
+        return self._data[:size]
+
+    def read(self, key: str) -> Blob:
+        return Blob(self._data, self.entry.version)
+
+    def write(self, key: str, data: bytes, expected: Version | None) -> Version:
+        raise RefusedError("an uploaded photo is not written")
+
+    def delete(self, key: str, expected: Version) -> None:
+        raise RefusedError("an uploaded photo is not removed")
+
+    def set_mtime(self, key: str, mtime_ns: int) -> None:
+        raise RefusedError("an uploaded photo is not written")
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """What to download: the photo with its place, or the sidecar it gets instead, and why."""
+
+    name: str
+    data: bytes
+    why: str = ""
+
+
+def attempt(name: str, data: bytes, classifier: Classify, min_conf: float) -> Outcome:
+    """What ``landmark-tag --dry-run`` makes of the photo."""
+    storage = Uploaded(name, data)
+    looked = inspect(storage, storage.entry, classifier.image_size, classifier.resize)
+    if looked.outcome is not None or looked.pixels is None:
+        assert looked.outcome is not None
+        return looked.outcome
+    (guess,) = classifier.classify(looked.pixels[None])
+    return settle(storage, classifier, None, Settings("trial", min_conf), storage.entry, guess)
+
+
+def rule(outcome: Outcome, min_conf: float) -> Decision | None:
+    """The rule that decided, where the photo got as far as a guess."""
+    return decide(outcome.guess, min_conf) if outcome.guess else None
+
+
+def tagged(outcome: Outcome, data: bytes, model_sha256: str) -> Tagged | None:
+    """The photo with the place in it, None where it gets none."""
+    if outcome.landmark is None or outcome.guess is None:
+        return None
+    provenance = Provenance(
+        "landmark-tag", __version__, model_sha256, outcome.guess.best.confidence, "trial"
+    )
+    tag = Tag(outcome.landmark, Coords.BOTH, provenance)
+    try:
+        return Tagged(outcome.entry.key, metadata.tagged(data, tag))
+    except RefusedError as error:
+        why = f"goes into a sidecar: {error}"
+        return Tagged(f"{outcome.entry.key}.xmp", metadata.sidecar(None, tag), why)

@@ -1,0 +1,138 @@
+"""Which rows of a report to look at, and in which order: columns in, row numbers out."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.review.decision import Verdict
+from tagger.review.review import Review
+from tagger.review.root import inside
+
+
+class Order(StrEnum):
+    """Most doubtful first, surest first, or as the run listed them."""
+
+    DOUBT = "Most doubtful first"
+    CONFIDENCE = "Surest first"
+    LISTED = "As listed"
+
+
+class Progress(StrEnum):
+    """What has become of a row in this review."""
+
+    ALL = "All"
+    OPEN = "To review"
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+    CORRECTED = "Corrected"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What to show; empty tuples and an empty folder mean all."""
+
+    statuses: tuple[str, ...] = ()
+    landmarks: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+    folder: str = ""
+    progress: Progress = Progress.ALL
+    order: Order = Order.DOUBT
+
+
+class _Column:
+    """Texts of which many are the same, as numbers into the sorted list of names."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.names = sorted(set(texts))
+        numbers = {name: number for number, name in enumerate(self.names)}
+        self._codes = np.array([numbers[text] for text in texts], dtype=np.int64)
+
+    def among(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        return np.isin(self._codes, [n for n, name in enumerate(self.names) if name in set(names)])
+
+    def frequent(self, rows: NDArray[np.bool_]) -> list[str]:
+        counts = Counter(self._codes[rows].tolist())
+        return [self.names[code] for code, _ in counts.most_common() if self.names[code]]
+
+
+class View:
+    """The columns of a report that filters and orders need, read once.
+
+    ``refused`` counts rows that name something outside the root; they are never shown.
+    """
+
+    def __init__(self, review: Review, root: Path) -> None:
+        sheet = review.sheet
+        paths = [sheet.photo(row) for row in range(len(sheet.rows))]
+        self.allowed = np.array([inside(path, root) for path in paths], dtype=bool)
+        self.refused = int((~self.allowed).sum())
+        self._review = review
+        self._confidence = np.array([_number(text) for text in sheet.column("confidence")], float)
+        self._columns = {
+            "status": _Column(sheet.column("status")),
+            "landmark": _Column([review.original(n, "landmark") for n in range(len(paths))]),
+            "folder": _Column(
+                [
+                    os.path.relpath(os.path.dirname(path), root) if ok else ""
+                    for path, ok in zip(paths, self.allowed, strict=True)
+                ]
+            ),
+        }
+
+    def choices(self, column: str) -> list[str]:
+        """The values of a column among rows that may be shown, most frequent first."""
+        return self._columns[column].frequent(self.allowed)
+
+    def rows(self, wanted: Filter) -> NDArray[np.int64]:
+        """Row numbers that pass the filter, in its order."""
+        keep = self.allowed.copy()
+        if wanted.statuses:
+            keep &= self._columns["status"].among(wanted.statuses)
+        if wanted.landmarks:
+            keep &= self._columns["landmark"].among(wanted.landmarks)
+        if wanted.folder:
+            folders = self._columns["folder"]
+            below = [name for name in folders.names if (name + os.sep).startswith(
+                wanted.folder + os.sep)]  # fmt: skip
+            keep &= folders.among(below)
+        confidence = self._confidence
+        if (wanted.low, wanted.high) != (0.0, 1.0):
+            keep &= (confidence >= wanted.low) & (confidence <= wanted.high)
+        keep &= self._progress(wanted.progress)
+        return np.flatnonzero(keep)[self._order(confidence[keep], wanted.order)]
+
+    def _progress(self, wanted: Progress) -> NDArray[np.bool_]:
+        if wanted is Progress.ALL:
+            return np.ones(len(self.allowed), dtype=bool)
+        kinds = {
+            Progress.OPEN: set(Verdict),
+            Progress.ACCEPTED: {Verdict.ACCEPT},
+            Progress.REJECTED: {Verdict.REJECT},
+            Progress.CORRECTED: {Verdict.LANDMARK, Verdict.PLACE},
+        }[wanted]
+        found = [row for row, said in self._review.decisions.items() if said.verdict in kinds]
+        chosen = np.zeros(len(self.allowed), dtype=bool)
+        chosen[np.array(found, dtype=np.int64)] = True
+        return ~chosen if wanted is Progress.OPEN else chosen
+
+    @staticmethod
+    def _order(confidence: NDArray[np.float64], order: Order) -> NDArray[np.int64]:
+        if order is Order.LISTED:
+            return np.arange(len(confidence))
+        # As likely right as wrong is the greatest doubt; rows without a guess come last.
+        key = -confidence if order is Order.CONFIDENCE else np.abs(confidence - 0.5)
+        return np.argsort(np.where(np.isnan(key), np.inf, key), kind="stable").astype(np.int64)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

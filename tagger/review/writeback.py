@@ -1,0 +1,69 @@
+"""Apply from the page: the reviewed rows, by the same writer and ledger as the command."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tagger import applying, reviewed
+from tagger.errors import RunError
+from tagger.ledger import Ledger, new_run_id
+from tagger.records import Outcome
+from tagger.review.review import Review
+from tagger.review.root import inside
+
+
+def to_write(review: Review, rows: Sequence[int]) -> list[int]:
+    """Those of the rows that ``landmark-tag apply`` would write."""
+    return [
+        row
+        for row in rows
+        if review.sheet.cell(row, "accept") == "yes"
+        or (
+            review.sheet.cell(row, "accept") == ""
+            and review.sheet.cell(row, "status") == "would_tag"
+        )
+    ]
+
+
+def write_back(
+    review: Review,
+    rows: Sequence[int],
+    root: Path,
+    ledger: Path | None,
+    progress: Callable[[float], None],
+) -> tuple[str, list[Outcome]]:
+    """Write what the review says of ``rows``, as one run that undo can take back.
+
+    Returns:
+        the run's id, and what became of each row that asked to be written.
+
+    Raises:
+        RunError: a row names a photo outside ``root``, or the run cannot start.
+    """
+    for row in rows:
+        path = review.sheet.photo(row)
+        if not inside(path, root) or not inside(
+            os.path.realpath(path), Path(os.path.realpath(root))
+        ):
+            raise RunError(f"{path}: lies outside {root}; nothing was written")
+    review.flush()
+    run_id, outcomes = new_run_id(), list[Outcome]()
+    with tempfile.TemporaryDirectory(prefix="landmark-tag-") as folder:
+        part = Path(folder) / review.sheet.path.name
+        with part.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(review.sheet.columns)
+            writer.writerows(review.sheet.rows[row] for row in rows)
+        keys = applying.keys_to_write(part)
+        settings = {"report": str(review.sheet.path.absolute()), "from": "review"}
+        with (
+            Ledger.open(ledger) as book,
+            book.begin(run_id, reviewed.targets(set(keys)), settings, verb="apply") as recorder,
+        ):
+            options = applying.Options(run_id)
+            for done in applying.apply(part, review.landmarks, recorder, options):
+                outcomes.append(done.outcome)
+                progress(min(1.0, len(outcomes) / max(1, len(keys))))
+    return run_id, outcomes

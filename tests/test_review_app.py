@@ -1,0 +1,212 @@
+"""The app's logic with streamlit's own test driver, and the report as one HTML file."""
+
+import csv
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conftest import photo
+from test_review_core import read_report, write_report
+
+pytest.importorskip("streamlit")
+from streamlit.testing.v1 import AppTest
+
+from tagger import cli_review
+from tagger.ledger import Ledger
+from tagger.model.landmarks import load_landmarks
+from tagger.records import Status
+from tagger.review import page_review, trial, writeback
+from tagger.review.decision import Decision, Verdict
+from tagger.review.htmlreport import write_html
+from tagger.review.options import Options, configure
+from tagger.review.review import Review
+
+APP = Path(cli_review.__file__).parent / "review" / "app.py"
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture
+def report(library: Path) -> Path:
+    """A dry run's report of a library with one photo of each kind."""
+    rows = []
+    for name, status, landmark, confidence in (
+        ("a_taj.jpg", "would_tag", "Taj Mahal", "0.9700"),
+        ("b_grey.jpg", "no_landmark", "Taj Mahal", "0.0500"),
+        ("trip/eiffel.JPG", "unsure", "Eiffel Tower", "0.5200"),
+        ("trip/qutub.jpg", "unsure", "Taj Mahal", "0.4000"),
+    ):
+        now = (library / name).stat()
+        rows.append(
+            {"path": str(library / name), "status": status, "landmark": landmark,
+             "confidence": confidence, "second": "Qutub Minar", "second_confidence": "0.0100",
+             "size": str(now.st_size), "mtime_ns": str(now.st_mtime_ns)}
+        )  # fmt: skip
+    taj = load_landmarks()["Taj_Mahal"]
+    rows[0] |= {"latitude": f"{taj.latitude:.5f}", "longitude": f"{taj.longitude:.5f}"}
+    return write_report(library / "report.csv", rows)
+
+
+@pytest.fixture
+def app(report: Path, library: Path, colour_model: Path) -> Iterator[AppTest]:
+    page_review.opened.clear()
+    configure(Options(report, library, library.parent / "ledger.db", colour_model))
+    yield AppTest.from_file(str(APP), default_timeout=120).run()
+    page_review.opened(report, library)[0].close()
+    page_review.opened.clear()
+    configure(Options())
+
+
+def test_review_by_buttons(app: AppTest, report: Path) -> None:
+    assert not app.exception and not app.error
+    assert app.session_state.current == 2  # 0.52 is the most doubtful
+    app.button(key="accept").click().run()
+    assert app.session_state.current == 3
+    app.button(key="second").click().run()
+    app.button(key="reject").click().run()
+    app.button(key="undo").click().run()
+    assert app.session_state.current == 1
+    review = page_review.opened(report, report.parent)[0]
+    review.flush()
+    rows = read_report(report)
+    assert [row["accept"] for row in rows] == ["", "", "yes", "yes"]
+    assert rows[3]["landmark"] == "Qutub Minar"
+    assert rows[2]["latitude"] != ""  # an unsure row gets the place of the landmark accepted
+
+
+def test_the_views_show_what_was_reviewed(app: AppTest, report: Path, library: Path) -> None:
+    for key in ("accept", "second", "reject", "accept"):
+        app.button(key=key).click().run()
+    app.segmented_control(key="view").set_value("What it teaches").run()
+    assert not app.exception
+    assert any("--min-conf" in found.value for found in app.success)
+    app.button(key="export").click().run()
+    assert len(list((library / "reviewed_photos" / "train").rglob("*.jpg"))) == 3
+    app.segmented_control(key="view").set_value("Map").run()
+    assert not app.exception
+    app.segmented_control(key="view").set_value("Apply").run()
+    app.button(key="apply").click().run()
+    assert not app.exception and not app.error
+    assert "3 photos written" in app.success[0].value
+    with Ledger.open(library.parent / "ledger.db") as book:
+        assert [run.written for run in book.runs()] == [3]
+
+
+def test_filters_narrow_the_photos(app: AppTest) -> None:
+    app.multiselect(key="statuses").set_value(["would_tag"]).run()
+    assert app.session_state.current == 0
+    app.toggle(key="together").set_value(True).run()
+    assert not app.exception
+    app.slider(key="confidence").set_value((10, 20)).run()
+    assert "No photo passes" in app.info[0].value
+
+
+def test_without_its_token_nothing_is_shown(report: Path, library: Path) -> None:
+    configure(Options(report, library, token="secret"))
+    try:
+        refused = AppTest.from_file(str(APP), default_timeout=60).run()
+        assert "token" in refused.error[0].value
+        assert not refused.button
+        wrong = AppTest.from_file(str(APP), default_timeout=60)
+        wrong.query_params["token"] = "guess"
+        assert not wrong.run().button
+        right = AppTest.from_file(str(APP), default_timeout=60)
+        right.query_params["token"] = "secret"
+        assert right.run().button
+    finally:
+        page_review.opened(report, library)[0].close()
+        page_review.opened.clear()
+        configure(Options())
+
+
+def test_apply_refuses_what_lies_outside(report: Path, library: Path) -> None:
+    outside = library.parent / "outside.jpg"
+    outside.write_bytes(photo((220, 30, 30)))
+    rows = read_report(report)
+    write_report(report, [rows[0] | {"path": str(outside)}])
+    review = Review(report, load_landmarks())
+    review.decide([0], Decision(Verdict.ACCEPT))
+    before = outside.read_bytes()
+    with pytest.raises(Exception, match="lies outside"):
+        writeback.write_back(review, [0], library, library.parent / "l.db", lambda part: None)
+    assert outside.read_bytes() == before
+    review.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "status"),
+    [
+        ("taj.jpg", photo((220, 30, 30)), Status.WOULD_TAG),
+        ("grey.png", photo((120, 120, 120), format="PNG"), Status.NO_LANDMARK),
+        ("text.jpg", b"not a photo", Status.UNSUPPORTED),
+        ("empty.jpg", b"", Status.UNREADABLE),
+        ("cut.jpg", photo((220, 30, 30))[:200], Status.UNREADABLE),
+        ("big.jpg", photo((220, 30, 30), (8660, 5774), quality=40), Status.WOULD_TAG),
+    ],
+)
+def test_a_trial_is_what_the_command_does(
+    name: str, data: bytes, status: Status, colour_model: Path
+) -> None:
+    from tagger.model.classifier import Classifier
+
+    classifier = Classifier(colour_model, "cpu")
+    outcome = trial.attempt(name, data, classifier, 0.6)
+    assert outcome.status is status
+    made = trial.tagged(outcome, data, classifier.sha256)
+    assert (made is not None) == (status is Status.WOULD_TAG)
+
+
+def test_the_html_report_holds_all_and_fetches_nothing(
+    report: Path, library: Path, tmp_path: Path
+) -> None:
+    rows = read_report(report)
+    evil = "</script><script>alert(1)</script>"
+    write_report(report, [*rows, {"path": "/etc/passwd"}, rows[0] | {"reason": evil}])
+    out = tmp_path / "out.html"
+    assert write_html(report, out, library, thumbnails=2) == 1
+    text = out.read_text(encoding="utf-8")
+    assert evil not in text and "/etc/passwd" not in text and "@@" not in text
+    assert text.count("data:image/jpeg;base64,") == 2
+    links = re.findall(r"https?://[^\s\"'<>]+", text)
+    assert set(links) <= {"http://www.w3.org/2000/svg"}  # a name, not an address
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])  # type: ignore[index]
+    assert len(data["rows"]) == 5
+
+
+def test_a_report_of_another_folder_needs_its_root(report: Path, library: Path) -> None:
+    elsewhere = library.parent / "elsewhere"
+    elsewhere.mkdir()
+    moved = Path(report.rename(elsewhere / "report.csv"))
+    options = [str(moved), "--html", str(elsewhere / "o.html"), "--ledger", str(elsewhere / "l.db")]
+    refused = CliRunner().invoke(cli_review.report, options)
+    assert refused.exit_code == 2
+    assert f"--root {library}" in refused.output
+    allowed = CliRunner().invoke(cli_review.report, [*options, "--root", str(library)])
+    assert allowed.exit_code == 0, allowed.output
+
+
+def test_help_needs_neither_torch_nor_streamlit() -> None:
+    program = (
+        "import sys, tagger.cli_review\n"
+        "assert not {'torch', 'streamlit', 'numpy'} & set(sys.modules)\n"
+    )
+    subprocess.run([__import__("sys").executable, "-c", program], check=True)
+
+
+def test_the_figures_of_a_large_report_come_quickly_enough_to_page(tmp_path: Path) -> None:
+    """100,000 rows open, filter and save; times are for scripts, here it must only work."""
+    rows = [
+        {"path": f"{tmp_path}/{n % 50}/{n}.jpg", "status": "unsure", "landmark": "Taj Mahal",
+         "confidence": f"{n / 1e5:.4f}"}
+        for n in range(100_000)
+    ]  # fmt: skip
+    report = write_report(tmp_path / "report.csv", rows)
+    review = Review(report, load_landmarks())
+    review.decide(range(50_000), Decision(Verdict.ACCEPT))
+    review.flush()
+    with report.open(newline="") as file:
+        assert sum(row["accept"] == "yes" for row in csv.DictReader(file)) == 50_000
+    review.close()
