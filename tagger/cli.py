@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 from click_default_group import DefaultGroup
 
-from tagger import __version__, cli_ledger
+from tagger import __version__, cli_ledger, cli_review
 from tagger.errors import RunError
 from tagger.records import Coords, Outcome, SidecarMode, SidecarName, Status
 
@@ -185,7 +185,7 @@ def tag(**options: Any) -> None:
     sys.exit(code)
 
 
-for command in (tag, *cli_ledger.COMMANDS):
+for command in (tag, *cli_ledger.COMMANDS, *cli_review.COMMANDS):
     main.add_command(command)
 
 

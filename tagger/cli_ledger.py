@@ -91,7 +91,7 @@ def runs(ledger: Path | None) -> int:
     table = [("run", "what", "started", "ended", "written", "undone", "targets")]
     table += [
         (
-            run.run_id, run.verb, run.started, run.ended or "cut short", str(run.written),
+            run.run_id, run.verb, run.started, run.ended or "not ended", str(run.written),
             str(run.undone), ", ".join(map(_shown, run.targets)),
         )
         for run in listed
@@ -199,7 +199,8 @@ def remove(paths: tuple[str, ...], dry_run: bool, ledger: Path | None) -> int:
         recorder = None
         if not dry_run:
             book = stack.enter_context(Ledger.open(ledger))
-            recorder = stack.enter_context(book.begin(run_id, paths, {}, verb="remove"))
+            targets = [os.path.abspath(path) for path in paths]
+            recorder = stack.enter_context(book.begin(run_id, targets, {}, verb="remove"))
         for removed in removing.remove(storage, recorder):
             counts[not removed.problem] += 1
             if removed.problem:

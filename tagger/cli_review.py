@@ -71,7 +71,13 @@ def _exits(command: Callable[P, None]) -> Callable[P, None]:
     show_default=True,
     help="Where to listen; anything but this machine needs the token that is printed.",
 )
-@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8501,
+    show_default=True,
+    help="Port to listen on.",
+)
 @click.option("--browser/--no-browser", default=True, help="Open it in the browser (default).")
 @_ledger
 @_exits

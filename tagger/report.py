@@ -46,7 +46,8 @@ def row(outcome: Outcome, names: dict[str, str], model: str, run_id: str) -> lis
         model,
         run_id,
         str(version.size),
-        str(version.mtime_ns),
+        # Spreadsheets keep 15 digits of a number, but every one of a text.
+        f"{version.mtime_ns}ns",
         "",
     ]
 

@@ -1,0 +1,137 @@
+"""Folders to samples, splits and pixels: names, near-duplicates, bad photos, clear errors."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import photo
+
+from tagger.errors import RunError
+from tagger.imaging import Resize
+from train.data import NO_LANDMARK, read_folder, read_negatives
+from train.pixels import load_pixels
+from train.split import gather, grouped_split, near_duplicates
+
+NAMES = ("00.Haleakala_National_Park", "01.golden gate bridge", "Taj_Mahal")
+SLUGS = ("Golden_Gate_Bridge", "Haleakala_National_Park", "Taj_Mahal")
+
+
+def fill(folder: Path, count: int, seed: int = 0) -> Path:
+    folder.mkdir(parents=True)
+    chance = np.random.default_rng(seed)
+    for number in range(count):
+        colour = tuple(int(value) for value in chance.integers(0, 255, 3))
+        (folder / f"{number}.jpg").write_bytes(photo(colour))
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    for seed, name in enumerate(NAMES):
+        fill(tmp_path / "data" / "train" / name, 5, seed)
+    return tmp_path / "data"
+
+
+def test_numbered_folders_are_read_as_they_are(data: Path) -> None:
+    folder = read_folder(data / "train")
+    assert folder.labels == SLUGS
+    assert [sample.label for sample in folder.samples] == [1] * 5 + [0] * 5 + [2] * 5
+
+
+def test_the_order_of_a_model_is_kept(data: Path) -> None:
+    order = ("Taj_Mahal", "Eiffel_Tower", "Golden_Gate_Bridge", "Haleakala_National_Park")
+    folder = read_folder(data / "train", order)
+    assert {sample.source: sample.label for sample in folder.samples}["Taj_Mahal"] == 0
+
+
+def test_unknown_classes_are_named(data: Path) -> None:
+    fill(data / "train" / "07.My_House", 1)
+    with pytest.raises(RunError, match=r"07\.My_House: not in landmarks\.csv"):
+        read_folder(data / "train")
+
+
+def test_empty_class(data: Path) -> None:
+    (data / "train" / "Eiffel_Tower").mkdir()
+    with pytest.raises(RunError, match="no photos in this class"):
+        read_folder(data / "train")
+
+
+def test_one_class_only(tmp_path: Path) -> None:
+    fill(tmp_path / "Taj_Mahal", 2)
+    with pytest.raises(RunError, match="two or more"):
+        read_folder(tmp_path)
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such folder"):
+        read_folder(tmp_path / "none")
+    with pytest.raises(RunError, match="no such folder"):
+        read_negatives(tmp_path / "none")
+
+
+def test_two_folders_of_one_class(data: Path) -> None:
+    fill(data / "train" / "taj mahal", 1)
+    with pytest.raises(RunError, match="two folders mean Taj_Mahal"):
+        read_folder(data / "train")
+
+
+def test_negatives_nest_and_name_their_source(tmp_path: Path) -> None:
+    fill(tmp_path / "train" / "near" / "deep", 2)
+    fill(tmp_path / "train" / "far", 1)
+    rows = "file,source repo\ntrain/far/0.jpg,someone/pets\n"
+    (tmp_path / "manifest.csv").write_text(rows, encoding="utf-8")
+    samples = read_negatives(tmp_path, "train")
+    assert [sample.kind for sample in samples] == ["far", "near", "near"]
+    assert samples[0].source == "far/someone/pets"
+    assert {sample.label for sample in samples} == {NO_LANDMARK}
+
+
+def test_pixels_are_decoded_once_and_bad_photos_left_out(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(data / "train" / "Eiffel_Tower", 20, 9)
+    (data / "train" / "Eiffel_Tower" / "bad.jpg").write_bytes(b"\xff\xd8\xff no photo")
+    samples = read_folder(data / "train").samples
+    first = load_pixels(samples, 24, Resize.SQUASH, tmp_path / "cache")
+    assert first.images.shape == (35, 3, 24, 24)
+    assert "bad.jpg: left out" in caplog.text
+    monkeypatch.setattr("train.pixels.to_pixels", None)
+    again = load_pixels(samples, 24, Resize.SQUASH, tmp_path / "cache")
+    assert (again.images == first.images).all()
+    assert again.samples == first.samples
+
+
+def test_too_many_bad_photos(data: Path, tmp_path: Path) -> None:
+    for number in range(3):
+        (data / "train" / "Taj_Mahal" / f"bad{number}.jpg").write_bytes(b"text")
+    with pytest.raises(RunError, match="3 of 18 photos cannot be read"):
+        load_pixels(read_folder(data / "train").samples, 24, Resize.CROP, tmp_path / "cache")
+
+
+def test_near_duplicates_stay_together(data: Path, tmp_path: Path) -> None:
+    # Noise differs by colour; the same photo saved worse correlates with itself.
+    for number in range(5):
+        original = data / "train" / "Taj_Mahal" / f"{number}.jpg"
+        original.with_name(f"copy{number}.jpg").write_bytes(original.read_bytes())
+    samples = read_folder(data / "train").samples
+    split = grouped_split(samples, 0.4, 0, tmp_path / "cache")
+    assert len(split.train) + len(split.valid) == len(samples)
+    assert split == grouped_split(samples, 0.4, 0, tmp_path / "cache")
+    valid = {sample.path.name.removeprefix("copy") for sample in split.valid if sample.label == 2}
+    train = {sample.path.name.removeprefix("copy") for sample in split.train if sample.label == 2}
+    assert valid and not valid & train
+
+
+def test_groups_are_of_one_class(data: Path, tmp_path: Path) -> None:
+    pixels = load_pixels(read_folder(data / "train").samples, 16, Resize.SQUASH, tmp_path / "c")
+    groups = near_duplicates(pixels)
+    for group in np.unique(groups):
+        assert len(np.unique(pixels.labels[groups == group])) == 1
+
+
+def test_material_holds_out_of_every_class(data: Path, tmp_path: Path) -> None:
+    fill(tmp_path / "no" / "near", 10)
+    material = gather(data, tmp_path / "no", cache=tmp_path / "cache")
+    assert material.labels == SLUGS
+    assert {sample.label for sample in material.train} == {NO_LANDMARK, 0, 1, 2}
+    assert not set(material.train) & set(material.valid)
