@@ -43,8 +43,12 @@ def scratch(
     material = gather(data, negatives, seed)
     chosen = model.recipe(epochs, seed) if epochs else model.recipe(seed=seed)
     network = model.train_scratch(material, chosen, run, resume=resume)
-    size, resize = model.SIZE, model.RESIZE
-    _finish(run, ship(network, material, "scratch", size, resize, out, recipe=str(chosen)), start)
+    _finish(
+        run,
+        ship(network, material, "scratch", model.SIZE, model.RESIZE, out,
+             recipe=str(chosen), run=run),
+        start,
+    )  # fmt: skip
 
 
 @main.command()
@@ -76,8 +80,12 @@ def transfer(
     network = models.transfer(backbone, len(material.labels) + 1, weights, finetune.DROPOUT)
     recipe = finetune.recipe(network, epochs or finetune.EPOCHS, seed)
     finetune.train_transfer(network, material, recipe, run, resume=resume)
-    size, resize = finetune.SIZE, finetune.RESIZE
-    _finish(run, ship(network, material, backbone, size, resize, out, recipe=str(recipe)), start)
+    _finish(
+        run,
+        ship(network, material, backbone, finetune.SIZE, finetune.RESIZE, out,
+             recipe=str(recipe), run=run),
+        start,
+    )  # fmt: skip
 
 
 @main.command()
