@@ -95,8 +95,17 @@ def transfer(
 @click.option("--part", default="test", show_default=True, help="Which folder of DATA.")
 @click.option("--out", type=FOLDER, help="Folder for report.json and plots.")
 @click.option("--device", default="auto", show_default=True)
+@click.option("--card", type=FOLDER, help="Model card whose tables to fill.")
+@click.option("--comparison", type=FOLDER, help="rejection.csv of the run, for the card.")
 def evaluate(
-    model: Path, data: Path, negatives: Path | None, part: str, out: Path | None, device: str
+    model: Path,
+    data: Path,
+    negatives: Path | None,
+    part: str,
+    out: Path | None,
+    device: str,
+    card: Path | None,
+    comparison: Path | None,
 ) -> None:
     """Measure a model file on photos it never saw."""
     from train.evaluate import as_json, table
@@ -116,6 +125,10 @@ def evaluate(
             plots.reliability(result.answers, out / "reliability.png")
             plots.risk_coverage(result.answers, out / "risk_coverage.png")
         click.echo(f"report.json and plots are in {out}")
+    if card:
+        from train.card import fill
+
+        fill(card, result.name, result.report, comparison)
 
 
 @main.command("show-data")

@@ -11,8 +11,8 @@ from tagger import __version__
 from tagger.imaging import Resize
 from tagger.model.artifact import Manifest
 from tagger.model.landmarks import load_landmarks
-from train.calibrate import calibrate, doubts, see
-from train.compare import compare, save
+from train.calibrate import RULE, calibrate, doubts, see
+from train.compare import compare, measured, save
 from train.data import Sample
 from train.export import deployed, write
 from train.loop import Photos, one_hot
@@ -50,8 +50,9 @@ def ship(
     ]
     doubt = doubts(material.labels, load_landmarks())
     shape, calibration = calibrate(network.head, *seen, doubt)
+    rows = compare(network.head, *seen, doubt)
     if run:
-        save(compare(network.head, *seen, doubt), run / "rejection.csv")
+        save(rows, run / "rejection.csv")
     module = deployed(network.trunk, network.mean, network.std, network.head, shape, calibration)
     manifest = Manifest(
         material.labels,
@@ -59,6 +60,7 @@ def ship(
         resize,
         network.head.in_features,
         name,
+        metrics=measured(rows, RULE),
         provenance={
             "recipe": recipe,
             "photos": f"{len(material.train)} train, {len(material.valid)} validation",

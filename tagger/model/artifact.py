@@ -29,7 +29,7 @@ class Manifest:
         resize: how a photo becomes that square.
         embedding_size: D of the second output, float32 [N, D].
         name: what the model is called, "lite2" for instance.
-        metrics: figures measured on test data, by name.
+        metrics: figures measured on photos that training did not see, by name.
         provenance: data, code and recipe it comes from.
     """
 
