@@ -25,7 +25,7 @@ timm = pytest.importorskip("timm")
 def tiny() -> Transfer:
     """A random network with every kind of layer that the shipped one has."""
     torch.manual_seed(0)
-    trunk = timm.create_model("tf_efficientnet_lite0", num_classes=0, channel_multiplier=0.1)
+    trunk = timm.create_model("tf_efficientnet_lite0", num_classes=0)
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
