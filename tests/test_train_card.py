@@ -20,12 +20,12 @@ BLOCKS = ("figures", "thresholds", "classes", "rejection")
 
 def test_blocks_are_filled_and_the_rest_stays(tmp_path: Path) -> None:
     card, comparison = tmp_path / "card.md", tmp_path / "rejection.csv"
-    blocks = "".join(f"<!-- lite2 {name} -->\nold\n<!-- end -->\nprose\n" for name in BLOCKS)
+    blocks = "".join(f"<!-- lite2 {name} -->\nstale\n<!-- end -->\nprose\n" for name in BLOCKS)
     card.write_text(blocks + "<!-- scratch figures -->\nother\n<!-- end -->\n", encoding="utf-8")
     comparison.write_text("score,auroc_near,ece\nenergy,0.99123,nan\n", encoding="utf-8")
     fill(card, "lite2", REPORT, comparison)
     text = card.read_text(encoding="utf-8")
-    assert "old" not in text and text.count("prose") == 4 and "other" in text
+    assert "stale" not in text and text.count("prose") == 4 and "other" in text
     assert "| top-1 accuracy | 90.00 % (85.00 to 95.00) |" in text
     assert "| 0.6 | 97.0 % (90.0 to 100.0) | 80.0 % (70.0 to 90.0) |  |  |" in text
     assert "| Taj Mahal | 10 | 90 % | 80 % | 1 |" in text
