@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import warnings
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -106,6 +107,13 @@ def _checked(data: bytes, name: str) -> Artifact:
         return RunError(f"--model {name}: {check}; {remedy}")
 
     extra: dict[str, Any] = {MANIFEST: ""}
+    try:
+        # torch does not compare checksums when it reads weights.
+        damaged = zipfile.ZipFile(io.BytesIO(data)).testzip()
+    except zipfile.BadZipFile as error:
+        raise refuse("not a TorchScript file, or damaged") from error
+    if damaged:
+        raise refuse(f"damaged or tampered with ({damaged} has another checksum)")
     try:
         with _torchscript():
             load: Any = torch.jit.load
