@@ -22,7 +22,7 @@ RESIZE = Resize.SQUASH
 SIZE = 288
 EPOCHS = 12
 DROPOUT = 0.2
-SECOND_EPOCHS = 4
+SECOND_EPOCHS = 3
 STRANGERS = 0.15  # of landmark photos, shown cut in pieces too
 GRID = 3
 
