@@ -42,7 +42,7 @@ def show(options: Options) -> None:
     with st.sidebar:
         wanted, together = _filters(view)
     rows = view.rows(wanted)
-    _progress(review, view)
+    progress = st.container()
     match chosen:
         case "Map":
             tools.show_map(review, rows)
@@ -52,6 +52,8 @@ def show(options: Options) -> None:
             tools.show_apply(review, view, options)
         case _:
             _photos(review, rows, options.root, together)
+    with progress:  # last: when it counts a decision, the keys are for the next photo
+        _progress(review, view)
 
 
 def _say_what_is_wrong(review: Review, view: View, options: Options) -> None:
