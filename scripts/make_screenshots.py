@@ -95,13 +95,14 @@ def for_readme(browser: Browser, address: str, out: Path) -> Iterator[tuple[str,
     """The Review page with some photos decided, and the Try page with a sample."""
     with opened(browser, "light", "wide") as page:
         open_review(page, address)
-        for number, name in enumerate(("eiffel_tower", "colosseum", "cup_of_tea"), 1):
+        for number, name in enumerate(("eiffel_tower", "qutub_minar", "cup_of_tea"), 1):
             choose(page, name)
             page.keyboard.press("x" if name == "cup_of_tea" else "a")
             page.get_by_text(f"{number} of ").wait_for()
         choose(page, "taj_mahal")
+        page.mouse.move(0, 0)
         yield "Review", small(page, out / "review.webp")
-        try_sample(page, address, "sydney_opera_house")
+        try_sample(page, address, "eiffel_tower")
         yield "Try", small(page, out / "try.webp")
 
 
@@ -109,11 +110,11 @@ def every_page(page: Page, address: str, page_file: Path, out: Path, kind: str) 
     open_review(page, address)
     choose(page, "taj_mahal")
     shoot(page, out / f"review-{kind}.png")
-    for view in ("Map", "What it teaches", "Apply"):
+    for view in ("Places", "What it teaches", "Apply"):
         page.get_by_role("radio", name=view).click()
         settle(page)
         shoot(page, out / f"{view.split()[-1].lower()}-{kind}.png")
-    for name in ("sydney_opera_house", "cup_of_tea"):
+    for name in ("eiffel_tower", "cup_of_tea"):
         try_sample(page, address, name)
         shoot(page, out / f"try-{name}-{kind}.png")
     page.goto(page_file.as_uri())
@@ -149,7 +150,14 @@ def settle(page: Page) -> None:
 
 
 def shoot(page: Page, path: Path) -> None:
+    """All of the page, also what its main part scrolls."""
+    size = page.viewport_size
+    assert size is not None
+    tall = "document.querySelector('[data-testid=stMain]')?.scrollHeight ?? 0"
+    page.set_viewport_size({**size, "height": max(size["height"], page.evaluate(tall))})
+    page.wait_for_timeout(300)
     page.screenshot(path=path, full_page=True)
+    page.set_viewport_size(size)
 
 
 def small(page: Page, path: Path) -> Path:
