@@ -83,7 +83,7 @@ def transfer(
     _finish(
         run,
         ship(network, material, backbone, finetune.SIZE, finetune.RESIZE, out,
-             recipe=f"{recipe}, then {finetune.second(recipe)}", run=run),
+             recipe=str(recipe), run=run),
         start,
     )  # fmt: skip
 
