@@ -115,7 +115,7 @@ def _explained(verb: str) -> Iterator[None]:
                 raise PhotoError(
                     f"cannot be {verb} (no permission); check the bucket's policy"
                 ) from error
-        code = error.response["Error"]["Code"]
-        raise PhotoError(f"cannot be {verb} ({_status(error)} {code}); run again later") from error
+        why = f"{_status(error)} {error.response['Error'].get('Message', '')}"
+        raise PhotoError(f"cannot be {verb} ({why}); run again later") from error
     except BotoCoreError as error:
         raise PhotoError(f"cannot be {verb} ({error}); check the network, run again") from error

@@ -22,7 +22,7 @@ from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
 from tagger.listing import Found, paired, wanted
 from tagger.records import Entry, Version
-from tagger.storage import LISTED_SUFFIXES, Blob, Traits, bucket_of, suffix
+from tagger.storage import LISTED_SUFFIXES, Blob, Traits, bucket_of, is_sidecar, suffix
 
 Store = S3Store | GCSStore | AzureStore | MemoryStore
 # A throttled request is tried again for about a minute before it becomes its photo's failure.
@@ -190,9 +190,7 @@ class BucketStorage:
             if traits.etag.strip('"') != expected.etag:
                 raise ChangedError(_CHANGED)
             mode = {"e_tag": traits.etag} | ({"version": traits.version} if traits.version else {})
-        kept = traits or Traits(
-            {"Content-Type": mimetypes.guess_type(key)[0] or "application/octet-stream"}, {}
-        )
+        kept = traits or Traits({"Content-Type": _content_type(key)}, {})
         try:
             with _explained("written"):
                 done = obstore.put(
@@ -218,6 +216,12 @@ class BucketStorage:
         if problem := _problem(path):
             raise PhotoError(problem)
         return path
+
+
+def _content_type(key: str) -> str:
+    if is_sidecar(key):
+        return "application/rdf+xml"
+    return mimetypes.guess_type(key)[0] or "application/octet-stream"
 
 
 def _problem(path: str) -> str:

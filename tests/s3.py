@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1",
@@ -33,12 +34,16 @@ class Server:
             noted: list[dict[str, Any]] = json.load(answer)
         return noted
 
-    def throttle(self, part: float) -> None:
-        request = urllib.request.Request(f"{self.url}/-/throttle", str(part).encode(), method="PUT")
+    def fail(self, instead: float, after: float = 0.0) -> None:
+        """Answer these parts of the requests with 503: instead of doing them, or (PUT) after."""
+        body = json.dumps([instead, after]).encode()
+        request = urllib.request.Request(f"{self.url}/-/faults", body, method="PUT")
         urllib.request.urlopen(request).close()
 
     def client(self) -> Any:
-        return boto3.client("s3", endpoint_url=self.url)
+        """A person's own way in, who does not give up when throttled."""
+        patient = Config(retries={"mode": "standard", "max_attempts": 12})
+        return boto3.client("s3", endpoint_url=self.url, config=patient)
 
 
 @dataclass

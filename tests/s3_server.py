@@ -1,7 +1,7 @@
 """Moto's S3 server that notes each request and can be told to fail; run it with a port.
 
-GET /-/requests gives what was asked since the last time, PUT /-/throttle the part of requests to
-answer with 503 from now on.
+GET /-/requests gives what was asked since the last time. PUT /-/faults takes two parts of all
+requests: those answered with 503 instead of being done, and of PUTs those answered so once done.
 """
 
 import json
@@ -19,6 +19,8 @@ SLOW_DOWN = (
     b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 )
 
+FAILED = [("Content-Type", "application/xml"), ("Content-Length", str(len(SLOW_DOWN)))]
+
 
 class Noting:
     """A WSGI application around moto's."""
@@ -26,7 +28,7 @@ class Noting:
     def __init__(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._lock, self._noted = threading.Lock(), list[dict[str, Any]]()
-        self._throttle, self._chance = 0.0, random.Random(1)
+        self._faults, self._chance = (0.0, 0.0), random.Random(1)
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -39,23 +41,35 @@ class Noting:
         }  # fmt: skip
         with self._lock:
             self._noted.append(note)
-            throttled = self._chance.random() < self._throttle
-        if throttled:
-            start("503 Slow Down", [("Content-Type", "application/xml")])
+            fate = self._chance.random()
+            instead, after = self._faults
+        if fate < instead:
+            start("503 Slow Down", FAILED)
             return [SLOW_DOWN]
 
         def answer(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             length = {name.lower(): value for name, value in headers}.get("content-length", "0")
             note.update(status=int(status[:3]), bytes=int(length))
+            if status.startswith("200") and fate < instead + after and note["method"] == "PUT":
+                lost.append(status)
+                return None
             return start(status, headers, *rest)
 
-        return self._moto(environ, answer)
+        lost: list[str] = []
+        done = self._moto(environ, answer)
+        if lost:
+            list(done)
+            start("503 Slow Down", FAILED)
+            return [SLOW_DOWN]
+        return done
 
     def _control(self, path: str, environ: Any, start: Callable[..., Any]) -> list[bytes]:
         with self._lock:
-            if path == "/-/throttle":
+            if path == "/-/faults":
                 length = int(environ["CONTENT_LENGTH"])
-                self._throttle = float(environ["wsgi.input"].read(length))
+                self._faults = json.loads(environ["wsgi.input"].read(length))
+                start("200 OK", [("Content-Length", "0")])
+                return []
             noted, self._noted = self._noted, []
         start("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(noted).encode()]
