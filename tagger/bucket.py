@@ -30,6 +30,10 @@ ATTEMPTS = 8
 BACKOFF: Any = {
     "init_backoff": timedelta(seconds=0.2), "max_backoff": timedelta(seconds=15), "base": 2,
 }  # fmt: skip
+_CREDENTIALS = {
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
 _CHANGED = "it changed since it was read and is left as it is; run again"
 
 
@@ -96,7 +100,9 @@ def connect(root: str, endpoint: str) -> tuple[Store, Any]:
         store = (GCSStore if scheme == "gs" else AzureStore)(bucket, **options)
         next(iter(obstore.list(store, chunk_size=1)), None)
     except BaseError as error:
-        raise RunError(f"{root}: {_short(error)}; check the name and the credentials") from error
+        raise RunError(
+            f"{root}: {_short(error)}; check the name and the credentials ({_CREDENTIALS[scheme]})"
+        ) from error
     return store, Generic(store)
 
 

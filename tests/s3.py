@@ -27,6 +27,7 @@ class Server:
     """The server, and what it was asked."""
 
     url: str
+    process: int
 
     def asked(self) -> list[dict[str, Any]]:
         """The requests since this was last called."""
@@ -87,7 +88,7 @@ def running() -> Iterator[Server]:
         env=os.environ | ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        server = Server(f"http://127.0.0.1:{port}")
+        server = Server(f"http://127.0.0.1:{port}", process.pid)
         for _ in range(300):
             try:
                 server.asked()
