@@ -56,7 +56,7 @@ def main(photos: int, pixels: str, model: Path) -> None:
     classifier, cores = Classifier(model, "cpu"), os.cpu_count() or 1
     side = classifier.image_size
     for _ in range(3):  # the first passes compile
-        classifier.classify(np.zeros((16, side, side, 3), np.uint8))
+        classifier.classify(np.zeros((16, 3, side, side), np.uint8))
     with s3.running() as server, tempfile.TemporaryDirectory() as name:
         os.environ["AWS_ENDPOINT_URL"] = server.url
         bucket, folder = s3.Bucket(server.client(), "bench"), Path(name, "photos")
