@@ -6,4 +6,5 @@ scripts/install.sh test
 .venv/bin/ruff format --check .
 .venv/bin/ruff check .
 .venv/bin/mypy
-.venv/bin/python -m pytest "$@"
+# One thread: on a busy machine, OpenMP threads that wait for each other stall a test for minutes.
+OMP_NUM_THREADS=1 .venv/bin/python -m pytest "$@"

@@ -141,7 +141,8 @@ def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Ite
 def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -> Looked:
     """GPS check on the head bytes, then decode: everything that can be done to a photo alone."""
     if entry.problem:
-        return Looked(entry, Outcome(entry, Status.FAILED, entry.problem))
+        status = Status.FAILED if entry.fault else Status.UNSUPPORTED
+        return Looked(entry, Outcome(entry, status, entry.problem))
     try:
         data = b""
         if os.path.splitext(entry.key)[1].lower() in RAW_SUFFIXES:

@@ -134,13 +134,15 @@ class Version:
 class Entry:
     """One listed photo: its key (a path as text), its version, or why it cannot be looked at.
 
-    ``sidecars`` are the keys of the XMP sidecars that lie beside it.
+    ``sidecars`` are the keys of the XMP sidecars that lie beside it; ``fault`` is False where the
+    problem is a limit of the tool, which stays as it is and needs nobody's attention tonight.
     """
 
     key: str
     version: Version
     problem: str = ""
     sidecars: tuple[str, ...] = ()
+    fault: bool = True
 
 
 @dataclass(frozen=True, slots=True)

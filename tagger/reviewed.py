@@ -53,7 +53,7 @@ class Row:
         Raises:
             RefusedError: it is no number.
         """
-        text = self.text(column)
+        text = self.text(column).removeprefix("'")  # a spreadsheet's mark of text
         if not text:
             return None
         try:

@@ -278,7 +278,7 @@ class LocalStorage:
                         yield self._entry(item.path, names)
                     elif not Path(item.path).resolve().is_relative_to(root):
                         reason = "a link out of the folder is not followed; give its target as PATH"
-                        yield Entry(item.path, Version(0, 0), reason)
+                        yield Entry(item.path, Version(0, 0), reason, fault=False)
             if self._recursive:
                 stack.extend(reversed(folders))
 

@@ -100,6 +100,7 @@ def test_wrong_usage_is_exit_2_with_the_option_named(
         (None, "cannot be read"),
         (lambda good: b"not a model", "not a TorchScript file, or damaged"),
         (lambda good: good[: len(good) // 2], "not a TorchScript file, or damaged"),
+        (lambda good: good.replace(b"colour", b"colouR", 1), "damaged or tampered with"),
     ],
 )
 def test_a_bad_model_is_refused_before_any_photo(

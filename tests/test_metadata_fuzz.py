@@ -1,5 +1,6 @@
 """Arbitrary and damaged bytes give an answer or a reason: no other exception, no hang, no bloat."""
 
+import struct
 import tracemalloc
 
 import pytest
@@ -144,3 +145,19 @@ def test_what_is_damaged_before_is_not_made_worse() -> None:
         block = parser.read(photo).exif
         assert block is not None
         assert block[8:length] == BLOCK[8:length]
+
+
+def test_extents_without_bytes_do_not_hang() -> None:
+    """An item table in which offsets and lengths take no room can promise 65,535 of each item."""
+    places = b"".join(struct.pack(">HHHH", n, 0, 0, 0xFFFF) for n in range(4000))
+    iloc = b"\1\0\0\0\0\0" + struct.pack(">H", 4000) + places
+    iinf = b"\0\0\0\0\0\0"
+    inside = b"".join(
+        struct.pack(">I4s", len(body) + 8, name) + body
+        for name, body in ((b"iinf", iinf), (b"iloc", iloc))
+    )
+    meta = struct.pack(">I4s4x", len(inside) + 12, b"meta") + inside
+    photo = struct.pack(">I4s", 16, b"ftyp") + b"heic\0\0\0\0" + meta
+    reading = metadata.gps_state(photo, whole=True)
+    assert reading is not None and reading.state is GpsState.EMPTY
+    assert metadata.position(photo) is None

@@ -158,6 +158,8 @@ def test_a_position_that_was_corrected_since_stays() -> None:
         (packet(KEYWORDS * 2), "twice"),
         (packet(attributes='exif:GPSLatitude="1,2N" exif:GPSLongitude="2,3E"'), "carries a GPS"),
         (packet(attributes='exif:GPSLatitude="x" exif:GPSLongitude="y"'), "carries a GPS"),
+        (packet(attributes='exif:GPSLongitude="2,3E"'), "part of a GPS position"),
+        (packet(attributes='exif:GPSDestLatitude="x"'), "part of a GPS position"),
     ],
 )
 def test_a_sidecar_that_cannot_be_merged_is_left_alone(data: bytes, why: str) -> None:

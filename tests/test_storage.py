@@ -244,6 +244,7 @@ def test_links_out_of_the_folder_are_named_and_links_within_are_not_listed_twice
     listed = {os.path.basename(e.key): e.problem for e in LocalStorage([inside]).list()}
     assert set(listed) == {"b.jpg", "out.jpg"} and "not followed" in listed["out.jpg"]
     assert listed["b.jpg"] == ""
+    assert {e.fault for e in LocalStorage([inside]).list() if e.problem} == {False}
 
 
 def test_skips_hidden_system_and_excluded_files(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from train.calibrate import Seen, calibrate, doubts, see
 from train.data import Sample
 from train.depthwise import DepthwiseConv, restore, speed_up
 from train.export import deployed, fold
+from train.finetune import STRANGERS, with_strangers
 from train.head import embed, fit_head
 from train.loop import Photos, one_hot
 from train.models import Transfer, transfer
@@ -25,7 +26,7 @@ timm = pytest.importorskip("timm")
 def tiny() -> Transfer:
     """A random network with every kind of layer that the shipped one has."""
     torch.manual_seed(0)
-    trunk = timm.create_model("tf_efficientnet_lite0", num_classes=0, channel_multiplier=0.1)
+    trunk = timm.create_model("tf_efficientnet_lite0", num_classes=0)
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
@@ -186,3 +187,18 @@ def test_any_timm_name_with_its_weights(tmp_path: Path) -> None:
     assert (network.trunk.conv1.weight == original.conv1.weight).all()
     logits, embedding = network(torch.rand(1, 3, 64, 64))
     assert logits.shape == (1, 3) and embedding.shape == (1, 512)
+
+
+def test_strangers_have_all_pieces_and_show_no_landmark() -> None:
+    pixels = torch.randint(0, 256, (40, 3, 24, 24), dtype=torch.uint8)
+    photos = Photos(pixels, one_hot(torch.arange(40) % 4 - 1, 4))
+    more = with_strangers(photos, 0)
+    added = more.pixels[40:]
+    assert len(added) == int(STRANGERS * 30) and (more.targets[40:, -1] == 1).all()
+    assert (more.pixels[:40] == pixels).all()
+    for stranger in added:
+        origin = [p for p in pixels if p.long().sum() == stranger.long().sum()]
+        assert len(origin) == 1 and (origin[0] != stranger).any()
+        pieces = stranger.unfold(1, 8, 8).unfold(2, 8, 8).reshape(3, 9, 64).transpose(0, 1)
+        wanted = origin[0].unfold(1, 8, 8).unfold(2, 8, 8).reshape(3, 9, 64).transpose(0, 1)
+        assert {p.numpy().tobytes() for p in pieces} == {p.numpy().tobytes() for p in wanted}

@@ -43,8 +43,12 @@ def scratch(
     material = gather(data, negatives, seed)
     chosen = model.recipe(epochs, seed) if epochs else model.recipe(seed=seed)
     network = model.train_scratch(material, chosen, run, resume=resume)
-    size, resize = model.SIZE, model.RESIZE
-    _finish(run, ship(network, material, "scratch", size, resize, out, recipe=str(chosen)), start)
+    _finish(
+        run,
+        ship(network, material, "scratch", model.SIZE, model.RESIZE, out,
+             recipe=str(chosen), run=run),
+        start,
+    )  # fmt: skip
 
 
 @main.command()
@@ -76,8 +80,12 @@ def transfer(
     network = models.transfer(backbone, len(material.labels) + 1, weights, finetune.DROPOUT)
     recipe = finetune.recipe(network, epochs or finetune.EPOCHS, seed)
     finetune.train_transfer(network, material, recipe, run, resume=resume)
-    size, resize = finetune.SIZE, finetune.RESIZE
-    _finish(run, ship(network, material, backbone, size, resize, out, recipe=str(recipe)), start)
+    _finish(
+        run,
+        ship(network, material, backbone, finetune.SIZE, finetune.RESIZE, out,
+             recipe=f"{recipe}, then {finetune.second(recipe)}", run=run),
+        start,
+    )  # fmt: skip
 
 
 @main.command()
@@ -87,8 +95,17 @@ def transfer(
 @click.option("--part", default="test", show_default=True, help="Which folder of DATA.")
 @click.option("--out", type=FOLDER, help="Folder for report.json and plots.")
 @click.option("--device", default="auto", show_default=True)
+@click.option("--card", type=FOLDER, help="Model card whose tables to fill.")
+@click.option("--comparison", type=FOLDER, help="rejection.csv of the run, for the card.")
 def evaluate(
-    model: Path, data: Path, negatives: Path | None, part: str, out: Path | None, device: str
+    model: Path,
+    data: Path,
+    negatives: Path | None,
+    part: str,
+    out: Path | None,
+    device: str,
+    card: Path | None,
+    comparison: Path | None,
 ) -> None:
     """Measure a model file on photos it never saw."""
     from train.evaluate import as_json, table
@@ -108,6 +125,10 @@ def evaluate(
             plots.reliability(result.answers, out / "reliability.png")
             plots.risk_coverage(result.answers, out / "risk_coverage.png")
         click.echo(f"report.json and plots are in {out}")
+    if card:
+        from train.card import fill
+
+        fill(card, result.name, result.report, comparison)
 
 
 @main.command("show-data")

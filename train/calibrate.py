@@ -85,14 +85,21 @@ def calibrate(
     shape = fit_shape(train.embeddings, train.labels, head.out_features - 1)
     with torch.no_grad():
         logits, photos = with_unknown(head(valid.embeddings), valid)
+    return shape, calibrate_rule(shape, logits, photos, doubt)
+
+
+def calibrate_rule(
+    shape: Shape, logits: Tensor, photos: Seen, doubt: Tensor, rule: Sequence[str] = RULE
+) -> Calibration:
+    """Fit temperature and a rule of the evidence named, on logits [N, C + 1] of photos."""
     shown = photos.labels != NO_LANDMARK
     temperature = fit_temperature(logits[shown][:, :-1], photos.labels[shown])
     evidence = Evidence(shape)(logits, photos.embeddings)
-    columns = [Evidence.NAMES.index(name) for name in RULE]
+    columns = [Evidence.NAMES.index(name) for name in rule]
     few, bias = fit_rule(evidence[:, columns], shown.float(), mix_weights(photos))
     weights = torch.zeros(len(Evidence.NAMES))
     weights[columns] = few
-    return shape, Calibration(temperature, weights, bias, doubt)
+    return Calibration(temperature, weights, bias, doubt)
 
 
 def doubts(labels: Sequence[str], landmarks: Mapping[str, Landmark]) -> Tensor:

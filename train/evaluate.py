@@ -27,8 +27,9 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A report and what it rests on, for the plots."""
+    """A report and what it rests on, for the plots; ``name`` is the model's own."""
 
+    name: str
     report: Report
     answers: Answers
     samples: tuple[Sample, ...]
@@ -64,7 +65,7 @@ def evaluate(
         per_class(answers, folder.labels),
         {kind: int((answers.kinds == kind).sum()) for kind in ["landmark", *kinds]},
     )
-    return Evaluation(report, answers, kept, folder.labels)
+    return Evaluation(loaded.manifest.name, report, answers, kept, folder.labels)
 
 
 def answer(

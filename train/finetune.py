@@ -1,8 +1,10 @@
-"""The transfer model: a head on frozen features, then the late blocks with it."""
+"""The transfer model: a head on frozen features, the late blocks with it, then strangers too."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from tagger.imaging import Resize
 from train.data import Sample
@@ -20,6 +22,9 @@ RESIZE = Resize.SQUASH
 SIZE = 288
 EPOCHS = 12
 DROPOUT = 0.2
+SECOND_EPOCHS = 3
+STRANGERS = 0.15  # of landmark photos, shown cut in pieces too
+GRID = 3
 
 
 def photos(samples: tuple[Sample, ...], columns: int, cache: Path = CACHE) -> Photos:
@@ -66,6 +71,45 @@ def recipe(network: Transfer, epochs: int = EPOCHS, seed: int = 0) -> Recipe:
     )
 
 
+def second(first: Recipe) -> Recipe:
+    """A short second part, without mixing and with strangers."""
+    epochs = min(first.epochs, SECOND_EPOCHS)
+    return replace(first, epochs=epochs, lr=4e-5, sizes=((1.0, 256),), mix=0.0)
+
+
+def with_strangers(photos: Photos, seed: int) -> Photos:
+    """Add landmark photos cut in GRID x GRID pieces that change places, as photos of no landmark.
+
+    They have a landmark's stone, light and ornament without its shape: the network must look at
+    how the parts stand to each other (outlier exposure, arXiv:1812.04606, with made-up outliers).
+    """
+    chance = torch.Generator().manual_seed(seed)
+    shown = photos.targets[:, -1].eq(0).nonzero()[:, 0]
+    count = int(STRANGERS * len(shown))
+    pixels = photos.pixels[shown[torch.randperm(len(shown), generator=chance)[:count]]].clone()
+    edge = pixels.shape[2] // GRID * GRID
+    rows = [
+        torch.cat(
+            [
+                torch.cat([pieces[n] for n in row], 2)
+                for row in torch.randperm(GRID * GRID, generator=chance).view(GRID, GRID).tolist()
+            ],
+            1,
+        )
+        for pieces in (_pieces(photo[:, :edge, :edge]) for photo in pixels)
+    ]
+    pixels[:, :, :edge, :edge] = torch.stack(rows)
+    targets = torch.zeros(count, photos.targets.shape[1])
+    targets[:, -1] = 1
+    return Photos(torch.cat([photos.pixels, pixels]), torch.cat([photos.targets, targets]))
+
+
+def _pieces(photo: Tensor) -> list[Tensor]:
+    """The pieces of one photo [3, S, S], row by row."""
+    size = photo.shape[1] // GRID
+    return [piece for row in photo.split(size, 1) for piece in row.split(size, 2)]
+
+
 def train_transfer(
     network: Transfer,
     material: Material,
@@ -75,7 +119,7 @@ def train_transfer(
     resume: bool = False,
     cache: Path = CACHE,
 ) -> None:
-    """Fit the head on frozen features, then train the late blocks with it; see ``loop.fit``."""
+    """Fit the head on frozen features, train the late blocks with it, then :func:`second`."""
     torch.manual_seed(chosen.seed)
     columns = len(material.labels) + 1
     train = photos(repeat_near(material.train), columns, cache)
@@ -84,4 +128,6 @@ def train_transfer(
         fit_head(network.head, embed(network, train.pixels), train.targets)
     speed_up(network)
     fit(network, train, valid, chosen, out, resume=resume)
+    more = with_strangers(train, chosen.seed)
+    fit(network, more, valid, second(chosen), out / "second", resume=resume)
     restore(network)

@@ -1,6 +1,7 @@
 """Transfer networks: a pretrained trunk from timm, pooled, and a linear head."""
 
 from pathlib import Path
+from pickle import UnpicklingError
 
 import timm
 import torch
@@ -121,7 +122,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
             return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         raise RunError(f"--weights {path}: cannot be read ({error})") from error
     return dict(state.get("state_dict", state))
 

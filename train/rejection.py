@@ -45,7 +45,9 @@ def fit_shape(embeddings: Tensor, labels: Tensor, classes: int, rank: int = 128)
     means = torch.stack([embeddings[groups == c].mean(0) for c in groups.unique()])
     where = torch.searchsorted(groups.unique(), groups)
     spread = embeddings - means[where]
-    _, values, directions = torch.pca_lowrank(spread, q=rank, center=False, niter=4)
+    _, values, directions = torch.pca_lowrank(
+        spread, q=min(rank, *spread.shape), center=False, niter=4
+    )
     scale = (values / len(spread) ** 0.5 + 1e-4).reciprocal()
     whiten = directions * scale
     landmarks = (means[:classes] - centre) @ whiten

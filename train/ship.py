@@ -11,7 +11,8 @@ from tagger import __version__
 from tagger.imaging import Resize
 from tagger.model.artifact import Manifest
 from tagger.model.landmarks import load_landmarks
-from train.calibrate import calibrate, doubts, see
+from train.calibrate import RULE, calibrate, doubts, see
+from train.compare import compare, measured, save
 from train.data import Sample
 from train.export import deployed, write
 from train.loop import Photos, one_hot
@@ -28,6 +29,7 @@ def ship(
     out: Path,
     *,
     recipe: str = "",
+    run: Path | None = None,
     cache: Path = CACHE,
 ) -> int:
     """Write ``network`` as a model file; its size in bytes.
@@ -38,6 +40,7 @@ def ship(
         name: what the model is called in the manifest.
         size, resize: what the model file wants to be fed.
         recipe: how it was trained, for the manifest.
+        run: folder to write rejection.csv to, the comparison that the rule was chosen by.
     """
     network = network.cpu().eval()
     columns = len(material.labels) + 1
@@ -45,7 +48,11 @@ def ship(
         see(network, *_decoded(samples, columns, size, resize, cache))
         for samples in (material.train, material.valid)
     ]
-    shape, calibration = calibrate(network.head, *seen, doubts(material.labels, load_landmarks()))
+    doubt = doubts(material.labels, load_landmarks())
+    shape, calibration = calibrate(network.head, *seen, doubt)
+    rows = compare(network.head, *seen, doubt)
+    if run:
+        save(rows, run / "rejection.csv")
     module = deployed(network.trunk, network.mean, network.std, network.head, shape, calibration)
     manifest = Manifest(
         material.labels,
@@ -53,6 +60,7 @@ def ship(
         resize,
         network.head.in_features,
         name,
+        metrics=measured(rows, RULE),
         provenance={
             "recipe": recipe,
             "photos": f"{len(material.train)} train, {len(material.valid)} validation",

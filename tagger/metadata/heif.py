@@ -94,8 +94,10 @@ def _locations(data: bytes, iloc: Box, idat: int) -> Iterator[tuple[int, list[tu
         method = take(2) & 15 if version else 0
         take(2)
         start = take(widths[2]) + (idat if method == 1 else 0)
-        extents = []
-        for _ in range(take(2)):
+        extents, count = [], take(2)
+        if count > 1 and widths[0] + widths[1] == 0:
+            raise Cut  # extents without bytes: any number of them would fit here
+        for _ in range(count):
             if version:
                 take(widths[3])
             extents.append((start + take(widths[0]), take(widths[1])))

@@ -27,6 +27,8 @@ def sidecar(existing: bytes | None, tag: Tag) -> bytes:
     if existing is not None:
         root = packet.parse(existing)
         present = {name for node in root.children for name in packet.fields(node)}
+        if any(packet.EXIF + name in present for name in fields if name.endswith("itude")):
+            raise RefusedError("its sidecar carries part of a GPS position; repair it first")
         fields = {name: text for name, text in fields.items() if packet.EXIF + name not in present}
     extra = {f"exif:{name}": text for name, text in fields.items()}
     wrote = (*extra, *(() if existing is not None else ("Packet",)))

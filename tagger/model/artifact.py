@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import warnings
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ class Manifest:
         resize: how a photo becomes that square.
         embedding_size: D of the second output, float32 [N, D].
         name: what the model is called, "lite2" for instance.
-        metrics: figures measured on test data, by name.
+        metrics: figures measured on photos that training did not see, by name.
         provenance: data, code and recipe it comes from.
     """
 
@@ -106,6 +107,13 @@ def _checked(data: bytes, name: str) -> Artifact:
         return RunError(f"--model {name}: {check}; {remedy}")
 
     extra: dict[str, Any] = {MANIFEST: ""}
+    try:
+        # torch does not compare checksums when it reads weights.
+        damaged = zipfile.ZipFile(io.BytesIO(data)).testzip()
+    except zipfile.BadZipFile as error:
+        raise refuse("not a TorchScript file, or damaged") from error
+    if damaged:
+        raise refuse(f"damaged or tampered with ({damaged} has another checksum)")
     try:
         with _torchscript():
             load: Any = torch.jit.load
