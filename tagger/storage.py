@@ -168,6 +168,7 @@ class LocalStorage:
         self._roots = sorted(roots - covered)
         self._recursive = recursive
         self._exclude = tuple(exclude)
+        self._new_mode = 0o666 & ~_umask()  # asked for once: asking is not safe among threads
         self._host = zlib.crc32(socket.gethostname().encode())
 
     def list(self) -> Iterator[Entry]:
@@ -208,7 +209,7 @@ class LocalStorage:
                     if before is not None:
                         _keep_attributes(path, before, temp)
                     else:
-                        os.chmod(temp, 0o666 & ~_umask())
+                        os.chmod(temp, self._new_mode)
                     os.fsync(file.fileno())
                     written = _version(os.fstat(file.fileno()))
                 if expected is None:
