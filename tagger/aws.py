@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
 from tagger.listing import Found
-from tagger.storage import Traits
+from tagger.storage import CHANGED, Traits
 
 # Headers that go with an object, by the names boto3 has for them.
 _HEADERS = {
@@ -19,7 +19,6 @@ _HEADERS = {
     "ContentDisposition": "Content-Disposition", "ContentEncoding": "Content-Encoding",
     "ContentLanguage": "Content-Language", "StorageClass": "Storage-Class",
 }  # fmt: skip
-_CHANGED = "it changed since it was read and is left as it is; run again"
 
 
 class S3:
@@ -110,7 +109,7 @@ def _explained(verb: str) -> Iterator[None]:
             case 404:
                 raise VanishedError("it vanished while the run was on; run again") from error
             case 412 | 409:
-                raise ChangedError(_CHANGED) from error
+                raise ChangedError(CHANGED) from error
             case 403:
                 raise PhotoError(
                     f"cannot be {verb} (no permission); check the bucket's policy"

@@ -20,9 +20,9 @@ from obstore.exceptions import (
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
 from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
-from tagger.listing import Found, paired, wanted
+from tagger.listing import Found, Index, paired, problem_of, wanted
 from tagger.records import Entry, Version
-from tagger.storage import LISTED_SUFFIXES, Blob, Traits, bucket_of, is_sidecar, suffix
+from tagger.storage import CHANGED, LISTED_SUFFIXES, Blob, Traits, bucket_of, is_sidecar, suffix
 
 Store = S3Store | GCSStore | AzureStore | MemoryStore
 # A throttled request is tried again for about a minute before it becomes its photo's failure.
@@ -34,22 +34,21 @@ _CREDENTIALS = {
     "gs": "GOOGLE_APPLICATION_CREDENTIALS",
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
-_CHANGED = "it changed since it was read and is left as it is; run again"
 
 
 class Generic:
-    """What a bucket is asked beside reading and writing, where obstore alone has to do."""
+    """The Index of stores for which obstore alone has to do."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def list(self, prefix: str, recursive: bool) -> Iterator[Found]:
         folder = prefix.rpartition("/")[0] or None
-        if recursive:
-            chunks: Any = obstore.list(self._store, folder, chunk_size=1000)
-        else:
-            chunks = [obstore.list_with_delimiter(self._store, folder)["objects"]]
         with _explained("listed"):
+            if recursive:
+                chunks: Any = obstore.list(self._store, folder, chunk_size=1000)
+            else:
+                chunks = [obstore.list_with_delimiter(self._store, folder)["objects"]]
             for chunk in chunks:
                 for item in chunk:
                     if item["path"].startswith(prefix):
@@ -64,13 +63,13 @@ class Generic:
     def delete(self, path: str, etag: str) -> None:
         """Looks, then deletes: obstore has no conditional delete."""
         if self.traits(path).etag.strip('"') != etag.strip('"'):
-            raise ChangedError(_CHANGED)
+            raise ChangedError(CHANGED)
         with _explained("removed"):
             obstore.delete(self._store, path)
 
 
 @functools.cache
-def connect(root: str, endpoint: str) -> tuple[Store, Any]:
+def connect(root: str, endpoint: str) -> tuple[Store, Index]:
     """The store of a ``scheme://bucket``, and who answers what obstore does not for it.
 
     Raises:
@@ -79,7 +78,8 @@ def connect(root: str, endpoint: str) -> tuple[Store, Any]:
     scheme, _, bucket = root.partition("://")
     options: Any = {
         "client_options": {
-            "connect_timeout": "10s", "timeout": "5min", "allow_http": endpoint.startswith("http:"),
+            "connect_timeout": "10s", "read_timeout": "60s", "timeout": "5min",
+            "allow_http": endpoint.startswith("http:"),
         },
         "retry_config": {
             "max_retries": ATTEMPTS, "backoff": BACKOFF, "retry_timeout": timedelta(minutes=2),
@@ -127,7 +127,7 @@ class BucketStorage:
         self._recursive, self._exclude, self._since = recursive, tuple(exclude), since
         self._link()
 
-    def _link(self) -> tuple[Store, Any]:
+    def _link(self) -> tuple[Store, Index]:
         return connect(self._root, os.environ.get("AWS_ENDPOINT_URL", ""))
 
     def list(self) -> Iterator[Entry]:
@@ -165,7 +165,7 @@ class BucketStorage:
     def _entry(self, found: Found, sidecars: Sequence[str]) -> Entry:
         keys = tuple(f"{self._root}/{path}" for path in sidecars)
         version = _version(found.size, found.etag)
-        return Entry(f"{self._root}/{found.path}", version, _problem(found.path), keys)
+        return Entry(f"{self._root}/{found.path}", version, problem_of(found.path), keys)
 
     def read_head(self, key: str, size: int) -> bytes:
         with _explained("read"):
@@ -173,7 +173,7 @@ class BucketStorage:
                 options: Any = {"range": (0, size)}
                 return bytes(obstore.get(self._link()[0], self._path(key), options=options).bytes())
             except BaseError as error:
-                if "416 " in str(error):  # there is no first byte of nothing
+                if "416 Range" in str(error):  # there is no first byte of nothing
                     return b""
                 raise
 
@@ -184,8 +184,7 @@ class BucketStorage:
             return Blob(data, _version(len(data), result.meta["e_tag"]))
 
     def traits(self, key: str) -> Traits:
-        found: Traits = self._link()[1].traits(self._path(key))
-        return found
+        return self._link()[1].traits(self._path(key))
 
     def write(
         self, key: str, data: bytes, expected: Version | None, traits: Traits | None = None
@@ -194,7 +193,7 @@ class BucketStorage:
         if expected is not None:
             traits = self.traits(key)
             if traits.etag.strip('"') != expected.etag:
-                raise ChangedError(_CHANGED)
+                raise ChangedError(CHANGED)
             mode = {"e_tag": traits.etag} | ({"version": traits.version} if traits.version else {})
         kept = traits or Traits({"Content-Type": _content_type(key)}, {})
         try:
@@ -219,7 +218,7 @@ class BucketStorage:
 
     def _path(self, key: str) -> str:
         path = key[len(self._root) + 1 :]
-        if problem := _problem(path):
+        if problem := problem_of(path):
             raise PhotoError(problem)
         return path
 
@@ -228,13 +227,6 @@ def _content_type(key: str) -> str:
     if is_sidecar(key):
         return "application/rdf+xml"
     return mimetypes.guess_type(key)[0] or "application/octet-stream"
-
-
-def _problem(path: str) -> str:
-    """Why obstore would ask for another object by this name, if it would."""
-    if {"", ".", ".."}.isdisjoint(path.split("/")):
-        return ""
-    return "has an empty, . or .. folder in its name, which cannot be asked for; rename it"
 
 
 def _version(size: int, etag: str | None) -> Version:
@@ -251,7 +243,7 @@ def _explained(verb: str) -> Iterator[None]:
     except AlreadyExistsError as error:
         raise ChangedError("a file of that name appeared meanwhile; run again") from error
     except PreconditionError as error:
-        raise ChangedError(_CHANGED) from error
+        raise ChangedError(CHANGED) from error
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise PhotoError(
             f"cannot be {verb} (no permission); check the credentials and the bucket's policy"

@@ -1,13 +1,20 @@
-"""Photos and their sidecars out of a stream of object names that come in order."""
+"""What a bucket lists: photos and their sidecars out of a stream of names in order."""
 
 import fnmatch
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from tagger.errors import RunError
-from tagger.storage import LISTED_SUFFIXES, SKIPPED_FOLDERS, is_sidecar, sidecar_names, suffix
+from tagger.storage import (
+    LISTED_SUFFIXES,
+    SKIPPED_FOLDERS,
+    Traits,
+    is_sidecar,
+    sidecar_names,
+    suffix,
+)
 
 
 class Found(NamedTuple):
@@ -17,6 +24,22 @@ class Found(NamedTuple):
     size: int
     etag: str
     modified: datetime
+
+
+class Index(Protocol):
+    """What a bucket is asked beside reading and writing; paths are names in the bucket."""
+
+    def list(self, prefix: str, recursive: bool) -> Iterator[Found]:
+        """What lies under a prefix, in order."""
+        ...
+
+    def traits(self, path: str) -> Traits:
+        """What goes with an object, and the ETag it goes with."""
+        ...
+
+    def delete(self, path: str, etag: str) -> None:
+        """Delete an object if it still has this ETag (with its quotes)."""
+        ...
 
 
 class Photo(NamedTuple):
@@ -65,3 +88,10 @@ def wanted(relative: str, exclude: Sequence[str]) -> bool:
         if any(fnmatch.fnmatch(name, glob) or fnmatch.fnmatch(path, glob) for glob in exclude):
             return False
     return True
+
+
+def problem_of(path: str) -> str:
+    """Why obstore would ask for another object by this name, if it would."""
+    if {"", ".", ".."}.isdisjoint(path.split("/")):
+        return ""
+    return "has an empty, . or .. folder in its name, which cannot be asked for; rename it"

@@ -28,6 +28,7 @@ SKIPPED_FOLDERS = frozenset(
     "@eaDir #recycle #snapshot @Recycle @Recently-Snapshot $RECYCLE.BIN lost+found __MACOSX".split()
 ) | {"System Volume Information"}
 SCHEMES = ("s3", "gs", "az")
+CHANGED = "it changed since it was read and is left as it is; run again"
 TEMP_PREFIX = ".landmark-tag-"
 
 
@@ -246,7 +247,7 @@ class LocalStorage:
             return None
         now = os.lstat(path)
         if not stat.S_ISREG(now.st_mode) or _version(now) != expected:
-            raise ChangedError("it changed since it was read and is left as it is; run again")
+            raise ChangedError(CHANGED)
         if not now.st_mode & 0o222:
             raise PhotoError(
                 "it is write-protected; make it writable (chmod u+w) to have it tagged"
