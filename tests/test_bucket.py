@@ -1,5 +1,6 @@
 """Buckets: the contract on S3 and on obstore alone, and what only an object store does."""
 
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -237,6 +238,13 @@ def test_a_run_that_cannot_start_says_why(
 ) -> None:
     with pytest.raises(RunError, match=message):
         open_storage(targets)
+
+
+def test_without_the_extra_the_message_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "tagger.bucket")
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(RunError, match=r"need obstore; pip install 'landmark-tag\[bucket\]'"):
+        open_storage(["s3://bucket/x"])
 
 
 def found(name: str) -> Found:
