@@ -1,4 +1,4 @@
-"""Take the app's pictures for the README: each page, light and dark, wide and narrow."""
+"""Take the README's pictures of the app, and on request every page in both themes and widths."""
 
 import argparse
 import shutil
@@ -7,100 +7,167 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+SAMPLES = ROOT / "sample_photos"
+SIZES = {"wide": (1280, 860), "narrow": (390, 844)}
+FLAGS = ["--no-sandbox", "--disable-gpu"]
+TAGGER = [sys.executable, "-m", "tagger"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, nargs="?", default=ROOT / "docs" / "screenshots")
+    parser.add_argument("out", type=Path, nargs="?", default=ROOT / "docs")
+    parser.add_argument("--all", type=Path, metavar="DIR", help="also every page, as PNG, to DIR")
     parser.add_argument("--port", type=int, default=8599)
     parser.add_argument("--chromium", default=shutil.which("chromium"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         library = Path(folder) / "photos"
-        shutil.copytree(ROOT / "sample_photos", library)
+        shutil.copytree(SAMPLES, library)
         report = library / "report.csv"
-        tagger = [sys.executable, "-m", "tagger"]
-        subprocess.run(
-            [*tagger, str(library), "--dry-run", "--quiet", "--report", str(report)], check=True
-        )
+        run([str(library), "--dry-run", "--quiet", "--report", str(report)])
         page_file = Path(folder) / "report.html"
-        review = [sys.executable, "-c", "from tagger.cli_review import review as r; r()"]
-        html = [sys.executable, "-c", "from tagger.cli_review import report as r; r()"]
-        subprocess.run([*html, str(report), "--html", str(page_file)], check=True)
-        server = subprocess.Popen(
-            [*review, str(report), "--no-browser", "--port", str(options.port)],
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            address = f"http://127.0.0.1:{options.port}"
-            wait_for(f"{address}/_stcore/health")
-            with sync_playwright() as play:
-                browser = play.chromium.launch(executable_path=options.chromium, args=FLAGS)
+        run(["report", str(report), "--html", str(page_file)])
+        browser = play.chromium.launch(executable_path=options.chromium, args=FLAGS)
+        with served(report, options.port) as address:
+            for name, path in for_readme(browser, address, options.out):
+                print(f"{name}: {path} ({path.stat().st_size // 1000} KB)")
+            if options.all:
+                options.all.mkdir(parents=True, exist_ok=True)
                 for theme in ("light", "dark"):
                     for size in SIZES:
-                        take(browser, address, page_file, theme, size, options.out)
-                browser.close()
-        finally:
-            server.terminate()
-            server.wait()
+                        with opened(browser, theme, size) as page:
+                            every_page(page, address, page_file, options.all, f"{theme}-{size}")
+        browser.close()
 
 
-def wait_for(url: str, seconds: float = 60) -> None:
-    """Until the server answers."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.2)
+def run(arguments: list[str]) -> None:
+    subprocess.run([*TAGGER, *arguments], check=True, cwd=ROOT)
 
 
-def take(browser: Browser, address: str, page_file: Path, theme: str, size: str, out: Path) -> None:
+@contextmanager
+def served(report: Path, port: int) -> Iterator[str]:
+    """The app over a report; the address it answers at."""
+    server = subprocess.Popen(
+        [*TAGGER, "review", str(report), "--no-browser", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        cwd=ROOT,
+    )
+    address = f"http://127.0.0.1:{port}"
+    end = time.monotonic() + 60
+    try:
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@contextmanager
+def opened(browser: Browser, theme: str, size: str) -> Iterator[Page]:
     width, height = SIZES[size]
     context = browser.new_context(
         viewport={"width": width, "height": height},
-        color_scheme=theme,
+        color_scheme="dark" if theme == "dark" else "light",
         reduced_motion="reduce",
     )
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.goto(f"{address}/")
-    page.get_by_role("button", name="Accept", exact=False).first.wait_for()
-    page.locator(".gallery li").first.wait_for()
-    shoot(page, out / f"review-{theme}-{size}.png")
-    for view in ("Map", "What it teaches", "Apply"):
-        page.get_by_role("radio", name=view).click()
-        page.wait_for_timeout(1500)
-        shoot(page, out / f"{view.split()[0].lower()}-{theme}-{size}.png")
-    page.goto(f"{address}/try")
-    page.locator("input[type=file]").set_input_files(str(ROOT / "sample_photos/eiffel_tower.jpg"))
-    page.get_by_text("Would be tagged").wait_for()
-    page.locator("svg.world").wait_for()
-    page.wait_for_timeout(1500)
-    shoot(page, out / f"try-{theme}-{size}.png")
-    page.goto(page_file.as_uri())
-    page.locator(".gallery li").first.wait_for()
-    shoot(page, out / f"report-{theme}-{size}.png")
+    context.set_default_timeout(90_000)
+    yield context.new_page()
     context.close()
 
 
+def for_readme(browser: Browser, address: str, out: Path) -> Iterator[tuple[str, Path]]:
+    """The Review page with some photos decided, and the Try page with a sample."""
+    with opened(browser, "light", "wide") as page:
+        open_review(page, address)
+        for number, name in enumerate(("eiffel_tower", "qutub_minar", "cup_of_tea"), 1):
+            choose(page, name)
+            page.keyboard.press("x" if name == "cup_of_tea" else "a")
+            page.get_by_text(f"{number} of ").wait_for()
+        choose(page, "taj_mahal")
+        page.mouse.move(0, 0)
+        yield "Review", small(page, out / "review.webp")
+        try_sample(page, address, "eiffel_tower")
+        yield "Try", small(page, out / "try.webp")
+
+
+def every_page(page: Page, address: str, page_file: Path, out: Path, kind: str) -> None:
+    open_review(page, address)
+    choose(page, "taj_mahal")
+    shoot(page, out / f"review-{kind}.png")
+    for view in ("Places", "What it teaches", "Apply"):
+        page.get_by_role("radio", name=view).click()
+        settle(page)
+        shoot(page, out / f"{view.split()[-1].lower()}-{kind}.png")
+    for name in ("eiffel_tower", "cup_of_tea"):
+        try_sample(page, address, name)
+        shoot(page, out / f"try-{name}-{kind}.png")
+    page.goto(page_file.as_uri())
+    page.locator(".gallery li").first.wait_for()
+    shoot(page, out / f"report-{kind}.png")
+
+
+def open_review(page: Page, address: str) -> None:
+    page.goto(f"{address}/")
+    page.locator(".gallery li").first.wait_for()
+    settle(page)
+
+
+def choose(page: Page, name: str) -> None:
+    page.get_by_role("button", name=f"Open {name}.jpg").click()
+    page.locator(".lt-card").get_by_text(f"{name}.jpg").wait_for()
+    settle(page)
+
+
+def try_sample(page: Page, address: str, name: str) -> None:
+    page.goto(f"{address}/try")
+    page.locator("input[type=file]").set_input_files(SAMPLES / f"{name}.jpg")
+    page.locator(".lt-verdict").first.wait_for()
+    settle(page)
+
+
+def settle(page: Page) -> None:
+    """Wait until the server has drawn all, and the browser shows the pictures."""
+    page.wait_for_timeout(500)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.wait_for_timeout(700)
+    page.evaluate("Promise.all([...document.images].map((image) => image.decode().catch(() => 0)))")
+
+
 def shoot(page: Page, path: Path) -> None:
-    page.wait_for_timeout(800)
+    """All of the page, also what its main part scrolls."""
+    size = page.viewport_size
+    assert size is not None
+    tall = "document.querySelector('[data-testid=stMain]')?.scrollHeight ?? 0"
+    page.set_viewport_size({**size, "height": max(size["height"], page.evaluate(tall))})
+    page.wait_for_timeout(300)
     page.screenshot(path=path, full_page=True)
+    page.set_viewport_size(size)
+
+
+def small(page: Page, path: Path) -> Path:
+    """The visible part of the page, as WebP."""
+    shot = path.with_suffix(".png")
+    page.screenshot(path=shot)
+    with Image.open(shot) as picture:
+        picture.convert("RGB").save(path, quality=82, method=6)
+    shot.unlink()
+    return path
 
 
 if __name__ == "__main__":

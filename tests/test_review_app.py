@@ -85,7 +85,7 @@ def test_the_views_show_what_was_reviewed(app: AppTest, report: Path, library: P
     assert any("--min-conf" in found.value for found in app.success)
     app.button(key="export").click().run()
     assert len(list((library / "reviewed_photos" / "train").rglob("*.jpg"))) == 3
-    app.segmented_control(key="view").set_value("Map").run()
+    app.segmented_control(key="view").set_value("Places").run()
     assert not app.exception
     app.segmented_control(key="view").set_value("Apply").run()
     app.button(key="apply").click().run()

@@ -29,6 +29,8 @@ def _admitted() -> bool:
     if token and not st.session_state.get("admitted"):
         given = str(st.query_params.get("token", ""))
         st.session_state.admitted = hmac.compare_digest(given.encode(), token.encode())
+    if token and st.session_state.admitted:
+        st.query_params["token"] = token  # so that it outlives a change of page and a reload
     return not token or bool(st.session_state.admitted)
 
 

@@ -1,3 +1,5 @@
+const SAID = { accept: "✓ accepted", reject: "✕ rejected", landmark: "✎ corrected", place: "✎ placed" };
+
 export default function (component) {
   const { parentElement, data, setTriggerValue } = component;
   const list = parentElement.querySelector(".gallery");
@@ -8,7 +10,7 @@ export default function (component) {
     button.type = "button";
     button.dataset.row = card.row;
     button.className = `card ${card.decision}${card.current ? " current" : ""}`;
-    button.setAttribute("aria-label", `Open ${card.file}: ${card.title}, ${card.note}${card.decision ? `, ${card.decision}` : ""}`);
+    button.setAttribute("aria-label", `Open ${card.file}: ${card.title}, ${card.note}${card.decision ? `, ${SAID[card.decision]}` : ""}`);
     if (card.current) button.setAttribute("aria-current", "true");
     const picture = document.createElement("span");
     picture.className = "picture";
@@ -26,10 +28,13 @@ export default function (component) {
     if (card.decision) {
       const badge = document.createElement("span");
       badge.className = "badge";
-      badge.textContent = { accept: "✓ accepted", reject: "✕ rejected", landmark: "✎ corrected", place: "✎ placed" }[card.decision];
+      badge.textContent = SAID[card.decision];
       button.appendChild(badge);
     }
-    button.addEventListener("click", () => setTriggerValue("open", card.row));
+    button.addEventListener("click", () => {
+      setTriggerValue("open", card.row);
+      document.querySelector("[data-testid=stMain]")?.scrollTo({ top: 0 });
+    });
     item.appendChild(button);
     return item;
   }));

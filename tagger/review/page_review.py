@@ -21,7 +21,7 @@ from tagger.review.view import Filter, Order, Progress, View
 
 _PAGE = 24
 _MOST_GROUPED = 2000
-_VIEWS = ("Photos", "Map", "What it teaches", "Apply")
+_VIEWS = ("Photos", "Places", "What it teaches", "Apply")
 _POOL = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
 
 
@@ -42,9 +42,9 @@ def show(options: Options) -> None:
     with st.sidebar:
         wanted, together = _filters(view)
     rows = view.rows(wanted)
-    _progress(review, view)
+    progress = st.container()
     match chosen:
-        case "Map":
+        case "Places":
             tools.show_map(review, rows)
         case "What it teaches":
             tools.show_lessons(review, options.root)
@@ -52,6 +52,8 @@ def show(options: Options) -> None:
             tools.show_apply(review, view, options)
         case _:
             _photos(review, rows, options.root, together)
+    with progress:  # last: when it counts a decision, the keys are for the next photo
+        _progress(review, view)
 
 
 def _say_what_is_wrong(review: Review, view: View, options: Options) -> None:
@@ -69,7 +71,7 @@ def _say_what_is_wrong(review: Review, view: View, options: Options) -> None:
 
 
 def _filters(view: View) -> tuple[Filter, bool]:
-    st.markdown("### Filters")
+    st.header("Filters")
     progress = st.segmented_control(
         "Reviewed", list(Progress), default=Progress.ALL, key="progress", on_change=_from_start
     )
@@ -159,23 +161,28 @@ def _gallery(review: Review, order: list[int], place: int, root: Path) -> None:
     page = place // _PAGE
     shown = order[page * _PAGE : (page + 1) * _PAGE]
     first = page * _PAGE + 1
-    left, middle, right = st.columns([1, 3, 1], vertical_alignment="center")
-    left.button("Earlier", disabled=page == 0, width="stretch", icon=":material/chevron_left:",
-                on_click=_open, args=(order[max(0, page - 1) * _PAGE],))  # fmt: skip
-    middle.markdown(
-        f"<p style='text-align:center;margin:0'>Photos {first:,} to {first + len(shown) - 1:,} "
-        f"of {len(order):,}, page {page + 1:,} of {pages:,}</p>",
-        unsafe_allow_html=True,
-    )
-    right.button("Later", disabled=page + 1 == pages, width="stretch",
-                 icon=":material/chevron_right:", on_click=_open,
-                 args=(order[min(pages - 1, page + 1) * _PAGE],))  # fmt: skip
+    if pages > 1:
+        _pager(order, page, first, first + len(shown) - 1, pages)
     thumbs = _POOL.map(lambda row: _thumb(review.sheet.photo(row), root), shown)
     cards = [
         _card(review, row, thumb, row == order[place])
         for row, thumb in zip(shown, thumbs, strict=True)
     ]
     gallery("gallery", cards, _opened)
+
+
+def _pager(order: list[int], page: int, first: int, last: int, pages: int) -> None:
+    left, middle, right = st.columns([1, 3, 1], vertical_alignment="center")
+    left.button("Earlier", disabled=page == 0, width="stretch", icon=":material/chevron_left:",
+                on_click=_open, args=(order[max(0, page - 1) * _PAGE],))  # fmt: skip
+    middle.markdown(
+        f"<p class='lt-pager'>Photos {first:,} to {last:,} "
+        f"of {len(order):,}, page {page + 1:,} of {pages:,}</p>",
+        unsafe_allow_html=True,
+    )
+    right.button("Later", disabled=page + 1 == pages, width="stretch",
+                 icon=":material/chevron_right:", on_click=_open,
+                 args=(order[min(pages - 1, page + 1) * _PAGE],))  # fmt: skip
 
 
 def _card(review: Review, row: int, thumb: str, current: bool) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from tagger import imaging
 from tagger.errors import PhotoError
 from tagger.model.lazy import LazyClassifier
 from tagger.records import Landmark, Outcome, Status
@@ -28,7 +27,6 @@ _WORDS = {
 
 @st.cache_resource(show_spinner="Loading the model ...")
 def _classifier(path: Path) -> LazyClassifier:
-    imaging.enable_heif()
     classifier = LazyClassifier(path)
     classifier.load()
     return classifier

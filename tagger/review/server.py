@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tagger.errors import RunError
+from tagger.imaging import enable_heif
 from tagger.review.options import Options, configure
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -16,7 +17,7 @@ _LIGHT = {
     "secondaryBackgroundColor": "#ffffff", "borderColor": "#c2cad3",
 }  # fmt: skip
 _DARK = {
-    "primaryColor": "#3d86d1", "backgroundColor": "#10151b", "textColor": "#e8edf3",
+    "primaryColor": "#7fb8f2", "backgroundColor": "#10151b", "textColor": "#e8edf3",
     "secondaryBackgroundColor": "#1a212a", "borderColor": "#3c4856",
 }  # fmt: skip
 
@@ -34,6 +35,7 @@ def serve(options: Options, address: str, port: int, browser: bool) -> str:
             "the review needs the extra app; install it: pip install 'landmark-tag[app]'"
         ) from error
     _check_port(address, port)
+    enable_heif()
     if address not in LOCAL:
         options = replace(options, token=secrets.token_urlsafe(24))
     configure(options)

@@ -8,10 +8,10 @@ from tagger.review.worldmap import asset
 
 _COLOURS = {
     "light": "--card:#fff;--ink:#17202b;--soft:#55606e;--line:#c2cad3;--accent:#0b5cad;"
-    "--focus:#0b5cad;--sea:#e3edf5;--land:#c3ccb9;--coast:#98a48b;--dot:#b3261e;--dot-edge:#fff;"
-    "--good:#1b6e3c;--warn:#8a5300;--bad:#a3261d;--bar:#d9e0e8;",
+    "--on-accent:#fff;--focus:#0b5cad;--sea:#e3edf5;--land:#c3ccb9;--coast:#98a48b;--dot:#b3261e;"
+    "--dot-edge:#fff;--good:#1b6e3c;--warn:#8a5300;--bad:#a3261d;--bar:#d9e0e8;",
     "dark": "--card:#1a212a;--ink:#e8edf3;--soft:#a9b4c1;--line:#3c4856;--accent:#7fb8f2;"
-    "--focus:#9ccbff;--sea:#15202c;--land:#3c4a42;--coast:#61735f;--dot:#ff9b85;"
+    "--on-accent:#10151b;--focus:#9ccbff;--sea:#15202c;--land:#3c4a42;--coast:#61735f;--dot:#ff9b85;"
     "--dot-edge:#10151b;--good:#7fd6a0;--warn:#f0bd6a;--bad:#ff9d94;--bar:#33404e;",
 }
 
@@ -56,4 +56,4 @@ def note(text: str) -> str:
 
 def lines(title: str, *texts: str) -> str:
     """A heading and lines below it, escaped; empty ones are left out."""
-    return f"<h3>{html.escape(title)}</h3>{''.join(map(note, texts))}"
+    return f"<h2>{html.escape(title)}</h2>{''.join(map(note, texts))}"

@@ -55,7 +55,7 @@ def _bulk(review: Review, rows: Sequence[int]) -> None:
         format_func=lambda name: f"{name}: {len(open_rows[name])} to review",
     )  # fmt: skip
     right.button(
-        f"Accept {len(open_rows[name]):,} photos", type="primary", width="stretch",
+        f"Accept {photos(len(open_rows[name]))}", type="primary", width="stretch",
         key="bulk_accept", on_click=_accept, args=(review, open_rows[name]),
     )  # fmt: skip
 
@@ -81,7 +81,7 @@ def show_lessons(review: Review, root: Path) -> None:
             "Right": band.right,
             "Tool said": f"{100 * band.mean_confidence:.0f} %",
             "Was right": f"{100 * band.right / band.count:.0f} %",
-            "95 % sure between": f"{100 * band.least:.0f} and {100 * band.most:.0f} %",
+            "95 % sure": f"{100 * band.least:.0f} to {100 * band.most:.0f} %",
         }
         for band in bands(judged)
     ]
@@ -117,7 +117,7 @@ def _export(review: Review, root: Path) -> None:
         except RunError as error:
             st.error(str(error))
             return
-        st.success(f"{sum(counts.values())} photos of {len(counts)} landmarks in {folder}/train")
+        st.success(f"{photos(sum(counts.values()))} by landmark in {folder}/train")
         st.code(f"python -m train transfer --data {folder}", language="bash")
 
 
@@ -133,7 +133,7 @@ def show_apply(review: Review, view: View, options: Options) -> None:
         if review.sheet.cell(row, "status") != Status.TAGGED
     ]
     st.markdown(
-        f"**{len(asked):,} photos** will get the place that the review gives them. Each is checked "
+        f"**{photos(len(asked))}** will get the place that the review gives. Each is checked "
         "again before it is written, and `landmark-tag undo last` gives it back byte for byte."
     )
     wrong = sum(
@@ -144,12 +144,12 @@ def show_apply(review: Review, view: View, options: Options) -> None:
     )
     if wrong:
         st.warning(
-            f"{wrong:,} photos were tagged by the run already and are not as they should be. Undo "
+            f"Already tagged by the run, but not as you decided: {photos(wrong)}. Undo "
             f"the run (`landmark-tag undo {review.sheet.cell(rows[0], 'run_id')}`) and make a new "
             "report with --dry-run."
         )
     if st.button(
-        f"Write into {len(asked):,} photos", type="primary", disabled=not asked, key="apply"
+        f"Write into {photos(len(asked))}", type="primary", disabled=not asked, key="apply"
     ):
         bar = st.progress(0.0, text="Writing ...")
         run_id, outcomes = writeback.write_back(
@@ -157,13 +157,17 @@ def show_apply(review: Review, view: View, options: Options) -> None:
         )
         bar.empty()
         counts = Counter(outcome.status for outcome in outcomes)
-        st.success(f"{counts[Status.TAGGED]:,} photos written, as run {run_id}.")
+        st.success(f"{photos(counts[Status.TAGGED])} written, as run {run_id}.")
         refused = [outcome for outcome in outcomes if outcome.status is not Status.TAGGED]
         if refused:
-            st.warning(f"{len(refused):,} photos were left as they are:")
+            st.warning(f"{photos(len(refused))} left unchanged:")
             told = [f"{keep(outcome.entry.key)}: {outcome.reason}" for outcome in refused[:200]]
             style.card(*map(style.note, told))
 
 
 def _move(bar: st.delta_generator.DeltaGenerator, part: float) -> None:
     bar.progress(part, text="Writing ...")
+
+
+def photos(count: int) -> str:
+    return f"{count:,} photo" if count == 1 else f"{count:,} photos"
