@@ -100,7 +100,7 @@ def apply(
             if keys[row.key] > 1:
                 raise RefusedError("several rows are of this photo; keep one of them")
             storage, entry = folder.look(row.key)
-            if not row.is_of(entry.version.size, entry.version.mtime_ns):
+            if not row.is_of(entry.version):
                 raise ChangedError("it changed since the report; make a new one with --dry-run")
             yield Applied(row.line, _write(storage, recorder, entry, row, known, options))
         except PhotoError as error:

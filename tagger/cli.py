@@ -1,7 +1,6 @@
 """The command line: options to Settings, progress bar, report file, exit code; no logic."""
 
 import contextlib
-import os
 import re
 import signal
 import sys
@@ -9,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 from click_default_group import DefaultGroup
 
-from tagger import __version__, cli_ledger, cli_review
+from tagger import __version__, cli_bucket, cli_ledger, cli_review
 from tagger.errors import RunError
 from tagger.records import Coords, Outcome, SidecarMode, SidecarName, Status
 
@@ -101,10 +101,10 @@ def main() -> None:
 )
 @click.option(
     "--report",
-    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
     default="report.csv",
     show_default=True,
-    help="CSV file, a row for each photo; an older one is kept.",
+    help="CSV file or bucket URL, a row for each photo; an older one is kept.",
 )
 @click.option("--dry-run", is_flag=True, help="Report, write into no photo.")
 @click.option("--recursive/--no-recursive", default=True, help="Look into subfolders (default).")
@@ -159,8 +159,8 @@ def main() -> None:
 @click.option(
     "--workers",
     type=click.IntRange(1, 256),
-    default=os.cpu_count() or 1,
-    show_default="processors",
+    default=None,
+    show_default="processors; 32 for a bucket",
     help="Threads that read and decode photos.",
 )
 @click.option(
@@ -172,11 +172,12 @@ def main() -> None:
 @click.option(
     "--rescan", is_flag=True, help="Look at every photo again, also at those that did not change."
 )
+@cli_bucket.options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line for each photo.")
 @click.version_option(__version__, prog_name="landmark-tag")
 def tag(**options: Any) -> None:
-    """Tag photos: PATH is a folder or a file. This is what runs when no command is named."""
+    """Tag photos: PATH is a folder, a file or a bucket URL. Runs when no command is named."""
     try:
         code = _tag(**options)
     except RunError as error:
@@ -190,25 +191,30 @@ for command in (tag, *cli_ledger.COMMANDS, *cli_review.COMMANDS):
 
 
 def _tag(
-    paths: tuple[str, ...], min_conf: float, report: Path, dry_run: bool, recursive: bool,
+    paths: tuple[str, ...], min_conf: float, report: str, dry_run: bool, recursive: bool,
     exclude: tuple[str, ...], coords: str, sidecar: str, sidecar_name: str, rescan: bool,
-    model: Path | None, device: str, batch_size: int, workers: int, ledger: Path | None,
-    quiet: bool, verbose: bool,
+    model: Path | None, device: str, batch_size: int, workers: int | None,
+    ledger: Path | None, output: str, since: datetime | None, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
+    from tagger.delivery import local_file
     from tagger.ledger import Ledger, new_run_id
     from tagger.model.lazy import DEFAULT_MODEL, LazyClassifier
+    from tagger.output import absolute, output_at
     from tagger.pipeline import Settings, run
     from tagger.report import ReportWriter
     from tagger.storage import open_storage
     from tagger.writing import WriteOptions
 
     settings = Settings(
-        new_run_id(), min_conf, Coords(coords), batch_size, workers, rescan,
+        new_run_id(), min_conf, Coords(coords), batch_size,
+        cli_bucket.workers_for(paths, workers), rescan,
         WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name)),
+        cli_bucket.writers_for(*paths, output), absolute(output) if output else "",
     )  # fmt: skip
-    storage = open_storage(paths, recursive=recursive, exclude=exclude)
+    storage = open_storage(paths, recursive=recursive, exclude=exclude, since=since)
+    copies = output_at(output, paths) if output else None
     classifier = LazyClassifier(model or DEFAULT_MODEL, device)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
     with contextlib.ExitStack() as stack:
@@ -218,12 +224,13 @@ def _tag(
             classifier.load()  # a model that fails a check must stop the run before it starts
         recorder = None
         if book:
-            targets = [os.path.abspath(path) for path in paths]
+            targets = [absolute(place) for place in (*paths, output) if place]
             recorder = stack.enter_context(
                 book.begin(settings.run_id, targets, asdict(settings), classifier.sha256)
             )
-        rows = stack.enter_context(ReportWriter(report, names, classifier.name, settings.run_id))
-        outcomes = run(storage, classifier, recorder, settings, stop.asked)
+        place = stack.enter_context(local_file(report))
+        rows = stack.enter_context(ReportWriter(place, names, classifier.name, settings.run_id))
+        outcomes = run(storage, classifier, recorder, settings, stop.asked, copies)
         failed = _follow(outcomes, rows, recorder, quiet, verbose, dry_run)
     if not quiet:
         click.echo(f"report: {report}")
@@ -269,6 +276,6 @@ def _follow(
 
 def _line(outcome: Outcome) -> str:
     """One photo, for the terminal: undecodable names are shown escaped."""
-    name = os.path.relpath(outcome.entry.key).encode("utf-8", "backslashreplace").decode()
+    name = cli_ledger.shown(outcome.entry.key)
     place = f" {outcome.landmark.name}" if outcome.landmark else ""
     return f"{name}: {outcome.status}{place} ({outcome.reason})"

@@ -11,6 +11,7 @@ from typing import ParamSpec
 
 import click
 
+from tagger.cli_bucket import endpoint_url
 from tagger.errors import RunError
 from tagger.records import Coords, SidecarMode, SidecarName, Status
 
@@ -40,7 +41,7 @@ def _exits(command: Callable[P, int]) -> Callable[P, None]:
     return wrapped
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
     """A path for the terminal, from here; names that are not UTF-8 are escaped."""
     near = path if "://" in path else os.path.relpath(path)
     return (path if near.startswith("..") else near).encode("utf-8", "backslashreplace").decode()
@@ -50,6 +51,7 @@ def _shown(path: str) -> str:
 @click.argument("run", default="last")
 @_dry_run
 @_ledger
+@endpoint_url
 @_exits
 def undo(run: str, dry_run: bool, ledger: Path | None) -> int:
     """Put back, byte for byte, what RUN changed (an id of `landmark-tag runs`, or last).
@@ -57,17 +59,17 @@ def undo(run: str, dry_run: bool, ledger: Path | None) -> int:
     Photos that were edited since are left as they are, and named.
     """
     from tagger.ledger import Ledger
-    from tagger.storage import LocalStorage
+    from tagger.storage import storage_at
     from tagger.undo import Undoing
     from tagger.undo import undo as undo_run
 
-    counts, storage = Counter[Undoing](), LocalStorage()
+    counts = Counter[Undoing]()
     with Ledger.open(ledger, create=False) as book:
         found = book.find(run)
-        for done in undo_run(lambda _key: storage, book, found, dry_run):
+        for done in undo_run(storage_at, book, found, dry_run):
             counts[done.result] += 1
             if done.result is Undoing.REFUSED:
-                click.echo(f"{_shown(done.key)}: not undone: {done.reason}", err=True)
+                click.echo(f"{shown(done.key)}: not undone: {done.reason}", err=True)
     told = ", ".join(f"{number} {result}" for result, number in counts.items())
     click.echo(f"run {found.run_id}: {told or 'nothing left to undo'}")
     if dry_run:
@@ -92,7 +94,7 @@ def runs(ledger: Path | None) -> int:
     table += [
         (
             run.run_id, run.verb, run.started, run.ended or "not ended", str(run.written),
-            str(run.undone), ", ".join(map(_shown, run.targets)),
+            str(run.undone), ", ".join(map(shown, run.targets)),
         )
         for run in listed
     ]  # fmt: skip
@@ -129,11 +131,12 @@ def runs(ledger: Path | None) -> int:
 @click.option(
     "--report",
     "applied",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="CSV file for what was applied, a row for each photo.",
+    metavar="FILE",
+    default="",
+    help="CSV file or bucket URL for what was applied, a row for each photo.",
 )
 @_ledger
+@endpoint_url
 @_exits
 def apply(
     report: Path,
@@ -141,7 +144,7 @@ def apply(
     coords: str,
     sidecar: str,
     sidecar_name: str,
-    applied: Path | None,
+    applied: str,
     ledger: Path | None,
 ) -> int:
     """Write what a reviewed report says: REPORT is one that --dry-run made.
@@ -151,6 +154,7 @@ def apply(
     changed since the report are left alone.
     """
     from tagger import applying, reviewed
+    from tagger.delivery import local_file
     from tagger.ledger import Ledger, new_run_id
     from tagger.model.landmarks import load_landmarks
     from tagger.report import ReportWriter
@@ -167,14 +171,17 @@ def apply(
             book = stack.enter_context(Ledger.open(ledger))
             settings = {"report": report.absolute(), "coords": coords, "sidecar": sidecar}
             recorder = stack.enter_context(book.begin(run_id, places, settings, verb="apply"))
-        rows = stack.enter_context(ReportWriter(applied, {}, "", run_id)) if applied else None
+        rows = None
+        if applied:
+            place = stack.enter_context(local_file(applied))
+            rows = stack.enter_context(ReportWriter(place, {}, "", run_id))
         for done in applying.apply(report, known, recorder, options):
             settled = done.outcome.status in (Status.TAGGED, Status.WOULD_TAG)
             counts[settled] += 1
             if rows:
                 rows.write(done.outcome)
             if not settled:
-                where = _shown(done.outcome.entry.key) if done.outcome.entry.key else "no path"
+                where = shown(done.outcome.entry.key) if done.outcome.entry.key else "no path"
                 told = f"{report}:{done.line}: {where}: {done.outcome.reason}"
                 click.echo(told, err=True)
     verb = "would be written (dry run)" if dry_run else f"written, as run {run_id}"
@@ -186,11 +193,13 @@ def apply(
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @_dry_run
 @_ledger
+@endpoint_url
 @_exits
 def remove(paths: tuple[str, ...], dry_run: bool, ledger: Path | None) -> int:
     """Take out the tags that say landmark-tag wrote them, and no others; undo brings them back."""
     from tagger import removing
     from tagger.ledger import Ledger, new_run_id
+    from tagger.output import absolute
     from tagger.storage import open_storage
 
     storage, run_id = open_storage(paths), new_run_id()
@@ -199,12 +208,12 @@ def remove(paths: tuple[str, ...], dry_run: bool, ledger: Path | None) -> int:
         recorder = None
         if not dry_run:
             book = stack.enter_context(Ledger.open(ledger))
-            targets = [os.path.abspath(path) for path in paths]
+            targets = [absolute(path) for path in paths]
             recorder = stack.enter_context(book.begin(run_id, targets, {}, verb="remove"))
         for removed in removing.remove(storage, recorder):
             counts[not removed.problem] += 1
             if removed.problem:
-                click.echo(f"{_shown(removed.key)}: not removed: {removed.problem}", err=True)
+                click.echo(f"{shown(removed.key)}: not removed: {removed.problem}", err=True)
     verb = "would be removed (dry run)" if dry_run else f"removed, as run {run_id}"
     click.echo(f"{counts[True]} tags {verb}; {counts[False]} refused")
     return 1 if counts[False] else 0

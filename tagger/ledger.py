@@ -66,7 +66,7 @@ def new_run_id() -> str:
 
 
 class Ledger:
-    """An open ledger file, for one thread; several processes may have the same one open."""
+    """An open ledger file, for one thread, its recorder for any; several processes may share it."""
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self.path, self._db = path, db

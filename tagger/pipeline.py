@@ -1,8 +1,9 @@
 """The order of the stages: one Outcome for each listed photo, in listing order."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from tagger import __version__, imaging, metadata
 from tagger.decide import decide
 from tagger.errors import ChangedError, PhotoError, RefusedError, RunError, UnsupportedError
 from tagger.loading import batches, in_order
+from tagger.output import Output
 from tagger.records import (
     Coords,
     Entry,
@@ -66,6 +68,8 @@ class Settings:
     workers: int = 2
     rescan: bool = False
     write: WriteOptions = field(default_factory=WriteOptions)
+    writers: int = 1
+    output: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_conf <= 1:  # not-a-number too
@@ -74,12 +78,16 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A photo after the first stages: settled, or pixels for the classifier, or its old guess."""
+    """A photo after the first stages: settled, or pixels for the classifier, or a guess.
+
+    ``fresh`` is False where the guess is an earlier run's.
+    """
 
     entry: Entry
     outcome: Outcome | None = None
     pixels: NDArray[np.uint8] | None = None
     guess: Guess | None = None
+    fresh: bool = True
 
 
 def run(
@@ -88,8 +96,9 @@ def run(
     recorder: Memory | None,
     settings: Settings,
     stop: Callable[[], bool] = lambda: False,
+    output: Output | None = None,
 ) -> Iterator[Outcome]:
-    """Tag what ``storage`` lists; ``stop`` is asked between photos, what is done stays done.
+    """Tag what ``storage`` lists; ``stop`` is asked between photos, what is begun is finished.
 
     Without a recorder nothing could be undone, so nothing is written: that is a dry run.
 
@@ -101,25 +110,32 @@ def run(
 
     def ready(entry: Entry) -> Looked | None:
         seen = recorder.recall(entry) if recorder and not settings.rescan else None
-        return remembered(entry, seen, classifier.sha256) if seen else None
+        return remembered(entry, seen, classifier.sha256, settings.output) if seen else None
+
+    def finish(item: Looked) -> Outcome:
+        assert item.guess is not None
+        outcome = settle(storage, classifier, recorder, settings, item.entry, item.guess, output)
+        # An old guess that still is not accepted is no news for the ledger.
+        return replace(outcome, fresh=item.fresh or outcome.landmark is not None)
 
     window = 2 * settings.batch_size + settings.workers
     looked = in_order(look, storage.list(), settings.workers, window, ready)
-    for batch in batches(
-        looked, lambda item: item.pixels is not None, settings.batch_size, MOST_WAITING
-    ):
+    guessed = takewhile(lambda _: not stop(), classified(looked, classifier, settings.batch_size))
+    yield from in_order(
+        finish, guessed, settings.writers, settings.writers, lambda item: item.outcome
+    )
+
+
+def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Iterator[Looked]:
+    """Guesses for those that have pixels, in batches; the others pass through in their place."""
+    for batch in batches(looked, lambda item: item.pixels is not None, size, MOST_WAITING):
         pixels = [item.pixels for item in batch if item.pixels is not None]
         guesses = iter(classifier.classify(np.stack(pixels)) if pixels else [])
         for item in batch:
-            if stop():
-                return
-            if item.outcome is not None:
-                yield item.outcome
+            if item.pixels is None:
+                yield item
             else:
-                guess = item.guess or next(guesses)
-                outcome = settle(storage, classifier, recorder, settings, item.entry, guess)
-                # An old guess that still is not accepted is no news for the ledger.
-                yield replace(outcome, fresh=item.guess is None or outcome.landmark is not None)
+                yield Looked(item.entry, guess=next(guesses))
 
 
 def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -> Looked:
@@ -131,7 +147,10 @@ def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -
         data = b""
         if os.path.splitext(entry.key)[1].lower() in RAW_SUFFIXES:
             raise UnsupportedError("camera raw is not decoded; tag its JPEG, or export one")
-        reading = metadata.gps_state(storage.read_head(entry.key, metadata.HEAD_BYTES))
+        head = storage.read_head(entry.key, metadata.HEAD_BYTES)
+        if len(head) < metadata.HEAD_BYTES:
+            data = head  # that was all of it
+        reading = metadata.gps_state(head, whole=bool(data))
         if reading is None:
             data = storage.read(entry.key).data
             reading = metadata.gps_state(data, whole=True)
@@ -144,18 +163,21 @@ def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -
         return Looked(entry, _failed(entry, error, Status.UNREADABLE))
 
 
-def remembered(entry: Entry, seen: Seen, model_sha256: str) -> Looked | None:
+def remembered(entry: Entry, seen: Seen, model_sha256: str, output: str = "") -> Looked | None:
     """What an earlier run lets us say of an unchanged photo without opening it, if anything.
 
-    Failures are looked at again: their remedy (a permission, an extra) leaves no trace in them.
+    A photo of which a copy was tagged is settled for runs with the same output. Failures are
+    looked at again: their remedy (a permission, an extra) leaves no trace in them.
     """
     match seen.status:
+        case Status.TAGGED if seen.output != output:
+            return None
         case Status.HAS_GPS | Status.TAGGED:
             reason = "unchanged since an earlier run"
             return Looked(entry, Outcome(entry, Status.HAS_GPS, reason, fresh=False))
         case Status.UNSURE | Status.NO_LANDMARK:
             if seen.guess and seen.model_sha256 == model_sha256:
-                return Looked(entry, guess=seen.guess)
+                return Looked(entry, guess=seen.guess, fresh=False)
     return None
 
 
@@ -166,6 +188,7 @@ def settle(
     settings: Settings,
     entry: Entry,
     guess: Guess,
+    output: Output | None = None,
 ) -> Outcome:
     """Decide on a guess and, where it is accepted, write the tag."""
     decision = decide(guess, settings.min_conf)
@@ -180,9 +203,8 @@ def settle(
         "landmark-tag", __version__, classifier.sha256, guess.best.confidence, settings.run_id
     )
     try:
-        where = write_tag(
-            storage, recorder, entry, Tag(landmark, settings.coords, provenance), settings.write
-        )
+        tag = Tag(landmark, settings.coords, provenance)
+        where = write_tag(storage, recorder, entry, tag, settings.write, output)
     except RunError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on

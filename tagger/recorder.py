@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +23,11 @@ _ROWS, _SECONDS = 500, 1.0
 
 
 class RunRecorder:
-    """The Recorder of one run; belongs to the thread that opened the ledger."""
+    """The Recorder of one run; several threads may write photos through it."""
 
     def __init__(self, db: sqlite3.Connection, path: Path, run: int) -> None:
         self._db, self._path, self._run = db, path, run
+        self._lock = threading.RLock()
         self._waiting: list[tuple[str, tuple[Any, ...]]] = []
         self._flushed = time.monotonic()
         self._written: dict[str, Version | None] = {}
@@ -64,22 +66,26 @@ class RunRecorder:
             self._run, schema.blob(key), "sidecar" if is_sidecar(key) else "photo",
             hashed.result(), sha256_after, *_version(before.version if before else None), patch,
         )  # fmt: skip
-        with schema.transaction(self._db, self._path):
-            self._carry_out()
-            number = self._db.execute(
-                "INSERT INTO changes (run, key, kind, state, sha256_before, sha256_after,"
-                " size_before, mtime_ns_before, etag_before, patch)"
-                " VALUES (?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?)",
-                values,
-            ).lastrowid
-        self._waiting.clear()
-        assert number is not None
-        self._keys[number] = key
+        with self._lock:
+            with schema.transaction(self._db, self._path):
+                self._carry_out()
+                number = self._db.execute(
+                    "INSERT INTO changes (run, key, kind, state, sha256_before, sha256_after,"
+                    " size_before, mtime_ns_before, etag_before, patch)"
+                    " VALUES (?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?)",
+                    values,
+                ).lastrowid
+            self._waiting.clear()
+            assert number is not None
+            self._keys[number] = key
         return number
 
     def settle(self, change: int, version: Version | None) -> None:
         """The change happened; ``version`` is what the file is now (None: gone)."""
-        self._written = {self._keys.pop(change): version}
+        with self._lock:
+            self._written[self._keys.pop(change)] = version
+            while len(self._written) > _ROWS:  # copies and sidecars are never asked for
+                self._written.pop(next(iter(self._written)))
         self._later(
             "UPDATE changes SET state = 'written', size_after = ?, mtime_ns_after = ?,"
             " etag_after = ? WHERE number = ?",
@@ -88,7 +94,8 @@ class RunRecorder:
 
     def drop(self, change: int) -> None:
         """The change did not happen, as far as the store can tell."""
-        self._keys.pop(change)
+        with self._lock:
+            self._keys.pop(change)
         self._later("UPDATE changes SET state = 'dropped' WHERE number = ?", (change,))
 
     def seen(self, outcome: Outcome) -> None:
@@ -97,8 +104,8 @@ class RunRecorder:
         if not outcome.fresh:
             return
         key = outcome.entry.key
-        version = self._written.get(key) or outcome.entry.version
-        self._written.clear()
+        with self._lock:
+            version = self._written.pop(key, None) or outcome.entry.version
         guess = outcome.guess
         values = (
             schema.blob(key), *_identity(outcome.entry, version), outcome.status.value,
@@ -114,9 +121,10 @@ class RunRecorder:
 
     def recall(self, entry: Entry) -> Seen | None:
         """What an earlier run found of this very version of the photo, if anything."""
-        with schema.explained(self._path):
+        with self._lock, schema.explained(self._path):
             row = self._db.execute(
-                "SELECT size, mtime_ns, etag, status, guess, model_sha256 FROM photos"
+                "SELECT size, mtime_ns, etag, status, guess, model_sha256,"
+                " coalesce(json_extract(settings, '$.output'), '') FROM photos"
                 " JOIN runs ON runs.number = run WHERE key = ?",
                 (schema.blob(entry.key),),
             ).fetchone()
@@ -127,19 +135,21 @@ class RunRecorder:
             told = json.loads(row[4])
             candidates = tuple(Candidate(*candidate) for candidate in told["candidates"])
             guess = Guess(candidates, told["none"])
-        return Seen(Status(row[3]), guess, row[5])
+        return Seen(Status(row[3]), guess, row[5], row[6])
 
     def _later(self, statement: str, values: tuple[Any, ...]) -> None:
-        self._waiting.append((statement, values))
-        if len(self._waiting) >= _ROWS or time.monotonic() - self._flushed > _SECONDS:
-            self._flush()
+        with self._lock:
+            self._waiting.append((statement, values))
+            if len(self._waiting) >= _ROWS or time.monotonic() - self._flushed > _SECONDS:
+                self._flush()
 
     def _flush(self) -> None:
-        if self._waiting:
-            with schema.transaction(self._db, self._path):
-                self._carry_out()
-        self._waiting.clear()
-        self._flushed = time.monotonic()
+        with self._lock:
+            if self._waiting:
+                with schema.transaction(self._db, self._path):
+                    self._carry_out()
+            self._waiting.clear()
+            self._flushed = time.monotonic()
 
     def _carry_out(self) -> None:
         for statement, values in self._waiting:

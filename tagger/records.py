@@ -162,8 +162,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an earlier run found of a photo that has not changed since."""
+    """What an earlier run found of a photo that has not changed since; ``output`` is the run's."""
 
     status: Status
     guess: Guess | None
     model_sha256: str
+    output: str = ""

@@ -17,8 +17,9 @@ from tagger.records import Candidate, Outcome, Status
 COLUMNS = (
     "path", "status", "landmark", "latitude", "longitude", "radius_m", "confidence",
     "second", "second_confidence", "third", "third_confidence", "city", "country", "wikidata",
-    "reason", "model", "run_id", "size", "mtime_ns", "accept",
+    "reason", "model", "run_id", "size", "mtime_ns", "etag", "accept",
 )  # fmt: skip
+FIRST_COLUMNS = "path,status,"  # what tells a report from any other file
 # What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), and our own mark.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
@@ -48,6 +49,8 @@ def row(outcome: Outcome, names: dict[str, str], model: str, run_id: str) -> lis
         str(version.size),
         # Spreadsheets keep 15 digits of a number, but every one of a text.
         f"{version.mtime_ns}ns",
+        # On a disk it is a file's number there, which restoring a backup changes.
+        safe(version.etag) if "://" in outcome.entry.key else "",
         "",
     ]
 
@@ -155,7 +158,7 @@ class ReportWriter:
 def _move_aside(path: Path) -> None:
     """Keep an earlier report, which a person may have worked on, under the next free number."""
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        if not file.readline().startswith("path,status,"):
+        if not file.readline().startswith(FIRST_COLUMNS):
             raise RunError(
                 f"--report {path}: exists and is not a landmark-tag report; choose another name"
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from tagger.errors import RefusedError, RunError
-from tagger.records import Status
+from tagger.records import Status, Version
 from tagger.report import native, unsafe
 
 NEEDED = ("path", "status", "landmark", "latitude", "longitude", "size", "mtime_ns")
@@ -86,12 +86,17 @@ class Row:
             )
         return Wish.LEAVE
 
-    def is_of(self, size: int, mtime_ns: int) -> bool:
-        """Whether the photo still has the size and the time that the report was made for.
+    def is_of(self, version: Version) -> bool:
+        """Whether the photo still has the size and time, or ETag, that the report was made for.
 
         Raises:
             RefusedError: the cells do not tell.
         """
+        size, mtime_ns = version.size, version.mtime_ns
+        if "://" in self.key:
+            if not self.text("etag"):
+                raise RefusedError("etag is empty; make a new report with --dry-run")
+            return self.text("etag") == version.etag
         shown = self.text("mtime_ns").removesuffix("ns")
         try:
             told, told_size = Decimal(shown.replace(",", ".")), Decimal(self.text("size"))
@@ -159,7 +164,9 @@ def _rows(path: Path, file: IO[str]) -> Iterator[Row]:
 def targets(keys: set[str]) -> list[str]:
     """The places that the photos lie in: their common folder, or each folder of its own."""
     folders = {os.path.dirname(key) for key in keys}
+    if any("://" in folder for folder in folders):  # of which commonpath would lose a slash
+        return sorted(folders)
     try:
         return [os.path.commonpath(folders)] if folders else []
-    except ValueError:  # on several drives, or in a bucket and on a disk
+    except ValueError:  # on several drives
         return sorted(folders)

@@ -54,7 +54,10 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
             f"--ledger {path}: cannot be opened ({error.strerror}); choose another place"
         ) from error
     with explained(path):
-        db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        # The recorder lets one thread in at a time.
+        db = sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         try:
             db.execute("PRAGMA journal_mode = WAL")
             # A noted intent has to survive a power cut: only FULL syncs the log at each commit.

@@ -2,13 +2,15 @@
 
 import contextlib
 import fnmatch
+import functools
 import os
 import socket
 import stat
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -25,6 +27,8 @@ LISTED_SUFFIXES = PHOTO_SUFFIXES | RAW_SUFFIXES
 SKIPPED_FOLDERS = frozenset(
     "@eaDir #recycle #snapshot @Recycle @Recently-Snapshot $RECYCLE.BIN lost+found __MACOSX".split()
 ) | {"System Volume Information"}
+SCHEMES = ("s3", "gs", "az")
+CHANGED = "it changed since it was read and is left as it is; run again"
 TEMP_PREFIX = ".landmark-tag-"
 
 
@@ -33,6 +37,18 @@ class Blob(NamedTuple):
 
     data: bytes
     version: Version
+
+
+class Traits(NamedTuple):
+    """What a store keeps with a photo beside its bytes, and the version that goes with.
+
+    ``attributes`` are headers such as Content-Type, and the user's own metadata.
+    """
+
+    attributes: Mapping[str, str]
+    tags: Mapping[str, str]
+    etag: str = ""
+    version: str = ""
 
 
 class Storage(Protocol):
@@ -54,11 +70,18 @@ class Storage(Protocol):
         """All bytes and the version they are of."""
         ...
 
-    def write(self, key: str, data: bytes, expected: Version | None) -> Version:
+    def write(
+        self, key: str, data: bytes, expected: Version | None, traits: Traits | None = None
+    ) -> Version:
         """Replace the photo in one step if it still is ``expected`` (None: create it).
 
-        Where it raises, the photo is as it was, as far as the store can tell.
+        A photo that is replaced keeps its traits, one that is created takes ``traits``. Where it
+        raises, the photo is as it was, as far as the store can tell.
         """
+        ...
+
+    def traits(self, key: str) -> Traits:
+        """What to create a copy of the photo with."""
         ...
 
     def delete(self, key: str, expected: Version) -> None:
@@ -71,18 +94,61 @@ class Storage(Protocol):
 
 
 def open_storage(
-    targets: Sequence[str], *, recursive: bool = True, exclude: Sequence[str] = ()
+    targets: Sequence[str],
+    *,
+    recursive: bool = True,
+    exclude: Sequence[str] = (),
+    since: datetime | None = None,
 ) -> Storage:
-    """The storage that the targets live in.
+    """The storage that the targets live in; ``since`` leaves older objects of a bucket out.
 
     Raises:
-        RunError: a target does not exist, or its scheme is not known.
+        RunError: a target does not exist or cannot be reached, or its scheme is not known.
     """
-    for target in targets:
-        scheme, separator, _ = target.partition("://")
-        if separator:
-            raise RunError(f"{target}: {scheme}:// is not supported; give a folder or a file")
-    return LocalStorage([Path(target) for target in targets], recursive, exclude)
+    roots = {bucket_of(target) for target in targets}
+    if len(roots) > 1:
+        raise RunError(f"{', '.join(targets)}: give photos of one bucket, or of this machine")
+    if roots == {""} or not roots:
+        if since:
+            raise RunError("--since: leaves out older objects of a bucket; PATH is none")
+        return LocalStorage([Path(target) for target in targets], recursive, exclude)
+    try:
+        from tagger.bucket import BucketStorage
+    except ModuleNotFoundError as error:
+        raise RunError(
+            f"{targets[0]}: buckets need {error.name}; pip install 'landmark-tag[bucket]'"
+        ) from error
+    return BucketStorage(targets, recursive, exclude, since)
+
+
+def storage_at(key: str) -> Storage:
+    """The storage that a key, out of a report or the ledger, lives in."""
+    return _storage_of(bucket_of(key))
+
+
+@functools.cache
+def _storage_of(bucket: str) -> Storage:
+    return open_storage([bucket] if bucket else [])
+
+
+def bucket_of(target: str) -> str:
+    """The ``scheme://bucket`` of a URL; empty for a path.
+
+    Raises:
+        RunError: the scheme is not known, or no bucket is named.
+    """
+    scheme, separator, rest = target.partition("://")
+    if not separator:
+        return ""
+    if scheme not in SCHEMES:
+        raise RunError(
+            f"{target}: {scheme}:// is not supported; give a folder, a file, or a bucket as "
+            f"{', '.join(SCHEMES)}"
+        )
+    bucket = rest.partition("/")[0]
+    if not bucket:
+        raise RunError(f"{target}: names no bucket; give {scheme}://bucket/folder")
+    return f"{scheme}://{bucket}"
 
 
 class LocalStorage:
@@ -103,6 +169,7 @@ class LocalStorage:
         self._roots = sorted(roots - covered)
         self._recursive = recursive
         self._exclude = tuple(exclude)
+        self._new_mode = 0o666 & ~_umask()  # asked for once: asking is not safe among threads
         self._host = zlib.crc32(socket.gethostname().encode())
 
     def list(self) -> Iterator[Entry]:
@@ -126,9 +193,13 @@ class LocalStorage:
                 raise ChangedError("it was being written while it was read; run again later")
             return Blob(data, version)
 
-    def write(self, key: str, data: bytes, expected: Version | None) -> Version:
+    def write(
+        self, key: str, data: bytes, expected: Version | None, traits: Traits | None = None
+    ) -> Version:
         path = Path(key)
         with _explained("written"):
+            if expected is None:
+                path.parent.mkdir(parents=True, exist_ok=True)
             before = self._guard(path, expected)
             prefix = f"{TEMP_PREFIX}{self._host:08x}-{os.getpid()}-"
             descriptor, temp = tempfile.mkstemp(suffix=".tmp", prefix=prefix, dir=path.parent)
@@ -139,7 +210,7 @@ class LocalStorage:
                     if before is not None:
                         _keep_attributes(path, before, temp)
                     else:
-                        os.chmod(temp, 0o666 & ~_umask())
+                        os.chmod(temp, self._new_mode)
                     os.fsync(file.fileno())
                     written = _version(os.fstat(file.fileno()))
                 if expected is None:
@@ -165,6 +236,9 @@ class LocalStorage:
         with _explained("written"):
             os.utime(key, ns=(os.stat(key).st_atime_ns, mtime_ns))
 
+    def traits(self, key: str) -> Traits:
+        return Traits({}, {})
+
     @staticmethod
     def _guard(path: Path, expected: Version | None) -> os.stat_result | None:
         if expected is None:
@@ -173,7 +247,7 @@ class LocalStorage:
             return None
         now = os.lstat(path)
         if not stat.S_ISREG(now.st_mode) or _version(now) != expected:
-            raise ChangedError("it changed since it was read and is left as it is; run again")
+            raise ChangedError(CHANGED)
         if not now.st_mode & 0o222:
             raise PhotoError(
                 "it is write-protected; make it writable (chmod u+w) to have it tagged"
@@ -201,7 +275,7 @@ class LocalStorage:
                     continue
                 if item.is_dir(follow_symlinks=False):
                     folders.append(item.path)
-                elif _suffix(item.name) in LISTED_SUFFIXES or (item.is_symlink() and item.is_dir()):
+                elif suffix(item.name) in LISTED_SUFFIXES or (item.is_symlink() and item.is_dir()):
                     if not item.is_symlink():
                         yield self._entry(item.path, names)
                     elif not Path(item.path).resolve().is_relative_to(root):
@@ -254,10 +328,11 @@ def sidecar_names(name: str) -> tuple[str, str]:
 
 def is_sidecar(key: str) -> bool:
     """Whether a key names an XMP sidecar rather than a photo."""
-    return _suffix(key) == ".xmp"
+    return suffix(key) == ".xmp"
 
 
-def _suffix(name: str) -> str:
+def suffix(name: str) -> str:
+    """A name's suffix in small letters, with its dot."""
     return os.path.splitext(name)[1].lower()
 
 

@@ -1,13 +1,13 @@
 """Re-read, tag, verify, record, write: the only way a tag gets into a photo or its sidecar."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from tagger import metadata
-from tagger.errors import ChangedError, PhotoError, RefusedError
+from tagger.errors import ChangedError, PhotoError, RefusedError, VanishedError
+from tagger.output import Output
 from tagger.records import Entry, GpsState, SidecarMode, SidecarName, Tag, Version
-from tagger.storage import Blob, Storage, is_sidecar, sidecar_names
+from tagger.storage import Blob, Storage, Traits, is_sidecar, sidecar_names
 
 
 class Recorder(Protocol):
@@ -38,9 +38,16 @@ class WriteOptions:
 
 
 def write_tag(
-    storage: Storage, recorder: Recorder, entry: Entry, tag: Tag, options: WriteOptions
+    storage: Storage,
+    recorder: Recorder,
+    entry: Entry,
+    tag: Tag,
+    options: WriteOptions,
+    output: Output | None = None,
 ) -> str:
     """Write ``tag`` for one photo: into it, or into its sidecar where that is refused.
+
+    With an ``output`` the photo stays as it is, and what would be written goes there.
 
     Returns:
         where it went, for the report's reason column; empty when into the photo.
@@ -59,33 +66,63 @@ def write_tag(
         raise ChangedError("its sidecar carries GPS by now; both are left as they are")
     if options.sidecar is not SidecarMode.ALWAYS:
         try:
-            _replace(storage, recorder, entry.key, blob, metadata.tagged(blob.data, tag))
-            return ""
+            tagged = metadata.tagged(blob.data, tag)
+            if output is None:
+                _replace(storage, recorder, entry.key, blob, tagged)
+                return ""
+            return f"as {_copy(storage, recorder, entry.key, blob, tagged, output)}"
         except RefusedError as error:
             if options.sidecar is SidecarMode.NEVER:
                 raise
             why = f"in a sidecar: {error}"
     else:
         why = "in a sidecar"
-    write_sidecar(storage, recorder, entry, lambda old: metadata.sidecar(old, tag), options)
+    _write_sidecar(storage, recorder, entry, tag, options, output)
+    if output is not None:
+        _copy(storage, recorder, entry.key, blob, blob.data, output)
     return why
 
 
-def write_sidecar(
+def _write_sidecar(
     storage: Storage,
     recorder: Recorder,
     entry: Entry,
-    make: Callable[[bytes | None], bytes],
+    tag: Tag,
     options: WriteOptions,
-) -> str:
-    """Create the photo's sidecar, or merge into the one it has; gives its key."""
+    output: Output | None,
+) -> None:
+    """Create the photo's sidecar, or merge into the one it has."""
     folder, slash, name = entry.key.rpartition("/")
     full, stem = sidecar_names(name)
     new = full if options.sidecar_name is SidecarName.FULL else stem
     key = entry.sidecars[0] if entry.sidecars else f"{folder}{slash}{new}"
     before = storage.read(key) if entry.sidecars else None
-    _replace(storage, recorder, key, before, make(before.data if before else None))
-    return key
+    after = metadata.sidecar(before.data if before else None, tag)
+    if output is None:
+        _replace(storage, recorder, key, before, after)
+    else:
+        _copy(storage, recorder, key, before, after, output)
+
+
+def _copy(
+    storage: Storage,
+    recorder: Recorder,
+    key: str,
+    before: Blob | None,
+    after: bytes,
+    output: Output,
+) -> str:
+    """Create what ``key`` would become at the output, or renew a copy of ours; gives its key."""
+    to = output.key(key)
+    try:
+        older = output.storage.read(to)
+    except VanishedError:
+        older = None
+    if older and older.data != after and metadata.provenance(older.data) is None:
+        raise ChangedError(f"{to} is there already and carries no tag of ours; move it away")
+    traits = storage.traits(key) if before else None
+    _replace(output.storage, recorder, to, older, after, traits)
+    return to
 
 
 def remove_tag(storage: Storage, recorder: Recorder | None, key: str, blob: Blob) -> bool:
@@ -107,7 +144,12 @@ def remove_tag(storage: Storage, recorder: Recorder | None, key: str, blob: Blob
 
 
 def _replace(
-    storage: Storage, recorder: Recorder, key: str, before: Blob | None, after: bytes | None
+    storage: Storage,
+    recorder: Recorder,
+    key: str,
+    before: Blob | None,
+    after: bytes | None,
+    traits: Traits | None = None,
 ) -> None:
     """Note, write, settle; ``before`` None creates the file, ``after`` None removes it."""
     if before is not None and before.data == after:
@@ -116,7 +158,7 @@ def _replace(
     try:
         version = None
         if after is not None:
-            version = storage.write(key, after, before.version if before else None)
+            version = storage.write(key, after, before.version if before else None, traits)
         elif before is not None:
             storage.delete(key, before.version)
     except PhotoError:

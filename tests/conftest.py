@@ -1,8 +1,10 @@
 """Shared fixtures: a tiny real model file that tells landmarks by colour, and photos for it."""
 
 import io
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +13,9 @@ from PIL import Image
 
 from tagger.imaging import Resize
 from tagger.model import artifact
+
+if TYPE_CHECKING:
+    import s3
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SAMPLES = REPOSITORY / "sample_photos"
@@ -73,3 +78,26 @@ def bytes_of() -> Callable[[Path], dict[str, bytes]]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix != ".csv"
     }
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> "Iterator[s3.Server]":
+    """Moto's S3 in a process of its own; takes three seconds, once."""
+    import s3
+
+    with s3.running() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server: "s3.Server", monkeypatch: pytest.MonkeyPatch) -> "Iterator[s3.Bucket]":
+    """A new bucket, and the environment to reach it in."""
+    import s3
+
+    for name, value in s3.ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
+    bucket = s3.Bucket(s3_server.client(), f"bucket-{secrets.token_hex(4)}")
+    bucket.client.create_bucket(Bucket=bucket.name)
+    yield bucket
+    s3_server.fail(0, 0)

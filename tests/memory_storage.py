@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tagger.errors import ChangedError, VanishedError
 from tagger.records import Entry, Version
-from tagger.storage import LISTED_SUFFIXES, Blob, sidecar_names
+from tagger.storage import LISTED_SUFFIXES, Blob, Traits, sidecar_names
 
 
 class MemoryStorage:
@@ -42,7 +42,12 @@ class MemoryStorage:
             raise VanishedError("it vanished while the run was on; run again")
         return self.files[key]
 
-    def write(self, key: str, data: bytes, expected: Version | None) -> Version:
+    def traits(self, key: str) -> Traits:
+        return Traits({}, {})
+
+    def write(
+        self, key: str, data: bytes, expected: Version | None, traits: Traits | None = None
+    ) -> Version:
         self.before_write(key)
         self._guard(key, expected)
         return self.put(key, data, expected.mtime_ns if expected else None)

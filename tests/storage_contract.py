@@ -19,6 +19,7 @@ class Shelf:
     put: Callable[[str, bytes], None]
     get: Callable[[str], bytes | None]
     names: Callable[[], list[str]]
+    keeps_times: bool = True  # objects in buckets have no time that could be set
 
 
 class StorageContract:
@@ -95,4 +96,13 @@ class StorageContract:
         shelf.put("a.jpg", b"photo")
         shelf.storage.set_mtime(shelf.key("a.jpg"), 1_234_567_890_123_456_000)
         after = shelf.storage.read(shelf.key("a.jpg"))
-        assert after.data == b"photo" and after.version.mtime_ns == 1_234_567_890_123_456_000
+        assert after.data == b"photo"
+        assert after.version.mtime_ns == (1_234_567_890_123_456_000 if shelf.keeps_times else 0)
+
+    def test_a_copy_is_created_with_the_traits_of_its_photo(self, shelf: Shelf) -> None:
+        shelf.put("a.jpg", b"photo")
+        traits = shelf.storage.traits(shelf.key("a.jpg"))
+        shelf.storage.write(shelf.key("new/b.jpg"), b"copy", None, traits)
+        assert shelf.get("new/b.jpg") == b"copy" and shelf.get("a.jpg") == b"photo"
+        copied = shelf.storage.traits(shelf.key("new/b.jpg"))
+        assert (copied.attributes, copied.tags) == (traits.attributes, traits.tags)

@@ -59,6 +59,8 @@ def test_only_the_artefact_names_torch_jit() -> None:
         ("piexif", ("tagger/metadata/",)),
         ("streamlit", ("tagger/review/",)),
         ("timm", ("train/",)),
+        ("obstore", ("tagger/bucket.py",)),
+        ("boto3", ("tagger/aws.py",)),
     ],
 )
 def test_heavy_or_special_packages_stay_in_their_place(module: str, homes: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """The ledger: what it keeps, what it refuses to open, one run at a time, what a crash leaves."""
 
+import hashlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from tagger import delta
 from tagger.errors import LockedError, RunError
 from tagger.ledger import Ledger, State, new_run_id
 from tagger.locking import only_run, overlap
+from tagger.recorder import RunRecorder
 from tagger.records import Candidate, Entry, Guess, Outcome, Status, Version
 from tagger.storage import Blob
 
@@ -269,3 +271,36 @@ def test_many_that_start_at_once_give_one_run(path: Path) -> None:
     for thread in threads:
         thread.join()
     assert (most[0], locked[0]) == (1, 7)
+
+
+def test_several_threads_write_photos_through_one_recorder(path: Path) -> None:
+    taken: list[int] = []
+
+    def write(recorder: RunRecorder, thread: int) -> None:
+        for number in range(40):
+            key = f"/p/{thread}-{number}.jpg"
+            change = recorder.intend(key, OLD, key.encode())
+            taken.append(change)
+            if number % 2:
+                recorder.settle(change, Version(number, thread, "new"))
+                recorder.seen(Outcome(Entry(key, OLD.version), Status.TAGGED))
+            else:
+                recorder.drop(change)
+
+    with Ledger.open(path) as ledger:
+        with ledger.begin("run-1", ["/p"], {}) as recorder:
+            threads = [threading.Thread(target=write, args=(recorder, n)) for n in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        changes = {change.key: change for change in ledger.changes("run-1")}
+        assert len(set(taken)) == len(changes) == 8 * 40
+        for thread in range(8):
+            for number in range(40):
+                key = f"/p/{thread}-{number}.jpg"
+                assert changes[key].sha256_after == hashlib.sha256(key.encode()).digest()
+                assert changes[key].state is (State.WRITTEN if number % 2 else State.DROPPED)
+        with ledger.begin("run-2", ["/p"], {}) as recorder:
+            assert recorder.recall(Entry("/p/3-7.jpg", Version(7, 3, "new")))
+            assert recorder.recall(Entry("/p/3-7.jpg", OLD.version)) is None

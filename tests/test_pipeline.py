@@ -132,6 +132,27 @@ def test_stopping_keeps_what_is_done(library: Path, classifier: Classifier) -> N
     assert [Path(o.entry.key).name for o in done] == ["a_taj.jpg", "b_grey.jpg"]
 
 
+@pytest.mark.parametrize("writers", [1, 4])
+def test_writers_keep_the_order_and_finish_what_they_began(
+    library: Path, classifier: Classifier, writers: int
+) -> None:
+    for number in range(20):
+        (library / f"c{number:02}.jpg").write_bytes(photo(COLOURS["Taj_Mahal"]))
+    everything = [entry.key for entry in LocalStorage([library]).list()]
+    done: list[Outcome] = []
+    for outcome in run(
+        LocalStorage([library]), classifier, Forgetful(), Settings("r", writers=writers),
+        stop=lambda: len(done) >= 3,
+    ):  # fmt: skip
+        done.append(outcome)
+    assert [o.entry.key for o in done] == everything[: len(done)]
+    assert 3 <= len(done) < 3 + 2 * writers
+    tagged = {o.entry.key for o in done if o.status is Status.TAGGED}
+    assert tagged == {
+        key for key in everything if metadata.provenance(Path(key).read_bytes()) is not None
+    }
+
+
 def bomb_png(width: int, height: int) -> bytes:
     """A PNG that claims to be huge in a few bytes."""
 

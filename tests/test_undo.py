@@ -157,12 +157,12 @@ def test_a_run_cut_short_is_undone(ledger: Ledger, moment: str, mode: SidecarMod
     before = dict(storage.files)
     real = storage.write
 
-    def cut(key: str, data: bytes, expected: object) -> object:
+    def cut(key: str, data: bytes, expected: object, *rest: object) -> object:
         if key.startswith("b.jpg"):
             if moment == "after write":
-                real(key, data, expected)  # type: ignore[arg-type]
+                real(key, data, expected, *rest)  # type: ignore[arg-type]
             raise Cut
-        return real(key, data, expected)  # type: ignore[arg-type]
+        return real(key, data, expected, *rest)  # type: ignore[arg-type]
 
     storage.write = cut  # type: ignore[method-assign, assignment]
     with pytest.raises(Cut):
@@ -182,11 +182,11 @@ def test_an_undo_cut_short_is_undone_by_the_next(ledger: Ledger, moment: str) ->
         storage.set_mtime(key, 77)
     real, timed = storage.write, storage.set_mtime
 
-    def cut(key: str, data: bytes, expected: object) -> object:
+    def cut(key: str, data: bytes, expected: object, *rest: object) -> object:
         if moment == "after":
-            real(key, data, expected)  # type: ignore[arg-type]
+            real(key, data, expected, *rest)  # type: ignore[arg-type]
         if moment == "before its time":
-            return real(key, data, expected)  # type: ignore[arg-type]
+            return real(key, data, expected, *rest)  # type: ignore[arg-type]
         raise Cut
 
     def no_time(key: str, mtime_ns: int) -> None:
@@ -219,8 +219,8 @@ def test_a_write_reported_as_failed_that_did_happen_is_undone(ledger: Ledger) ->
     storage = MemoryStorage({"a.jpg": (original := photo((5, 5, 5)))})
     real = storage.write
 
-    def late(key: str, data: bytes, expected: object) -> object:
-        real(key, data, expected)  # type: ignore[arg-type]
+    def late(key: str, data: bytes, expected: object, *rest: object) -> object:
+        real(key, data, expected, *rest)  # type: ignore[arg-type]
         raise PhotoError("the connection broke")
 
     storage.write = late  # type: ignore[method-assign, assignment]

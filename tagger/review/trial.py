@@ -8,7 +8,7 @@ from tagger.decide import decide
 from tagger.errors import RefusedError
 from tagger.pipeline import Classify, Settings, inspect, settle
 from tagger.records import Coords, Decision, Entry, Outcome, Provenance, Tag, Version
-from tagger.storage import Blob
+from tagger.storage import Blob, Traits
 
 
 class Uploaded:
@@ -27,7 +27,12 @@ class Uploaded:
     def read(self, key: str) -> Blob:
         return Blob(self._data, self.entry.version)
 
-    def write(self, key: str, data: bytes, expected: Version | None) -> Version:
+    def traits(self, key: str) -> Traits:
+        return Traits({}, {})
+
+    def write(
+        self, key: str, data: bytes, expected: Version | None, traits: Traits | None = None
+    ) -> Version:
         raise RefusedError("an uploaded photo is not written")
 
     def delete(self, key: str, expected: Version) -> None:

@@ -1,0 +1,69 @@
+"""The options for buckets, shared by the commands that take them."""
+
+import os
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+# Latency, not computing, is what a bucket costs: requests wait for each other's answers.
+BUCKET_WORKERS = 32
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _set_endpoint(context: click.Context, option: click.Parameter, url: str | None) -> None:
+    """The AWS variable is what both obstore and boto3 go by."""
+    if url:
+        os.environ["AWS_ENDPOINT_URL"] = url
+
+
+def _moment(context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    if age := re.fullmatch(r"(\d+)([mhdw])", text):
+        return datetime.now().astimezone() - timedelta(**{_UNITS[age[2]]: int(age[1])})
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no time; write 36h, 7d or 2026-11-24") from error
+
+
+endpoint_url = click.option(
+    "--endpoint-url",
+    metavar="URL",
+    callback=_set_endpoint,
+    expose_value=False,
+    help="Server of s3:// where it is not AWS (MinIO, R2, Ceph); AWS_ENDPOINT_URL by default.",
+)
+output = click.option(
+    "--output",
+    metavar="PLACE",
+    default="",
+    help="Folder or bucket URL for tagged copies; the photos stay as they are.",
+)
+since = click.option(
+    "--since",
+    metavar="TIME",
+    default=None,
+    callback=_moment,
+    help="Of a bucket, only photos put there since: 36h, 7d, 2026-11-24, 2026-11-24T18:00.",
+)
+
+
+def options(command: Command) -> Command:
+    """What tagging takes: where copies go, how new a photo must be, which server."""
+    return output(since(endpoint_url(command)))
+
+
+def workers_for(paths: tuple[str, ...], chosen: int | None) -> int:
+    """How many photos to read at once."""
+    in_bucket = any("://" in path for path in paths)
+    return chosen or (BUCKET_WORKERS if in_bucket else os.cpu_count() or 1)
+
+
+def writers_for(*places: str) -> int:
+    """How many photos to write at once: a disk gains nothing from more than one."""
+    return BUCKET_WORKERS if any("://" in place for place in places) else 1

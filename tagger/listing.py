@@ -1,0 +1,97 @@
+"""What a bucket lists: photos and their sidecars out of a stream of names in order."""
+
+import fnmatch
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from tagger.errors import RunError
+from tagger.storage import (
+    LISTED_SUFFIXES,
+    SKIPPED_FOLDERS,
+    Traits,
+    is_sidecar,
+    sidecar_names,
+    suffix,
+)
+
+
+class Found(NamedTuple):
+    """One object of a listing; ``path`` is its name in the bucket, ``modified`` has a zone."""
+
+    path: str
+    size: int
+    etag: str
+    modified: datetime
+
+
+class Index(Protocol):
+    """What a bucket is asked beside reading and writing; paths are names in the bucket."""
+
+    def list(self, prefix: str, recursive: bool) -> Iterator[Found]:
+        """What lies under a prefix, in order."""
+        ...
+
+    def traits(self, path: str) -> Traits:
+        """What goes with an object, and the ETag it goes with."""
+        ...
+
+    def delete(self, path: str, etag: str) -> None:
+        """Delete an object if it still has this ETag (with its quotes)."""
+        ...
+
+
+class Photo(NamedTuple):
+    """A listed photo and the names of the sidecars beside it."""
+
+    found: Found
+    sidecars: list[str]
+
+
+def paired(listing: Iterable[Found]) -> Iterator[Photo]:
+    """The photos of a listing, in its order, each with its sidecars.
+
+    Both names of a sidecar sort behind its photo's and close to it, so a photo waits for a few
+    names at most, and memory does not grow with the bucket.
+
+    Raises:
+        RunError: the names do not come in order, as in a directory bucket.
+    """
+    waiting: deque[Photo] = deque()
+    previous = ""
+    for found in listing:
+        if found.path < previous:
+            raise RunError(
+                "this store does not list its objects in order, so that a photo's sidecar could "
+                "be missed; copy the photos into an ordinary bucket"
+            )
+        previous = found.path
+        while waiting and max(sidecar_names(waiting[0].found.path)) < found.path:
+            yield waiting.popleft()
+        if is_sidecar(found.path):
+            for photo in waiting:
+                if found.path in sidecar_names(photo.found.path):
+                    photo.sidecars.append(found.path)
+        elif suffix(found.path) in LISTED_SUFFIXES:
+            waiting.append(Photo(found, []))
+    yield from waiting
+
+
+def wanted(relative: str, exclude: Sequence[str]) -> bool:
+    """Whether a photo of this path below its target is looked at: hidden and copies are not."""
+    path = ""
+    for name in relative.split("/"):
+        path = f"{path}/{name}" if path else name
+        if name.startswith(".") or name in SKIPPED_FOLDERS:
+            return False
+        if any(fnmatch.fnmatch(name, glob) or fnmatch.fnmatch(path, glob) for glob in exclude):
+            return False
+    return True
+
+
+def problem_of(path: str) -> str:
+    """Why obstore would ask for another object by this name, if it would."""
+    if {"", ".", ".."}.isdisjoint(path.split("/")):
+        return ""
+    return "has an empty, . or .. folder in its name, which cannot be asked for; rename it"

@@ -1,0 +1,278 @@
+"""Runs over a bucket from the command line: what is asked of the server, and what is left there."""
+
+import csv
+import hashlib
+import io
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import s3
+from click.testing import CliRunner
+from conftest import COLOURS, REPOSITORY, photo
+from places import tag
+
+from tagger import metadata
+from tagger.cli import main
+from tagger.ledger import Ledger, State
+from tagger.metadata import HEAD_BYTES
+
+GREY = (120, 120, 120)
+
+
+@dataclass
+class Command:
+    """The command line on one bucket, with its own ledger."""
+
+    bucket: s3.Bucket
+    model: Path
+    ledger: Path
+
+    def __call__(self, *words: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, self.line(*words))
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+        return result.exit_code, result.output
+
+    def line(self, *words: str) -> list[str]:
+        model = [] if words[0] in main.commands else ["--model", str(self.model)]
+        return [*words, *model, "--ledger", str(self.ledger)]
+
+    def report(self, url: str) -> list[dict[str, str]]:
+        text = self.bucket.get(url.removeprefix(f"{self.bucket.url}/")) or b""
+        return list(csv.DictReader(io.StringIO(text.decode())))
+
+
+@pytest.fixture
+def command(bucket: s3.Bucket, colour_model: Path, tmp_path: Path) -> Command:
+    return Command(bucket, colour_model, tmp_path / "ledger.db")
+
+
+def upload(bucket: s3.Bucket, number: int) -> dict[str, bytes]:
+    """Photos in folders: half carry GPS, some of them large, a quarter shows a landmark."""
+    taj, grey = photo(COLOURS["Taj_Mahal"]), photo(GREY)
+    with_gps = metadata.tagged(grey, tag())
+    large = metadata.tagged(photo((90, 90, 90), (700, 500), quality=98), tag())
+    assert len(large) > 2 * HEAD_BYTES
+    kinds = (taj, with_gps, grey, large if number <= 200 else with_gps)
+    uploaded = {f"in/{i % 7}/{i:04d}.jpg": kinds[i % 4] for i in range(number)}
+    for key, data in uploaded.items():
+        bucket.put(key, data, ContentType="image/jpeg", Metadata={"owner": key[-8:-4]})
+    return uploaded
+
+
+def test_a_nightly_run_reads_only_what_it_needs(command: Command, s3_server: s3.Server) -> None:
+    bucket = command.bucket
+    before = upload(bucket, 200)
+    report = f"{bucket.url}/reports/report.csv"
+    s3_server.asked()
+    assert command(f"{bucket.url}/in", "--report", report, "-q")[0] == 0
+    asked = s3_server.asked()
+    rows = command.report(report)
+    assert [row["path"] for row in rows] == [f"{bucket.url}/{key}" for key in sorted(before)]
+    status = {row["path"].removeprefix(f"{bucket.url}/"): row["status"] for row in rows}
+    assert Counter(status.values()) == {"tagged": 50, "has_gps": 100, "no_landmark": 50}
+
+    for key, found in status.items():
+        requests = [note for note in asked if note["key"] == f"/{bucket.name}/{key}"]
+        if found == "tagged":
+            assert metadata.provenance(bucket.get(key) or b"")
+        else:
+            assert bucket.get(key) == before[key]
+            assert [note["method"] for note in requests] == ["GET"]
+            assert requests[0]["range"] == f"bytes=0-{HEAD_BYTES - 1}"
+            assert requests[0]["bytes"] <= HEAD_BYTES
+
+    s3_server.asked()
+    assert command(f"{bucket.url}/in", "--report", report, "-q")[0] == 0
+    again = [note for note in s3_server.asked() if f"/{bucket.name}/in/" in note["key"]]
+    assert again == []
+    assert [row["path"] for row in command.report(report)] == [row["path"] for row in rows]
+    older = command.report(f"{bucket.url}/reports/report.1.csv")
+    assert older == rows
+
+    assert command("undo", rows[0]["run_id"])[0] == 0
+    assert {key: bucket.get(key) for key in before} == before
+    head = bucket.client.head_object(Bucket=bucket.name, Key="in/0/0000.jpg")
+    assert head["ContentType"] == "image/jpeg" and head["Metadata"] == {"owner": "0000"}
+
+
+def test_copies_go_elsewhere_and_the_photos_stay(command: Command, tmp_path: Path) -> None:
+    bucket = command.bucket
+    taj, grey = photo(COLOURS["Taj_Mahal"]), photo(GREY)
+    photos = {"in/a.jpg": taj, "in/sub/b.jpg": taj, "in/sub/c.jpg": grey}
+    for key, data in photos.items():
+        bucket.put(key, data, CacheControl="no-cache", Tagging="a=b")
+    words = (f"{bucket.url}/in", "--output", f"{bucket.url}/out/", "--report", str(tmp_path / "r"))
+    assert command(*words)[0] == 0
+    now = bucket.contents()
+    assert photos.items() <= now.items()
+    assert now.keys() - photos.keys() == {"out/a.jpg", "out/sub/b.jpg"}
+    assert metadata.position(now["out/a.jpg"] or b"")
+    head = bucket.client.head_object(Bucket=bucket.name, Key="out/a.jpg")
+    assert head["CacheControl"] == "no-cache" and head["TagCount"] == 1
+
+    assert command(*words)[0] == 0
+    assert bucket.contents() == now
+    bucket.put("in/a.jpg", photo(COLOURS["Eiffel_Tower"]))  # another upload of that name
+    bucket.put("out/sub/c.jpg", b"somebody else's")
+    bucket.put("in/sub/c.jpg", taj)
+    code, output = command(*words, "-v")
+    assert code == 0 and "changed Taj Mahal" not in output and "out/sub/c.jpg is there" in output
+    assert bucket.get("out/a.jpg") not in (None, now["out/a.jpg"])
+    assert bucket.get("out/sub/c.jpg") == b"somebody else's"
+
+    assert command("undo", "last")[0] == 0  # the renewed copy goes back to the older one
+    assert bucket.get("out/a.jpg") == now["out/a.jpg"]
+    folder = tmp_path / "copies"
+    words = (f"{bucket.url}/in", "--output", str(folder), "--report", str(tmp_path / "r"))
+    assert command(*words)[0] == 0
+    assert sorted(path.name for path in folder.rglob("*.jpg")) == ["a.jpg", "b.jpg", "c.jpg"]
+    code, output = command(f"{bucket.url}/in", "--output", f"{bucket.url}/in/tagged")
+    assert code == 2 and "overlaps" in output
+
+
+def test_sidecars_lie_beside_photos_and_go_away_again(command: Command, tmp_path: Path) -> None:
+    bucket, report = command.bucket, str(tmp_path / "report.csv")
+    before = {"a.jpg": photo(COLOURS["Taj_Mahal"]), "b.jpg": photo(GREY)}
+    for key, data in before.items():
+        bucket.put(key, data)
+    assert command(bucket.url, "--sidecar", "always", "--report", report)[0] == 0
+    assert bucket.names() == ["a.jpg", "a.jpg.xmp", "b.jpg"]
+    code, output = command(bucket.url, "--sidecar", "always", "--report", report, "-v")
+    assert code == 0 and "a.jpg: has_gps (in its sidecar)" in output
+    assert command("remove", bucket.url)[0] == 0 and bucket.contents() == before
+    assert command("undo", "last")[0] == 0 and len(bucket.names()) == 3
+    runs = command("runs")[1].splitlines()
+    assert command("undo", runs[-1].split()[0])[0] == 0 and bucket.contents() == before
+
+
+def test_a_reviewed_report_is_applied_to_the_photos_it_is_of(
+    command: Command, tmp_path: Path
+) -> None:
+    bucket, report = command.bucket, str(tmp_path / "report.csv")
+    taj = photo(COLOURS["Taj_Mahal"])
+    for key in ("p/a.jpg", "p/b.jpg", "q/c.jpg"):
+        bucket.put(key, taj)
+    assert command(bucket.url, "--dry-run", "--report", report)[0] == 0
+    assert set(bucket.contents().values()) == {taj}
+    other = taj[:-2] + b"\0\0"  # of the same size
+    bucket.put("p/b.jpg", other)
+    code, output = command("apply", report, "--report", f"{bucket.url}/applied.csv")
+    assert code == 1 and "p/b.jpg: it changed since the report" in output
+    assert bucket.get("p/b.jpg") == other
+    for key in ("p/a.jpg", "q/c.jpg"):
+        assert metadata.position(bucket.get(key) or b"")
+    rows = command.report(f"{bucket.url}/applied.csv")
+    assert [row["status"] for row in rows] == ["tagged", "changed", "tagged"]
+    assert command("undo", "last")[0] == 0
+    assert {bucket.get("p/a.jpg"), bucket.get("q/c.jpg")} == {taj}
+
+
+def test_a_report_takes_no_other_files_name(command: Command) -> None:
+    command.bucket.put("a.jpg", photo(COLOURS["Taj_Mahal"]))
+    before = command.bucket.contents()
+    for name in ("a.jpg", "no-such/../report.csv"):
+        code, output = command(command.bucket.url, "--report", f"{command.bucket.url}/{name}")
+        assert code == 2 and "--report" in output
+    assert command.bucket.contents() == before
+
+
+def test_the_endpoint_is_an_option_too(
+    command: Command, s3_server: s3.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command.bucket.put("a.jpg", photo(GREY))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    code, output = command(
+        command.bucket.url, "--endpoint-url", s3_server.url, "--report", str(tmp_path / "r.csv")
+    )
+    assert code == 0 and "no known landmark" in output
+
+
+@pytest.mark.parametrize("since", ["7d", "2026-11-01", "2020-01-01T12:00"])
+def test_since_takes_ages_and_times(command: Command, tmp_path: Path, since: str) -> None:
+    command.bucket.put("a.jpg", photo(GREY))
+    words = (command.bucket.url, "--report", str(tmp_path / "r.csv"), "--since")
+    assert "1 photos" in command(*words, since)[1]
+    code, output = command(*words, "yesterday")
+    assert code == 2 and "is no time" in output
+
+
+def test_kills_throttling_and_replaced_photos_lose_nothing(
+    command: Command, s3_server: s3.Server
+) -> None:
+    """Three runs killed in the middle, one to the end, while photos are replaced all the time."""
+    bucket, chance = command.bucket, random.Random(7)
+    uploaded = upload(bucket, 120)
+    done = threading.Event()
+
+    begun: Counter[str] = Counter()  # photos whose tags were read, as the step before the write
+
+    def replace() -> None:
+        client = s3_server.client()  # of its own: throttled as others are, it tries again
+        while not done.is_set():
+            notes = [note["key"] for note in s3_server.asked() if note["query"] == "tagging"]
+            keys = [key.removeprefix(f"/{bucket.name}/") for key in notes if "/in/" in key]
+            begun.update(keys)
+            victim = keys[-1] if keys else "in/0/0000.jpg"
+            key = chance.choice([victim, *uploaded]) if chance.random() < 0.5 else victim
+            data = photo((220, 30, chance.randrange(60)))
+            client.put_object(Bucket=bucket.name, Key=key, Body=data)
+            uploaded[key] = data
+            done.wait(0.01)
+
+    person = threading.Thread(target=replace)
+    person.start()
+    s3_server.fail(0.1, after=0.02)
+    line = command.line(f"{bucket.url}/in", "--report", f"{bucket.url}/report.csv", "-q")
+    killed = 0
+    try:
+        for writes in (4, 15, 30):
+            begun.clear()
+            run = subprocess.Popen([sys.executable, "-m", "tagger", *line], cwd=REPOSITORY)
+            while run.poll() is None and begun.total() < writes:
+                time.sleep(0.02)
+            run.kill()
+            killed += run.wait() < 0
+    finally:
+        done.set()
+        person.join()
+    assert killed >= 2
+    s3_server.fail(0.05)
+    assert command(*line[:1], "--report", f"{bucket.url}/report.csv", "-q")[0] == 0
+    s3_server.fail(0)
+    rows = command.report(f"{bucket.url}/report.csv")
+    assert [row["path"] for row in rows] == [f"{bucket.url}/{key}" for key in sorted(uploaded)]
+    check_each_is_an_upload_or_its_tagged_self(command, uploaded)
+    for run_id in [words.split()[0] for words in command("runs")[1].splitlines()[1:]]:
+        command("undo", run_id)
+    assert {key: bucket.get(key) for key in uploaded} == uploaded
+
+
+def check_each_is_an_upload_or_its_tagged_self(
+    command: Command, uploaded: dict[str, bytes]
+) -> None:
+    """By the ledger's digests: the last change of a photo led from its upload to what is there."""
+    changes = {}
+    with Ledger.open(command.ledger) as book:
+        for run in book.runs():
+            for change in book.changes(run.run_id):
+                if change.state is not State.DROPPED:
+                    changes.setdefault(change.key, []).append(change)
+    tagged = 0
+    for key, data in uploaded.items():
+        now = command.bucket.get(key)
+        if now != data:
+            ours = [
+                change
+                for change in changes[f"{command.bucket.url}/{key}"]
+                if change.sha256_after == hashlib.sha256(now or b"").digest()
+            ]
+            assert ours and ours[0].sha256_before == hashlib.sha256(data).digest(), key
+            tagged += 1
+    assert tagged >= 25
