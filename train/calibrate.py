@@ -13,7 +13,7 @@ from train.loop import Photos
 from train.rejection import Calibration, Evidence, Shape, fit_rule, fit_shape, fit_temperature
 
 # The evidence that the rule uses; the rest are for comparison (see MODEL_CARD.md).
-RULE = ("odds", "energy")
+RULE = ("odds", "energy", "cosine")
 # A photo of some bay or hillside is like another; of some tower, less so.
 DOUBT = {"point": 0.0, "site": 0.0, "area": 1.0}
 STRUCK = -1e4  # the logit of a class that is struck out
