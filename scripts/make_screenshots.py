@@ -1,6 +1,7 @@
 """Take the README's pictures of the app, and on request every page in both themes and widths."""
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,7 @@ def served(report: Path, port: int) -> Iterator[str]:
         [*TAGGER, "review", str(report), "--no-browser", "--port", str(port)],
         stdout=subprocess.DEVNULL,
         cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     address = f"http://127.0.0.1:{port}"
     end = time.monotonic() + 60
