@@ -106,7 +106,7 @@ def for_readme(browser: Browser, address: str, out: Path) -> Iterator[tuple[str,
         choose(page, "india_gate")
         page.mouse.move(0, 0)
         yield "Review", small(page, out / "review.webp")
-        try_sample(page, address, "taj_mahal")
+        try_sample(page, address, "eiffel_tower")
         yield "Try", small(page, out / "try.webp")
 
 

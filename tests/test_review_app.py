@@ -187,6 +187,14 @@ def test_agreeing_that_there_is_none_writes_no_place(app: AppTest, report: Path)
     assert [read_report(report)[1][name] for name in ("accept", "landmark")] == ["yes", "Taj Mahal"]
 
 
+def test_any_landmark_can_be_named(app: AppTest, report: Path) -> None:
+    app.selectbox(key="other_2").set_value("Louvre").run()
+    app.button(key="save_other").click().run()
+    review = page_review.opened(report, report.parent)[0]
+    review.flush()
+    assert [read_report(report)[2][name] for name in ("accept", "landmark")] == ["yes", "Louvre"]
+
+
 def test_the_html_report_holds_all_and_fetches_nothing(
     report: Path, library: Path, tmp_path: Path
 ) -> None:
