@@ -95,11 +95,6 @@ def reviewed(page, count: int) -> None:
     page.get_by_text(f"{count} of 20 reviewed").wait_for()
 
 
-def idle(page) -> None:
-    """Wait until the page has been drawn whole, so that nothing replaces what is typed into."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-
-
 def test_an_upload_is_recognised(browser, tmp_path: Path, free_port: int) -> None:
     from conftest import SAMPLES
 
@@ -175,28 +170,6 @@ def test_a_killed_server_loses_no_decision(browser, dry_run: Path, free_port: in
         page.goto(f"http://127.0.0.1:{free_port}/")
         page.get_by_text(said, exact=True).wait_for()
     assert sum(row["accept"] != "" for row in read_report(dry_run)) == 6
-
-
-def test_a_click_on_the_map_is_a_place(browser, dry_run: Path, free_port: int) -> None:
-    with served(dry_run, port=free_port):
-        page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{free_port}/")
-        reviewed(page, 0)
-        idle(page)
-        second = page.locator(".lt-card p").last.inner_text()
-        page.get_by_text("A place on the map").click()
-        world = page.locator("svg.world")
-        size = world.bounding_box()
-        world.click(position={"x": size["width"] / 4, "y": size["height"] / 2})
-        page.get_by_label("Name of the place").fill("Hut")
-        page.keyboard.press("Enter")
-        page.get_by_role("button", name="Save place").click()
-        reviewed(page, 1)
-    rows = {Path(row["path"]).name: row for row in read_report(dry_run)}
-    assert (rows[second]["landmark"], rows[second]["accept"]) == ("Hut", "yes")
-    # The map runs from 84 north to 58 south: its middle is 13 north; a pixel is half a degree.
-    assert float(rows[second]["latitude"]) == pytest.approx(13, abs=2)
-    assert float(rows[second]["longitude"]) == pytest.approx(-90, abs=2)
 
 
 def test_forged_paths_are_refused(browser, dry_run: Path, free_port: int) -> None:
