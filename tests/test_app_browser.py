@@ -41,6 +41,8 @@ def served(*options: object, port: int) -> Iterator[subprocess.Popen[str]]:
         [*REVIEW, *map(str, options), "--no-browser", "--port", str(port)],
         stdout=subprocess.PIPE,
         text=True,
+        # Two torch threads that share a core with a busy neighbour wait for each other for minutes.
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     try:
         end = time.monotonic() + 60
@@ -124,24 +126,29 @@ def test_twenty_rows_by_keyboard(browser, dry_run: Path, free_port: int) -> None
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{free_port}/")
         reviewed(page, 0)
+        pressed: dict[str, str] = {}
         for n in range(20):
+            pressed[page.locator(".lt-card p").last.inner_text()] = "ax2"[n % 3]
             page.keyboard.press("ax2"[n % 3])
             reviewed(page, n + 1)
         page.keyboard.press("u")
         reviewed(page, 19)
+        pressed[page.locator(".lt-card p").last.inner_text()] = "x"
         page.keyboard.press("x")
         reviewed(page, 20)
         page.get_by_role("radio", name="Apply").click()
-        page.get_by_role("button", name="Write into 13 photos").click()
-        page.get_by_text("photos written, as run").wait_for()
+        page.get_by_role("button", name="Write into").click()
+        page.get_by_text("written, as run").wait_for()
     rows = read_report(dry_run)
-    said = [row["accept"] for row in rows]
-    assert (said.count("yes"), said.count("no")) == (13, 7)
+    assert len(pressed) == 20
     for row in rows:
         path = Path(row["path"])
-        if row["accept"] == "no":
-            assert path.read_bytes() == before[path.name]
+        key = pressed[path.name]
+        if key == "x" or (key == "a" and row["status"] == "no_landmark"):
+            assert (row["accept"], path.read_bytes()) == ("no", before[path.name])
         else:
+            assert row["accept"] == "yes"
+            assert (row["landmark"] == row["second"]) == (key == "2")
             tags = exif(path)
             assert tags["GPSAreaInformation"] == row["landmark"]
             assert tags["GPSLatitude"] == pytest.approx(float(row["latitude"]), abs=1e-5)
@@ -156,12 +163,12 @@ def test_a_killed_server_loses_no_decision(browser, dry_run: Path, free_port: in
         for n in range(6):
             page.keyboard.press("ax"[n % 2])
             reviewed(page, n + 1)
+        said = page.get_by_text("6 of 20 reviewed").inner_text()
         os.kill(server.pid, signal.SIGKILL)
         server.wait()
     with served(dry_run, port=free_port):
         page.goto(f"http://127.0.0.1:{free_port}/")
-        reviewed(page, 6)
-        page.get_by_text("3 accepted, 3 rejected, 0 corrected").wait_for()
+        page.get_by_text(said, exact=True).wait_for()
     assert sum(row["accept"] != "" for row in read_report(dry_run)) == 6
 
 

@@ -24,6 +24,7 @@ from tagger.review.decision import Decision, Verdict
 from tagger.review.htmlreport import write_html
 from tagger.review.options import Options, configure
 from tagger.review.review import Review
+from tagger.review.view import Filter, Progress, View
 
 APP = Path(cli_review.__file__).parent / "review" / "app.py"
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -159,6 +160,41 @@ def test_a_trial_is_what_the_command_does(
     assert (made is not None) == (status is Status.WOULD_TAG)
 
 
+def test_a_heic_is_tried_as_the_command_does(colour_model: Path) -> None:
+    pytest.importorskip("pillow_heif")
+    from tagger.imaging import enable_heif
+    from tagger.model.classifier import Classifier
+
+    enable_heif()
+    data = photo((220, 30, 30), format="HEIF")
+    classifier = Classifier(colour_model, "cpu")
+    outcome = trial.attempt("taj.heic", data, classifier, 0.6)
+    assert outcome.status is Status.WOULD_TAG
+    made = trial.tagged(outcome, data, classifier.sha256)
+    assert made is not None
+    assert made.name == "taj.heic.xmp" and b"Taj Mahal" in made.data and "sidecar" in made.why
+
+
+def test_agreeing_that_there_is_none_writes_no_place(app: AppTest, report: Path) -> None:
+    app.multiselect(key="statuses").set_value(["no_landmark"]).run()
+    app.button(key="accept").click().run()
+    review = page_review.opened(report, report.parent)[0]
+    review.flush()
+    assert read_report(report)[1]["accept"] == "no"
+    app.button(key="undo").click().run()
+    app.button(key="landmark").click().run()  # "It is Taj Mahal", key 1
+    review.flush()
+    assert [read_report(report)[1][name] for name in ("accept", "landmark")] == ["yes", "Taj Mahal"]
+
+
+def test_any_landmark_can_be_named(app: AppTest, report: Path) -> None:
+    app.selectbox(key="other_2").set_value("Louvre").run()
+    app.button(key="save_other").click().run()
+    review = page_review.opened(report, report.parent)[0]
+    review.flush()
+    assert [read_report(report)[2][name] for name in ("accept", "landmark")] == ["yes", "Louvre"]
+
+
 def test_the_html_report_holds_all_and_fetches_nothing(
     report: Path, library: Path, tmp_path: Path
 ) -> None:
@@ -200,12 +236,16 @@ def test_the_figures_of_a_large_report_come_quickly_enough_to_page(tmp_path: Pat
     """100,000 rows open, filter and save; times are for scripts, here it must only work."""
     rows = [
         {"path": f"{tmp_path}/{n % 50}/{n}.jpg", "status": "unsure", "landmark": "Taj Mahal",
-         "confidence": f"{n / 1e5:.4f}"}
+         "confidence": f"{n / 1e5:.5f}"}
         for n in range(100_000)
     ]  # fmt: skip
     report = write_report(tmp_path / "report.csv", rows)
     review = Review(report, load_landmarks())
+    view = View(review, tmp_path)
+    assert view.rows(Filter())[0] == 50_000  # 0.5 is the greatest doubt
+    assert len(view.rows(Filter(folder="7", low=0.5))) == 1000
     review.decide(range(50_000), Decision(Verdict.ACCEPT))
+    assert len(view.rows(Filter(progress=Progress.OPEN))) == 50_000
     review.flush()
     with report.open(newline="") as file:
         assert sum(row["accept"] == "yes" for row in csv.DictReader(file)) == 50_000

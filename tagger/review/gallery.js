@@ -1,4 +1,4 @@
-const SAID = { accept: "✓ accepted", reject: "✕ rejected", landmark: "✎ corrected", place: "✎ placed" };
+const SAID = { accept: "✓ accepted", reject: "✕ rejected", landmark: "✎ corrected", place: "✎ placed", none: "✓ no landmark" };
 
 export default function (component) {
   const { parentElement, data, setTriggerValue } = component;
@@ -38,5 +38,5 @@ export default function (component) {
     item.appendChild(button);
     return item;
   }));
-  if (focused) list.querySelector(`[data-row="${focused}"]`)?.focus();
+  if (focused) list.querySelector(`[data-row="${focused}"]`)?.focus({ preventScroll: true });
 }

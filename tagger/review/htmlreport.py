@@ -68,6 +68,7 @@ def _row(sheet: Sheet, n: int, root: Path) -> dict[str, Any] | None:
     return {
         "number": n,
         "file": shown,
+        "title": sheet.headline(n),
         "folder": os.path.dirname(shown),
         **{name: sheet.cell(n, name) for name in texts},
         **{name: number(sheet.cell(n, name)) for name in ("confidence", "latitude", "longitude")},

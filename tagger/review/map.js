@@ -1,5 +1,6 @@
 // Draws places on the outline of the world; no tiles, nothing is fetched.
 function drawWorld(host, { land, viewBox, places, zoomTo, onPlace, onPick }) {
+  const CLOSEST = 12; // tenths of a degree
   const NS = "http://www.w3.org/2000/svg";
   const whole = viewBox.split(" ").map(Number);
   let box = host.worldBox && host.worldKey === JSON.stringify(zoomTo ?? null) ? host.worldBox : [...whole];
@@ -16,24 +17,41 @@ function drawWorld(host, { land, viewBox, places, zoomTo, onPlace, onPick }) {
   const ground = make("path", { d: land, class: "land" }, svg);
   const dots = make("g", {}, svg);
   const at = (place) => [10 * (place.longitude + 180), 10 * (90 - place.latitude)];
+  // Dots that would cover each other are one dot, which opens as it is zoomed into.
+  const together = (unit) => {
+    const found = [];
+    for (const place of places) {
+      const [x, y] = at(place);
+      const near = found.find((dot) => Math.hypot(dot.x - x, dot.y - y) < 80 * unit);
+      if (near) { near.members.push(place); near.count += place.count; }
+      else found.push({ x, y, count: place.count, members: [place] });
+    }
+    return found;
+  };
   const show = () => {
     svg.setAttribute("viewBox", box.join(" "));
     const unit = box[2] / 3600;
     ground.setAttribute("stroke-width", 3 * unit);
     dots.replaceChildren();
-    for (const place of places) {
-      const [x, y] = at(place);
-      const words = `${place.name || "Chosen place"}: ${place.count} photo${place.count === 1 ? "" : "s"}`;
-      const radius = (20 + 14 * Math.log2(1 + place.count)) * unit;
+    for (const { x, y, count, members } of together(unit)) {
+      const place = members[0], others = members.length - 1;
+      const more = others ? ` and ${others} more place${others === 1 ? "" : "s"}` : "";
+      const words = `${place.name || "Chosen place"}${more}: ${count} photo${count === 1 ? "" : "s"}`;
+      const radius = (20 + 14 * Math.log2(1 + count)) * unit;
       const dot = make("circle", { cx: x, cy: y, r: radius, class: "dot", "stroke-width": 4 * unit }, dots);
       make("title", {}, dot).textContent = words;
-      if (place.count > 1)
-        make("text", { x, y: y + 13 * unit, class: "count", "font-size": 38 * unit }, dots).textContent = place.count;
+      if (count > 1)
+        make("text", { x, y: y + 13 * unit, class: "count", "font-size": 38 * unit }, dots).textContent = count;
       if (onPlace) {
         dot.setAttribute("tabindex", "0");
         dot.setAttribute("role", "button");
         dot.setAttribute("aria-label", words);
-        const choose = (event) => { event.stopPropagation(); event.preventDefault(); onPlace(place); };
+        const choose = (event) => {
+          event.stopPropagation();
+          event.preventDefault();
+          if (others && box[2] > CLOSEST) { zoom(0.25, x, y); dots.querySelector(".dot")?.focus({ preventScroll: true }); }
+          else onPlace(place);
+        };
         dot.addEventListener("click", choose);
         dot.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") choose(event); });
       } else {
@@ -45,7 +63,7 @@ function drawWorld(host, { land, viewBox, places, zoomTo, onPlace, onPick }) {
     host.worldKey = JSON.stringify(zoomTo ?? null);
   };
   const zoom = (factor, x = box[0] + box[2] / 2, y = box[1] + box[3] / 2) => {
-    const width = Math.min(whole[2], Math.max(12, box[2] * factor));
+    const width = Math.min(whole[2], Math.max(CLOSEST, box[2] * factor));
     const height = (width * whole[3]) / whole[2];
     const left = x - ((x - box[0]) * width) / box[2], top = y - ((y - box[1]) * height) / box[3];
     box = [Math.min(Math.max(left, 0), 3600 - width),

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from tagger.errors import PhotoError
 from tagger.model.landmarks import load_landmarks
+from tagger.records import Status
 from tagger.review import picture, tools
 from tagger.review.components import gallery
-from tagger.review.decision import REVIEWABLE, Verdict
+from tagger.review.decision import REVIEWABLE, Decision, Verdict
 from tagger.review.lessons import number
 from tagger.review.options import Options
 from tagger.review.photo_panel import keep, show_photo
@@ -193,11 +194,18 @@ def _card(review: Review, row: int, thumb: str, current: bool) -> dict[str, Any]
         "row": row,
         "thumb": thumb,
         "file": Path(keep(review.sheet.photo(row))).name,
-        "title": review.sheet.cell(row, "landmark") or "No landmark",
+        "title": review.sheet.headline(row),
         "note": review.sheet.cell(row, "status").replace("_", " ") + percent,
-        "decision": decision.verdict.value if decision else "",
+        "decision": _badge(decision, review.sheet.cell(row, "status")),
         "current": current,
     }
+
+
+def _badge(decision: Decision | None, status: str) -> str:
+    if decision is None:
+        return ""
+    agreed = decision.verdict is Verdict.REJECT and status == Status.NO_LANDMARK
+    return "none" if agreed else decision.verdict.value
 
 
 def _thumb(path: str, root: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from tagger.errors import PhotoError, RunError
+from tagger.records import Status
 from tagger.review import picture, style
 from tagger.review.components import world
 from tagger.review.decision import REVIEWABLE, Decision, Verdict, parse_place
@@ -60,10 +61,12 @@ def _facts(review: Review, row: int, root: Path) -> None:
     ]  # fmt: skip
     decision = review.decision(row)
     tone, said = _SAID[decision.verdict] if decision else (_TONES.get(status, "bad"), "")
+    if decision and decision.verdict is Verdict.REJECT and status == Status.NO_LANDMARK:
+        tone, said = "soft", "You agreed: no landmark"
     place = ", ".join(filter(None, (cell("city"), cell("country"))))
     style.card(
         style.verdict(tone, said or status.replace("_", " ").capitalize()),
-        style.lines(cell("landmark") or "No landmark", place, cell("reason")),
+        style.lines(review.sheet.headline(row), place, cell("reason")),
         style.bars([(name, share) for name, share in shares if name and share is not None]),
         style.note(keep(os.path.relpath(review.sheet.photo(row), root))),
     )
@@ -72,16 +75,24 @@ def _facts(review: Review, row: int, root: Path) -> None:
 def _verdict_buttons(review: Review, order: list[int], place: int, can: bool) -> None:
     row = order[place]
     named = bool(review.original(row, "landmark"))
-    one, two = st.columns(2)
+    # Agreeing that there is no landmark must not write the guess that the tool itself dismissed.
+    dismissed = review.sheet.cell(row, "status") == Status.NO_LANDMARK
+    agreed, meaning = (
+        (Decision(Verdict.REJECT), "There is no landmark, and no place is to be written")
+        if dismissed
+        else (Decision(Verdict.ACCEPT), "The landmark is right")
+    )
+    one, two = st.container(key="verdict_row").columns(2)
     one.button("Accept", shortcut="A", type="primary", width="stretch", key="accept",
-               disabled=not (can and named), help="The landmark is right",
-               on_click=decide, args=(review, order, place, Decision(Verdict.ACCEPT)))  # fmt: skip
+               disabled=not (can and (named or dismissed)), help=meaning,
+               on_click=decide, args=(review, order, place, agreed))  # fmt: skip
     two.button("Reject", shortcut="X", width="stretch", key="reject", disabled=not can,
                help="It is not that, and no place is to be written",
                on_click=decide, args=(review, order, place, Decision(Verdict.REJECT)))  # fmt: skip
     slugs = {landmark.name: slug for slug, landmark in review.landmarks.items()}
-    for column, key in (("second", "2"), ("third", "3")):
-        name = review.sheet.cell(row, column)
+    guesses = (("landmark", "1"), ("second", "2"), ("third", "3"))
+    for column, key in guesses if dismissed else guesses[1:]:
+        name = review.original(row, column).lstrip("'")
         if name in slugs:
             said = Decision(Verdict.LANDMARK, slugs[name])
             st.button(f"It is {name}", shortcut=key, width="stretch", key=column, disabled=not can,
@@ -89,7 +100,7 @@ def _verdict_buttons(review: Review, order: list[int], place: int, can: bool) ->
 
 
 def _move_buttons(review: Review, order: list[int], place: int) -> None:
-    back, on, undo = st.columns(3)
+    back, on, undo = st.container(key="move_row").columns(3, gap="small")
     back.button("Back", shortcut="Left", width="stretch", key="back", disabled=place == 0,
                 on_click=_go, args=(order, place - 1))  # fmt: skip
     on.button("Next", shortcut="Right", width="stretch", key="next",

@@ -30,11 +30,11 @@ function card(row) {
   if (row.thumb) {
     const image = add(picture, "img");
     image.src = row.thumb;
-    image.alt = row.landmark ? `${row.file}, perhaps ${row.landmark}` : row.file;
+    image.alt = `${row.file}: ${row.title}`;
     image.loading = "lazy";
   }
   const words = add(item, "div", undefined, "words");
-  add(words, "strong", row.landmark || "No landmark");
+  add(words, "strong", row.title);
   if (row.confidence !== null) {
     const bar = add(words, "div", undefined, "bar");
     bar.setAttribute("role", "img");

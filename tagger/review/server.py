@@ -69,6 +69,7 @@ def _flags(address: str, port: int) -> dict[str, object]:
         "client.showErrorLinks": False,
         "theme.baseRadius": "10px",
         "logger.level": "error",
+        "logger.hideWelcomeMessage": True,
         "global.developmentMode": False,
     }
     for name, colours in (("light", _LIGHT), ("dark", _DARK)):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tagger.errors import RunError
+from tagger.records import Status
 from tagger.report import COLUMNS, native, unsafe
 
 _NEEDED = ("path", "status", "landmark", "confidence", "run_id")
@@ -72,6 +73,21 @@ class Sheet:
     def key(self, row: int) -> tuple[str, str]:
         """What names a row for good: run and path, as text."""
         return self.cell(row, "run_id"), self.cell(row, "path")
+
+    def headline(self, row: int) -> str:
+        """What the row says; a guess that nobody accepted is not stated as a fact."""
+        name, status = self.cell(row, "landmark"), self.cell(row, "status")
+        if self.cell(row, "accept") == "yes" and name:
+            return name
+        match status:
+            case Status.HAS_GPS:
+                return "Has a position"
+            case Status.NO_LANDMARK:
+                return "No landmark"
+            case Status.UNSURE if name:
+                return f"Perhaps {name}"
+            case _:
+                return name or "Not recognised"
 
     def get(self, row: int, names: Sequence[str]) -> tuple[str, ...]:
         return tuple(self.rows[row][self._place[name]] for name in names)

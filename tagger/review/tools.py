@@ -34,7 +34,10 @@ def show_map(review: Review, rows: NDArray[np.int64]) -> None:
     if not found:
         st.info("No photo of this selection has a place.")
     world("world", found, on_place=chosen)
-    st.caption("A dot is a place, its number the photos there. Click one to see its photos.")
+    st.caption(
+        "A dot is a place, its number the photos there: click it to see them. Places close "
+        "together are one dot, which a click zooms into."
+    )
     _bulk(review, rows.tolist())
 
 
