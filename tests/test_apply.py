@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -245,10 +246,8 @@ def as_number(digits: int, form: str) -> Callable[[str], bytes]:
         rows = list(csv.reader(io.StringIO(text)))
         column = rows[0].index("mtime_ns")
         for row in rows[1:]:
-            rounded = f"{int(row[column].removesuffix('ns')):.{digits - 1}E}"
-            row[column] = rounded if form == "E" else f"{int(float(rounded))}"
-            if form == "0":
-                row[column] = row[column][:digits].ljust(19, "0")
+            rounded = f"{Decimal(row[column].removesuffix('ns')):.{digits - 1}E}"
+            row[column] = rounded if form == "E" else f"{int(Decimal(rounded))}"
         out = io.StringIO()
         csv.writer(out).writerows(rows)
         return out.getvalue().encode()
