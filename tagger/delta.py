@@ -82,12 +82,15 @@ def _frame(older: bytes, newer: bytes) -> _Frame:
 def _common(one: bytes, other: bytes, limit: int, at: int, there: int, step: int) -> int:
     """How many bytes agree, up to ``limit``, forward from two places or backward from them."""
 
+    view = memoryview(one)
+
     def same(done: int, size: int) -> bool:
         if step > 0:
             first, second = at + done, there + done
         else:
             first, second = at - done - size, there - done - size
-        return one[first : first + size] == other[second : second + size]
+        # startswith() is memcmp without a copy.
+        return other.startswith(view[first : first + size], second)
 
     done, size = 0, _COMPARED
     while done < limit and size:
