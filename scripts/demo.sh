@@ -18,7 +18,7 @@ import pandas as pd
 rows = pd.read_csv(sys.argv[1])
 rows["photo"] = rows["path"].str.rsplit("/", n=1).str[-1]
 shown = ["photo", "status", "landmark", "confidence", "latitude", "longitude", "reason"]
-print(rows[shown].fillna("").to_string(index=False, max_colwidth=44))
+print(rows[shown].to_string(index=False, na_rep="", max_colwidth=44))
 PY
 if command -v exiftool >/dev/null; then
     show exiftool -GPSPosition "$photos"
