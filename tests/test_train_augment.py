@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train.augment import augment, mix, resized, shrink, shuffle
+from train.augment import augment, mix, resized
 from train.loop import one_hot
 from train.recipe import Recipe
 
@@ -115,37 +115,3 @@ def test_whole_photos_are_scaled_with_averaging() -> None:
     stripes[..., ::2] = 255
     assert resized(stripes, 64).max() == 1
     assert resized(stripes, 16)[..., 2:-2].sub(0.5).abs().max() < 0.05
-
-
-def two_landmarks_and_one_stranger() -> tuple[torch.Tensor, torch.Tensor]:
-    batch = torch.arange(3.0).view(3, 1, 1, 1).expand(3, 3, 32, 32) / 2
-    return batch.clone(), one_hot(torch.tensor([0, 1, 2]), 3)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_shrunk_photo_keeps_the_share_it_shows_and_all_of_it_on_no_landmark(seed: int) -> None:
-    batch, targets = two_landmarks_and_one_stranger()
-    mixed = shrink(batch, targets, 1.0, seeded(seed))
-    assert mixed.sum(1).tolist() == pytest.approx([1.0] * 3)
-    for index in range(3):
-        shown = ((batch[index, 0] - index / 2).abs() < 0.01).float().mean().item()
-        assert 0.15 < shown <= 1
-        if index == 2:
-            assert mixed[index, 2] == pytest.approx(shown, abs=0.04)
-        elif batch[index].max() > 0.99:
-            assert mixed[index, index] == 1
-        else:
-            assert mixed[index, index] == pytest.approx(shown, abs=0.04)
-
-
-def test_a_shuffled_photo_keeps_its_pixels_and_loses_its_landmark() -> None:
-    batch = photos(height=36, width=36).float()
-    before = batch.clone()
-    targets = one_hot(torch.zeros(24, dtype=torch.int64), 3)
-    mixed = shuffle(batch, targets, 0.5, seeded(0))
-    changed = (batch != before).flatten(1).any(1)
-    assert 0 < changed.sum() < 24
-    assert mixed[changed].tolist() == [[0, 0, 1]] * int(changed.sum())
-    assert mixed[~changed].tolist() == [[1, 0, 0]] * int((~changed).sum())
-    order = [photo.flatten(1).sort(1).values for photo in (batch, before)]
-    assert torch.equal(*order)

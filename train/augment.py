@@ -53,52 +53,6 @@ def mix(batch: Tensor, targets: Tensor, recipe: Recipe, chance: torch.Generator)
     return kept * targets + (1 - kept) * targets[order]
 
 
-def shrink(batch: Tensor, targets: Tensor, share: float, chance: torch.Generator) -> Tensor:
-    """Some photos seen from afar: scaled to 40 to 85 % and put in another of the batch, in place.
-
-    Crops only ever show a landmark larger than its photo does. After ResizeMix
-    (arXiv:2012.11101), but a photo without a landmark (the last column) takes nothing from a
-    landmark put in it: a small landmark is a landmark. Returns the targets float32 [N, K].
-    """
-    mixed, whole = targets.clone(), batch.clone()
-    size = batch.shape[-1]
-    for index in _some(len(batch), share, chance):
-        edge = 0.4 + 0.45 * _one(chance)
-        under = int(torch.randint(len(batch), (), generator=chance))
-        small = max(8, round(size * edge))
-        top, left = (int(_one(chance) * (size - small + 1)) for _ in range(2))
-        part = F.interpolate(whole[index, None], small, mode="bilinear", antialias=True)[0]
-        batch[index] = whole[under]
-        batch[index, :, top : top + small, left : left + small] = part
-        background = float(targets[under, -1])
-        taken = (1 - edge * edge) * (1 - background)
-        mixed[index] = (1 - taken) * targets[index] + taken * targets[under]
-    return mixed
-
-
-def shuffle(batch: Tensor, targets: Tensor, share: float, chance: torch.Generator) -> Tensor:
-    """Some photos cut in 4 or 9 pieces and put together in another order: no landmark, in place.
-
-    A stranger made of a landmark's own parts (after CSI, arXiv:2007.08176), so that the parts
-    alone prove nothing. Returns the targets float32 [N, K], those photos' in the last column.
-    """
-    mixed = targets.clone()
-    for index in _some(len(batch), share, chance):
-        cells = 2 + int(_one(chance) < 0.5)
-        edge = batch.shape[-1] // cells
-        order = torch.randperm(cells * cells, generator=chance).tolist()
-        photo = batch[index].clone()
-        for place, source in enumerate(order):
-            (y, x), (v, u) = divmod(place, cells), divmod(source, cells)
-            batch[index, :, y * edge : (y + 1) * edge, x * edge : (x + 1) * edge] = photo[
-                :, v * edge : (v + 1) * edge, u * edge : (u + 1) * edge
-            ]
-        if order != sorted(order):
-            mixed[index] = 0
-            mixed[index, -1] = 1
-    return mixed
-
-
 def resized(pixels: Tensor, size: int) -> Tensor:
     """Whole photos, uint8 [N, 3, H, W] to float32 [N, 3, size, size] in 0..1, antialiased."""
     batch = pixels.float().div_(255).contiguous(memory_format=torch.channels_last)

@@ -40,17 +40,11 @@ def set_lr(optimiser: torch.optim.Optimizer, lr: float) -> None:
 
 
 def epoch_order(targets: Tensor, balance: float, chance: torch.Generator) -> Tensor:
-    """Which photos an epoch shows, int64 [N]: each once, or drawn by ``count ** -balance``.
-
-    Photos without a landmark (the last column) are drawn as often as they are.
-    """
+    """Which photos an epoch shows, int64 [N]: each once, or drawn by ``count ** -balance``."""
     if balance == 0:
         return torch.randperm(len(targets), generator=chance)
     labels = targets.argmax(1)
     weights = labels.bincount(minlength=targets.shape[1])[labels].float() ** -balance
-    known = labels < targets.shape[1] - 1
-    weights[known] *= known.sum() / weights[known].sum()
-    weights[~known] = 1
     return torch.multinomial(weights, len(targets), replacement=True, generator=chance)
 
 
