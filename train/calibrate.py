@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tagger.model.classifier import fast_dtype
 from tagger.records import Landmark
 from train.data import NO_LANDMARK
 from train.export import fold
@@ -29,20 +30,21 @@ class Seen:
 
 
 def see(network: nn.Module, photos: Photos, kinds: tuple[str, ...]) -> Seen:
-    """Embed photos with batch norms folded, in bfloat16 as on a CPU or GPU in use.
+    """Embed photos with batch norms folded, as on the CPU in use: bfloat16 or float32.
 
     Args:
         network: a network with ``trunk``, ``mean`` and ``std``.
         photos: targets' last column is the background.
         kinds: ``landmark``, ``near``, ``far`` or another name of a kind of negatives, per photo.
     """
-    trunk = fold(network.trunk).bfloat16().to(memory_format=torch.channels_last)
+    dtype = fast_dtype(torch.device("cpu"))
+    trunk = fold(network.trunk).to(dtype, memory_format=torch.channels_last)
     parts = []
     with torch.inference_mode():
         for chunk in photos.pixels.split(32):
             scaled = (chunk.float() / 255 - network.mean) / network.std
             scaled = scaled.contiguous(memory_format=torch.channels_last)
-            parts.append(trunk(scaled.bfloat16()).float())
+            parts.append(trunk(scaled.to(dtype)).float())
     labels = photos.targets.argmax(1)
     labels = torch.where(labels == photos.targets.shape[1] - 1, NO_LANDMARK, labels)
     return Seen(torch.cat(parts), labels, kinds)

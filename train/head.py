@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.models import Transfer
+from train.optimise import autocast
 
 
 @torch.no_grad()
@@ -15,7 +16,7 @@ def embed(network: Transfer, pixels: Tensor, batch: int = 32) -> Tensor:
     parts = []
     for chunk in pixels.split(batch):
         photos = chunk.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast(device):
             parts.append(network(photos)[1].float().cpu())
     return torch.cat(parts)
 

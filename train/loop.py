@@ -18,7 +18,7 @@ from tqdm import tqdm
 from tagger.errors import RunError
 from train.augment import augment, mix, resized
 from train.checkpoint import EpochLog, Run, restore, write
-from train.optimise import average, epoch_order, make_optimiser, set_lr, smooth
+from train.optimise import autocast, average, epoch_order, make_optimiser, set_lr, smooth
 from train.recipe import Recipe
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # (logits [N, K], soft targets [N, K]) -> scalar
@@ -90,7 +90,7 @@ def predict(model: nn.Module, pixels: Tensor, size: int, batch: int = 64) -> Ten
     device = next(model.parameters()).device
     parts = []
     for chunk in pixels.split(batch):
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast(device):
             parts.append(_logits(model(resized(chunk.to(device), size))).cpu())
     return torch.cat(parts)
 
@@ -118,7 +118,7 @@ def _epoch(
         targets = train.targets[rows].to(device)
         if done <= 1 - recipe.mix_off:
             targets = mix(pixels, targets, recipe, chance)
-        with torch.autocast(device.type, torch.bfloat16):
+        with autocast(device):
             logits = _logits(parallel(pixels))
         value = loss(logits, smooth(targets, recipe.label_smoothing))
         run.optimiser.zero_grad(set_to_none=True)

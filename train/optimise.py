@@ -5,7 +5,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tagger.model.classifier import fast_dtype
 from train.recipe import Recipe
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Bfloat16 where the device computes it, else float32.
+
+    A CPU with AVX2 alone emulates it: a training step took 13 times as long as in float32.
+    """
+    emulated = device.type == "cpu" and fast_dtype(device) is torch.float32
+    return torch.autocast(device.type, torch.bfloat16, enabled=not emulated)
 
 
 def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
