@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import COLOURS, photo
+from conftest import COLOURS, SAMPLES, photo
+from PIL import Image
 from test_review_core import read_report, write_report
 
 from tagger.cli import main
@@ -32,7 +33,7 @@ FLAGS = (
     "--disable-component-update --disable-sync"
 ).split()
 REVIEW = [sys.executable, "-m", "tagger", "review"]
-PATIENCE = 60_000
+PATIENCE = 180_000
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def served(*options: object, port: int) -> Iterator[subprocess.Popen[str]]:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health").close()
@@ -95,26 +96,40 @@ def reviewed(page, count: int) -> None:
     page.get_by_text(f"{count} of 20 reviewed").wait_for()
 
 
-def test_an_upload_is_recognised(browser, tmp_path: Path, free_port: int) -> None:
-    from conftest import SAMPLES
-
+def test_uploads_are_recognised(browser, tmp_path: Path, free_port: int) -> None:
+    """Five files dropped at once, each handled as the command handles it."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    with Image.open(SAMPLES / "taj_mahal.jpg") as taj:
+        taj.resize((8660, 5774)).save(tmp_path / "large.jpg", quality=60)  # 50 megapixels
+        pillow_heif.from_pillow(taj).save(tmp_path / "phone.heic")
     (tmp_path / "text.jpg").write_text("not a photo")
+    verdicts = {
+        SAMPLES / "taj_mahal.jpg": "Would be tagged",
+        tmp_path / "large.jpg": "Would be tagged",
+        tmp_path / "phone.heic": "Would be tagged",
+        SAMPLES / "cup_of_tea.jpg": "No known landmark here, left alone",
+        tmp_path / "text.jpg": "Not supported",
+    }
     asked: set[str] = set()
     with served(port=free_port):
         page = browser.new_page()
         page.on("request", lambda request: asked.add(request.url))
         page.goto(f"http://127.0.0.1:{free_port}/")
-        page.locator("input[type=file]").set_input_files(
-            [str(SAMPLES / "taj_mahal.jpg"), str(tmp_path / "text.jpg")]
-        )
-        page.get_by_role("heading", name="Taj Mahal").first.wait_for()
-        page.get_by_text("Would be tagged").wait_for()
-        page.get_by_text("Not supported").wait_for()
-        page.get_by_label("Taj Mahal: 1 photo").wait_for()
-        with page.expect_download() as download:
-            page.get_by_role("button", name="Download the tagged photo").click()
-        tags = exif(Path(download.value.path()))
-        assert tags["GPSLatitude"] == pytest.approx(27.175, abs=0.005)
+        page.locator("input[type=file]").set_input_files([str(path) for path in verdicts])
+        for path, verdict in verdicts.items():
+            card = page.locator(".lt-card", has=page.get_by_text(path.name, exact=True)).first
+            card.get_by_text(verdict, exact=True).wait_for()
+            bars = 6 if verdict != "Not supported" else 0  # the five best, and no known landmark
+            assert card.locator(".lt-row").count() == bars
+        page.get_by_role("button", name="Download the sidecar").wait_for()
+        assert page.get_by_label("Taj Mahal: 1 photo").count() == 3  # on the maps
+        assert page.get_by_text("Agra, Uttar Pradesh, India").count() == 3  # on the cards
+        for number, name in enumerate(("taj_mahal.jpg", "large.jpg")):
+            with page.expect_download() as download:
+                page.get_by_role("button", name="Download the tagged photo").nth(number).click()
+            assert download.value.suggested_filename == name
+            tags = exif(Path(download.value.path()))
+            assert tags["GPSLatitude"] == pytest.approx(27.175, abs=0.005)
     hosts = {url.split("/")[2] for url in asked if url.startswith(("http", "ws"))}
     assert hosts == {f"127.0.0.1:{free_port}"}  # nothing but this machine is ever asked
 
@@ -153,6 +168,148 @@ def test_twenty_rows_by_keyboard(browser, dry_run: Path, free_port: int) -> None
             assert tags["GPSAreaInformation"] == row["landmark"]
             assert tags["GPSLatitude"] == pytest.approx(float(row["latitude"]), abs=1e-5)
             assert tags["GPSLongitude"] == pytest.approx(float(row["longitude"]), abs=1e-5)
+
+
+def test_landmarks_by_name_and_places_by_click(browser, dry_run: Path, free_port: int) -> None:
+    with served(dry_run, port=free_port):
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{free_port}/")
+        reviewed(page, 0)
+        page.locator(".gallery li").first.wait_for()  # it brings the keys L and M
+        page.keyboard.press("l")
+        page.keyboard.type("seattle")
+        page.get_by_role("option", name="Seattle Japanese Garden").wait_for()
+        page.keyboard.press("Enter")
+        reviewed(page, 1)
+        file = page.locator(".lt-card p").last.inner_text()
+        page.keyboard.press("m")
+        world = page.locator(".st-key-other_place svg.world")
+        at_rest(world)
+        area = world.bounding_box()
+        # 52 north, 13 east, on a map that shows 84 north to 58 south.
+        across, down = (13 + 180) / 360, (84 - 52) / 142
+        world.click(position={"x": across * area["width"], "y": down * area["height"]})
+        page.get_by_label("Chosen place: 1 photo").wait_for()
+        page.get_by_label("Name of the place").fill("Hut <b>&")
+        page.get_by_label("Name of the place").press("Enter")
+        page.get_by_role("button", name="Save place").click()
+        reviewed(page, 2)
+        page.get_by_role("radio", name="Places").click()
+        page.get_by_role("button", name="Seattle Japanese Garden: 1 photo").click()
+        page.locator(".gallery").get_by_text("Seattle Japanese Garden").wait_for()
+        page.locator(".gallery li").nth(1).wait_for(state="detached")  # filtered by the dot
+    rows = {Path(row["path"]).name: row for row in read_report(dry_run)}
+    (garden,) = [row for row in rows.values() if row["landmark"] == "Seattle Japanese Garden"]
+    assert garden["accept"] == "yes"
+    assert (rows[file]["landmark"], rows[file]["accept"]) == ("Hut <b>&", "yes")
+    degrees = [float(rows[file][name]) for name in ("latitude", "longitude")]
+    assert degrees == pytest.approx([52, 13], abs=0.6)  # a pixel of the small map
+
+
+def at_rest(shown) -> None:
+    """Wait until what slides open has stopped moving, so that a click lands where it is aimed."""
+    shown.wait_for()
+    before, now = None, shown.bounding_box()
+    while before != now:
+        shown.page.wait_for_timeout(300)
+        before, now = now, shown.bounding_box()
+
+
+def test_elsewhere_the_token_is_needed(browser, dry_run: Path, free_port: int) -> None:
+    with served(dry_run, "--address", "0.0.0.0", port=free_port) as server:
+        assert server.stdout is not None
+        query = server.stdout.readline().split("?")[1].split()[0]
+        page = browser.new_page()
+        for wrong in ("", "?token=guess"):
+            page.goto(f"http://127.0.0.1:{free_port}/{wrong}")
+            page.get_by_text("needs the address with its token").wait_for()
+            assert page.locator(".gallery, input[type=file]").count() == 0
+        page.goto(f"http://127.0.0.1:{free_port}/?{query}")
+        page.locator(".gallery li").first.wait_for()
+
+
+HOSTILE = "![x](http://192.0.2.1/m.png) <img src=http://192.0.2.1/h.png onerror=alert(1)> `[a](b)`"
+
+
+def test_text_of_a_hostile_report_does_nothing(browser, dry_run: Path, free_port: int) -> None:
+    folder = dry_run.parent / "![f](http:) <b>"
+    folder.mkdir()
+    name = "![n](http:) <img src=x onerror=alert(1)>.jpg"
+    (dry_run.parent / "00.jpg").rename(folder / name)
+    row = read_report(dry_run)[0] | {"path": str(folder / name), "run_id": HOSTILE}
+    row |= dict.fromkeys(("landmark", "second", "third", "city", "country", "reason"), HOSTILE)
+    row |= {"wikidata": "javascript:alert(1)", "latitude": "52", "longitude": "13"}
+    changes = [{"status": "tagged"}, {"path": str(dry_run.parent / "01.jpg")},
+               {"status": HOSTILE, "path": str(dry_run.parent / "02.jpg")},
+               {"path": "/etc/![p](http://192.0.2.1/p.png)/p.jpg"}]  # fmt: skip
+    write_report(dry_run, [row | change for change in changes])
+    out = dry_run.parent / "out.html"
+    options = [str(dry_run), "--html", str(out), "--root", str(dry_run.parent)]
+    assert CliRunner().invoke(main, ["report", *options]).exit_code == 0
+    asked, alerts = list[str](), list[str]()
+    page = browser.new_page()
+    page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+    browser.route("http://192.0.2.1/**", lambda route: (asked.append(route.request.url),
+                                                        route.abort()))  # fmt: skip
+    with served(dry_run, "--root", dry_run.parent, port=free_port):
+        page.goto(f"http://127.0.0.1:{free_port}/")
+        page.get_by_text("0 of 2 reviewed").wait_for()
+        page.get_by_text(HOSTILE).first.wait_for()
+        page.keyboard.press("x")
+        page.get_by_text("1 of 2 reviewed").wait_for()
+        for view in ("Places", "What it teaches", "Apply"):
+            page.get_by_role("radio", name=view).click()
+            page.wait_for_timeout(500)
+        page.get_by_text("Also photos that nobody reviewed").click()
+        page.get_by_role("button", name="Write into").click()
+        page.get_by_text("written, as run").wait_for()
+        page.goto(f"http://127.0.0.1:{free_port}/try")
+        page.locator("input[type=file]").set_input_files(str(folder / name))
+        page.locator(".lt-card").get_by_text(name).wait_for()
+    page.goto(out.as_uri())
+    page.locator(".gallery").get_by_text(HOSTILE).first.wait_for()
+    assert (asked, alerts) == ([], [])
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+def test_it_is_accessible(chromium, theme: str, width: int, dry_run: Path, free_port: int) -> None:
+    """Axe finds nothing against WCAG 2.2 A and AA: names, roles, contrast; nothing overflows."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+    out = dry_run.parent / "out.html"
+    assert CliRunner().invoke(main, ["report", str(dry_run), "--html", str(out)]).exit_code == 0
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+
+    def check(what: str) -> None:
+        page.wait_for_timeout(700)
+        found = axe.run(page, options=rules).response
+        assert [(what, rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
+        assert len(found["passes"]) > 10
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    with served(dry_run, port=free_port):
+        page.goto(f"http://127.0.0.1:{free_port}/")
+        reviewed(page, 0)
+        for n, key in enumerate("ax2", 1):
+            page.keyboard.press(key)
+            reviewed(page, n)
+        page.get_by_text("A place on the map").click()
+        at_rest(page.locator(".st-key-other_place svg.world"))
+        check("Photos")
+        for view in ("Places", "What it teaches", "Apply"):
+            page.get_by_role("radio", name=view).click()
+            page.get_by_role("radio", name=view, checked=True).wait_for()
+            check(view)
+        page.goto(f"http://127.0.0.1:{free_port}/try")
+        page.locator("input[type=file]").set_input_files(str(SAMPLES / "taj_mahal.jpg"))
+        page.get_by_role("button", name="Download the tagged photo").wait_for()
+        check("Try")
+    page.goto(out.as_uri())
+    page.get_by_text("20 of 20 photos").wait_for()
+    check("report")
+    context.close()
 
 
 def test_a_killed_server_loses_no_decision(browser, dry_run: Path, free_port: int) -> None:
@@ -201,9 +358,13 @@ def test_the_html_report_opens_from_disk(browser, dry_run: Path) -> None:
     page = browser.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda asked: asked.url.startswith(("file:", "data:"))
+            or problems.append(asked.url))  # fmt: skip
     page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+    browser.set_offline(True)
     page.goto(out.as_uri())
     page.get_by_text("20 of 20 photos").wait_for()
+    assert page.locator(".gallery img").count() == 20
     count = sum(row["landmark"] == "Taj Mahal" for row in read_report(dry_run))
     page.get_by_label("Landmark", exact=True).select_option("Taj Mahal")
     page.get_by_text(f"{count} of 20 photos").wait_for()

@@ -105,6 +105,13 @@ def test_filters_narrow_the_photos(app: AppTest) -> None:
     assert "No photo passes" in app.info[0].value
 
 
+def test_a_message_is_text_and_no_markdown(app: AppTest) -> None:
+    app.session_state["message"] = "/p/![x](http://192.0.2.1/a.png):\n `b` :red[c]"
+    app.run()
+    shown = r"\/p\/\!\[x\]\(http\:\/\/192\.0\.2\.1\/a\.png\)\: \`b\` \:red\[c\]"
+    assert app.error[0].value == shown
+
+
 def test_without_its_token_nothing_is_shown(report: Path, library: Path) -> None:
     configure(Options(report, library, token="secret"))
     try:
@@ -189,7 +196,6 @@ def test_agreeing_that_there_is_none_writes_no_place(app: AppTest, report: Path)
 
 def test_any_landmark_can_be_named(app: AppTest, report: Path) -> None:
     app.selectbox(key="other_2").set_value("Louvre").run()
-    app.button(key="save_other").click().run()
     review = page_review.opened(report, report.parent)[0]
     review.flush()
     assert [read_report(report)[2][name] for name in ("accept", "landmark")] == ["yes", "Louvre"]

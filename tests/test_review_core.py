@@ -250,8 +250,8 @@ def test_near_duplicates_find_each_other() -> None:
 
     one, same = code(ramp, 95), code(np.roll(ramp, 4, 0), 40)
     other = code(ramp[:, ::-1].copy(), 90)
-    assert picture.alike([one, other, None, same, None]) == [0, 1, 2, 0, 4]
-    assert picture.alike([]) == []
+    assert picture.alike((one, other, None, same, None)) == [0, 1, 2, 0, 4]
+    assert picture.alike(()) == []
 
 
 def test_intervals_and_the_threshold_are_honest() -> None:

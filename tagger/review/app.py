@@ -38,14 +38,14 @@ def _review() -> None:
     try:
         page_review.show(options.current())
     except RunError as error:
-        st.error(str(error))
+        st.error(style.plain(str(error)))
 
 
 def _try() -> None:
     try:
         page_try.show(options.current())
     except RunError as error:
-        st.error(str(error))
+        st.error(style.plain(str(error)))
 
 
 main()

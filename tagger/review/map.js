@@ -30,7 +30,7 @@ function drawWorld(host, { land, viewBox, places, zoomTo, onPlace, onPick }) {
   };
   const show = () => {
     svg.setAttribute("viewBox", box.join(" "));
-    const unit = box[2] / 3600;
+    const unit = box[2] / (4.4 * (svg.clientWidth || 820)); // a fourth of a pixel, also on a phone
     ground.setAttribute("stroke-width", 3 * unit);
     dots.replaceChildren();
     for (const { x, y, count, members } of together(unit)) {
@@ -115,4 +115,5 @@ function drawWorld(host, { land, viewBox, places, zoomTo, onPlace, onPick }) {
     box = [x - width / 2, y - height / 2, width, height];
     zoom(1);
   } else show();
+  new ResizeObserver(show).observe(svg);
 }

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tagger.errors import PhotoError
 from tagger.model.landmarks import load_landmarks
 from tagger.records import Status
-from tagger.review import picture, tools
+from tagger.review import picture, style, tools
 from tagger.review.components import gallery
-from tagger.review.decision import REVIEWABLE, Decision, Verdict
+from tagger.review.decision import Decision, Verdict
 from tagger.review.lessons import number
 from tagger.review.options import Options
 from tagger.review.photo_panel import keep, show_photo
@@ -26,7 +26,7 @@ _VIEWS = ("Photos", "Places", "What it teaches", "Apply")
 _POOL = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
 
 
-@st.cache_resource(show_spinner="Reading the report ...")
+@st.cache_resource(show_spinner=False)
 def opened(report: Path, root: Path) -> tuple[Review, View]:
     """The review of this server; all its browser tabs share it."""
     review = Review(report, load_landmarks())
@@ -60,15 +60,15 @@ def show(options: Options) -> None:
 def _say_what_is_wrong(review: Review, view: View, options: Options) -> None:
     if view.refused:
         st.warning(
-            f"{view.refused} rows name files outside {options.root} and are refused. If that is "
-            "where the photos are, start again with --root FOLDER."
+            f"{view.refused} rows name files outside {style.plain(str(options.root))} and are "
+            "refused. If that is where the photos are, start again with --root FOLDER."
         )
     if review.problem:
-        st.error(review.problem)
+        st.error(style.plain(review.problem))
     if review.kept:
         st.info(f"{review.kept} rows were edited in the report since; the edits stand.")
     if message := st.session_state.pop("message", ""):
-        st.error(message)
+        st.error(style.plain(message))
 
 
 def _filters(view: View) -> tuple[Filter, bool]:
@@ -107,8 +107,7 @@ def _from_start() -> None:
 
 
 def _progress(review: Review, view: View) -> None:
-    status = review.sheet.column("status")
-    total = sum(1 for row, name in enumerate(status) if name in REVIEWABLE and view.allowed[row])
+    total = view.total
     said = [decision.verdict for decision in review.decisions.values()]
     done = len(said)
     corrected = sum(verdict in (Verdict.LANDMARK, Verdict.PLACE) for verdict in said)
@@ -149,7 +148,7 @@ def _together(
         st.caption(f"Compares the first {_MOST_GROUPED:,} photos of this selection.")
         rows = rows[:_MOST_GROUPED]
     with st.spinner("Comparing photos ..."):
-        prints = list(
+        prints = tuple(
             _POOL.map(lambda row: picture.fingerprint_of(review.sheet.photo(int(row)), root), rows)
         )
     first = picture.alike(prints)

@@ -66,7 +66,7 @@ def _samples(folder: Path | None) -> dict[str, Path]:
 def _result(
     classifier: LazyClassifier, name: str, data: bytes, min_conf: float, number: int
 ) -> None:
-    with st.spinner(f"Looking at {name} ..."):
+    with st.spinner(f"Looking at {style.plain(name)} ..."):
         outcome = trial.attempt(name, data, classifier, min_conf)
     kind, words = _WORDS.get(outcome.status, ("bad", outcome.status.value))
     st.divider()
@@ -110,12 +110,12 @@ def _download(outcome: Outcome, data: bytes, model_sha256: str, number: int) -> 
     try:
         made = trial.tagged(outcome, data, model_sha256)
     except PhotoError as error:
-        st.caption(f"No tagged photo: {error}")
+        st.caption(f"No tagged photo: {style.plain(str(error))}")
         return
     if made is None:
         return
     if made.why:
-        st.caption(made.why)
+        st.caption(style.plain(made.why))
     what = "sidecar" if made.why else "tagged photo"
     digest = hashlib.sha256(made.data).hexdigest()[:8]
     st.download_button(

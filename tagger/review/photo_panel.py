@@ -115,14 +115,15 @@ def _others(review: Review, order: list[int], place: int, alike: list[int]) -> N
         st.button(f"Accept all {len(alike)} that look alike", width="stretch", key="accept_alike",
                   on_click=_decide_all, args=(review, alike, order, place))  # fmt: skip
     names = {landmark.name: slug for slug, landmark in sorted(review.landmarks.items())}
-    with st.expander("Another landmark"):
-        name = st.selectbox("Landmark", sorted(names), index=None, key=f"other_{row}",
-                            placeholder="type its name")  # fmt: skip
-        if name:
-            said = Decision(Verdict.LANDMARK, names[name])
-            st.button(f"Save as {name}", key="save_other", width="stretch", on_click=decide,
-                      args=(review, order, place, said))  # fmt: skip
-    with st.expander("A place on the map"):
+
+    def named() -> None:
+        if name := st.session_state[f"other_{row}"]:
+            decide(review, order, place, Decision(Verdict.LANDMARK, names[name]))
+
+    with st.container(key="other_landmark"):
+        st.selectbox("Another landmark (key L)", sorted(names), index=None, key=f"other_{row}",
+                     placeholder="type its name, Enter saves it", on_change=named)  # fmt: skip
+    with st.container(key="other_place"), st.expander("A place on the map (key M)"):
         _place_form(review, order, place)
 
 
@@ -140,7 +141,7 @@ def _place_form(review: Review, order: list[int], place: int) -> None:
         try:
             shown = [Place("Chosen place", *parse_place(typed), 1)]
         except RunError as error:
-            st.error(str(error))
+            st.error(style.plain(str(error)))
     world(map_key, shown, on_pick=picked)
     st.text_input(
         "Latitude, longitude", key=key, placeholder="click the map, or type 48.858, 2.294"

@@ -35,11 +35,14 @@ def thumbnail_of(path: str, root: Path, edge: int) -> bytes:
     Raises:
         PhotoError: it cannot be shown, and why.
     """
+    return _kept(path, root, edge, _written(path))
+
+
+def _written(path: str) -> int:
     try:
-        changed = os.stat(path).st_mtime_ns
+        return os.stat(path).st_mtime_ns
     except (OSError, ValueError):
-        changed = 0
-    return _kept(path, root, edge, changed)
+        return 0
 
 
 @lru_cache(maxsize=1024)  # 20 KB each at most in practice: 20 MB
@@ -72,7 +75,8 @@ def fingerprint(jpeg: bytes) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def alike(fingerprints: list[int | None], bits: int = 8) -> list[int]:
+@lru_cache(maxsize=4)
+def alike(fingerprints: tuple[int | None, ...], bits: int = 8) -> list[int]:
     """Group pictures whose fingerprints differ in ``bits`` of 64 or fewer, also step by step.
 
     Returns:
@@ -98,8 +102,13 @@ def alike(fingerprints: list[int | None], bits: int = 8) -> list[int]:
 
 
 def fingerprint_of(path: str, root: Path) -> int | None:
-    """The fingerprint of a photo below ``root``, None where it cannot be shown."""
+    """The fingerprint of a photo below ``root``, None where it cannot be shown; kept as long."""
+    return _fingerprint(path, root, _written(path))
+
+
+@lru_cache(maxsize=50_000)
+def _fingerprint(path: str, root: Path, _changed: int) -> int | None:
     try:
-        return fingerprint(thumbnail_of(path, root, 160))
+        return fingerprint(thumbnail(read_photo(path, root), 160))
     except PhotoError:
         return None

@@ -39,15 +39,23 @@ def serve(options: Options, address: str, port: int, browser: bool) -> str:
     if address not in LOCAL:
         options = replace(options, token=secrets.token_urlsafe(24))
     configure(options)
+    flags = _flags(address, port)
+    bootstrap.load_config_options(flags)
+    from tagger.review import page_review
+
+    # Read before the address is told, so that the first page finds it ready.
+    review = page_review.opened(options.report, options.root)[0] if options.report else None
     query = f"?token={options.token}" if options.token else ""
     shown = f"[{address}]" if ":" in address else address
     url = f"http://{shown}:{port}/{query}"
     print(f"landmark-tag: {url}  (Ctrl-C stops)", flush=True)
     if browser:
         webbrowser.open(url)
-    flags = _flags(address, port)
-    bootstrap.load_config_options(flags)
-    bootstrap.run(str(Path(__file__).with_name("app.py")), False, [], flags)
+    try:
+        bootstrap.run(str(Path(__file__).with_name("app.py")), False, [], flags)
+    finally:
+        if review:
+            review.close()
     return url
 
 

@@ -1,6 +1,7 @@
 """The colours and small pieces of HTML that both pages share, contrast AA in both themes."""
 
 import html
+import re
 
 import streamlit as st
 
@@ -22,6 +23,11 @@ def inject() -> None:
     st.html(f"<style>:root{{{_COLOURS[theme]}}}{asset('app.css')}</style>")
 
 
+def plain(text: str) -> str:
+    """Text from a report or a file name as Markdown that shows it as it is and fetches nothing."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+
+
 def verdict(kind: str, text: str) -> str:
     """One line with a coloured dot; ``kind`` is good, warn, bad or soft."""
     return f'<p class="lt-verdict lt-{kind}">{html.escape(text)}</p>'
@@ -29,10 +35,11 @@ def verdict(kind: str, text: str) -> str:
 
 def bars(rows: list[tuple[str, float]], none: float | None = None) -> str:
     """Names with their probabilities as bars, which a screen reader reads as text."""
-    parts = [_bar(name, share, "") for name, share in rows]
+    found = [(name, share, "") for name, share in rows]
     if none is not None:
-        parts.append(_bar("No known landmark", none, " lt-none"))
-    return "".join(parts)
+        found.append(("No known landmark", none, " lt-none"))
+        found.sort(key=lambda row: -row[1])
+    return "".join(_bar(*row) for row in found)
 
 
 def _bar(name: str, share: float, kind: str) -> str:

@@ -118,9 +118,9 @@ def _export(review: Review, root: Path) -> None:
         try:
             counts = lessons.export(review, root, Path(folder).expanduser())
         except RunError as error:
-            st.error(str(error))
+            st.error(style.plain(str(error)))
             return
-        st.success(f"{photos(sum(counts.values()))} by landmark in {folder}/train")
+        st.success(f"{photos(sum(counts.values()))} by landmark in {style.plain(folder)}/train")
         st.code(f"python -m train transfer --data {folder}", language="bash")
 
 
@@ -147,9 +147,8 @@ def show_apply(review: Review, view: View, options: Options) -> None:
     )
     if wrong:
         st.warning(
-            f"Already tagged by the run, but not as you decided: {photos(wrong)}. Undo "
-            f"the run (`landmark-tag undo {review.sheet.cell(rows[0], 'run_id')}`) and make a new "
-            "report with --dry-run."
+            f"Already tagged by the run, but not as you decided: {photos(wrong)}. Undo the run "
+            "(`landmark-tag runs` lists it) and make a new report with --dry-run."
         )
     if st.button(
         f"Write into {photos(len(asked))}", type="primary", disabled=not asked, key="apply"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.review.decision import Verdict
+from tagger.review.decision import REVIEWABLE, Verdict
 from tagger.review.review import Review
 from tagger.review.root import inside
 
@@ -65,7 +65,8 @@ class _Column:
 class View:
     """The columns of a report that filters and orders need, read once.
 
-    ``refused`` counts rows that name something outside the root; they are never shown.
+    ``refused`` counts rows that name something outside the root; they are never shown. ``total``
+    counts those that a decision can be made on.
     """
 
     def __init__(self, review: Review, root: Path) -> None:
@@ -86,9 +87,20 @@ class View:
             ),
         }
 
+        self.total = int((self.allowed & self._columns["status"].among(sorted(REVIEWABLE))).sum())
+
     def choices(self, column: str) -> list[str]:
-        """The values of a column among rows that may be shown, most frequent first."""
-        return self._columns[column].frequent(self.allowed)
+        """The values of a column among rows that may be shown, most frequent first.
+
+        Landmarks that only a decision names come last.
+        """
+        found = self._columns[column].frequent(self.allowed)
+        named = set(self._named().values()) if column == "landmark" else set()
+        return found + sorted(named.difference(found, {""}))
+
+    def _named(self) -> dict[int, str]:
+        """The landmark that each row has by a decision."""
+        return {row: self._review.sheet.cell(row, "landmark") for row in self._review.decisions}
 
     def rows(self, wanted: Filter) -> NDArray[np.int64]:
         """Row numbers that pass the filter, in its order."""
@@ -96,7 +108,10 @@ class View:
         if wanted.statuses:
             keep &= self._columns["status"].among(wanted.statuses)
         if wanted.landmarks:
-            keep &= self._columns["landmark"].among(wanted.landmarks)
+            named = self._columns["landmark"].among(wanted.landmarks)
+            for row, name in self._named().items():
+                named[row] |= name in wanted.landmarks
+            keep &= named
         if wanted.folder:
             folders = self._columns["folder"]
             below = [name for name in folders.names if (name + os.sep).startswith(
