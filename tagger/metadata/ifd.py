@@ -121,12 +121,13 @@ def walk(block: bytes) -> list[tuple[str, Ifd]]:
         seen.add(offset)
         ifd = read_ifd(block, order, offset)
         found.append((name, ifd))
+        for entry in ifd.entries:
+            if entry.start + entry.size > len(block):
+                raise BeyondError(f"the value of EXIF tag 0x{entry.tag:04x} lies outside its block")
         taken += extent(ifd)
         if taken > MAX_OVERLAP * len(block):
             raise RefusedError("its EXIF values overlap; repair the EXIF first")
         for entry in ifd.entries:
-            if entry.start + entry.size > len(block):
-                raise BeyondError(f"the value of EXIF tag 0x{entry.tag:04x} lies outside its block")
             if entry.tag in POINTERS and entry.kind in (4, 13):
                 raw = value(block, entry)
                 children = [number for (number,) in struct.iter_unpack(order + "I", raw)]
