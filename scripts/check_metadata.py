@@ -168,8 +168,13 @@ def may_change(name: str, old: Any, new: Any, grown: int) -> bool:
         return isinstance(old, int) and isinstance(new, int) and old | 12 == new | 12
     if name == "File:FileType":  # RFC 9649: metadata needs the extended layout
         return (old, new) == ("WEBP", "Extended WEBP")
-    if name.endswith(("ImageStart", "ImageLength", "Offset", "OffsetFrom0")) or ":MPImage" in name:
-        return isinstance(old, int) and isinstance(new, int) and new - old == grown
+    if not (isinstance(old, int) and isinstance(new, int)):
+        return False
+    if name.endswith(("Start", "Offset")) and ":MPImage" not in name:
+        # From the start of the file; what it points to is compared by itself.
+        return 0 <= new - old <= grown
+    if name.endswith(("ImageLength", "OffsetFrom0")) or ":MPImage" in name:
+        return new - old == grown
     return False
 
 

@@ -4,7 +4,8 @@
     python scripts/fuzz_metadata.py [all|exif|xmp] [-max_total_time=600, other libFuzzer options]
 
 Any exception but a refusal with a reason, a hang (-timeout) or too much memory (-rss_limit_mb)
-stops the run and leaves the input in the working folder as crash-*, timeout-* or oom-*.
+stops the run; the last line names the input, kept as crash-*, timeout-* or oom-* in a new folder
+of the temporary files. Give that file as the only further argument to run it again.
 """
 
 import os
@@ -90,7 +91,10 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix=f"fuzz-{target}-"))
     seeds(target, folder)
     options = ["-timeout=10", "-rss_limit_mb=2048", "-max_len=20000"]
-    atheris.Setup([sys.argv[0], *options, *arguments, os.fspath(folder)], TARGETS[target])
+    options.append(f"-artifact_prefix={folder}{os.sep}")
+    if not any(os.path.isfile(argument) for argument in arguments):
+        arguments.append(os.fspath(folder))
+    atheris.Setup([sys.argv[0], *options, *arguments], TARGETS[target])
     atheris.Fuzz()
 
 

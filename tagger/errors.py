@@ -21,6 +21,10 @@ class PhotoError(TaggerError):
     """One photo cannot be read or decoded; the run goes on."""
 
 
+class AccessError(PhotoError):
+    """The store would not let one photo be read or written; nothing is known of the photo."""
+
+
 class UnsupportedError(PhotoError):
     """A format that this installation cannot read, or a photo beyond its limits."""
 

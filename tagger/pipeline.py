@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from tagger import __version__, imaging, metadata
 from tagger.decide import decide
-from tagger.errors import ChangedError, PhotoError, RefusedError, RunError, UnsupportedError
+from tagger.errors import (
+    AccessError,
+    ChangedError,
+    PhotoError,
+    RefusedError,
+    RunError,
+    UnsupportedError,
+)
 from tagger.loading import batches, in_order
 from tagger.output import Output
 from tagger.records import (
@@ -234,6 +241,8 @@ def _failed(entry: Entry, error: Exception, otherwise: Status) -> Outcome:
             return Outcome(entry, Status.CHANGED, str(error))
         case RefusedError() | UnsupportedError():
             return Outcome(entry, Status.UNSUPPORTED, str(error))
+        case AccessError():
+            return Outcome(entry, Status.FAILED, str(error))
         case PhotoError():
             return Outcome(entry, otherwise, str(error))
     reason = f"unexpected {type(error).__name__}: {error}; please report it with the photo"

@@ -161,3 +161,61 @@ def test_extents_without_bytes_do_not_hang() -> None:
     reading = metadata.gps_state(photo, whole=True)
     assert reading is not None and reading.state is GpsState.EMPTY
     assert metadata.position(photo) is None
+
+
+def overlapping(kind: int, number: int, size: int) -> bytes:
+    """A directory whose values all are the same bytes; as GPS directory or as IFD0."""
+    rows = b"".join(struct.pack("<HHII", 0xC000 + n, 7, size, 8) for n in range(number))
+    lead = struct.pack("<HHHII", 1, kind, 4, 1, 26) + b"\0\0\0\0" if kind else b""
+    ending = struct.pack("<H", number) + rows + b"\0\0\0\0"
+    return (b"II*\0\x08\0\0\0" + lead + ending).ljust(size + 8, b"\0")
+
+
+def tiff_of(rows: list[tuple[int, int, int, int]], rest: bytes) -> bytes:
+    body = b"".join(struct.pack("<HHII", *row) for row in rows)
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(rows)) + body + b"\0\0\0\0" + rest
+
+
+def strips(number: int, sizes: int) -> bytes:
+    """A TIFF with that many strips, each as large as the file, and that many sizes of strips."""
+    at = 8 + 2 + 12 * 3 + 4
+    rows = [(262, 3, 1, 2), (273, 4, number, at), (279, 4, sizes, at + 4 * number)]
+    length = at + 4 * (number + sizes)
+    return tiff_of(
+        rows, struct.pack("<I", 8) * number + struct.pack("<I", length - 8) * (sizes - 1) + b"1234"
+    )
+
+
+@pytest.mark.parametrize(
+    ("photo", "why"),
+    [
+        (jpeg(app1_exif(overlapping(0, 1000, 60_000))), "overlap"),
+        (jpeg(app1_exif(overlapping(0x8825, 1000, 60_000))), "overlap"),
+        (strips(20_000, 20_000), "overlap"),
+        (strips(3, 2), "add up"),
+        (jpeg(app1_xmp(b"") * 11_000), "10000 JPEG segments"),
+        (jpeg(b"\xff\xe5\0\2" * 11_000), "10000 JPEG segments"),
+    ],
+)
+def test_what_promises_more_than_it_holds_is_refused_at_once(photo: bytes, why: str) -> None:
+    tracemalloc.start()
+    survive(photo)
+    with pytest.raises(RefusedError, match=why):
+        metadata.tagged(photo, TAG, replace_gps=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+def test_many_inflating_chunks_are_not_all_inflated() -> None:
+    import zlib
+
+    from test_metadata_formats import behind, chunk
+
+    bomb = zlib.compress(b"<" + b"Latitude" * 900_000, 9)
+    text = chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb)
+    tracemalloc.start()
+    metadata.gps_state(behind(PHOTOS["png RGB"], text * 100), whole=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200_000_000

@@ -54,7 +54,7 @@ WRITABLE = {
             b"II*\0\x08\0\0\0" + directory("<", 8, [(0x112, 3, 1, b"\6\0"), (0x10F, 2, 2, b"C\0")])
         )
     ),
-    "a tag of an unknown type": jpeg(app1_exif(exif(ifd0=((0xC000, 99, 7, b"\1\2\3\4"),)))),
+    "a blank entry": jpeg(app1_exif(exif(ifd0=((0xC000, 0, 0, b""),)))),
     "a trailer": jpeg(app1_exif(exif()), trailer=b"SEFH" + b"motion photo" * 50 + b"SEFT"),
     "empty XMP lists": jpeg(app1_xmp(packet("<dc:creator/>"))),
     "a description": jpeg(app1_exif(exif(ifd0=((0x010E, 2, 8, b"A place\0"),)))),
@@ -232,6 +232,8 @@ def test_two_xmp_packets_are_left_alone() -> None:
         (jpeg(app1_exif(b"II*\0")), "TIFF header"),
         (jpeg(app1_exif(b"XX*\0\x08\0\0\0" + exif()[8:])), "TIFF header"),
         (jpeg(app1_exif(exif()[:20])), "cut short"),
+        (jpeg(app1_exif(exif(ifd0=((0xC000, 99, 7, b"\1\2\3\4"),)))), "unknown type"),
+        (jpeg(app1_exif(exif(gps=[(29, 99, 2, b"20\0\0")]))), "unknown type"),
         (jpeg(app1_exif(exif(thumbnail=THUMBNAIL)[:-9])), "thumbnail"),
         (jpeg(app1_exif(exif(note=NOTE)[:-9])), "outside"),
         (jpeg(app1_exif(exif().ljust(65_400, b"\0"))), "JPEG allows"),

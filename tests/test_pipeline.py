@@ -12,7 +12,7 @@ import pytest
 from conftest import COLOURS, photo
 from PIL import Image
 
-from tagger import metadata
+from tagger import metadata, storage
 from tagger.model.classifier import Classifier
 from tagger.pipeline import Settings, run
 from tagger.records import Entry, Outcome, Status, Version
@@ -230,3 +230,19 @@ def test_a_photo_that_vanishes_is_reported_as_changed(
 
     found = list(run(Vanishing([library]), classifier, Forgetful(), Settings("r")))
     assert [o.status.value for o in found] == ["tagged", "no_landmark", "tagged", "changed"]
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "denied"), OSError(5, "I/O error")])
+def test_a_photo_that_the_store_will_not_give_is_failed_not_damaged(
+    library: Path, classifier: Classifier, error: OSError
+) -> None:
+    class Closed(LocalStorage):
+        def read_head(self, key: str, size: int) -> bytes:
+            with storage._explained("read"):
+                if key.endswith("qutub.jpg"):
+                    raise error
+            return super().read_head(key, size)
+
+    *_, last = run(Closed([library]), classifier, Forgetful(), Settings("r"))
+    assert last.status is Status.FAILED
+    assert "cannot be read" in last.reason and "check the" in last.reason

@@ -55,13 +55,20 @@ def has_description(ifd0: ifd.Ifd | None) -> bool:
 
 
 def check_copied(directories: list[tuple[str, ifd.Ifd]]) -> None:
-    """Refuse a block whose GPS pointer is doubled, misplaced or of a wrong type."""
+    """Refuse a block whose GPS pointer is doubled, misplaced or of a wrong type.
+
+    An entry of an unknown type (0 is blank) is refused where its directory is copied: ExifTool
+    names it by its number, which changes, and nobody knows where its value lies.
+    """
     for name, directory in directories:
         pointers = [entry for entry in directory.entries if entry.tag == ifd.GPS_IFD]
         if len(pointers) > (name == "IFD0"):
             raise RefusedError("its EXIF points to GPS tags in two ways; repair the EXIF first")
         if any(entry.kind not in (4, 13) or entry.items != 1 for entry in pointers):
             raise RefusedError("the pointer to its GPS tags has a wrong type; repair the EXIF")
+        unknown = {entry.kind for entry in directory.entries} - ifd.SIZES.keys() - {0}
+        if name in ("IFD0", "IFD0/8825") and unknown:
+            raise RefusedError("its EXIF has a value of an unknown type; repair the EXIF first")
         if name == "IFD0/8825" and len({e.tag for e in directory.entries}) < len(directory.entries):
             raise RefusedError("its GPS directory holds a tag twice; repair the EXIF first")
 

@@ -90,8 +90,10 @@ def read(block: bytes) -> dict[int, Field] | None:
         return None
     if entry.kind not in (4, 13) or entry.items != 1:
         raise RefusedError("the pointer to the GPS directory has a wrong type")
-    found = ifd.read_ifd(block, order, entry.offset).entries
-    return {entry.tag: Field(entry.kind, ifd.value(block, entry)) for entry in found}
+    found = ifd.read_ifd(block, order, entry.offset)
+    if ifd.extent(found) > ifd.MAX_OVERLAP * len(block):
+        raise ifd.BeyondError("the values of its GPS directory overlap; repair the EXIF first")
+    return {entry.tag: Field(entry.kind, ifd.value(block, entry)) for entry in found.entries}
 
 
 def judge(fields: Mapping[int, Field], order: str) -> GpsReading:

@@ -13,6 +13,7 @@ EXIF_IFD, GPS_IFD, INTEROP_IFD, SUB_IFDS = 0x8769, 0x8825, 0xA005, 0x014A
 POINTERS = frozenset((EXIF_IFD, GPS_IFD, INTEROP_IFD, SUB_IFDS))
 THUMBNAIL_START, THUMBNAIL_SIZE = 0x0201, 0x0202
 MAX_DIRECTORIES = 64  # a camera JPEG has 5; a stack of TIFF pages is refused beyond this
+MAX_OVERLAP = 4  # entries and values may take this many times the bytes there are
 
 
 class BeyondError(RefusedError):
@@ -107,10 +108,12 @@ def walk(block: bytes) -> list[tuple[str, Ifd]]:
     """Every directory that can be reached, IFD0 first, each with a name such as ``IFD0/8769``.
 
     Raises:
-        RefusedError: a directory or a value outside the block, a loop, or too many directories.
+        RefusedError: a directory or a value outside the block, a loop, too many directories, or
+            values that overlap each other so much that reading them all takes no end of memory.
     """
     order, first = header(block)
     todo, seen, found = [("IFD0", first)], set[int](), list[tuple[str, Ifd]]()
+    taken = 0
     while todo:
         name, offset = todo.pop(0)
         if offset in seen or len(seen) >= MAX_DIRECTORIES:
@@ -121,6 +124,10 @@ def walk(block: bytes) -> list[tuple[str, Ifd]]:
         for entry in ifd.entries:
             if entry.start + entry.size > len(block):
                 raise BeyondError(f"the value of EXIF tag 0x{entry.tag:04x} lies outside its block")
+        taken += extent(ifd)
+        if taken > MAX_OVERLAP * len(block):
+            raise RefusedError("its EXIF values overlap; repair the EXIF first")
+        for entry in ifd.entries:
             if entry.tag in POINTERS and entry.kind in (4, 13):
                 raw = value(block, entry)
                 children = [number for (number,) in struct.iter_unpack(order + "I", raw)]
@@ -129,6 +136,11 @@ def walk(block: bytes) -> list[tuple[str, Ifd]]:
         if ifd.next and name.count("/") == 0:
             todo.append((f"IFD{len([1 for known, _ in found if '/' not in known])}", ifd.next))
     return found
+
+
+def extent(ifd: Ifd) -> int:
+    """How many bytes a directory's entries and values take, each counted for itself."""
+    return sum(12 + entry.size for entry in ifd.entries)
 
 
 def _check_thumbnail(block: bytes, order: str, ifd: Ifd) -> None:

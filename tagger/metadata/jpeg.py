@@ -14,6 +14,7 @@ XMP = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 MPF = b"MPF\0"
 MAX_PAYLOAD = 65_533  # ITU T.81 B.1.1.4: the two length bytes count themselves
+MAX_SEGMENTS = 10_000  # depth maps come in some hundreds; keeps damaged files cheap
 IPTC_CAPTION = b"\x1c\x02\x78"  # IIM 4.2 data set 2:120, inside APP13
 
 
@@ -44,9 +45,11 @@ def segments(data: bytes) -> Iterator[Segment]:
     Raises:
         RefusedError: a marker that cannot stand before the first scan, or bytes that are none.
     """
-    at = 2
+    at, count = 2, 0
     while at + 4 <= len(data):
-        start = at
+        start, count = at, count + 1
+        if count > MAX_SEGMENTS:
+            raise RefusedError(f"has more than {MAX_SEGMENTS} JPEG segments; re-save a copy")
         if data[at] != 0xFF:
             raise RefusedError(f"stray bytes at {at} between its JPEG segments; re-save a copy")
         while data[at + 1 : at + 2] == b"\xff":  # fill bytes, ITU T.81 B.1.1.2

@@ -145,6 +145,12 @@ def _behind(data: bytes, sos: int) -> tuple[int, list[int]]:
     return ending, [int(at) for at in starts[:32] if data[at + 2 : at + 3] == b"\xff"]
 
 
+def _others(data: bytes, header: Header) -> list[bytes]:
+    """The segments that are none of EXIF, XMP and MPF."""
+    own = {part.start for part in header.exif + header.xmp + header.mpf}
+    return [data[part.start : part.end] for part in header.segments if part.start not in own]
+
+
 def check_rest(old: bytes, new: bytes) -> None:
     """All from the first scan on, and every segment but EXIF, XMP and MPF, is the same.
 
@@ -156,15 +162,7 @@ def check_rest(old: bytes, new: bytes) -> None:
     same_length = len(old) - before.sos == len(new) - after.sos
     if not same_length or not new.endswith(memoryview(old)[before.sos :]):
         raise RefusedError("writing would change the picture data; please report this")
-    kept, found = (
-        [
-            data[part.start : part.end]
-            for part in header.segments
-            if part not in header.exif + header.xmp + header.mpf
-        ]
-        for data, header in ((old, before), (new, after))
-    )
-    if kept != found or len(before.mpf) != len(after.mpf):
+    if _others(old, before) != _others(new, after) or len(before.mpf) != len(after.mpf):
         raise RefusedError("writing would change another part of the file; please report this")
     grown = len(new) - len(old)
     for part, other in zip(before.mpf, after.mpf, strict=True):

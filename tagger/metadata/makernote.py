@@ -40,8 +40,27 @@ def reaches(block: bytes, length: int, preview: range) -> bool:
     return any(
         _reaches(block, order, entry, base, length, preview)
         for order, entries in _directories(block, note)
-        for entry in entries
+        for found in (entries, *_inner(block, order, entries, base))
+        for entry in (*found, *_preview(found))
     )
+
+
+def _inner(
+    block: bytes, order: str, entries: list[ifd.Entry], base: int
+) -> Iterator[list[ifd.Entry]]:
+    """Directories that a note points to, such as Nikon's preview and Olympus' camera settings."""
+    for pointer in entries:
+        if pointer.kind in (4, 13) and pointer.items == 1:
+            yield _directory(block, order, base + pointer.offset, len(block))
+
+
+def _preview(entries: list[ifd.Entry]) -> Iterator[ifd.Entry]:
+    """Start and size of a thumbnail or preview as one entry, which has these bytes as value."""
+    sizes = {entry.tag: entry.offset for entry in entries if entry.items == 1}
+    for entry in entries:
+        size = sizes.get(ifd.THUMBNAIL_SIZE, 0)
+        if entry.tag == ifd.THUMBNAIL_START and entry.items == 1 and size > 4:
+            yield entry._replace(kind=7, items=size, size=size)
 
 
 def _reaches(
@@ -61,13 +80,19 @@ def _directories(block: bytes, note: ifd.Entry) -> Iterator[tuple[str, list[ifd.
     """What can be read as a directory at the start of the note, in either byte order."""
     end = min(note.start + note.size, len(block))
     for skip in STARTS:
-        at = note.start + skip
         for order in "<>":
-            if at + 2 > end:
-                return
-            (count,) = struct.unpack_from(order + "H", block, at)
-            if not 1 <= count <= 400 or at + 2 + 12 * count > end:
-                continue
-            entries = list(ifd.entries(block, order, at + 2, at + 2 + 12 * count))
-            if all(e.kind in ifd.SIZES and e.items < 1 << 24 for e in entries):
+            entries = _directory(block, order, note.start + skip, end)
+            if entries:
                 yield order, entries
+
+
+def _directory(block: bytes, order: str, at: int, end: int) -> list[ifd.Entry]:
+    """The entries of what can be read as a directory that ends before ``end``; none otherwise."""
+    if at + 2 > end:
+        return []
+    (count,) = struct.unpack_from(order + "H", block, at)
+    if not 1 <= count <= 400 or at + 2 + 12 * count > end:
+        return []
+    entries = list(ifd.entries(block, order, at + 2, at + 2 + 12 * count))
+    plausible = all(entry.kind in ifd.SIZES and entry.items < 1 << 24 for entry in entries)
+    return entries if plausible else []

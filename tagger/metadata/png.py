@@ -14,6 +14,8 @@ XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 XMP_HEAD = XMP_KEYWORD + b"\0\0\0\0"  # not compressed, no language, no translated keyword
 RAW_PROFILE = b"Raw profile type "  # how ImageMagick kept EXIF and XMP before eXIf
 MAX_INFLATED = 8_000_000
+MAX_INFLATING = 16  # chunks of one file that are inflated; one or two hold metadata
+MAX_CHUNKS = 200_000  # of 8 KB as libpng writes them, 1.6 GB
 
 
 class Chunk(NamedTuple):
@@ -28,7 +30,9 @@ class Chunk(NamedTuple):
 def chunks(data: bytes) -> Iterator[Chunk]:
     """The chunks that lie wholly in the data, up to and with IEND."""
     at = START
-    while at + 12 <= len(data):
+    for _ in range(MAX_CHUNKS):
+        if at + 12 > len(data):
+            return
         length, kind = struct.unpack_from(">I4s", data, at)
         if at + 12 + length > len(data):
             return
@@ -40,15 +44,17 @@ def chunks(data: bytes) -> Iterator[Chunk]:
 
 def blocks(data: bytes, whole: bool) -> Blocks:
     """EXIF and XMP in the first bytes of a PNG; they may stand behind the picture."""
-    exif, xmp, ended = list[bytes](), list[bytes](), False
+    exif, xmp, ended, inflating = list[bytes](), list[bytes](), False, 0
     for chunk in chunks(data):
         body = data[chunk.at : chunk.end - 4] if chunk.kind in METADATA else b""
         if chunk.kind == b"eXIf":
             exif.append(body)
-        elif chunk.kind == b"iTXt" and body.startswith(XMP_KEYWORD):
-            xmp.append(_text(body))
-        elif body.startswith(RAW_PROFILE):
-            _add_raw_profile(body, chunk.kind, exif, xmp)
+        elif body.startswith((XMP_KEYWORD, RAW_PROFILE)) and inflating < MAX_INFLATING:
+            inflating += 1
+            if body.startswith(RAW_PROFILE):
+                _add_raw_profile(body, chunk.kind, exif, xmp)
+            elif chunk.kind == b"iTXt":
+                xmp.append(_text(body))
         ended = chunk.kind == b"IEND"
     return Blocks(tuple(exif), tuple(xmp), whole or ended)
 

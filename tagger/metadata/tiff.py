@@ -94,19 +94,23 @@ def _picture(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Offset, size and bytes of every strip and tile.
 
     Raises:
-        RefusedError: one lies outside the file.
+        RefusedError: one lies outside the file, or they overlap.
     """
-    order, _ = ifd.header(data)
+    (order, _), left = ifd.header(data), len(data)
     for _, directory in ifd.walk(data):
         for offsets, sizes in DATA:
             start, size = directory.find(offsets), directory.find(sizes)
             if start is None or size is None:
                 continue
-            for at, length in zip(
-                numbers(data, order, start), numbers(data, order, size), strict=True
-            ):
+            places, lengths = numbers(data, order, start), numbers(data, order, size)
+            if len(places) != len(lengths):
+                raise RefusedError("its TIFF strips do not add up; re-save a copy")
+            for at, length in zip(places, lengths, strict=True):
+                left -= length
                 if at + length > len(data):
                     raise RefusedError("the TIFF is cut short; restore it from a backup")
+                if left < 0:
+                    raise RefusedError("its TIFF strips overlap; re-save a copy")
                 yield at, length, data[at : at + length]
 
 

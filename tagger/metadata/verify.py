@@ -3,6 +3,7 @@
 import math
 import struct
 import xml.etree.ElementTree as ET
+from collections import Counter, deque
 from typing import Any
 
 import defusedxml.ElementTree
@@ -47,10 +48,10 @@ def values(block: bytes, xmp_tag: int = 0) -> dict[tuple[str, int, int], bytes]:
     if not first:
         return found
     for name, directory in ifd.walk(block):
+        numbers = Counter[int]()
         for entry in directory.entries:
-            number = 0
-            while (name, entry.tag, number) in found:
-                number += 1
+            number = numbers[entry.tag]
+            numbers[entry.tag] += 1
             if name != GPS_DIRECTORY and entry.tag not in (ifd.GPS_IFD, xmp_tag or ifd.GPS_IFD):
                 kind = block[entry.at + 2 : entry.at + 8]
                 found[name, entry.tag, number] = kind + ifd.value(block, entry)
@@ -68,10 +69,10 @@ def same_xmp(old: bytes | None, new: bytes, ours: frozenset[str]) -> None:
     Raises:
         RefusedError: they differ, or a packet does not parse.
     """
-    before = properties(old) if old else []
+    before = deque(properties(old) if old else [])
     for name, value in properties(new):
         if before and name == before[0][0] and (value == before[0][1] or _grown(before[0], value)):
-            before.pop(0)
+            before.popleft()
         elif name not in GROWING | ours and not name.startswith(packet.OURS):
             raise RefusedError(f"writing would change the XMP property {name}; please report this")
     if before:
