@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -40,14 +41,16 @@ class Journal:
         self._summary, self._log_path, self._fresh = summary, log, 0
         self._facts = {"version": __version__, "run_id": None} | facts
         self._started, self._clock = _now(), time.monotonic()
-        try:
-            self._log = log.open("ab", buffering=0) if log else None
-        except OSError as error:
-            raise _unwritable("--log-file", log, error) from error
-        if summary != "-":
-            self._sum_up(None)
+        self._log: FileIO | None = None
 
     def __enter__(self) -> Self:
+        if self._summary != "-":
+            self._sum_up(None)
+        if self._log_path:
+            try:
+                self._log = FileIO(self._log_path, "a")
+            except OSError as error:
+                raise _unwritable("--log-file", self._log_path, error) from error
         return self
 
     def __exit__(
@@ -91,7 +94,9 @@ class Journal:
                 raise _unwritable("--log-file", self._log_path, error) from error
 
     def end(self, code: int, stopped_by: str = "", error: str = "") -> None:
-        """Close the log with a line, and write the summary."""
+        """Close the log with what happened, and write the summary."""
+        if error:
+            self.note(portable(error))
         counted = ", ".join(f"{number} {status}" for status, number in self.counts.items())
         self.note(f"exit {code}: {self.counts.total()} photos{': ' if counted else ''}{counted}")
         self._sum_up(code, stopped_by, error)
