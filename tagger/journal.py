@@ -116,9 +116,9 @@ class Journal:
             "exit_code": code,
         }
         path = Path(self._summary)
-        # /dev/null and pipes must not be replaced by a file.
-        atomic = self._summary != "-" and (path.is_file() or not path.exists())
         try:
+            # /dev/null and pipes must not be replaced by a file.
+            atomic = self._summary != "-" and (path.is_file() or not path.exists())
             with click.open_file(self._summary, "w", "utf-8", atomic=atomic) as file:
                 file.write(json.dumps(told) + "\n")
         except OSError as error_:
