@@ -38,9 +38,10 @@ from tagger.storage import RAW_SUFFIXES, Storage
 from tagger.writing import Recorder, WriteOptions, write_tag
 
 # Photos settled without the classifier may wait for a batch to fill, but only this many: the
-# report keeps moving and memory stays flat.
+# report keeps moving and memory stays flat. Nor do they wait longer than this many seconds, so that
+# a signal, or too many failures, end a run soon where photos come in slowly.
 MOST_WAITING = 4096
-PATIENCE = 2.0  # seconds; so does the answer to a signal
+PATIENCE = 2.0
 # What every run tries again: the remedy (a permission, an extra, the network) leaves no trace.
 TRIED_AGAIN = frozenset({Status.UNREADABLE, Status.UNSUPPORTED, Status.CHANGED, Status.FAILED})
 
