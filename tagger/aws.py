@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tagger.errors import AccessError, ChangedError, PhotoError, RunError, VanishedError
+from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
 from tagger.listing import Found
 from tagger.storage import CHANGED, Traits
 
@@ -111,10 +111,10 @@ def _explained(verb: str) -> Iterator[None]:
             case 412 | 409:
                 raise ChangedError(CHANGED) from error
             case 403:
-                raise AccessError(
+                raise PhotoError(
                     f"cannot be {verb} (no permission); check the bucket's policy"
                 ) from error
         why = f"{_status(error)} {error.response['Error'].get('Message', '')}"
-        raise AccessError(f"cannot be {verb} ({why}); run again later") from error
+        raise PhotoError(f"cannot be {verb} ({why}); run again later") from error
     except BotoCoreError as error:
-        raise AccessError(f"cannot be {verb} ({error}); check the network, run again") from error
+        raise PhotoError(f"cannot be {verb} ({error}); check the network, run again") from error

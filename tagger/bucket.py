@@ -19,7 +19,7 @@ from obstore.exceptions import (
 )
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
-from tagger.errors import AccessError, ChangedError, PhotoError, RunError, VanishedError
+from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
 from tagger.listing import Found, Index, paired, problem_of, wanted
 from tagger.records import Entry, Version
 from tagger.storage import CHANGED, LISTED_SUFFIXES, Blob, Traits, bucket_of, is_sidecar, suffix
@@ -245,11 +245,11 @@ def _explained(verb: str) -> Iterator[None]:
     except PreconditionError as error:
         raise ChangedError(CHANGED) from error
     except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise AccessError(
+        raise PhotoError(
             f"cannot be {verb} (no permission); check the credentials and the bucket's policy"
         ) from error
     except BaseError as error:
-        raise AccessError(f"cannot be {verb} ({_short(error)}); run again later") from error
+        raise PhotoError(f"cannot be {verb} ({_short(error)}); run again later") from error
 
 
 def _short(error: BaseError) -> str:

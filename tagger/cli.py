@@ -16,17 +16,13 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 from click_default_group import DefaultGroup
 
-from tagger import __version__, cli_bucket, cli_ledger, cli_review
-from tagger.errors import RunError
+from tagger import __version__, cli_bucket, cli_config, cli_cron, cli_ledger, cli_review
 from tagger.records import Coords, Outcome, SidecarMode, SidecarName, Status
 
 if TYPE_CHECKING:
+    from tagger.journal import Journal
     from tagger.recorder import RunRecorder
     from tagger.report import ReportWriter
-
-EXIT_PHOTO_FAILED = 1
-EXIT_NOT_STARTED = 2
-EXIT_INTERRUPTED = 130
 
 
 def _device(name: str) -> str:
@@ -75,6 +71,10 @@ class Group(DefaultGroup):  # type: ignore[misc]
             formatter.write_dl(rows)
         self.format_commands(ctx, formatter)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        with cli_config.sources_named():
+            return super().invoke(ctx)
+
 
 @click.group(cls=Group, default="tag", default_if_no_args=False)
 @click.version_option(__version__, prog_name="landmark-tag")
@@ -106,7 +106,7 @@ def main() -> None:
     show_default=True,
     help="CSV file or bucket URL, a row for each photo; an older one is kept.",
 )
-@click.option("--dry-run", is_flag=True, help="Report, write into no photo.")
+@click.option("--dry-run/--no-dry-run", help="Report, write into no photo.")
 @click.option("--recursive/--no-recursive", default=True, help="Look into subfolders (default).")
 @click.option(
     "--exclude",
@@ -170,30 +170,27 @@ def main() -> None:
     help="File that remembers what was written, for undo; in the state folder by default.",
 )
 @click.option(
-    "--rescan", is_flag=True, help="Look at every photo again, also at those that did not change."
+    "--rescan/--no-rescan", help="Look at every photo again, also at those that did not change."
 )
 @cli_bucket.options
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-@click.option("-v", "--verbose", is_flag=True, help="Print a line for each photo.")
-@click.version_option(__version__, prog_name="landmark-tag")
+@cli_cron.options
+@click.option("-q", "--quiet/--no-quiet", help="Print nothing but errors.")
+@click.option("-v", "--verbose/--no-verbose", help="Print a line for each photo.")
+@click.version_option(__version__, prog_name="landmark-tag", allow_from_autoenv=False)
 def tag(**options: Any) -> None:
     """Tag photos: PATH is a folder, a file or a bucket URL. Runs when no command is named."""
-    try:
-        code = _tag(**options)
-    except RunError as error:
-        click.echo(f"landmark-tag: {error}", err=True)
-        code = getattr(error, "exit_code", EXIT_NOT_STARTED)
-    sys.exit(code)
+    sys.exit(cli_cron.attended(_tag, options))
 
 
 for command in (tag, *cli_ledger.COMMANDS, *cli_review.COMMANDS):
-    main.add_command(command)
+    main.add_command(cli_config.configurable(command, tag))
+main.add_command(cli_config.group(tag))
 
 
 def _tag(
-    paths: tuple[str, ...], min_conf: float, report: str, dry_run: bool, recursive: bool,
-    exclude: tuple[str, ...], coords: str, sidecar: str, sidecar_name: str, rescan: bool,
-    model: Path | None, device: str, batch_size: int, workers: int | None,
+    journal: "Journal", paths: tuple[str, ...], min_conf: float, report: str, dry_run: bool,
+    recursive: bool, exclude: tuple[str, ...], coords: str, sidecar: str, sidecar_name: str,
+    rescan: bool, model: Path | None, device: str, batch_size: int, workers: int | None,
     ledger: Path | None, output: str, since: datetime | None, quiet: bool, verbose: bool,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
@@ -230,14 +227,16 @@ def _tag(
             )
         place = stack.enter_context(local_file(report))
         rows = stack.enter_context(ReportWriter(place, names, classifier.name, settings.run_id))
-        outcomes = run(storage, classifier, recorder, settings, stop.asked, copies)
+        limits = journal.limits
+        outcomes = run(
+            storage, classifier, recorder, settings, lambda: stop.asked() or limits.over(),
+            copies, limits,
+        )  # fmt: skip
+        outcomes = journal.follow(settings.run_id, outcomes)
         failed = _follow(outcomes, rows, recorder, quiet, verbose, dry_run)
     if not quiet:
         click.echo(f"report: {report}")
-    if stop.asked():
-        click.echo("landmark-tag: stopped early; run again to go on", err=True)
-        return EXIT_INTERRUPTED
-    return EXIT_PHOTO_FAILED if failed else 0
+    return cli_cron.exit_code(limits, failed > 0, stop.asked(), quiet)
 
 
 def _follow(

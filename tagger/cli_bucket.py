@@ -11,7 +11,13 @@ import click
 Command = Callable[..., Any]
 # Latency, not computing, is what a bucket costs: requests wait for each other's answers.
 BUCKET_WORKERS = 32
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def duration(text: str) -> timedelta | None:
+    """What 90s, 30m, 36h, 7d or 2w says; None where it says something else."""
+    age = re.fullmatch(r"(\d+)([smhdw])", text)
+    return timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else None
 
 
 def _set_endpoint(context: click.Context, option: click.Parameter, url: str | None) -> None:
@@ -23,8 +29,8 @@ def _set_endpoint(context: click.Context, option: click.Parameter, url: str | No
 def _moment(context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
     if text is None:
         return None
-    if age := re.fullmatch(r"(\d+)([mhdw])", text):
-        return datetime.now().astimezone() - timedelta(**{_UNITS[age[2]]: int(age[1])})
+    if age := duration(text):
+        return datetime.now().astimezone() - age
     try:
         return datetime.fromisoformat(text).astimezone()
     except ValueError as error:
@@ -34,6 +40,7 @@ def _moment(context: click.Context, option: click.Parameter, text: str | None) -
 endpoint_url = click.option(
     "--endpoint-url",
     metavar="URL",
+    envvar=["LANDMARK_TAG_ENDPOINT_URL", "AWS_ENDPOINT_URL"],
     callback=_set_endpoint,
     expose_value=False,
     help="Server of s3:// where it is not AWS (MinIO, R2, Ceph); AWS_ENDPOINT_URL by default.",

@@ -23,7 +23,10 @@ _ledger = click.option(
     default=None,
     help="File that remembers what was written, for undo; in the state folder by default.",
 )
-_dry_run = click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+# Not from the configuration, where it is meant for tagging.
+_dry_run = click.option(
+    "--dry-run", is_flag=True, allow_from_autoenv=False, help="Only say what would be done."
+)
 
 
 def _exits(command: Callable[P, int]) -> Callable[P, None]:

@@ -17,12 +17,18 @@ class LockedError(RunError):
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
+class FailingError(RunError):
+    """So many photos failed that something other than the photos must be wrong."""
+
+    exit_code = 3
+
+
 class PhotoError(TaggerError):
-    """One photo cannot be read or decoded; the run goes on."""
+    """One photo cannot be read, decoded or written; the run goes on."""
 
 
-class AccessError(PhotoError):
-    """The store would not let one photo be read or written; nothing is known of the photo."""
+class DamagedError(PhotoError):
+    """The photo was read, but what was read is not whole."""
 
 
 class UnsupportedError(PhotoError):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tagger.errors import PhotoError, UnsupportedError
+from tagger.errors import DamagedError, PhotoError, UnsupportedError
 
 # Pillow warns of broken EXIF and truncated extras; here the pixels are what counts.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -88,7 +88,7 @@ def open_upright(data: bytes, size: int) -> Image.Image:
         ArithmeticError,
         EOFError,
     ) as error:
-        raise PhotoError(
+        raise DamagedError(
             f"damaged, cannot be decoded ({error}); restore it from a backup"
         ) from error
 
@@ -120,8 +120,9 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 
 def _unidentified(data: bytes) -> PhotoError:
-    if not data:
-        return PhotoError("the file is empty (0 bytes); restore it from a backup")
+    if not data.strip(b"\0"):  # all zeros is what a crash or a broken disk leaves of a file
+        what = f"holds {len(data)} bytes of zeros" if data else "is empty (0 bytes)"
+        return DamagedError(f"the file {what}; restore it from a backup")
     if data[4:8] == b"ftyp":
         return UnsupportedError(
             "HEIC/AVIF cannot be decoded here; install the extra: pip install 'landmark-tag[heic]'"

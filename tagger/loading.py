@@ -1,5 +1,7 @@
 """Work on photos in a bounded, ordered window of threads, and batching of what comes out."""
 
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -41,19 +43,25 @@ def _result(item: Future[R] | R) -> R:
 
 
 def batches(
-    items: Iterable[T], counts: Callable[[T], bool], size: int, limit: int
+    items: Iterable[T],
+    counts: Callable[[T], bool],
+    size: int,
+    limit: int,
+    patience: float = math.inf,
 ) -> Iterator[list[T]]:
     """Cut a stream into lists that hold ``size`` items that count, and ``limit`` items at most.
 
     Items that do not count (photos settled without the classifier) travel along in their place,
-    so batches are full even when most photos are skipped, and order is kept.
+    so batches are full even when most photos are skipped, and order is kept. Where items come
+    slowly, a batch is handed on after ``patience`` seconds.
     """
     batch: list[T] = []
-    counted = 0
+    counted, began = 0, 0.0
     for item in items:
+        began = began if batch else time.monotonic()
         batch.append(item)
         counted += counts(item)
-        if counted == size or len(batch) == limit:
+        if counted == size or len(batch) == limit or time.monotonic() - began >= patience:
             yield batch
             batch, counted = [], 0
     if batch:

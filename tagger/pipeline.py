@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from tagger import __version__, imaging, metadata
 from tagger.decide import decide
 from tagger.errors import (
-    AccessError,
     ChangedError,
+    DamagedError,
     PhotoError,
     RefusedError,
     RunError,
     UnsupportedError,
 )
+from tagger.limits import Limits
 from tagger.loading import batches, in_order
 from tagger.output import Output
 from tagger.records import (
@@ -37,8 +38,12 @@ from tagger.storage import RAW_SUFFIXES, Storage
 from tagger.writing import Recorder, WriteOptions, write_tag
 
 # Photos settled without the classifier may wait for a batch to fill, but only this many: the
-# report keeps moving and memory stays flat.
+# report keeps moving and memory stays flat. Nor do they wait longer than this many seconds, so that
+# a signal, or too many failures, end a run soon where photos come in slowly.
 MOST_WAITING = 4096
+PATIENCE = 2.0
+# What every run tries again: the remedy (a permission, an extra, the network) leaves no trace.
+TRIED_AGAIN = frozenset({Status.UNREADABLE, Status.UNSUPPORTED, Status.CHANGED, Status.FAILED})
 
 
 class Memory(Recorder, Protocol):
@@ -104,8 +109,11 @@ def run(
     settings: Settings,
     stop: Callable[[], bool] = lambda: False,
     output: Output | None = None,
+    limits: Limits | None = None,
 ) -> Iterator[Outcome]:
     """Tag what ``storage`` lists; ``stop`` is asked between photos, what is begun is finished.
+
+    ``limits`` are told which photos are looked at afresh, and may end the listing.
 
     Without a recorder nothing could be undone, so nothing is written: that is a dry run.
 
@@ -117,7 +125,10 @@ def run(
 
     def ready(entry: Entry) -> Looked | None:
         seen = recorder.recall(entry) if recorder and not settings.rescan else None
-        return remembered(entry, seen, classifier.sha256, settings.output) if seen else None
+        known = remembered(entry, seen, classifier.sha256, settings.output) if seen else None
+        if limits and not known and not (seen and seen.status in TRIED_AGAIN):
+            limits.begin()
+        return known
 
     def finish(item: Looked) -> Outcome:
         assert item.guess is not None
@@ -126,16 +137,19 @@ def run(
         return replace(outcome, fresh=item.fresh or outcome.landmark is not None)
 
     window = 2 * settings.batch_size + settings.workers
-    looked = in_order(look, storage.list(), settings.workers, window, ready)
+    listed = takewhile(lambda _: not (limits and limits.full()), storage.list())
+    looked = in_order(look, listed, settings.workers, window, ready)
     guessed = takewhile(lambda _: not stop(), classified(looked, classifier, settings.batch_size))
-    yield from in_order(
-        finish, guessed, settings.writers, settings.writers, lambda item: item.outcome
-    )
+    done = in_order(finish, guessed, settings.writers, settings.writers, lambda item: item.outcome)
+    for outcome in done:
+        yield _news(outcome, recorder) if outcome.status in TRIED_AGAIN else outcome
 
 
 def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Iterator[Looked]:
     """Guesses for those that have pixels, in batches; the others pass through in their place."""
-    for batch in batches(looked, lambda item: item.pixels is not None, size, MOST_WAITING):
+    for batch in batches(
+        looked, lambda item: item.pixels is not None, size, MOST_WAITING, PATIENCE
+    ):
         pixels = [item.pixels for item in batch if item.pixels is not None]
         guesses = iter(classifier.classify(np.stack(pixels)) if pixels else [])
         for item in batch:
@@ -167,14 +181,13 @@ def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -
         data = data or storage.read(entry.key).data
         return Looked(entry, pixels=imaging.to_pixels(data, size, resize))
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
-        return Looked(entry, _failed(entry, error, Status.UNREADABLE))
+        return Looked(entry, _failed(entry, error))
 
 
 def remembered(entry: Entry, seen: Seen, model_sha256: str, output: str = "") -> Looked | None:
     """What an earlier run lets us say of an unchanged photo without opening it, if anything.
 
-    A photo of which a copy was tagged is settled for runs with the same output. Failures are
-    looked at again: their remedy (a permission, an extra) leaves no trace in them.
+    A photo of which a copy was tagged is settled for runs with the same output.
     """
     match seen.status:
         case Status.TAGGED if seen.output != output:
@@ -215,7 +228,7 @@ def settle(
     except RunError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
-        return replace(_failed(entry, error, Status.FAILED), guess=guess)
+        return replace(_failed(entry, error), guess=guess)
     return replace(outcome, reason="; ".join(filter(None, (decision.reason, where))))
 
 
@@ -234,16 +247,22 @@ def _by_gps(storage: Storage, entry: Entry, reading: metadata.GpsReading | None)
     return None
 
 
-def _failed(entry: Entry, error: Exception, otherwise: Status) -> Outcome:
-    """What an exception says of its photo; ``otherwise`` is for a PhotoError of no finer kind."""
+def _news(outcome: Outcome, recorder: Memory | None) -> Outcome:
+    """A failure that an earlier run met with the same photo is not fresh."""
+    seen = recorder.recall(outcome.entry) if recorder else None
+    return replace(outcome, fresh=seen is None or seen.status is not outcome.status)
+
+
+def _failed(entry: Entry, error: Exception) -> Outcome:
+    """What an exception says of its photo."""
     match error:
         case ChangedError():
             return Outcome(entry, Status.CHANGED, str(error))
         case RefusedError() | UnsupportedError():
             return Outcome(entry, Status.UNSUPPORTED, str(error))
-        case AccessError():
-            return Outcome(entry, Status.FAILED, str(error))
+        case DamagedError():
+            return Outcome(entry, Status.UNREADABLE, str(error))
         case PhotoError():
-            return Outcome(entry, otherwise, str(error))
+            return Outcome(entry, Status.FAILED, str(error))
     reason = f"unexpected {type(error).__name__}: {error}; please report it with the photo"
     return Outcome(entry, Status.FAILED, reason)

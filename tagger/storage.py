@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tagger.errors import AccessError, ChangedError, PhotoError, RunError, VanishedError
+from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
 from tagger.records import Entry, Version
 
 PHOTO_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .heic .heif .avif".split())
@@ -412,10 +412,10 @@ def _explained(verb: str) -> Iterator[None]:
     except FileExistsError as error:
         raise ChangedError("a file of that name appeared meanwhile; run again") from error
     except PermissionError as error:
-        raise AccessError(
+        raise PhotoError(
             f"cannot be {verb} (no permission); check the permissions of it and its folder"
         ) from error
     except OSError as error:
-        raise AccessError(
+        raise PhotoError(
             f"cannot be {verb} ({error.strerror}); check the disk, its free space and its mount"
         ) from error

@@ -1,6 +1,7 @@
 """Shared fixtures: a tiny real model file that tells landmarks by colour, and photos for it."""
 
 import io
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parent.parent
 SAMPLES = REPOSITORY / "sample_photos"
 COLOURS = {"Taj_Mahal": (220, 30, 30), "Eiffel_Tower": (30, 220, 30), "Qutub_Minar": (30, 30, 220)}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_configuration() -> Iterator[None]:
+    """The configuration of whoever runs the tests stays out of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("LANDMARK_TAG_")]:
+            patch.delenv(name)
+        patch.setenv("LANDMARK_TAG_CONFIG", os.devnull)
+        yield
 
 
 class ByColour(torch.nn.Module):

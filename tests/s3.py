@@ -35,9 +35,12 @@ class Server:
             noted: list[dict[str, Any]] = json.load(answer)
         return noted
 
-    def fail(self, instead: float, after: float = 0.0) -> None:
-        """Answer these parts of the requests with 503: instead of doing them, or (PUT) after."""
-        body = json.dumps([instead, after]).encode()
+    def fail(self, instead: float, after: float = 0.0, only: str = "") -> None:
+        """Answer these parts of the requests with 503: instead of doing them, or (PUT) after.
+
+        ``only`` spares keys that do not contain it.
+        """
+        body = json.dumps([instead, after, only]).encode()
         request = urllib.request.Request(f"{self.url}/-/faults", body, method="PUT")
         urllib.request.urlopen(request).close()
 

@@ -1,7 +1,8 @@
 """Moto's S3 server that notes each request and can be told to fail; run it with a port.
 
 GET /-/requests gives what was asked since the last time. PUT /-/faults takes two parts of all
-requests: those answered with 503 instead of being done, and of PUTs those answered so once done.
+requests: those answered with 503 instead of being done, and of PUTs those answered so once done;
+and a text that a key must contain for either.
 """
 
 import json
@@ -28,7 +29,7 @@ class Noting:
     def __init__(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._lock, self._noted = threading.Lock(), list[dict[str, Any]]()
-        self._faults, self._chance = (0.0, 0.0), random.Random(1)
+        self._faults, self._chance = (0.0, 0.0, ""), random.Random(1)
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -41,8 +42,8 @@ class Noting:
         }  # fmt: skip
         with self._lock:
             self._noted.append(note)
-            fate = self._chance.random()
-            instead, after = self._faults
+            instead, after, only = self._faults
+            fate = self._chance.random() if only in note["key"] else 1.0
         if fate < instead:
             start("503 Slow Down", FAILED)
             return [SLOW_DOWN]

@@ -3,9 +3,10 @@
 import csv
 import hashlib
 import io
+import multiprocessing
+import os
 import random
-import subprocess
-import sys
+import signal
 import threading
 import time
 from collections import Counter
@@ -15,10 +16,12 @@ from pathlib import Path
 import pytest
 import s3
 from click.testing import CliRunner
-from conftest import COLOURS, REPOSITORY, photo
+from conftest import COLOURS, photo
 from places import tag
 
+from tagger import bucket as bucket_module
 from tagger import metadata
+from tagger.bucket import connect
 from tagger.cli import main
 from tagger.ledger import Ledger, State
 from tagger.metadata import HEAD_BYTES
@@ -59,7 +62,7 @@ def upload(bucket: s3.Bucket, number: int) -> dict[str, bytes]:
     with_gps = metadata.tagged(grey, tag())
     large = metadata.tagged(photo((90, 90, 90), (700, 500), quality=98), tag())
     assert len(large) > 2 * HEAD_BYTES
-    kinds = (taj, with_gps, grey, large if number <= 200 else with_gps)
+    kinds = (taj, with_gps, grey, large)
     uploaded = {f"in/{i % 7}/{i:04d}.jpg": kinds[i % 4] for i in range(number)}
     for key, data in uploaded.items():
         bucket.put(key, data, ContentType="image/jpeg", Metadata={"owner": key[-8:-4]})
@@ -68,7 +71,7 @@ def upload(bucket: s3.Bucket, number: int) -> dict[str, bytes]:
 
 def test_a_nightly_run_reads_only_what_it_needs(command: Command, s3_server: s3.Server) -> None:
     bucket = command.bucket
-    before = upload(bucket, 200)
+    before = upload(bucket, 500)
     report = f"{bucket.url}/reports/report.csv"
     s3_server.asked()
     assert command(f"{bucket.url}/in", "--report", report, "-q")[0] == 0
@@ -76,7 +79,7 @@ def test_a_nightly_run_reads_only_what_it_needs(command: Command, s3_server: s3.
     rows = command.report(report)
     assert [row["path"] for row in rows] == [f"{bucket.url}/{key}" for key in sorted(before)]
     status = {row["path"].removeprefix(f"{bucket.url}/"): row["status"] for row in rows}
-    assert Counter(status.values()) == {"tagged": 50, "has_gps": 100, "no_landmark": 50}
+    assert Counter(status.values()) == {"tagged": 125, "has_gps": 250, "no_landmark": 125}
 
     for key, found in status.items():
         requests = [note for note in asked if note["key"] == f"/{bucket.name}/{key}"]
@@ -203,10 +206,46 @@ def test_since_takes_ages_and_times(command: Command, tmp_path: Path, since: str
     assert code == 2 and "is no time" in output
 
 
+def test_a_photo_that_stays_throttled_failed_and_the_others_are_done(
+    command: Command, s3_server: s3.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket, report = command.bucket, f"{command.bucket.url}/report.csv"
+    for number in range(40):
+        bucket.put(f"in/{number:02}.jpg", photo(COLOURS["Taj_Mahal"]))
+    monkeypatch.setattr(bucket_module, "ATTEMPTS", 1)
+    connect.cache_clear()
+    words = (f"{bucket.url}/in", "--report", report, "--fail-over", "60")
+    s3_server.fail(1, only="/in/0")
+    code, output = command(*words)
+    found = Counter(row["status"] for row in command.report(report))
+    assert (code, found) == (1, {"failed": 10, "tagged": 30})
+    assert output.count("cannot be read (503 Service Unavailable); run again later") == 10
+    s3_server.fail(0)
+    for number in range(40):
+        bucket.put(f"in/{number:02}.jpg", photo(COLOURS["Eiffel_Tower"]))
+    s3_server.fail(1, only="/in/")
+    code, output = command(*words, "-q")  # the store is gone: no clean exit, however quiet
+    assert code == 3 and "20 of 20 photos looked at failed" in output
+    assert len(command.report(report)) == 20
+    s3_server.fail(0)
+    connect.cache_clear()
+    assert command(*words)[0] == 0
+    assert {row["status"] for row in command.report(report)} == {"tagged"}
+
+
+RUNS = 20
+
+
+def tag_quietly(line: list[str], environment: dict[str, str]) -> None:
+    """One run, in a process to be killed."""
+    os.environ.update(environment)
+    main(line)
+
+
 def test_kills_throttling_and_replaced_photos_lose_nothing(
     command: Command, s3_server: s3.Server
 ) -> None:
-    """Three runs killed in the middle, one to the end, while photos are replaced all the time."""
+    """Twenty runs killed in the middle, one to the end, photos being replaced all the time."""
     bucket, chance = command.bucket, random.Random(7)
     uploaded = upload(bucket, 120)
     done = threading.Event()
@@ -226,23 +265,37 @@ def test_kills_throttling_and_replaced_photos_lose_nothing(
             uploaded[key] = data
             done.wait(0.01)
 
+    # A process for each run, forked from one that has imported all that a run needs.
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["tagger.cli", "tagger.aws", "tagger.bucket", "tagger.pipeline",
+                                  "tagger.ledger", "tagger.model.classifier"])  # fmt: skip
     person = threading.Thread(target=replace)
     person.start()
     s3_server.fail(0.1, after=0.02)
     line = command.line(f"{bucket.url}/in", "--report", f"{bucket.url}/report.csv", "-q")
-    killed = 0
+    killed = cut = 0
     try:
-        for writes in (4, 15, 30):
+        for _ in range(RUNS):
             begun.clear()
-            run = subprocess.Popen([sys.executable, "-m", "tagger", *line], cwd=REPOSITORY)
-            while run.poll() is None and begun.total() < writes:
-                time.sleep(0.02)
+            writes, rest = chance.randrange(1, 15), chance.uniform(0, 0.05)
+            run = forks.Process(target=tag_quietly, args=(line, dict(os.environ)))
+            run.start()
+            while run.is_alive() and begun.total() < writes:
+                time.sleep(0.01)
+            time.sleep(rest)
             run.kill()
-            killed += run.wait() < 0
+            run.join()
+            killed += run.exitcode == -signal.SIGKILL
     finally:
         done.set()
         person.join()
-    assert killed >= 2
+    with Ledger.open(command.ledger) as book:
+        for noted in book.runs():
+            states = [change.state for change in book.changes(noted.run_id)]
+            cut += State.INTENDED in states
+            assert not noted.ended or killed < RUNS
+    print(f"{killed} of {RUNS} runs killed, {cut} between the intent and its end")
+    assert killed >= 0.8 * RUNS and cut >= RUNS // 4
     s3_server.fail(0.05)
     assert command(*line[:1], "--report", f"{bucket.url}/report.csv", "-q")[0] == 0
     s3_server.fail(0)

@@ -1,6 +1,7 @@
 """The command as a person or cron meets it: exit codes, messages, the report, signals."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -206,7 +207,7 @@ def test_a_signal_leaves_a_valid_report_and_whole_photos(
     where = tmp_path / "report.csv"
     command = [
         sys.executable, "-m", "tagger", library, "--model", colour_model, "--device", "cpu",
-        "--report", where, "--ledger", tmp_path / "ledger.db",
+        "--report", where, "--ledger", tmp_path / "ledger.db", "--summary-json", tmp_path / "json",
     ]  # fmt: skip
     run = subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
@@ -218,5 +219,7 @@ def test_a_signal_leaves_a_valid_report_and_whole_photos(
     assert "stopped early" in errors and "Traceback" not in errors
     rows = report(tmp_path)
     assert 0 < len(rows) < 3000
+    told = json.loads((tmp_path / "json").read_text(encoding="utf-8"))
+    assert (told["photos"], told["stopped_by"], told["exit_code"]) == (len(rows), "signal", 130)
     tagged = {path.name for path in library.iterdir() if path.read_bytes() != data}
     assert tagged == {name for name, row in rows.items() if row["status"] == "tagged"}

@@ -56,3 +56,14 @@ def test_batches_keep_all_items_in_order(flags: list[bool], size: int, limit: in
         counted = sum(flag for _, flag in batch)
         assert counted <= size and len(batch) <= limit
     assert all(sum(flag for _, flag in batch) == size or len(batch) == limit for batch in cut[:-1])
+
+
+def test_a_batch_does_not_wait_for_slow_photos() -> None:
+    def slowly() -> Iterator[int]:
+        for number in range(8):
+            time.sleep(0.03)
+            yield number
+
+    cut = list(batches(slowly(), lambda item: item == 0, 4, 100, patience=0.05))
+    assert [item for batch in cut for item in batch] == list(range(8))
+    assert 2 < len(cut) < 8

@@ -3,6 +3,7 @@
 import io
 import os
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 from conftest import COLOURS, photo
 from PIL import Image
+from places import tag
 
-from tagger import metadata, storage
+from tagger import metadata, pipeline, storage
 from tagger.model.classifier import Classifier
 from tagger.pipeline import Settings, run
 from tagger.records import Entry, Outcome, Status, Version
@@ -151,6 +153,29 @@ def test_writers_keep_the_order_and_finish_what_they_began(
     assert tagged == {
         key for key in everything if metadata.provenance(Path(key).read_bytes()) is not None
     }
+
+
+def test_stopping_does_not_wait_for_a_batch_of_slow_photos(
+    tmp_path: Path, classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    class Slow(LocalStorage):
+        def read_head(self, key: str, size: int) -> bytes:
+            opened.append(key)
+            time.sleep(0.005)
+            return super().read_head(key, size)
+
+    data = metadata.tagged(photo((120, 120, 120)), tag())
+    for number in range(400):
+        (tmp_path / f"{number:03}.jpg").write_bytes(data)
+    monkeypatch.setattr(pipeline, "PATIENCE", 0.1)
+    settings, done = Settings("r", workers=1), list[Outcome]()
+    for outcome in run(
+        Slow([tmp_path]), classifier, Forgetful(), settings, stop=lambda: bool(done)
+    ):
+        done.append(outcome)
+    assert [outcome.status for outcome in done] == [Status.HAS_GPS] and len(opened) < 200
 
 
 def bomb_png(width: int, height: int) -> bytes:

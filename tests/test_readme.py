@@ -6,6 +6,7 @@ import click
 import pytest
 from conftest import REPOSITORY
 
+from tagger import cli_cron, errors
 from tagger.cli import main
 from tagger.records import Status
 
@@ -45,3 +46,10 @@ def test_options_have_help() -> None:
         for option in command.params:
             if isinstance(option, click.Option):
                 assert option.help, f"{name}: {option.opts} says nothing of itself"
+
+
+def test_exit_codes_in_the_table_are_those_that_exist() -> None:
+    table = README.split("| exit code | meaning |")[1].split("\n\n")[0]
+    codes = {error.exit_code for error in vars(errors).values() if hasattr(error, "exit_code")}
+    codes |= {0, cli_cron.EXIT_PHOTO_FAILED, cli_cron.EXIT_INTERRUPTED}
+    assert set(map(int, re.findall(r"^\| (\d+) \|", table, re.M))) == codes
