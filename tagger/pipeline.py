@@ -47,6 +47,7 @@ class Classify(Protocol):
 
     landmarks: dict[str, Landmark]
     sha256: str
+    lanes: int
 
     @property
     def image_size(self) -> int: ...
@@ -118,7 +119,7 @@ def run(
         # An old guess that still is not accepted is no news for the ledger.
         return replace(outcome, fresh=item.fresh or outcome.landmark is not None)
 
-    window = 2 * settings.batch_size + settings.workers
+    window = (1 + classifier.lanes) * settings.batch_size + settings.workers
     looked = in_order(look, storage.list(), settings.workers, window, ready)
     guessed = takewhile(lambda _: not stop(), classified(looked, classifier, settings.batch_size))
     yield from in_order(
@@ -128,14 +129,18 @@ def run(
 
 def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Iterator[Looked]:
     """Guesses for those that have pixels, in batches; the others pass through in their place."""
-    for batch in batches(looked, lambda item: item.pixels is not None, size, MOST_WAITING):
+
+    def guessed(batch: list[Looked]) -> list[Looked]:
         pixels = [item.pixels for item in batch if item.pixels is not None]
         guesses = iter(classifier.classify(np.stack(pixels)) if pixels else [])
-        for item in batch:
-            if item.pixels is None:
-                yield item
-            else:
-                yield Looked(item.entry, guess=next(guesses))
+        return [
+            item if item.pixels is None else Looked(item.entry, guess=next(guesses))
+            for item in batch
+        ]
+
+    whole = batches(looked, lambda item: item.pixels is not None, size, MOST_WAITING)
+    for batch in in_order(guessed, whole, classifier.lanes, classifier.lanes):
+        yield from batch
 
 
 def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -> Looked:

@@ -1,6 +1,8 @@
 """What the README says can be typed, can be typed."""
 
+import json
 import re
+import sys
 
 import click
 import pytest
@@ -45,3 +47,13 @@ def test_options_have_help() -> None:
         for option in command.params:
             if isinstance(option, click.Option):
                 assert option.help, f"{name}: {option.opts} says nothing of itself"
+
+
+def test_the_table_of_speed_is_what_the_benchmark_wrote() -> None:
+    sys.path.insert(0, str(REPOSITORY / "scripts"))
+    from bench_table import MARKS, table
+
+    measured = REPOSITORY / "docs" / "benchmark.json"
+    if not measured.exists():
+        pytest.skip("scripts/benchmark.py --update was not run yet")
+    assert f"\n{table(json.loads(measured.read_text()))}\n".join(MARKS) in README
