@@ -28,10 +28,11 @@ def shipped() -> Classifier:
 
 @pytest.fixture(scope="module")
 def pictures(shipped: Classifier) -> np.ndarray:
-    """Four of the samples, as the classifier takes them."""
-    photos = sorted(SAMPLES.glob("*.jpg"))[:4]
+    """Samples, two of them of landmarks, as the classifier takes them."""
+    names = ("eiffel_tower", "taj_mahal", "colosseum", "cup_of_tea")
+    photos = [(SAMPLES / f"{name}.jpg").read_bytes() for name in names]
     size, resize = shipped.image_size, shipped.resize
-    return np.stack([imaging.to_pixels(path.read_bytes(), size, resize) for path in photos])
+    return np.stack([imaging.to_pixels(photo, size, resize) for photo in photos])
 
 
 def test_a_guess_does_not_depend_on_the_photos_beside_it(
@@ -105,7 +106,7 @@ def test_bfloat16_decides_as_float32_does(shipped: Classifier, pictures: np.ndar
         loaded = artifact.load(REPOSITORY / "tagger" / "model" / "default.pt")
         module = artifact.prepare(loaded.module, cpu, dtype)
         with torch.inference_mode():
-            answers.append(module(torch.from_numpy(pictures))[0].float())
+            answers.append(module(torch.from_numpy(pictures[:2]))[0].float())
     exact, short = answers
     sure = exact.max(1).values > 0.5
     assert sure.any()

@@ -61,8 +61,8 @@ class Classifier:
         self._idle: queue.SimpleQueue[OnCpu | OnGpu] = queue.SimpleQueue()
         for number, where in enumerate(devices):
             # A module of its own: moving it must not move another device's.
-            module = (artifact.load(path) if number else loaded).module
-            self._idle.put(OnCpu(module) if where.type == "cpu" else OnGpu(module, where))
+            own = artifact.load(path) if number else loaded
+            self._idle.put(OnCpu(own) if where.type == "cpu" else OnGpu(own, where))
 
     def classify(self, batch: NDArray[np.uint8]) -> list[Guess]:
         """Guess for uint8 pictures [N, 3, S, S]; N guesses in the same order."""
@@ -98,9 +98,9 @@ class OnCpu:
     depend, to the last bit, on the photos beside it.
     """
 
-    def __init__(self, module: torch.jit.ScriptModule) -> None:
+    def __init__(self, loaded: artifact.Artifact) -> None:
         cpu = torch.device("cpu")
-        self._module = artifact.prepare(module, cpu, fast_dtype(cpu))
+        self._module = artifact.prepare(loaded.module, cpu, fast_dtype(cpu))
         self._threads = ThreadPoolExecutor(THREADS, "classify", torch.set_num_threads, (1,))
 
     def probabilities(self, pictures: torch.Tensor) -> torch.Tensor:
@@ -118,9 +118,9 @@ class OnCpu:
 class OnGpu:
     """A batch a pass in half precision, copied from pinned memory while the GPU works."""
 
-    def __init__(self, module: torch.jit.ScriptModule, device: torch.device) -> None:
+    def __init__(self, loaded: artifact.Artifact, device: torch.device) -> None:
         self._device = device
-        self._module = artifact.prepare(module, device, fast_dtype(device))
+        self._module = artifact.prepare(loaded.module, device, fast_dtype(device))
 
     def probabilities(self, pictures: torch.Tensor) -> torch.Tensor:
         """For uint8 [N, 3, S, S], float32 [N, C] on the CPU."""
