@@ -105,7 +105,7 @@ class OnCpu:
 
     def probabilities(self, pictures: torch.Tensor) -> torch.Tensor:
         """For uint8 [N, 3, S, S], float32 [N, C]."""
-        return torch.cat(list(self._threads.map(self._pass, pictures.split(1))))
+        return torch.cat(list(self._threads.map(self._pass, torch.split(pictures, 1))))
 
     def _pass(self, picture: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
