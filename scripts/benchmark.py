@@ -3,226 +3,34 @@
 import json
 import os
 import platform
-import shutil
-import sqlite3
-import statistics
-import subprocess
-import sys
+import re
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import torch
-from bench_rivals import ExifTool, camera_photo, dataloader, naive
+from bench_sections import CORES, SECTIONS
+from bench_table import put, table
 
-from tagger import imaging, metadata
-from tagger.ledger import Ledger, new_run_id
-from tagger.loading import in_order
-from tagger.model import artifact
-from tagger.model.classifier import Classifier
-from tagger.model.landmarks import load_landmarks
-from tagger.model.lazy import DEFAULT_MODEL
-from tagger.pipeline import Settings, run
-from tagger.records import Coords, Provenance, Tag
-from tagger.storage import LocalStorage
-from tagger.writing import WriteOptions, write_tag
+from tagger.model.classifier import fast_dtype
 
-SAMPLES = Path(__file__).resolve().parent.parent / "sample_photos"
-MP_12, MP_24 = (4032, 3024), (6000, 4000)
-CORES = os.cpu_count() or 1
-CONFIDENCE = 0.6
-SMALL_PARENT = """
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-"""
-Figures = Iterator[tuple[str, float]]
+ROOT = Path(__file__).resolve().parent.parent
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def machine() -> str:
+    """The processor by name, how many cores, and what it computes in."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        name = re.findall(r"model name\s*: (.+)", told)[0]
+    except (OSError, IndexError):
+        name = platform.processor() or platform.machine()
+    dtype = str(fast_dtype(torch.device("cpu"))).removeprefix("torch.")
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{name}, {CORES} cores, {capability}, {dtype}, torch {torch.__version__}"
 
 
-def median_ms(work: Callable[[Path], object], paths: list[Path]) -> float:
-    return 1e3 * statistics.median(seconds(lambda path=path: work(path)) for path in paths)  # type: ignore[misc]
-
-
-def fill(folder: Path, photos: list[bytes]) -> list[Path]:
-    """The photos as files of a new folder."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    paths = [folder / f"{number:06}.jpg" for number in range(len(photos))]
-    for path, data in zip(paths, photos, strict=True):
-        path.write_bytes(data)
-    return paths
-
-
-def cameras(count: int, size: tuple[int, int]) -> list[bytes]:
-    """Photos of all samples in turn, a quarter of them of landmarks, no two alike."""
-    sources = [path for path in sorted(SAMPLES.glob("*.jpg")) if "with_gps" not in path.name]
-    return [camera_photo(sources[n % len(sources)], size, n) for n in range(count)]
-
-
-def command(folder: Path, *words: object) -> tuple[float, float]:
-    """Run landmark-tag as a person does; its seconds and its peak resident MB."""
-    line = [sys.executable, "-m", "tagger", *words, "--quiet", "--report", folder / "report.csv"]
-    start = time.perf_counter()
-    # Through a small process: a child's peak begins with what its parent held when it forked.
-    between = [sys.executable, "-c", SMALL_PARENT, *map(str, line)]
-    peak = subprocess.run(between, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return time.perf_counter() - start, int(peak) / 1024
-
-
-def ours(folder: Path, ledger: Path, classifier: Classifier) -> int:
-    """Everything the command does between its start and its end; how many photos."""
-    settings = Settings(new_run_id(), CONFIDENCE, workers=CORES)
-    with (
-        Ledger.open(ledger) as book,
-        book.begin(settings.run_id, [str(folder)], {}, classifier.sha256) as recorder,
-    ):
-        outcomes = run(LocalStorage([folder]), classifier, recorder, settings)
-        return sum(1 for outcome in outcomes if recorder.seen(outcome) is None)
-
-
-def pipeline(scratch: Path, photos: int) -> Figures:
-    """End to end on 12-megapixel photos, against two rivals and the ceiling."""
-    data = cameras(photos, MP_12)
-    folder, places = scratch / "photos", load_landmarks()
-    plain, classifier = artifact.load(DEFAULT_MODEL), Classifier(device="cpu")
-    size, resize = classifier.image_size, classifier.resize
-    some = np.stack([imaging.to_pixels(photo, size, resize) for photo in data[:16]])
-    for _ in range(3):  # TorchScript optimises during its first passes
-        classifier.classify(some)
-    paths, passes = fill(folder, data), -(-len(data) // 16)
-    contestants: dict[str, Callable[[], object]] = {
-        "naive": lambda: naive(paths, plain, places, CONFIDENCE),
-        "dataloader": lambda: dataloader(paths, plain, places, CONFIDENCE, CORES),
-        "ours": lambda: ours(folder, scratch / f"{new_run_id()}.db", classifier),
-        "decode": lambda: list(
-            in_order(lambda d: imaging.to_pixels(d, size, resize), data, CORES, 2 * CORES)
-        ),
-        "infer": lambda: [classifier.classify(some) for _ in range(passes)],
-    }
-    rounds: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(3):
-        for name, work in contestants.items():
-            fill(folder, data)
-            rounds[name].append(seconds(work))
-    best = {name: min(times) for name, times in rounds.items()}
-    best["infer"] *= len(data) / (passes * 16)
-    yield "photo_mb", statistics.mean(map(len, data)) / 1e6
-    for name, taken in best.items():
-        yield f"{name}_photos_per_s", len(data) / taken
-    yield "end_to_end_vs_naive", best["naive"] / best["ours"]
-    yield "end_to_end_vs_dataloader", best["dataloader"] / best["ours"]
-    yield "fraction_of_ceiling", (best["decode"] + best["infer"]) / best["ours"]
-
-
-def scanning(scratch: Path, photos: int) -> Figures:
-    """A library in which every photo carries GPS, and 100,000 unchanged photos at night."""
-    tagged = metadata.tagged(camera_photo(SAMPLES / "taj_mahal.jpg", (1600, 1200)), some_tag())
-    folder, classifier = scratch / "library", Classifier(device="cpu")
-    fill(folder, [tagged] * 2000)
-    taken = [
-        seconds(lambda n=n: ours(folder, scratch / f"scan{n}.db", classifier)) for n in range(3)
-    ]  # type: ignore[misc]
-    yield "gps_scan_photos_per_s", 2000 / min(taken)
-    fill(folder, [])
-    (scratch / "one.jpg").write_bytes(tagged)
-    for number in range(100_000):  # links: a version of its own for each would fill the disk
-        path = folder / f"{number // 1000:03}" / f"{number:06}.jpg"
-        path.parent.mkdir(exist_ok=True)
-        path.hardlink_to(scratch / "one.jpg")
-    ledger = ("--ledger", scratch / "nightly.db")
-    yield "first_run_100k_s", command(scratch, folder, *ledger)[0]
-    yield "rerun_100k_s", min(command(scratch, folder, *ledger)[0] for _ in range(3))
-    shutil.rmtree(folder)
-
-
-def starting(scratch: Path, photos: int) -> Figures:
-    """How long a person waits for help and for the first tag; how much memory a run takes."""
-    line = [sys.executable, "-m", "tagger", "--help"]
-    yield (
-        "help_s",
-        min(seconds(lambda: subprocess.run(line, stdout=subprocess.DEVNULL)) for _ in range(5)),
-    )
-    one = fill(scratch / "one", [camera_photo(SAMPLES / "taj_mahal.jpg", MP_12)])
-    first, _ = command(scratch, scratch / "one", "--ledger", scratch / "first.db")
-    yield "first_tag_s", first
-    assert metadata.position(one[0].read_bytes()), "the first photo was not tagged"
-    fill(scratch / "large", cameras(photos, MP_24))
-    taken, peak = command(scratch, scratch / "large", "--ledger", scratch / "large.db")
-    yield "photos_24mp_per_s", (photos - 1) / (taken - first)
-    yield "peak_rss_mb", peak
-
-
-def some_tag() -> Tag:
-    provenance = Provenance("landmark-tag", "benchmark", "0" * 64, 0.9, "benchmark")
-    return Tag(load_landmarks()["Taj_Mahal"], Coords.BOTH, provenance)
-
-
-def writing(scratch: Path, photos: int) -> Figures:
-    """Milliseconds to write one 4 MB photo: ours with all its checks and ledger, what of that is
-    the disk's, and ExifTool's.
-    """
-    data = camera_photo(SAMPLES / "taj_mahal.jpg", MP_12)
-    yield "write_photo_mb", len(data) / 1e6
-    storage, tag = LocalStorage(), some_tag()
-    with (
-        Ledger.open(scratch / "ledger.db") as ledger,
-        ledger.begin(new_run_id(), [str(scratch)], {}) as recorder,
-        closing(sqlite3.connect(scratch / "plain.db", isolation_level=None)) as plain,
-    ):
-        plain.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (n)")
-        paths = fill(scratch / "ours", [data] * photos)
-        others = fill(scratch / "plain", [data] * photos)
-        entries = {Path(entry.key): entry for entry in LocalStorage([scratch / "ours"]).list()}
-        ours, disk = [], []
-        for path, other in zip(paths, others, strict=True):  # in turn, so that noise hits both
-            disk.append(seconds(lambda other=other: only_disk(other, plain)))
-            entry = entries[path.resolve()]
-            ours.append(
-                seconds(
-                    lambda entry=entry: write_tag(storage, recorder, entry, tag, WriteOptions())
-                )
-            )
-    yield "write_ours_ms", 1e3 * statistics.median(ours)
-    yield "write_disk_ms", 1e3 * statistics.median(disk)
-    both = zip(ours, disk, strict=True)
-    yield "write_besides_disk_ms", 1e3 * statistics.median(mine - its for mine, its in both)
-    if shutil.which("exiftool"):
-        exiftool = ExifTool(tag.landmark)
-        paths = fill(scratch / "exiftool", [data] * photos)
-        yield "write_exiftool_ms", median_ms(exiftool.tag, paths)
-        exiftool.close()
-
-
-def only_disk(path: Path, database: sqlite3.Connection) -> None:
-    """Read a photo, note it lastingly, write its bytes anew and put them in its place."""
-    data = path.read_bytes()
-    database.execute("INSERT INTO t VALUES (1)")
-    copy = path.with_suffix(".new")
-    with copy.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    copy.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
-
-
-SECTIONS = {"pipeline": pipeline, "scanning": scanning, "starting": starting, "writing": writing}
-
-
-def plot(figures: dict[str, float], path: Path) -> None:
+def plot(figures: dict[str, Any], path: Path) -> None:
     """Photos per second, ours between its rivals and its ceilings."""
     import matplotlib
 
@@ -253,26 +61,35 @@ def plot(figures: dict[str, float], path: Path) -> None:
     "--json", "json_file", type=click.Path(path_type=Path), help="Also write figures here."
 )
 @click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Also draw a PNG here.")
+@click.option(
+    "--update", is_flag=True, help="Write docs/benchmark.json and .png, and the README's table."
+)
 def main(
     sections: tuple[str, ...],
     photos: int,
     scratch: Path | None,
     json_file: Path | None,
     plot_file: Path | None,
+    update: bool,
 ) -> None:
     """Measure SECTIONS, all by default."""
     memory = Path("/dev/shm")
     root = scratch or (memory if memory.is_dir() else Path(tempfile.gettempdir()))
-    figures: dict[str, Any] = {}
-    click.echo(
-        f"{platform.processor() or platform.machine()}, {CORES} cores, torch "
-        f"{torch.__version__}, photos in {root}"
-    )
+    kept = ROOT / "docs" / "benchmark.json"
+    figures: dict[str, Any] = {"machine": machine()}
+    if update and kept.exists():  # sections not measured now keep what this machine gave before
+        older = json.loads(kept.read_text())
+        figures |= older if older.get("machine") == figures["machine"] else {}
+    click.echo(f"{figures['machine']}, photos in {root}, load {os.getloadavg()[0]:.1f}")
     for name in sections or SECTIONS:
         with tempfile.TemporaryDirectory(dir=root) as folder:
             for key, value in SECTIONS[name](Path(folder), photos):
                 figures[key] = round(value, 3)
                 click.echo(f"{key:<28} {value:10.2f}")
+    click.echo(f"\n{table(figures)}")
+    if update:
+        json_file, plot_file = json_file or kept, plot_file or kept.with_suffix(".png")
+        put(ROOT / "README.md", table(figures))
     if json_file:
         json_file.write_text(json.dumps(figures, indent=1) + "\n")
     if plot_file:

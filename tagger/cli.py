@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 def _device(name: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-        raise click.BadParameter(f"{name!r} is not auto, cpu, cuda or cuda:N")
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?(,cuda(:\d+)?)*", name):
+        raise click.BadParameter(f"{name!r} is not auto, cpu, cuda, cuda:N or cuda:0,cuda:1")
     return name
 
 
@@ -147,14 +147,14 @@ def main() -> None:
     show_default=True,
     metavar="auto|cpu|cuda",
     callback=lambda _context, _option, value: _device(value),
-    help="Where the classifier runs; auto takes a GPU when there is one.",
+    help="Where the classifier runs; auto takes a GPU when there is one; cuda:0,cuda:1 takes two.",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 4096),
     default=16,
     show_default=True,
-    help="Photos per pass of the classifier.",
+    help="Photos handed to the classifier at once.",
 )
 @click.option(
     "--workers",

@@ -59,6 +59,7 @@ class Classify(Protocol):
 
     landmarks: dict[str, Landmark]
     sha256: str
+    lanes: int
 
     @property
     def image_size(self) -> int: ...
@@ -136,7 +137,7 @@ def run(
         # An old guess that still is not accepted is no news for the ledger.
         return replace(outcome, fresh=item.fresh or outcome.landmark is not None)
 
-    window = 2 * settings.batch_size + settings.workers
+    window = (1 + classifier.lanes) * settings.batch_size + settings.workers
     listed = takewhile(lambda _: not (limits and limits.full()), storage.list())
     looked = in_order(look, listed, settings.workers, window, ready)
     guessed = takewhile(lambda _: not stop(), classified(looked, classifier, settings.batch_size))
@@ -147,16 +148,18 @@ def run(
 
 def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Iterator[Looked]:
     """Guesses for those that have pixels, in batches; the others pass through in their place."""
-    for batch in batches(
-        looked, lambda item: item.pixels is not None, size, MOST_WAITING, PATIENCE
-    ):
+
+    def guessed(batch: list[Looked]) -> list[Looked]:
         pixels = [item.pixels for item in batch if item.pixels is not None]
         guesses = iter(classifier.classify(np.stack(pixels)) if pixels else [])
-        for item in batch:
-            if item.pixels is None:
-                yield item
-            else:
-                yield Looked(item.entry, guess=next(guesses))
+        return [
+            item if item.pixels is None else Looked(item.entry, guess=next(guesses))
+            for item in batch
+        ]
+
+    whole = batches(looked, lambda item: item.pixels is not None, size, MOST_WAITING, PATIENCE)
+    for batch in in_order(guessed, whole, classifier.lanes, classifier.lanes):
+        yield from batch
 
 
 def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -> Looked:

@@ -20,6 +20,8 @@ from tagger.storage import Blob, is_sidecar
 # Outcomes and settled writes wait for the next intent, this many rows or this long. Losing them
 # in a crash costs nothing: undo looks at the files, and the photos are looked at again.
 _ROWS, _SECONDS = 500, 1.0
+# Photos are listed nearly in the order of their keys: so many rows are read with the one asked for.
+_AHEAD = 64
 
 
 class RunRecorder:
@@ -32,6 +34,9 @@ class RunRecorder:
         self._flushed = time.monotonic()
         self._written: dict[str, Version | None] = {}
         self._keys: dict[int, str] = {}
+        self._known: dict[bytes, tuple[Any, ...]] = {}
+        self._first = self._last = b""
+        self._runs: dict[int, tuple[str, str]] = {}
         # SHA-256 of a 4 MB photo takes 4 ms; the older and the newer bytes are hashed at once.
         self._hasher = ThreadPoolExecutor(1, thread_name_prefix="sha256")
         self.counts: Counter[str] = Counter()
@@ -121,21 +126,41 @@ class RunRecorder:
 
     def recall(self, entry: Entry) -> Seen | None:
         """What an earlier run found of this very version of the photo, if anything."""
+        key = schema.blob(entry.key)
         with self._lock, schema.explained(self._path):
-            row = self._db.execute(
-                "SELECT size, mtime_ns, etag, status, guess, model_sha256,"
-                " coalesce(json_extract(settings, '$.output'), '') FROM photos"
-                " JOIN runs ON runs.number = run WHERE key = ?",
-                (schema.blob(entry.key),),
-            ).fetchone()
-        if row is None or row[:3] != _identity(entry, entry.version):
-            return None
+            if not self._first <= key <= self._last:
+                self._read_ahead(key)
+            row = self._known.get(key)
+            if row is None or row[:3] != _identity(entry, entry.version):
+                return None
+            status, told, run = row[3:]
+            model_sha256, output = self._run_of(run)
         guess = None
-        if row[4]:
-            told = json.loads(row[4])
-            candidates = tuple(Candidate(*candidate) for candidate in told["candidates"])
-            guess = Guess(candidates, told["none"])
-        return Seen(Status(row[3]), guess, row[5], row[6])
+        if told:
+            fields = json.loads(told)
+            candidates = tuple(Candidate(*candidate) for candidate in fields["candidates"])
+            guess = Guess(candidates, fields["none"])
+        return Seen(Status(status), guess, model_sha256, output)
+
+    def _read_ahead(self, key: bytes) -> None:
+        """Rows from ``key`` on; a key between the first and the last that is not there is new."""
+        rows = self._db.execute(
+            "SELECT key, size, mtime_ns, etag, status, guess, run FROM photos WHERE key >= ?"
+            f" ORDER BY key LIMIT {_AHEAD}",
+            (key,),
+        ).fetchall()
+        self._known = {row[0]: row[1:] for row in rows}
+        self._first, self._last = key, rows[-1][0] if rows else key
+
+    def _run_of(self, number: int) -> tuple[str, str]:
+        """The model and the output of a run."""
+        if number not in self._runs:
+            self._runs[number] = self._db.execute(
+                "SELECT model_sha256, coalesce(json_extract(settings, '$.output'), '') FROM runs"
+                " WHERE number = ?",
+                (number,),
+            ).fetchone()
+        return self._runs[number]
 
     def _later(self, statement: str, values: tuple[Any, ...]) -> None:
         with self._lock:

@@ -102,6 +102,8 @@ class ReportWriter:
     def __init__(self, path: Path, names: dict[str, str], model: str, run_id: str) -> None:
         self._names, self._model, self._run_id = names, model, run_id
         self._path = path
+        self._line = io.StringIO()
+        self._cells = csv.writer(self._line, lineterminator="\n")
         try:
             if path.exists() and path.stat().st_size:
                 _move_aside(path)
@@ -126,9 +128,10 @@ class ReportWriter:
 
     def _put(self, cells: Sequence[str]) -> None:
         """Hand a whole row to the system at once, or none of it."""
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(cells)
-        data = line.getvalue().encode()
+        self._line.seek(0)
+        self._line.truncate()
+        self._cells.writerow(cells)
+        data = self._line.getvalue().encode()
         try:
             written = self._file.write(data)
             if written != len(data):

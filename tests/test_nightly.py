@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from conftest import COLOURS, photo
@@ -10,7 +11,7 @@ from conftest import COLOURS, photo
 from tagger.ledger import Ledger, new_run_id
 from tagger.model.classifier import Classifier
 from tagger.pipeline import Settings, run
-from tagger.records import Entry
+from tagger.records import Entry, Outcome, Status, Version
 from tagger.storage import Blob, LocalStorage
 
 
@@ -120,3 +121,28 @@ def test_recall_needs_the_very_same_version(
             other = replace(entry.version, **change)
             assert recorder.recall(Entry(entry.key, other)) is None
         assert recorder.recall(Entry(entry.key, entry.version, sidecars=("x.xmp",))) is None
+
+
+@pytest.mark.parametrize("order", ["sorted", "listed", "shuffled"])
+def test_each_of_many_photos_is_recalled_in_any_order(book: Ledger, order: str) -> None:
+    """More than are read ahead at once, every third one new, folders among files by name."""
+    keys = [f"/p/{n % 7}{'/sub' * (n % 2)}/{n:04}\udcff.jpg" for n in range(500)]
+    old = {key: Version(number, number) for number, key in enumerate(keys) if number % 3}
+    with book.begin(new_run_id(), ["/p"], {"output": "/out"}, "m1") as recorder:
+        for key, version in old.items():
+            recorder.seen(Outcome(Entry(key, version), Status.NO_LANDMARK))
+    match order:
+        case "sorted":
+            keys.sort()
+        case "listed":  # a folder's files, then its folders
+            keys.sort(key=lambda key: (key.split("/")[2], "/sub/" in key, key))
+        case "shuffled":
+            Random(0).shuffle(keys)
+    with book.begin(new_run_id(), ["/p"], {}, "m2") as recorder:
+        for key in keys:
+            seen = recorder.recall(Entry(key, old.get(key, Version(0, 0))))
+            assert (seen is not None) == (key in old), key
+            if seen:
+                assert (seen.status, seen.model_sha256, seen.output) == (
+                    Status.NO_LANDMARK, "m1", "/out",
+                )  # fmt: skip

@@ -1,6 +1,8 @@
 """What the README says can be typed, can be typed."""
 
+import json
 import re
+import sys
 
 import click
 import pytest
@@ -53,3 +55,13 @@ def test_exit_codes_in_the_table_are_those_that_exist() -> None:
     codes = {error.exit_code for error in vars(errors).values() if hasattr(error, "exit_code")}
     codes |= {0, cli_cron.EXIT_PHOTO_FAILED, cli_cron.EXIT_INTERRUPTED}
     assert set(map(int, re.findall(r"^\| (\d+) \|", table, re.M))) == codes
+
+
+def test_the_table_of_speed_is_what_the_benchmark_wrote() -> None:
+    sys.path.insert(0, str(REPOSITORY / "scripts"))
+    from bench_table import MARKS, table
+
+    measured = REPOSITORY / "docs" / "benchmark.json"
+    if not measured.exists():
+        pytest.skip("scripts/benchmark.py --update was not run yet")
+    assert f"\n{table(json.loads(measured.read_text()))}\n".join(MARKS) in README

@@ -1,5 +1,7 @@
-"""Artefact, landmarks and a device: pixels in, calibrated guesses out."""
+"""Artefact, landmarks and devices: pixels in, calibrated guesses out."""
 
+import queue
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +16,26 @@ from tagger.model.lazy import DEFAULT_MODEL
 from tagger.records import Candidate, Guess, Landmark
 
 KEPT = 5  # candidates kept of each guess: what the report and the app show
+THREADS = torch.get_num_threads()  # the processors, or what OMP_NUM_THREADS says
 
 
 class Classifier:
-    """A model ready to run.
+    """A model ready to run; several threads may classify at once.
 
     Attributes:
         image_size: edge of the input square, in pixels.
         resize: how a photo becomes that square.
         landmarks: the landmarks it can name, by slug.
         sha256: of the model file, in hex.
+        lanes: how many batches it works on at once, one for each device named.
     """
 
     def __init__(self, path: Path = DEFAULT_MODEL, device: str = "auto") -> None:
         """Load and check a model file.
+
+        Args:
+            path: the model file.
+            device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, or several: ``cuda:0,cuda:1``.
 
         Raises:
             RunError: the file fails a check, names a landmark unknown here, or there is no such
@@ -48,18 +56,26 @@ class Classifier:
         }
         self.sha256: str = loaded.sha256
         self._labels = loaded.manifest.labels
-        self._device = pick_device(device)
-        self._module = artifact.prepare(loaded.module, self._device, fast_dtype(self._device))
+        devices = pick_devices(device)
+        self.lanes: int = len(devices)
+        self._idle: queue.SimpleQueue[OnCpu | OnGpu] = queue.SimpleQueue()
+        for number, where in enumerate(devices):
+            # A module of its own: moving it must not move another device's.
+            own = artifact.load(path) if number else loaded
+            self._idle.put(OnCpu(own) if where.type == "cpu" else OnGpu(own, where))
 
     def classify(self, batch: NDArray[np.uint8]) -> list[Guess]:
         """Guess for uint8 pictures [N, 3, S, S]; N guesses in the same order."""
         if not len(batch):
             return []
-        pictures = torch.from_numpy(batch).to(self._device, non_blocking=True)
-        with torch.inference_mode():
-            probabilities, _ = self._module(pictures.contiguous(memory_format=torch.channels_last))
-        values, places = probabilities.float().cpu().topk(min(KEPT, len(self._labels)))
-        nothing = (1 - probabilities.float().sum(1)).clamp(0, 1).cpu()
+        runner = self._idle.get()
+        try:
+            with torch.inference_mode():
+                probabilities = runner.probabilities(torch.from_numpy(batch))
+        finally:
+            self._idle.put(runner)
+        values, places = probabilities.topk(min(KEPT, len(self._labels)))
+        nothing = (1 - probabilities.sum(1)).clamp(0, 1)
         return [
             Guess(
                 tuple(
@@ -74,13 +90,65 @@ class Classifier:
         ]
 
 
+class OnCpu:
+    """One picture a pass on one thread, as many passes at once as there are threads.
+
+    Against batches of 16 on all threads: faster, as a picture's layers stay in the processor's
+    cache and no thread waits for another at each layer; and what a photo is taken for does not
+    depend, to the last bit, on the photos beside it.
+    """
+
+    def __init__(self, loaded: artifact.Artifact) -> None:
+        cpu = torch.device("cpu")
+        self._module = artifact.prepare(loaded.module, cpu, fast_dtype(cpu))
+        self._threads = ThreadPoolExecutor(THREADS, "classify", torch.set_num_threads, (1,))
+
+    def probabilities(self, pictures: torch.Tensor) -> torch.Tensor:
+        """For uint8 [N, 3, S, S], float32 [N, C]."""
+        return torch.cat(list(self._threads.map(self._pass, torch.split(pictures, 1))))
+
+    def _pass(self, picture: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            found: torch.Tensor = self._module(
+                picture.contiguous(memory_format=torch.channels_last)
+            )[0]
+            return found.float()
+
+
+class OnGpu:
+    """A batch a pass in half precision, copied from pinned memory while the GPU works."""
+
+    def __init__(self, loaded: artifact.Artifact, device: torch.device) -> None:
+        self._device = device
+        self._module = artifact.prepare(loaded.module, device, fast_dtype(device))
+
+    def probabilities(self, pictures: torch.Tensor) -> torch.Tensor:
+        """For uint8 [N, 3, S, S], float32 [N, C] on the CPU."""
+        there = pictures.pin_memory().to(self._device, non_blocking=True)
+        found: torch.Tensor = self._module(there.contiguous(memory_format=torch.channels_last))[0]
+        return found.float().cpu()
+
+
+def pick_devices(names: str) -> list[torch.device]:
+    """The devices of ``--device``: one, or several separated by commas."""
+    return [pick_device(name) for name in names.split(",")]
+
+
 def pick_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one; ``cpu``, ``cuda`` or ``cuda:1`` are taken as said."""
+    """``auto`` is the GPU where there is one; ``cpu``, ``cuda`` or ``cuda:1`` are taken as said.
+
+    Raises:
+        RunError: there is no such GPU.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise RunError(f"--device {name}: no CUDA GPU can be used here; leave --device out")
-    return torch.device(name)
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise RunError(
+            f"--device {name}: no such CUDA GPU can be used here, "
+            f"{torch.cuda.device_count()} can; leave --device out"
+        )
+    return device
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
@@ -90,6 +158,7 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     """
     if device.type == "cuda":
         return torch.float16
-    capabilities = torch.backends.cpu.get_cpu_capability()
-    native = capabilities == "AVX512" and torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if native else torch.float32
+    # Private to torch, and not in all versions of it; without it, float32 is right everywhere.
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    avx512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return torch.bfloat16 if avx512 and native() else torch.float32

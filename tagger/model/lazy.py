@@ -27,6 +27,7 @@ class LazyClassifier:
         sha256: of the model file, in hex.
         name: the file's name and the start of its SHA-256, for the report.
         landmarks: all places known here, by slug.
+        lanes: how many batches it works on at once, one for each device named.
     """
 
     def __init__(self, path: Path = DEFAULT_MODEL, device: str = "auto") -> None:
@@ -39,6 +40,7 @@ class LazyClassifier:
         self.sha256: str = hashlib.sha256(data).hexdigest()
         self.name: str = f"{path.stem}@{self.sha256[:12]}"
         self.landmarks: dict[str, Landmark] = load_landmarks()
+        self.lanes: int = len(device.split(","))
         self._path, self._device = path, device
         self._lock = threading.Lock()
         self._loaded: Classifier | None = None

@@ -1,0 +1,56 @@
+"""The benchmark's figures as the README's table, and its place there."""
+
+import re
+from pathlib import Path
+
+MARKS = "<!-- made by scripts/benchmark.py --update -->", "<!-- end -->"
+ROWS = (
+    ("12-megapixel photos ({photo_mb:.1f} MB), end to end", "{ours_photos_per_s:.1f} a second"),
+    ("against a naive loop", "{end_to_end_vs_naive:.1f} times as fast"),
+    ("against a DataLoader pipeline", "{end_to_end_vs_dataloader:.1f} times as fast"),
+    ("of what decoding and inference alone allow", "{fraction_of_ceiling:.0%}"),
+    ("photos that carry GPS", "{gps_scan_photos_per_s:,.0f} a second"),
+    ("100,000 unchanged photos, all of a run", "{rerun_100k_s:.1f} s"),
+    ("`landmark-tag --help`", "{help_s:.2f} s"),
+    ("the first photo tagged after", "{first_tag_s:.1f} s"),
+    ("peak memory, 24-megapixel photos", "{peak_rss_mb:,.0f} MB"),
+    ("peak memory, a panorama of 300 megapixels", "{peak_rss_panorama_mb:,.0f} MB"),
+    (
+        "peak memory, small photos, and ten times as many",
+        "{peak_rss_few_mb:,.0f} MB, {peak_rss_tenfold_mb:,.0f} MB",
+    ),
+    (
+        "writing one photo, of that the disk's; ExifTool",
+        "{write_ours_ms:.0f} ms, {write_disk_ms:.0f} ms; {write_exiftool_ms:.0f} ms",
+    ),
+)
+
+
+def table(figures: dict[str, float | str]) -> str:
+    """Markdown; what was not measured is left out."""
+    lines = [f"| measured on {figures['machine']} | |", "|---|---|"]
+    for label, value in ROWS:
+        try:
+            lines.append(f"| {label.format(**figures)} | {value.format(**figures)} |")
+        except KeyError:
+            continue
+    return "\n".join(lines)
+
+
+def put(readme: Path, text: str) -> None:
+    """Replace what stands between the marks.
+
+    Raises:
+        ValueError: the marks are missing.
+    """
+    begin, end = MARKS
+    old = readme.read_text(encoding="utf-8")
+    new, count = re.subn(
+        f"{re.escape(begin)}.*?{re.escape(end)}",
+        lambda _: f"{begin}\n{text}\n{end}",
+        old,
+        flags=re.DOTALL,
+    )
+    if not count:
+        raise ValueError(f"{readme}: has no {begin}")
+    readme.write_text(new, encoding="utf-8")

@@ -1,0 +1,131 @@
+"""The classifier: the same answer whatever stands beside a photo, and on whatever it runs."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import COLOURS, REPOSITORY, SAMPLES
+
+from tagger import imaging
+from tagger.errors import RunError
+from tagger.model import artifact
+from tagger.model.classifier import Classifier, fast_dtype, pick_device
+from tagger.pipeline import Settings, run
+from tagger.records import Guess
+from tagger.report import row
+from tagger.storage import LocalStorage
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Classifier:
+    return Classifier(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def pictures(shipped: Classifier) -> np.ndarray:
+    """Samples, two of them of landmarks, as the classifier takes them."""
+    names = ("eiffel_tower", "taj_mahal", "colosseum", "cup_of_tea")
+    photos = [(SAMPLES / f"{name}.jpg").read_bytes() for name in names]
+    size, resize = shipped.image_size, shipped.resize
+    return np.stack([imaging.to_pixels(photo, size, resize) for photo in photos])
+
+
+def test_a_guess_does_not_depend_on_the_photos_beside_it(
+    shipped: Classifier, pictures: np.ndarray
+) -> None:
+    together = shipped.classify(pictures)
+    alone = [shipped.classify(picture[None])[0] for picture in pictures]
+    turned = shipped.classify(np.ascontiguousarray(pictures[::-1]))[::-1]
+    assert together == alone == turned  # to the last bit
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (5, 3)])
+def test_the_report_is_the_same_for_any_batch_size_and_workers(
+    shipped: Classifier, batch_size: int, workers: int
+) -> None:
+    def rows(**settings: int) -> list[list[str]]:
+        outcomes = run(LocalStorage([SAMPLES]), shipped, None, Settings("r", **settings))
+        return [row(outcome, {}, "model", "r") for outcome in outcomes]
+
+    assert rows(batch_size=batch_size, workers=workers) == rows()
+
+
+def test_batches_on_several_devices_come_back_in_order(colour_model: Path, library: Path) -> None:
+    two, one = Classifier(colour_model, "cpu,cpu"), Classifier(colour_model, "cpu")
+    assert (two.lanes, one.lanes) == (2, 1)
+
+    def found(classifier: Classifier) -> list[tuple[str, Guess | None]]:
+        settings = Settings("r", batch_size=1)
+        outcomes = run(LocalStorage([library]), classifier, None, settings)
+        return [(outcome.entry.key, outcome.guess) for outcome in outcomes]
+
+    assert found(two) == found(one)
+
+
+def test_many_threads_may_classify_at_once(colour_model: Path) -> None:
+    classifier = Classifier(colour_model, "cpu,cpu")
+    colours = list(COLOURS.values()) * 8
+    batches = [np.full((2, 3, 32, 32), 0, np.uint8) for _ in colours]
+    for batch, colour in zip(batches, colours, strict=True):
+        batch[:] = np.array(colour, np.uint8)[:, None, None]
+    with ThreadPoolExecutor(8) as pool:
+        found = [guesses[0].best.slug for guesses in pool.map(classifier.classify, batches)]
+    assert found == list(COLOURS) * 8
+
+
+def test_a_processor_without_bfloat16_computes_in_float32() -> None:
+    line = (
+        "import torch; from tagger.model.classifier import fast_dtype;"
+        "print(fast_dtype(torch.device('cpu')))"
+    )
+    environment = os.environ | {"ATEN_CPU_CAPABILITY": "avx2"}
+    told = subprocess.run(
+        [sys.executable, "-c", line], env=environment, cwd=REPOSITORY, capture_output=True
+    )
+    assert told.stdout.split() == [b"torch.float32"], told.stderr
+
+
+def test_a_torch_that_cannot_tell_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    assert fast_dtype(torch.device("cpu")) is torch.bfloat16
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert fast_dtype(torch.device("cpu")) is torch.float32
+
+
+def test_bfloat16_decides_as_float32_does(shipped: Classifier, pictures: np.ndarray) -> None:
+    """Emulated where the processor has none: slow, and the same arithmetic."""
+    cpu = torch.device("cpu")
+    answers = []
+    for dtype in (torch.float32, torch.bfloat16):
+        loaded = artifact.load(REPOSITORY / "tagger" / "model" / "default.pt")
+        module = artifact.prepare(loaded.module, cpu, dtype)
+        with torch.inference_mode():
+            answers.append(module(torch.from_numpy(pictures[:2]))[0].float())
+    exact, short = answers
+    sure = exact.max(1).values > 0.5
+    assert sure.any()
+    assert torch.equal(exact.argmax(1)[sure], short.argmax(1)[sure])
+    assert (exact - short).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "cuda"])
+def test_a_gpu_that_is_not_there_is_named(name: str) -> None:
+    if name == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(RunError, match=rf"--device {name}: .*leave --device out"):
+        pick_device(name)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_decides_as_the_cpu_does(shipped: Classifier, pictures: np.ndarray) -> None:
+    for ours, theirs in zip(
+        shipped.classify(pictures), Classifier(device="cuda").classify(pictures), strict=True
+    ):
+        assert ours.best.confidence == pytest.approx(theirs.best.confidence, abs=0.01)
+        assert ours.best.slug == theirs.best.slug or ours.best.confidence < 0.1
