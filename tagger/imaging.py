@@ -18,6 +18,8 @@ Image.MAX_IMAGE_PIXELS = None  # our own limit below, with a message that names 
 # A 300-megapixel panorama decodes scaled as JPEG; other formats decode in full, 3 bytes a pixel.
 MAX_PIXELS = {"JPEG": 1_000_000_000, "MPO": 1_000_000_000}
 MAX_PIXELS_UNSCALED = 200_000_000
+# Scaled or not, libjpeg holds a progressive JPEG whole, at 3 to 6 bytes a pixel.
+MAX_PIXELS_PROGRESSIVE = 100_000_000
 
 
 class Resize(StrEnum):
@@ -62,11 +64,13 @@ def open_upright(data: bytes, size: int) -> Image.Image:
     """
     try:
         picture = Image.open(io.BytesIO(data))
-        limit = MAX_PIXELS.get(picture.format or "", MAX_PIXELS_UNSCALED)
+        kind, limit = picture.format, MAX_PIXELS.get(picture.format or "", MAX_PIXELS_UNSCALED)
+        if picture.info.get("progressive"):
+            kind, limit = "a progressive JPEG", MAX_PIXELS_PROGRESSIVE
         if picture.width * picture.height > limit:
             raise UnsupportedError(
                 f"{picture.width} x {picture.height} pixels is beyond the limit of "
-                f"{limit // 1_000_000} megapixels for {picture.format}; scale it down first"
+                f"{limit // 1_000_000} megapixels for {kind}; scale it down first"
             )
         # draft() keeps both sides at or above what is asked, so ask in proportion.
         scale = 2 * size / min(picture.size)

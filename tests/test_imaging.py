@@ -1,6 +1,7 @@
 """Decoding: the same picture whatever the file is like, and a reason where there is none."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -112,3 +113,14 @@ def test_damage_anywhere_gives_pixels_or_a_reason(noise: bytes, at: int, kind: s
         assert imaging.to_pixels(bytes(data), 16).shape == (3, 16, 16)
     except PhotoError as error:
         assert str(error)
+
+
+def test_a_progressive_jpeg_too_large_to_hold_is_refused_before_it_is_decoded() -> None:
+    file = io.BytesIO()
+    quarters((64, 48)).save(file, "JPEG", progressive=True)
+    small = file.getvalue()
+    assert imaging.to_pixels(small, 32).shape == (3, 32, 32)
+    frame = small.index(b"\xff\xc2") + 5  # SOF2: length, precision, then height and width
+    large = small[:frame] + struct.pack(">HH", 9000, 20000) + small[frame + 4 :]
+    with pytest.raises(UnsupportedError, match=r"100 megapixels for a progressive JPEG; scale it"):
+        imaging.to_pixels(large, 32)
