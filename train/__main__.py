@@ -89,6 +89,27 @@ def transfer(
 
 
 @main.command()
+@click.option("--data", type=FOLDER, required=True, help=DATA)
+@click.option("--negatives", type=FOLDER, required=True, help=NEGATIVES)
+@click.option("--out", type=FOLDER, default=Path("runs/unseen"), show_default=True)
+@click.option("--classes", type=click.IntRange(1), default=12, show_default=True, help="Left out.")
+@click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def unseen(data: Path, negatives: Path, out: Path, classes: int, epochs: int, seed: int) -> None:
+    """Train without some classes and measure what photos of those pass for; see STEEPER."""
+    from train import unseen as experiment
+    from train.compare import save
+    from train.split import gather
+
+    material = gather(data, negatives, seed)
+    if classes > len(material.labels) - 2:
+        raise click.BadParameter("leave two classes or more to learn", param_hint="--classes")
+    rows = experiment.measure(material, out, classes, epochs, seed)
+    save(rows, out / "unseen.csv")
+    click.echo((out / "unseen.csv").read_text(encoding="utf-8"))
+
+
+@main.command()
 @click.argument("model", type=FOLDER)
 @click.option("--data", type=FOLDER, required=True, help=DATA)
 @click.option("--negatives", type=FOLDER, help=NEGATIVES)

@@ -1,9 +1,10 @@
 """Scores that could reject photos without a known landmark, compared on validation photos."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from train.calibrate import Seen, calibrate_rule, with_unknown
 from train.data import NO_LANDMARK
 from train.metrics import Answers, Floats, area, calibration_error, tagged, tagged_right
 from train.rejection import Evidence, Shape, fit_shape
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FOLDS = 5
 NEIGHBOURS = 5
@@ -114,11 +118,11 @@ def separation(score: Floats, photos: Seen) -> Iterator[float]:
         yield float((score[kinds == kind] >= least).mean())
 
 
-def save(rows: list[Row], path: Path) -> None:
-    """Write the table as CSV."""
+def save(rows: Sequence["DataclassInstance"], path: Path) -> None:
+    """Write rows of one kind as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(field.name for field in fields(Row))
+        writer.writerow(field.name for field in fields(rows[0]))
         for row in rows:
             writer.writerow(f"{v:.4f}" if isinstance(v, float) else v for v in astuple(row))
 
