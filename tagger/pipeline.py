@@ -27,7 +27,7 @@ from tagger.records import (
     Tag,
 )
 from tagger.storage import RAW_SUFFIXES, Storage
-from tagger.writing import Recorder, WriteOptions, write_tag
+from tagger.writing import Recorder, WriteOptions, tagged_by, write_tag
 
 # Photos settled without the classifier may wait for a batch to fill, but only this many: the
 # report keeps moving and memory stays flat.
@@ -42,11 +42,15 @@ class Memory(Recorder, Protocol):
         ...
 
 
-class Classify(Protocol):
-    """What the pipeline needs of a classifier."""
+class Model(Protocol):
+    """What is known of a classifier without having it at hand."""
 
     landmarks: dict[str, Landmark]
     sha256: str
+
+
+class Classify(Model, Protocol):
+    """What the pipeline needs of a classifier."""
 
     @property
     def image_size(self) -> int: ...
@@ -109,14 +113,10 @@ def run(
         return inspect(storage, entry, classifier.image_size, classifier.resize)
 
     def ready(entry: Entry) -> Looked | None:
-        seen = recorder.recall(entry) if recorder and not settings.rescan else None
-        return remembered(entry, seen, classifier.sha256, settings.output) if seen else None
+        return recalled(recorder, entry, classifier.sha256, settings)
 
     def finish(item: Looked) -> Outcome:
-        assert item.guess is not None
-        outcome = settle(storage, classifier, recorder, settings, item.entry, item.guess, output)
-        # An old guess that still is not accepted is no news for the ledger.
-        return replace(outcome, fresh=item.fresh or outcome.landmark is not None)
+        return finished(storage, classifier, recorder, settings, item, output)
 
     window = 2 * settings.batch_size + settings.workers
     looked = in_order(look, storage.list(), settings.workers, window, ready)
@@ -138,8 +138,14 @@ def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Ite
                 yield Looked(item.entry, guess=next(guesses))
 
 
-def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -> Looked:
-    """GPS check on the head bytes, then decode: everything that can be done to a photo alone."""
+def inspect(
+    storage: Storage, entry: Entry, size: int, resize: imaging.Resize, run_id: str = ""
+) -> Looked:
+    """GPS check on the head bytes, then decode: everything that can be done to a photo alone.
+
+    A tag of this very run counts as none: who wrote it was lost before telling, so that the
+    photo goes the same way again.
+    """
     if entry.problem:
         status = Status.FAILED if entry.fault else Status.UNSUPPORTED
         return Looked(entry, Outcome(entry, status, entry.problem))
@@ -154,13 +160,21 @@ def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -
         if reading is None:
             data = storage.read(entry.key).data
             reading = metadata.gps_state(data, whole=True)
-        outcome = _by_gps(storage, entry, reading)
+        outcome = _by_gps(storage, entry, reading, data or head, run_id)
         if outcome is not None:
             return Looked(entry, outcome)
         data = data or storage.read(entry.key).data
         return Looked(entry, pixels=imaging.to_pixels(data, size, resize))
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
         return Looked(entry, _failed(entry, error, Status.UNREADABLE))
+
+
+def recalled(
+    recorder: Memory | None, entry: Entry, model_sha256: str, settings: Settings
+) -> Looked | None:
+    """What the ledger lets us say of a photo without opening it, if anything."""
+    seen = recorder.recall(entry) if recorder and not settings.rescan else None
+    return remembered(entry, seen, model_sha256, settings.output) if seen else None
 
 
 def remembered(entry: Entry, seen: Seen, model_sha256: str, output: str = "") -> Looked | None:
@@ -181,10 +195,25 @@ def remembered(entry: Entry, seen: Seen, model_sha256: str, output: str = "") ->
     return None
 
 
+def finished(
+    storage: Storage,
+    model: Model,
+    recorder: Recorder | None,
+    settings: Settings,
+    item: Looked,
+    output: Output | None = None,
+) -> Outcome:
+    """The outcome of a photo that has a guess, as :func:`settle` makes it."""
+    assert item.guess is not None
+    outcome = settle(storage, model, recorder, settings, item.entry, item.guess, output)
+    # An old guess that still is not accepted is no news for the ledger.
+    return replace(outcome, fresh=item.fresh or outcome.landmark is not None)
+
+
 def settle(
     storage: Storage,
-    classifier: Classify,
-    recorder: Memory | None,
+    model: Model,
+    recorder: Recorder | None,
     settings: Settings,
     entry: Entry,
     guess: Guess,
@@ -195,12 +224,12 @@ def settle(
     outcome = Outcome(entry, decision.status, decision.reason, guess)
     if not decision.accepted:
         return outcome
-    landmark = classifier.landmarks[guess.best.slug]
+    landmark = model.landmarks[guess.best.slug]
     outcome = replace(outcome, landmark=landmark)
     if recorder is None:
         return replace(outcome, status=Status.WOULD_TAG)
     provenance = Provenance(
-        "landmark-tag", __version__, classifier.sha256, guess.best.confidence, settings.run_id
+        "landmark-tag", __version__, model.sha256, guess.best.confidence, settings.run_id
     )
     try:
         tag = Tag(landmark, settings.coords, provenance)
@@ -212,17 +241,20 @@ def settle(
     return replace(outcome, reason="; ".join(filter(None, (decision.reason, where))))
 
 
-def _by_gps(storage: Storage, entry: Entry, reading: metadata.GpsReading | None) -> Outcome | None:
+def _by_gps(
+    storage: Storage, entry: Entry, reading: metadata.GpsReading | None, head: bytes, run_id: str
+) -> Outcome | None:
     """The outcome of a photo that is not to be tagged because of the GPS data it has."""
     if reading is None:
         return None
     match reading.state:
-        case GpsState.VALID | GpsState.VOID:
+        case GpsState.VALID | GpsState.VOID if not tagged_by(head, run_id):
             return Outcome(entry, Status.HAS_GPS, reading.reason)
         case GpsState.MALFORMED:
             return Outcome(entry, Status.UNSUPPORTED, f"left alone: {reading.reason}")
     for key in entry.sidecars:
-        if metadata.has_sidecar_gps(storage.read(key).data):
+        data = storage.read(key).data
+        if metadata.has_sidecar_gps(data) and not tagged_by(data, run_id):
             return Outcome(entry, Status.HAS_GPS, "in its sidecar")
     return None
 
