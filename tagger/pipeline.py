@@ -45,8 +45,11 @@ class Memory(Recorder, Protocol):
 class Model(Protocol):
     """What is known of a classifier without having it at hand."""
 
-    landmarks: dict[str, Landmark]
-    sha256: str
+    @property
+    def landmarks(self) -> dict[str, Landmark]: ...
+
+    @property
+    def sha256(self) -> str: ...
 
 
 class Classify(Model, Protocol):

@@ -27,6 +27,7 @@ class LazyClassifier:
         sha256: of the model file, in hex.
         name: the file's name and the start of its SHA-256, for the report.
         landmarks: all places known here, by slug.
+        path: the model file.
     """
 
     def __init__(self, path: Path = DEFAULT_MODEL, device: str = "auto") -> None:
@@ -39,7 +40,7 @@ class LazyClassifier:
         self.sha256: str = hashlib.sha256(data).hexdigest()
         self.name: str = f"{path.stem}@{self.sha256[:12]}"
         self.landmarks: dict[str, Landmark] = load_landmarks()
-        self._path, self._device = path, device
+        self.path, self._device = path, device
         self._lock = threading.Lock()
         self._loaded: Classifier | None = None
 
@@ -58,7 +59,7 @@ class LazyClassifier:
                     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
                 from tagger.model.classifier import Classifier
 
-                self._loaded = Classifier(self._path, self._device)
+                self._loaded = Classifier(self.path, self._device)
             return self._loaded
 
     @property

@@ -1,0 +1,114 @@
+"""The same run on a Ray cluster of two nodes, one of which dies in the middle."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import s3
+from click.testing import CliRunner
+from conftest import COLOURS, REPOSITORY, photo
+from places import tag
+from ray.cluster_utils import Cluster
+
+from tagger import metadata
+from tagger.cli import main
+from tagger.ledger import Ledger
+
+RUN_ID = "20261125T000000Z-000000"
+# A command whose run is called so, and which cuts its photos into blocks of 8, or few would do.
+PINNED = f"""
+import tagger.ledger, tagger.cluster
+tagger.ledger.new_run_id = lambda: {RUN_ID!r}
+tagger.cluster.BLOCK = 8
+from tagger.cli import main
+main()
+"""
+# How soon a node is taken for dead: 20 s by default.
+PROMPT = {"health_check_period_ms": 500, "health_check_timeout_ms": 1000}
+
+
+@contextmanager
+def two_nodes() -> Iterator[Cluster]:
+    small = {"object_store_memory": 150_000_000, "include_dashboard": False}
+    head = {"num_cpus": 1, "_system_config": PROMPT | {"health_check_failure_threshold": 3}}
+    cluster = Cluster(initialize_head=True, head_node_args=head | small)
+    try:
+        cluster.add_node(num_cpus=3, **small)
+        yield cluster
+    finally:
+        cluster.shutdown()
+
+
+def upload(bucket: s3.Bucket) -> dict[str, bytes]:
+    """Photos of all sorts: of 128, half show a landmark; and a few awkward ones."""
+    taj, grey = photo(COLOURS["Taj_Mahal"]), photo((120, 120, 120))
+    kinds = (taj, metadata.tagged(grey, tag()), photo(COLOURS["Eiffel_Tower"]), grey)
+    uploaded = {f"in/{i % 3}/{i:04d}.jpg": kinds[i % 4] for i in range(128)}
+    uploaded |= {
+        "in/1/broken.jpg": taj[:300], "in/1/raw.nef": taj,
+        "in/1/b.png": photo((220, 30, 30), format="PNG"),
+        "in/2/rated.jpg": taj, "in/2/rated.jpg.xmp": metadata.sidecar(None, tag()),
+    }  # fmt: skip
+    for key, data in uploaded.items():
+        bucket.put(key, data, Metadata={"owner": key})
+    return uploaded
+
+
+def keys(notes: list[dict[str, str]], method: str) -> set[str]:
+    return {note["key"] for note in notes if note["method"] == method}
+
+
+def command(bucket: s3.Bucket, model: Path, folder: Path, *words: str) -> list[str]:
+    return [
+        f"{bucket.url}/in", "--model", str(model), "--ledger", str(folder / "ledger.db"),
+        "--report", str(folder / "report.csv"), *words,
+    ]  # fmt: skip
+
+
+def test_a_node_that_dies_takes_no_photo_with_it(
+    bucket: s3.Bucket, s3_server: s3.Server, colour_model: Path, tmp_path: Path
+) -> None:
+    """Report and objects are those of the local engine, byte for byte."""
+    before = upload(bucket)
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir(), there.mkdir()
+    line = [sys.executable, "-c", PINNED]
+    subprocess.run([*line, *command(bucket, colour_model, here)], check=True, cwd=REPOSITORY)
+    wanted = bucket.contents()
+    assert sum(wanted[key] != data for key, data in before.items()) == 65
+    upload(bucket)
+
+    with two_nodes() as cluster:
+        s3_server.fail(0, after=0.4)  # written, and not told: so are many when the node dies
+        s3_server.asked()
+        on_ray = ["--engine", "ray", "--ray-address", cluster.address]
+        run = subprocess.Popen(
+            [*line, *command(bucket, colour_model, there, *on_ray)], cwd=REPOSITORY
+        )
+        asked: list[dict[str, str]] = []
+        while run.poll() is None and len(keys(asked, "PUT")) < 20:
+            time.sleep(0.02)
+            asked += s3_server.asked()
+        assert run.poll() is None, "it had ended before the node could die"
+        (node,) = cluster.worker_nodes
+        cluster.remove_node(node, allow_graceful=False)
+        asked += s3_server.asked()
+        s3_server.fail(0)
+        assert run.wait(240) == 0
+    later = s3_server.asked()
+    # One whose writer lives on is read again too, but only after it was refused a second PUT.
+    repeated = keys(asked, "PUT") & keys(later, "GET") - keys(later, "PUT")
+    assert repeated, "no photo was written by a task that had to be repeated"
+
+    assert bucket.contents() == wanted
+    assert (there / "report.csv").read_bytes() == (here / "report.csv").read_bytes()
+    with Ledger.open(there / "ledger.db") as book:
+        changes = {change.key for change in book.changes(RUN_ID)}
+    assert len(changes) == 65
+
+    undo = ["undo", RUN_ID, "--ledger", str(there / "ledger.db")]
+    assert CliRunner().invoke(main, undo).exit_code == 0
+    assert bucket.contents() == before
