@@ -209,7 +209,7 @@ def _tag(
     from tagger.storage import open_storage
     from tagger.writing import WriteOptions
 
-    run = cli_cluster.runner(engine, **cluster)
+    run = cli_cluster.runner(engine, device, **cluster)
     if engine == "ray":
         workers, device = workers or cli_cluster.THREADS, "cpu"  # of the command's own checks
     settings = Settings(

@@ -42,17 +42,26 @@ def options(command: Command) -> Command:
 
 
 def runner(
-    engine: str, ray_address: str, ray_gpus_per_worker: float, ray_classifiers: int | None
+    engine: str,
+    device: str,
+    ray_address: str,
+    ray_gpus_per_worker: float,
+    ray_classifiers: int | None,
 ) -> "Callable[..., Iterator[Outcome]]":
     """What runs the stages: :func:`tagger.pipeline.run`, or the same on a cluster.
 
     Raises:
-        RunError: Ray is asked for and not installed.
+        RunError: Ray is asked for and not installed, or in a way that it does not work.
     """
     if engine == "local":
         from tagger.pipeline import run
 
         return run
+    if device != "auto":
+        raise RunError(
+            f"--device {device}: is for this machine; --ray-gpus-per-worker gives the classifiers "
+            "of a cluster their GPUs"
+        )
     try:
         from tagger import cluster
     except ModuleNotFoundError as error:

@@ -5,6 +5,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -305,9 +306,12 @@ def _connected(options: Options) -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
+        host, colon, port = options.address.rpartition(":")
+        if colon:  # Ray itself would wait for minutes
+            socket.create_connection((host, int(port)), timeout=10).close()
         with _hushed():
             ray.init(address=options.address, **quiet, **here)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise RunError(
             f"--ray-address {options.address}: no cluster can be reached ({error}); start one with "
             "ray start --head, or give --ray-address local"

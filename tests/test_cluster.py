@@ -1,12 +1,16 @@
 """The same run on a Ray cluster of two nodes, one of which dies in the middle."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import pytest
 import s3
 from click.testing import CliRunner
 from conftest import COLOURS, REPOSITORY, photo
@@ -26,20 +30,37 @@ tagger.cluster.BLOCK = 8
 from tagger.cli import main
 main()
 """
-# How soon a node is taken for dead: 20 s by default.
-PROMPT = {"health_check_period_ms": 500, "health_check_timeout_ms": 1000}
+# A node that does not answer any more is given up after three questions, of one each 3 s.
+PROMPT = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
 
 
 @contextmanager
-def two_nodes() -> Iterator[Cluster]:
+def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """The second node has a key of its own, by which the server tells who asks."""
     small = {"object_store_memory": 150_000_000, "include_dashboard": False}
-    head = {"num_cpus": 1, "_system_config": PROMPT | {"health_check_failure_threshold": 3}}
+    head = {"num_cpus": 1, "_system_config": PROMPT}
     cluster = Cluster(initialize_head=True, head_node_args=head | small)
     try:
-        cluster.add_node(num_cpus=3, **small)
+        with monkeypatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", "second")
+            cluster.add_node(num_cpus=2, **small)
         yield cluster
     finally:
         cluster.shutdown()
+
+
+def kill(cluster: Cluster) -> None:
+    """The second node dies with all that runs there, as when its power is cut."""
+    (node,) = cluster.worker_nodes
+    table = subprocess.run(["ps", "-eo", "ppid=,pid="], capture_output=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in table.splitlines()]
+    dying = [info.process.pid for group in node.all_processes.values() for info in group]
+    for process in dying:  # grows by the children of each
+        dying += [child for parent, child in pairs if parent == process]
+    for process in dying:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    cluster.remove_node(node, allow_graceful=False)
 
 
 def upload(bucket: s3.Bucket) -> dict[str, bytes]:
@@ -57,8 +78,8 @@ def upload(bucket: s3.Bucket) -> dict[str, bytes]:
     return uploaded
 
 
-def keys(notes: list[dict[str, str]], method: str) -> set[str]:
-    return {note["key"] for note in notes if note["method"] == method}
+def keys(notes: list[dict[str, Any]], **wanted: object) -> set[str]:
+    return {note["key"] for note in notes if wanted.items() <= note.items()}
 
 
 def command(bucket: s3.Bucket, model: Path, folder: Path, *words: str) -> list[str]:
@@ -69,7 +90,11 @@ def command(bucket: s3.Bucket, model: Path, folder: Path, *words: str) -> list[s
 
 
 def test_a_node_that_dies_takes_no_photo_with_it(
-    bucket: s3.Bucket, s3_server: s3.Server, colour_model: Path, tmp_path: Path
+    bucket: s3.Bucket,
+    s3_server: s3.Server,
+    colour_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Report and objects are those of the local engine, byte for byte."""
     before = upload(bucket)
@@ -81,26 +106,23 @@ def test_a_node_that_dies_takes_no_photo_with_it(
     assert sum(wanted[key] != data for key, data in before.items()) == 65
     upload(bucket)
 
-    with two_nodes() as cluster:
-        s3_server.fail(0, after=0.4)  # written, and not told: so are many when the node dies
+    with two_nodes(monkeypatch) as cluster:
+        s3_server.fail(0, after=0.7)  # written, and the writer not told: it is about to ask again
         s3_server.asked()
-        on_ray = ["--engine", "ray", "--ray-address", cluster.address]
+        words = ["--engine", "ray", "--ray-address", cluster.address]
         run = subprocess.Popen(
-            [*line, *command(bucket, colour_model, there, *on_ray)], cwd=REPOSITORY
+            [*line, *command(bucket, colour_model, there, *words)], cwd=REPOSITORY
         )
-        asked: list[dict[str, str]] = []
-        while run.poll() is None and len(keys(asked, "PUT")) < 20:
+        asked: list[dict[str, Any]] = []
+        while run.poll() is None and len(keys(asked, who="second", lost=True)) < 4:
             time.sleep(0.02)
             asked += s3_server.asked()
         assert run.poll() is None, "it had ended before the node could die"
-        (node,) = cluster.worker_nodes
-        cluster.remove_node(node, allow_graceful=False)
+        kill(cluster)
         asked += s3_server.asked()
         s3_server.fail(0)
         assert run.wait(240) == 0
-    later = s3_server.asked()
-    # One whose writer lives on is read again too, but only after it was refused a second PUT.
-    repeated = keys(asked, "PUT") & keys(later, "GET") - keys(later, "PUT")
+    repeated = keys(asked, who="second", method="PUT") & keys(s3_server.asked(), who="key")
     assert repeated, "no photo was written by a task that had to be repeated"
 
     assert bucket.contents() == wanted
@@ -112,3 +134,21 @@ def test_a_node_that_dies_takes_no_photo_with_it(
     undo = ["undo", RUN_ID, "--ledger", str(there / "ledger.db")]
     assert CliRunner().invoke(main, undo).exit_code == 0
     assert bucket.contents() == before
+
+
+def test_what_is_missing_for_a_cluster_is_named(
+    library: Path, colour_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*words: str) -> str:
+        fixed = ["--model", str(colour_model), "--report", str(tmp_path / "r.csv"), "--dry-run"]
+        result = CliRunner().invoke(main, [str(library), *fixed, "--engine", "ray", *words])
+        assert result.exit_code == 2
+        return result.output
+
+    assert "with --ray-address auto" in told("--ray-address", "ray://head:10001")
+    assert "--ray-address 127.0.0.1:9: no cluster" in told("--ray-address", "127.0.0.1:9")
+    assert "--ray-gpus-per-worker" in told("--device", "cuda")
+    monkeypatch.delitem(sys.modules, "tagger.cluster")
+    monkeypatch.delattr("tagger.cluster")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert "pip install 'landmark-tag[cluster]'" in told()
