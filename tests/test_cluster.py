@@ -1,12 +1,13 @@
 """The same run on a Ray cluster of two nodes, one of which dies in the middle."""
 
+import csv
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +35,20 @@ main()
 PROMPT = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
 
 
-@contextmanager
-def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """The second node has a key of its own, by which the server tells who asks."""
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Two nodes; the second has a key of its own, by which the server tells who asks."""
     small = {"object_store_memory": 150_000_000, "include_dashboard": False}
-    head = {"num_cpus": 1, "_system_config": PROMPT}
-    cluster = Cluster(initialize_head=True, head_node_args=head | small)
-    try:
-        with monkeypatch.context() as patch:
-            patch.setenv("AWS_ACCESS_KEY_ID", "second")
-            cluster.add_node(num_cpus=2, **small)
-        yield cluster
-    finally:
-        cluster.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3.ENVIRONMENT.items():
+            patch.setenv(name, value)
+        nodes = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": PROMPT} | small
+        )
+        patch.setenv("AWS_ACCESS_KEY_ID", "second")
+        nodes.add_node(num_cpus=2, **small)
+    yield nodes
+    nodes.shutdown()
 
 
 def kill(cluster: Cluster) -> None:
@@ -61,6 +63,9 @@ def kill(cluster: Cluster) -> None:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
     cluster.remove_node(node, allow_graceful=False)
+
+
+TAGGED = 65  # of the 132 photos that upload() makes
 
 
 def upload(bucket: s3.Bucket) -> dict[str, bytes]:
@@ -83,45 +88,64 @@ def keys(notes: list[dict[str, Any]], **wanted: object) -> set[str]:
 
 
 def command(bucket: s3.Bucket, model: Path, folder: Path, *words: str) -> list[str]:
+    folder.mkdir()
     return [
-        f"{bucket.url}/in", "--model", str(model), "--ledger", str(folder / "ledger.db"),
-        "--report", str(folder / "report.csv"), *words,
+        sys.executable, "-c", PINNED, f"{bucket.url}/in", "--model", str(model), "--ledger",
+        str(folder / "ledger.db"), "--report", str(folder / "report.csv"), *words,
     ]  # fmt: skip
 
 
+def started(
+    server: s3.Server, line: list[str], nodes: Cluster, **until: object
+) -> tuple[subprocess.Popen[bytes], list[dict[str, Any]]]:
+    """The command on the cluster, once four photos were written so; and what was asked till then.
+
+    Most writes are done and not told: their writers are about to ask again.
+    """
+    server.fail(0, after=0.7)
+    server.asked()
+    words = ["--engine", "ray", "--ray-address", nodes.address]
+    run, asked = subprocess.Popen([*line, *words], cwd=REPOSITORY), list[dict[str, Any]]()
+    while run.poll() is None and len(keys(asked, lost=True, **until)) < 4:
+        time.sleep(0.02)
+        asked += server.asked()
+    assert run.poll() is None, "it had ended before the moment came"
+    return run, asked
+
+
+def test_a_run_that_is_stopped_reports_what_it_wrote(
+    bucket: s3.Bucket, s3_server: s3.Server, colour_model: Path, tmp_path: Path, cluster: Cluster
+) -> None:
+    before = upload(bucket)
+    line = command(bucket, colour_model, tmp_path / "run")
+    run, _ = started(s3_server, line, cluster)
+    run.terminate()
+    s3_server.fail(0)
+    assert run.wait(240) == 130
+    with (tmp_path / "run" / "report.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["path"]: row["status"] for row in csv.DictReader(file)}
+    changed = {f"{bucket.url}/{key}" for key in before if bucket.get(key) != before[key]}
+    assert {path for path, status in rows.items() if status == "tagged"} == changed
+    assert 4 <= len(changed) < TAGGED and len(rows) < 132
+
+
 def test_a_node_that_dies_takes_no_photo_with_it(
-    bucket: s3.Bucket,
-    s3_server: s3.Server,
-    colour_model: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    bucket: s3.Bucket, s3_server: s3.Server, colour_model: Path, tmp_path: Path, cluster: Cluster
 ) -> None:
     """Report and objects are those of the local engine, byte for byte."""
     before = upload(bucket)
     here, there = tmp_path / "here", tmp_path / "there"
-    here.mkdir(), there.mkdir()
-    line = [sys.executable, "-c", PINNED]
-    subprocess.run([*line, *command(bucket, colour_model, here)], check=True, cwd=REPOSITORY)
+    subprocess.run(command(bucket, colour_model, here), check=True, cwd=REPOSITORY)
     wanted = bucket.contents()
-    assert sum(wanted[key] != data for key, data in before.items()) == 65
+    assert sum(wanted[key] != data for key, data in before.items()) == TAGGED
     upload(bucket)
 
-    with two_nodes(monkeypatch) as cluster:
-        s3_server.fail(0, after=0.7)  # written, and the writer not told: it is about to ask again
-        s3_server.asked()
-        words = ["--engine", "ray", "--ray-address", cluster.address]
-        run = subprocess.Popen(
-            [*line, *command(bucket, colour_model, there, *words)], cwd=REPOSITORY
-        )
-        asked: list[dict[str, Any]] = []
-        while run.poll() is None and len(keys(asked, who="second", lost=True)) < 4:
-            time.sleep(0.02)
-            asked += s3_server.asked()
-        assert run.poll() is None, "it had ended before the node could die"
-        kill(cluster)
-        asked += s3_server.asked()
-        s3_server.fail(0)
-        assert run.wait(240) == 0
+    line = command(bucket, colour_model, there)
+    run, asked = started(s3_server, line, cluster, who="second")
+    kill(cluster)
+    asked += s3_server.asked()
+    s3_server.fail(0)
+    assert run.wait(240) == 0
     repeated = keys(asked, who="second", method="PUT") & keys(s3_server.asked(), who="key")
     assert repeated, "no photo was written by a task that had to be repeated"
 
@@ -129,7 +153,7 @@ def test_a_node_that_dies_takes_no_photo_with_it(
     assert (there / "report.csv").read_bytes() == (here / "report.csv").read_bytes()
     with Ledger.open(there / "ledger.db") as book:
         changes = {change.key for change in book.changes(RUN_ID)}
-    assert len(changes) == 65
+    assert len(changes) == TAGGED
 
     undo = ["undo", RUN_ID, "--ledger", str(there / "ledger.db")]
     assert CliRunner().invoke(main, undo).exit_code == 0
