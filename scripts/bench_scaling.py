@@ -33,45 +33,25 @@ from tagger.storage import open_storage  # noqa: E402
 Engine = Callable[..., Iterator[object]]
 
 
-def own_seconds() -> float:
+def processor_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
-def tree_seconds(roots: list[int]) -> float:
-    """Processor time of these processes and all below them, ended ones too."""
-    times, children = dict[int, float](), dict[int, list[int]]()
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = place.read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
-        except OSError:
-            continue  # ended meanwhile
-        times[int(place.parent.name)] = sum(map(int, fields[11:15]))
-        children.setdefault(int(fields[1]), []).append(int(place.parent.name))
-    total, waiting = 0.0, list(roots)
-    while waiting:
-        process = waiting.pop()
-        total += times.get(process, 0.0)
-        waiting += children.get(process, [])
-    return total / os.sysconf("SC_CLK_TCK")
-
-
 @contextmanager
-def engines(cores: int) -> Iterator[dict[str, tuple[Engine, int, Callable[[], float]]]]:
-    """Each engine by name, the threads it works with, and the processor time it has used."""
+def engines(cores: int) -> Iterator[dict[str, tuple[Engine, int]]]:
+    """Each engine by name, and the threads it works with."""
     small = {"object_store_memory": 300_000_000, "include_dashboard": False}
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": cores} | small)
     try:
-        head = nodes.head_node.all_processes
-        roots = [info.process.pid for group in head.values() for info in group]
         there = cluster.Options(nodes.address)
 
         def on_ray(storage: object, classifier: object, recorder: object, settings: object):  # type: ignore[no-untyped-def]
             return cluster.run(storage, classifier, recorder, settings, there)  # type: ignore[arg-type]
 
         yield {
-            "local": (pipeline.run, BUCKET_WORKERS, own_seconds),
-            "ray": (on_ray, THREADS, lambda: own_seconds() + tree_seconds(roots)),
+            "local": (pipeline.run, BUCKET_WORKERS),
+            "ray": (on_ray, THREADS),
         }
     finally:
         nodes.shutdown()
@@ -90,7 +70,10 @@ def notes_per_second(folder: Path, number: int = 500) -> float:
 @click.option("--photos", default=200, show_default=True, help="How many of each kind.")
 @click.option("--pixels", default="2000x1500", show_default=True, help="Size of each photo.")
 def main(photos: int, pixels: str) -> None:
-    """Print photos/s, and per thousand photos: requests, MB read, processor seconds."""
+    """Print photos/s, and per thousand photos: requests, MB read, processor seconds.
+
+    Those are of this process: all of the local engine, of Ray what the command itself does.
+    """
     width, height = map(int, pixels.split("x"))
     os.environ |= s3.ENVIRONMENT
     cores = os.cpu_count() or 1
@@ -116,7 +99,7 @@ def main(photos: int, pixels: str) -> None:
         os.environ["AWS_ENDPOINT_URL"] = server.url
         bucket = s3.Bucket(server.client(), "bench")
         bucket.client.create_bucket(Bucket=bucket.name)
-        for engine, (run, workers, used) in known.items():
+        for engine, (run, workers) in known.items():
             with Ledger.open(Path(name, f"{engine}.db")) as book:
                 for kind, data in kinds.items():
                     place = "has GPS" if kind == "unchanged" else kind
@@ -127,14 +110,14 @@ def main(photos: int, pixels: str) -> None:
                         new_run_id(), workers=workers, writers=BUCKET_WORKERS
                     )
                     server.asked()
-                    counts, times, before = Counter[str](), list[float](), used()
+                    counts, times, before = Counter[str](), list[float](), processor_seconds()
                     started = time.perf_counter()
                     with book.begin(chosen.run_id, [target], {}, classifier.sha256) as recorder:
                         for outcome in run(open_storage([target]), classifier, recorder, chosen):
                             recorder.seen(outcome)  # type: ignore[arg-type]
                             counts[outcome.status.value] += 1  # type: ignore[attr-defined]
                             times.append(time.perf_counter() - started)
-                    asked, spent = server.asked(), used() - before
+                    asked, spent = server.asked(), processor_seconds() - before
                     # A block comes at once: what it took to get going is told apart.
                     rate = (photos - cluster.BLOCK) / max(
                         times[-1] - times[cluster.BLOCK - 1], 1e-6
