@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 from click_default_group import DefaultGroup
 
-from tagger import __version__, cli_bucket, cli_config, cli_cron, cli_ledger, cli_review
+from tagger import (
+    __version__,
+    cli_bucket,
+    cli_cluster,
+    cli_config,
+    cli_cron,
+    cli_ledger,
+    cli_review,
+)
 from tagger.records import Coords, Outcome, SidecarMode, SidecarName, Status
 
 if TYPE_CHECKING:
@@ -174,6 +182,7 @@ def main() -> None:
 )
 @cli_bucket.options
 @cli_cron.options
+@cli_cluster.options
 @click.option("-q", "--quiet/--no-quiet", help="Print nothing but errors.")
 @click.option("-v", "--verbose/--no-verbose", help="Print a line for each photo.")
 @click.version_option(__version__, prog_name="landmark-tag", allow_from_autoenv=False)
@@ -192,6 +201,7 @@ def _tag(
     recursive: bool, exclude: tuple[str, ...], coords: str, sidecar: str, sidecar_name: str,
     rescan: bool, model: Path | None, device: str, batch_size: int, workers: int | None,
     ledger: Path | None, output: str, since: datetime | None, quiet: bool, verbose: bool,
+    engine: str, **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
@@ -199,11 +209,14 @@ def _tag(
     from tagger.ledger import Ledger, new_run_id
     from tagger.model.lazy import DEFAULT_MODEL, LazyClassifier
     from tagger.output import absolute, output_at
-    from tagger.pipeline import Settings, run
+    from tagger.pipeline import Settings
     from tagger.report import ReportWriter
     from tagger.storage import open_storage
     from tagger.writing import WriteOptions
 
+    run = cli_cluster.runner(engine, device, **cluster)
+    if engine == "ray":
+        workers, device = workers or cli_cluster.THREADS, "cpu"  # of the command's own checks
     settings = Settings(
         new_run_id(), min_conf, Coords(coords), batch_size,
         cli_bucket.workers_for(paths, workers), rescan,

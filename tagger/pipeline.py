@@ -35,7 +35,7 @@ from tagger.records import (
     Tag,
 )
 from tagger.storage import RAW_SUFFIXES, Storage
-from tagger.writing import Recorder, WriteOptions, write_tag
+from tagger.writing import Recorder, WriteOptions, tagged_by, write_tag
 
 # Photos settled without the classifier may wait for a batch to fill, but only this many: the
 # report keeps moving and memory stays flat. Nor do they wait longer than this many seconds, so that
@@ -54,11 +54,19 @@ class Memory(Recorder, Protocol):
         ...
 
 
-class Classify(Protocol):
+class Model(Protocol):
+    """What is known of a classifier without having it at hand."""
+
+    @property
+    def landmarks(self) -> dict[str, Landmark]: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+
+class Classify(Model, Protocol):
     """What the pipeline needs of a classifier."""
 
-    landmarks: dict[str, Landmark]
-    sha256: str
     lanes: int
 
     @property
@@ -125,17 +133,10 @@ def run(
         return inspect(storage, entry, classifier.image_size, classifier.resize)
 
     def ready(entry: Entry) -> Looked | None:
-        seen = recorder.recall(entry) if recorder and not settings.rescan else None
-        known = remembered(entry, seen, classifier.sha256, settings.output) if seen else None
-        if limits and not known and not (seen and seen.status in TRIED_AGAIN):
-            limits.begin()
-        return known
+        return recalled(recorder, entry, classifier.sha256, settings, limits)
 
     def finish(item: Looked) -> Outcome:
-        assert item.guess is not None
-        outcome = settle(storage, classifier, recorder, settings, item.entry, item.guess, output)
-        # An old guess that still is not accepted is no news for the ledger.
-        return replace(outcome, fresh=item.fresh or outcome.landmark is not None)
+        return finished(storage, classifier, recorder, settings, item, output)
 
     window = (1 + classifier.lanes) * settings.batch_size + settings.workers
     listed = takewhile(lambda _: not (limits and limits.full()), storage.list())
@@ -143,7 +144,7 @@ def run(
     guessed = takewhile(lambda _: not stop(), classified(looked, classifier, settings.batch_size))
     done = in_order(finish, guessed, settings.writers, settings.writers, lambda item: item.outcome)
     for outcome in done:
-        yield _news(outcome, recorder) if outcome.status in TRIED_AGAIN else outcome
+        yield news(outcome, recorder)
 
 
 def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Iterator[Looked]:
@@ -162,8 +163,14 @@ def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Ite
         yield from batch
 
 
-def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -> Looked:
-    """GPS check on the head bytes, then decode: everything that can be done to a photo alone."""
+def inspect(
+    storage: Storage, entry: Entry, size: int, resize: imaging.Resize, run_id: str = ""
+) -> Looked:
+    """GPS check on the head bytes, then decode: everything that can be done to a photo alone.
+
+    A tag of this very run counts as none: who wrote it was lost before telling, so that the
+    photo goes the same way again.
+    """
     if entry.problem:
         status = Status.FAILED if entry.fault else Status.UNSUPPORTED
         return Looked(entry, Outcome(entry, status, entry.problem))
@@ -178,13 +185,28 @@ def inspect(storage: Storage, entry: Entry, size: int, resize: imaging.Resize) -
         if reading is None:
             data = storage.read(entry.key).data
             reading = metadata.gps_state(data, whole=True)
-        outcome = _by_gps(storage, entry, reading)
+        outcome = _by_gps(storage, entry, reading, data or head, run_id)
         if outcome is not None:
             return Looked(entry, outcome)
         data = data or storage.read(entry.key).data
         return Looked(entry, pixels=imaging.to_pixels(data, size, resize))
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
         return Looked(entry, _failed(entry, error))
+
+
+def recalled(
+    recorder: Memory | None,
+    entry: Entry,
+    model_sha256: str,
+    settings: Settings,
+    limits: Limits | None = None,
+) -> Looked | None:
+    """What the ledger lets us say of a photo without opening it, if anything; else it is begun."""
+    seen = recorder.recall(entry) if recorder and not settings.rescan else None
+    known = remembered(entry, seen, model_sha256, settings.output) if seen else None
+    if limits and not known and not (seen and seen.status in TRIED_AGAIN):
+        limits.begin()
+    return known
 
 
 def remembered(entry: Entry, seen: Seen, model_sha256: str, output: str = "") -> Looked | None:
@@ -204,10 +226,25 @@ def remembered(entry: Entry, seen: Seen, model_sha256: str, output: str = "") ->
     return None
 
 
+def finished(
+    storage: Storage,
+    model: Model,
+    recorder: Recorder | None,
+    settings: Settings,
+    item: Looked,
+    output: Output | None = None,
+) -> Outcome:
+    """The outcome of a photo that has a guess, as :func:`settle` makes it."""
+    assert item.guess is not None
+    outcome = settle(storage, model, recorder, settings, item.entry, item.guess, output)
+    # An old guess that still is not accepted is no news for the ledger.
+    return replace(outcome, fresh=item.fresh or outcome.landmark is not None)
+
+
 def settle(
     storage: Storage,
-    classifier: Classify,
-    recorder: Memory | None,
+    model: Model,
+    recorder: Recorder | None,
     settings: Settings,
     entry: Entry,
     guess: Guess,
@@ -218,12 +255,12 @@ def settle(
     outcome = Outcome(entry, decision.status, decision.reason, guess)
     if not decision.accepted:
         return outcome
-    landmark = classifier.landmarks[guess.best.slug]
+    landmark = model.landmarks[guess.best.slug]
     outcome = replace(outcome, landmark=landmark)
     if recorder is None:
         return replace(outcome, status=Status.WOULD_TAG)
     provenance = Provenance(
-        "landmark-tag", __version__, classifier.sha256, guess.best.confidence, settings.run_id
+        "landmark-tag", __version__, model.sha256, guess.best.confidence, settings.run_id
     )
     try:
         tag = Tag(landmark, settings.coords, provenance)
@@ -235,23 +272,28 @@ def settle(
     return replace(outcome, reason="; ".join(filter(None, (decision.reason, where))))
 
 
-def _by_gps(storage: Storage, entry: Entry, reading: metadata.GpsReading | None) -> Outcome | None:
+def _by_gps(
+    storage: Storage, entry: Entry, reading: metadata.GpsReading | None, head: bytes, run_id: str
+) -> Outcome | None:
     """The outcome of a photo that is not to be tagged because of the GPS data it has."""
     if reading is None:
         return None
     match reading.state:
-        case GpsState.VALID | GpsState.VOID:
+        case GpsState.VALID | GpsState.VOID if not tagged_by(head, run_id):
             return Outcome(entry, Status.HAS_GPS, reading.reason)
         case GpsState.MALFORMED:
             return Outcome(entry, Status.UNSUPPORTED, f"left alone: {reading.reason}")
     for key in entry.sidecars:
-        if metadata.has_sidecar_gps(storage.read(key).data):
+        data = storage.read(key).data
+        if metadata.has_sidecar_gps(data) and not tagged_by(data, run_id):
             return Outcome(entry, Status.HAS_GPS, "in its sidecar")
     return None
 
 
-def _news(outcome: Outcome, recorder: Memory | None) -> Outcome:
+def news(outcome: Outcome, recorder: Memory | None) -> Outcome:
     """A failure that an earlier run met with the same photo is not fresh."""
+    if outcome.status not in TRIED_AGAIN:
+        return outcome
     seen = recorder.recall(outcome.entry) if recorder else None
     return replace(outcome, fresh=seen is None or seen.status is not outcome.status)
 

@@ -6,8 +6,9 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,29 @@ _ROWS, _SECONDS = 500, 1.0
 _AHEAD = 64
 
 
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is noted of a change before it happens: all that it takes to undo it.
+
+    The digests are SHA-256, None where there is no file; ``patch`` is of :mod:`tagger.delta`.
+    """
+
+    key: str
+    sha256_before: bytes | None
+    sha256_after: bytes | None
+    before: Version | None
+    patch: bytes
+
+    @classmethod
+    def of(cls, key: str, before: Blob | None, after: bytes | None, hasher: Executor) -> Self:
+        """The intent to make ``after`` of ``before``."""
+        # SHA-256 of a 4 MB photo takes 4 ms; the older and the newer bytes are hashed at once.
+        hashed = hasher.submit(_sha256, before.data if before else None)
+        sha256_after = _sha256(after)
+        patch = delta.make(before.data, after or b"") if before else b""
+        return cls(key, hashed.result(), sha256_after, before.version if before else None, patch)
+
+
 class RunRecorder:
     """The Recorder of one run; several threads may write photos through it."""
 
@@ -37,9 +61,18 @@ class RunRecorder:
         self._known: dict[bytes, tuple[Any, ...]] = {}
         self._first = self._last = b""
         self._runs: dict[int, tuple[str, str]] = {}
-        # SHA-256 of a 4 MB photo takes 4 ms; the older and the newer bytes are hashed at once.
         self._hasher = ThreadPoolExecutor(1, thread_name_prefix="sha256")
         self.counts: Counter[str] = Counter()
+
+    @property
+    def run(self) -> tuple[Path, int]:
+        """The ledger's file and the run's number in it, for :meth:`join`."""
+        return self._path, self._run
+
+    @classmethod
+    def join(cls, path: Path, run: int) -> Self:
+        """The recorder of a run that another process of this machine began."""
+        return cls(schema.connect(path, create=False), path, run)
 
     def __enter__(self) -> Self:
         return self
@@ -64,12 +97,14 @@ class RunRecorder:
         Raises:
             RunError: it cannot be noted, so it must not happen.
         """
-        hashed = self._hasher.submit(_sha256, before.data if before else None)
-        sha256_after = _sha256(after)
-        patch = delta.make(before.data, after or b"") if before else b""
+        return self.note(Intent.of(key, before, after, self._hasher))
+
+    def note(self, intent: Intent) -> int:
+        """As :meth:`intend`, of an intent made elsewhere."""
+        kind = "sidecar" if is_sidecar(intent.key) else "photo"
         values = (
-            self._run, schema.blob(key), "sidecar" if is_sidecar(key) else "photo",
-            hashed.result(), sha256_after, *_version(before.version if before else None), patch,
+            self._run, schema.blob(intent.key), kind, intent.sha256_before, intent.sha256_after,
+            *_version(intent.before), intent.patch,
         )  # fmt: skip
         with self._lock:
             with schema.transaction(self._db, self._path):
@@ -82,20 +117,25 @@ class RunRecorder:
                 ).lastrowid
             self._waiting.clear()
             assert number is not None
-            self._keys[number] = key
+            self._keys[number] = intent.key
         return number
 
     def settle(self, change: int, version: Version | None) -> None:
         """The change happened; ``version`` is what the file is now (None: gone)."""
         with self._lock:
-            self._written[self._keys.pop(change)] = version
-            while len(self._written) > _ROWS:  # copies and sidecars are never asked for
-                self._written.pop(next(iter(self._written)))
+            self.wrote(self._keys.pop(change), version)
         self._later(
             "UPDATE changes SET state = 'written', size_after = ?, mtime_ns_after = ?,"
             " etag_after = ? WHERE number = ?",
             (*_version(version), change),
         )
+
+    def wrote(self, key: str, version: Version | None) -> None:
+        """What is at ``key`` now is our work, for :meth:`seen`."""
+        with self._lock:
+            self._written[key] = version
+            while len(self._written) > _ROWS:  # copies and sidecars are never asked for
+                self._written.pop(next(iter(self._written)))
 
     def drop(self, change: int) -> None:
         """The change did not happen, as far as the store can tell."""

@@ -47,7 +47,8 @@ def write_tag(
 ) -> str:
     """Write ``tag`` for one photo: into it, or into its sidecar where that is refused.
 
-    With an ``output`` the photo stays as it is, and what would be written goes there.
+    With an ``output`` the photo stays as it is, and what would be written goes there. What this
+    very run wrote before, and could not tell, is taken as written: it can be tried again.
 
     Returns:
         where it went, for the report's reason column; empty when into the photo.
@@ -56,14 +57,17 @@ def write_tag(
         ChangedError: the photo is not what was looked at; it is left as it is.
         PhotoError: reading, tagging or writing failed; the photo is as it was.
     """
-    blob = storage.read(entry.key)
-    if blob.version != entry.version:
-        raise ChangedError("it changed since it was looked at and is left as it is; run again")
-    reading = metadata.gps_state(blob.data, whole=True)
-    if reading is None or reading.state is not GpsState.EMPTY:
-        raise ChangedError("it carries GPS by now and is left as it is")
-    if any(metadata.has_sidecar_gps(storage.read(key).data) for key in entry.sidecars):
-        raise ChangedError("its sidecar carries GPS by now; both are left as they are")
+    blob, run_id = storage.read(entry.key), tag.provenance.run_id
+    ours = tagged_by(blob.data, run_id)
+    if not ours:
+        if blob.version != entry.version:
+            raise ChangedError("it changed since it was looked at and is left as it is; run again")
+        reading = metadata.gps_state(blob.data, whole=True)
+        if reading is None or reading.state is not GpsState.EMPTY:
+            raise ChangedError("it carries GPS by now and is left as it is")
+    for data in (storage.read(key).data for key in entry.sidecars):
+        if metadata.has_sidecar_gps(data) and not tagged_by(data, run_id):
+            raise ChangedError("its sidecar carries GPS by now; both are left as they are")
     if options.sidecar is not SidecarMode.ALWAYS:
         try:
             tagged = metadata.tagged(blob.data, tag)
@@ -72,7 +76,7 @@ def write_tag(
                 return ""
             return f"as {_copy(storage, recorder, entry.key, blob, tagged, output)}"
         except RefusedError as error:
-            if options.sidecar is SidecarMode.NEVER:
+            if ours or options.sidecar is SidecarMode.NEVER:
                 raise
             why = f"in a sidecar: {error}"
     else:
@@ -81,6 +85,14 @@ def write_tag(
     if output is not None:
         _copy(storage, recorder, entry.key, blob, blob.data, output)
     return why
+
+
+def tagged_by(data: bytes, run_id: str) -> bool:
+    """Whether these bytes, of a photo (its head is enough) or sidecar, carry a tag of that run."""
+    if not run_id or run_id.encode() not in data:  # spares most photos the parsing
+        return False
+    found = metadata.provenance(data)
+    return found is not None and found.run_id == run_id
 
 
 def _write_sidecar(
@@ -98,10 +110,15 @@ def _write_sidecar(
     key = entry.sidecars[0] if entry.sidecars else f"{folder}{slash}{new}"
     before = storage.read(key) if entry.sidecars else None
     after = metadata.sidecar(before.data if before else None, tag)
-    if output is None:
-        _replace(storage, recorder, key, before, after)
-    else:
+    if output is not None:
         _copy(storage, recorder, key, before, after, output)
+        return
+    try:
+        _replace(storage, recorder, key, before, after)
+    except ChangedError:
+        now = storage.read(key).data
+        if not tagged_by(now, tag.provenance.run_id) or metadata.sidecar(now, tag) != now:
+            raise
 
 
 def _copy(

@@ -1,8 +1,8 @@
 """Moto's S3 server that notes each request and can be told to fail; run it with a port.
 
-GET /-/requests gives what was asked since the last time. PUT /-/faults takes two parts of all
-requests: those answered with 503 instead of being done, and of PUTs those answered so once done;
-and a text that a key must contain for either.
+GET /-/requests gives what was asked since the last time, and by whose access key. PUT /-/faults
+takes two parts of all requests: those answered with 503 instead of being done, and of PUTs those
+answered so once done, which are noted as lost; and a text that a key must contain for either.
 """
 
 import json
@@ -35,10 +35,12 @@ class Noting:
         path = environ["PATH_INFO"]
         if path.startswith("/-/"):
             return self._control(path, environ, start)
+        signed = environ.get("HTTP_AUTHORIZATION", "")
         note = {
             "method": environ["REQUEST_METHOD"], "query": environ.get("QUERY_STRING", ""),
             "key": unquote(path.encode("latin-1").decode("utf-8", "replace")),
-            "range": environ.get("HTTP_RANGE", ""), "bytes": 0, "status": 503,
+            "range": environ.get("HTTP_RANGE", ""), "bytes": 0, "status": 503, "lost": False,
+            "who": signed.partition("Credential=")[2].partition("/")[0],
         }  # fmt: skip
         with self._lock:
             self._noted.append(note)
@@ -53,6 +55,7 @@ class Noting:
             note.update(status=int(status[:3]), bytes=int(length))
             if status.startswith("200") and fate < instead + after and note["method"] == "PUT":
                 lost.append(status)
+                note["lost"] = True
                 return None
             return start(status, headers, *rest)
 

@@ -61,6 +61,8 @@ def test_only_the_artefact_names_torch_jit() -> None:
         ("timm", ("train/",)),
         ("obstore", ("tagger/bucket.py",)),
         ("boto3", ("tagger/aws.py",)),
+        ("ray", ("tagger/cluster.py",)),
+        ("pyarrow", ("tagger/cluster.py",)),
     ],
 )
 def test_heavy_or_special_packages_stay_in_their_place(module: str, homes: tuple[str, ...]) -> None:

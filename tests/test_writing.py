@@ -10,9 +10,11 @@ from places import tag
 
 from tagger import metadata
 from tagger.errors import ChangedError, PhotoError, RefusedError, RunError
+from tagger.imaging import Resize
+from tagger.pipeline import inspect
 from tagger.records import Entry, GpsState, SidecarMode, SidecarName, Version
 from tagger.storage import Blob, LocalStorage
-from tagger.writing import WriteOptions, remove_tag, write_tag
+from tagger.writing import WriteOptions, remove_tag, tagged_by, write_tag
 
 PLAIN = photo((200, 40, 40))
 OPTIONS = WriteOptions()
@@ -116,12 +118,36 @@ def test_a_failing_disk_drops_the_intent() -> None:
 
 
 def test_a_photo_or_sidecar_that_got_gps_meanwhile_is_left() -> None:
+    other = tag("Eiffel_Tower", "run-2")
     storage = MemoryStorage({"a.jpg": metadata.tagged(PLAIN, tag())})
     with pytest.raises(ChangedError, match="carries GPS"):
-        write_tag(storage, Diary(), one(storage), tag("Eiffel_Tower"), OPTIONS)
+        write_tag(storage, Diary(), one(storage), other, OPTIONS)
     storage = MemoryStorage({"a.jpg": PLAIN, "a.jpg.xmp": metadata.sidecar(None, tag())})
     with pytest.raises(ChangedError, match="sidecar carries GPS"):
-        write_tag(storage, Diary(), one(storage), tag("Eiffel_Tower"), OPTIONS)
+        write_tag(storage, Diary(), one(storage), other, OPTIONS)
+
+
+@pytest.mark.parametrize("mode", [SidecarMode.AUTO, SidecarMode.ALWAYS])
+@pytest.mark.parametrize("with_sidecar", [False, True])
+def test_a_try_that_was_lost_after_it_wrote_is_made_again(
+    mode: SidecarMode, with_sidecar: bool
+) -> None:
+    """As a cluster does when a node dies: the second try knows only what was listed."""
+    beside = {"a.jpg.xmp": persons_sidecar()} if with_sidecar else {}
+    storage, options = MemoryStorage({"a.jpg": PLAIN, **beside}), WriteOptions(mode)
+    entry = one(storage)
+    first = write_tag(storage, Diary(), entry, tag(), options)
+    written = dict(storage.files)
+    assert any(tagged_by(blob.data, "run-1") for blob in written.values())
+    assert inspect(storage, entry, 32, Resize.CROP, "run-1").pixels is not None
+    assert write_tag(storage, Diary(), entry, tag(), options) == first
+    assert storage.files == written
+
+    with pytest.raises((ChangedError, RefusedError)):  # it never gets two places
+        write_tag(storage, Diary(), entry, tag("Eiffel_Tower"), options)
+    assert storage.files == written
+    with pytest.raises(ChangedError):  # another run's is not taken for ours
+        write_tag(storage, Diary(), entry, tag(run_id="run-12"), options)
 
 
 @pytest.mark.parametrize(
@@ -135,12 +161,16 @@ def test_sidecars_get_the_name_that_was_asked_for(naming: SidecarName, name: str
     assert metadata.has_sidecar_gps(storage.files[name].data)
 
 
-def test_a_sidecar_that_lies_there_is_merged_into_whatever_its_name() -> None:
+def persons_sidecar() -> bytes:
     rated = b'<rdf:Description xmp:Rating="5" xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
     ours = metadata.sidecar(None, tag()).replace(b"<rdf:Description", rated, 1)
     theirs = metadata.stripped_sidecar(ours)
     assert theirs is not None and b"Rating" in theirs
-    storage = MemoryStorage({"a.jpg": PLAIN, "a.xmp": theirs})
+    return theirs
+
+
+def test_a_sidecar_that_lies_there_is_merged_into_whatever_its_name() -> None:
+    storage = MemoryStorage({"a.jpg": PLAIN, "a.xmp": persons_sidecar()})
     write_tag(storage, Diary(), one(storage), tag(), WriteOptions(SidecarMode.ALWAYS))
     assert set(storage.files) == {"a.jpg", "a.xmp"}
     merged = storage.files["a.xmp"].data

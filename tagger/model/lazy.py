@@ -28,6 +28,7 @@ class LazyClassifier:
         name: the file's name and the start of its SHA-256, for the report.
         landmarks: all places known here, by slug.
         lanes: how many batches it works on at once, one for each device named.
+        path: the model file.
     """
 
     def __init__(self, path: Path = DEFAULT_MODEL, device: str = "auto") -> None:
@@ -41,7 +42,7 @@ class LazyClassifier:
         self.name: str = f"{path.stem}@{self.sha256[:12]}"
         self.landmarks: dict[str, Landmark] = load_landmarks()
         self.lanes: int = len(device.split(","))
-        self._path, self._device = path, device
+        self.path, self._device = path, device
         self._lock = threading.Lock()
         self._loaded: Classifier | None = None
 
@@ -60,7 +61,7 @@ class LazyClassifier:
                     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
                 from tagger.model.classifier import Classifier
 
-                self._loaded = Classifier(self._path, self._device)
+                self._loaded = Classifier(self.path, self._device)
             return self._loaded
 
     @property

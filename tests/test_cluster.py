@@ -1,0 +1,178 @@
+"""The same run on a Ray cluster of two nodes, one of which dies in the middle."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import s3
+from click.testing import CliRunner
+from conftest import COLOURS, REPOSITORY, photo
+from places import tag
+from ray.cluster_utils import Cluster
+
+from tagger import metadata
+from tagger.cli import main
+from tagger.ledger import Ledger
+
+RUN_ID = "20261125T000000Z-000000"
+# A command whose run is called so, and which cuts its photos into blocks of 8, or few would do.
+PINNED = f"""
+import tagger.ledger, tagger.cluster
+tagger.ledger.new_run_id = lambda: {RUN_ID!r}
+tagger.cluster.BLOCK = 8
+from tagger.cli import main
+main()
+"""
+# A node that does not answer any more is given up after three questions, of one each 3 s.
+PROMPT = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Two nodes; the second has a key of its own, by which the server tells who asks."""
+    small = {"object_store_memory": 150_000_000, "include_dashboard": False}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3.ENVIRONMENT.items():
+            patch.setenv(name, value)
+        nodes = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": PROMPT} | small
+        )
+        patch.setenv("AWS_ACCESS_KEY_ID", "second")
+        nodes.add_node(num_cpus=2, **small)
+    yield nodes
+    nodes.shutdown()
+
+
+def kill(cluster: Cluster) -> None:
+    """The second node dies with all that runs there, as when its power is cut."""
+    (node,) = cluster.worker_nodes
+    table = subprocess.run(["ps", "-eo", "ppid=,pid="], capture_output=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in table.splitlines()]
+    dying = [info.process.pid for group in node.all_processes.values() for info in group]
+    for process in dying:  # grows by the children of each
+        dying += [child for parent, child in pairs if parent == process]
+    for process in dying:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    cluster.remove_node(node, allow_graceful=False)
+
+
+TAGGED = 65  # of the 132 photos that upload() makes
+
+
+def upload(bucket: s3.Bucket) -> dict[str, bytes]:
+    """Photos of all sorts: of 128, half show a landmark; and a few awkward ones."""
+    taj, grey = photo(COLOURS["Taj_Mahal"]), photo((120, 120, 120))
+    kinds = (taj, metadata.tagged(grey, tag()), photo(COLOURS["Eiffel_Tower"]), grey)
+    uploaded = {f"in/{i % 3}/{i:04d}.jpg": kinds[i % 4] for i in range(128)}
+    uploaded |= {
+        "in/1/broken.jpg": taj[:300], "in/1/raw.nef": taj,
+        "in/1/b.png": photo((220, 30, 30), format="PNG"),
+        "in/2/rated.jpg": taj, "in/2/rated.jpg.xmp": metadata.sidecar(None, tag()),
+    }  # fmt: skip
+    for key, data in uploaded.items():
+        bucket.put(key, data, Metadata={"owner": key})
+    return uploaded
+
+
+def keys(notes: list[dict[str, Any]], **wanted: object) -> set[str]:
+    return {note["key"] for note in notes if wanted.items() <= note.items()}
+
+
+def command(bucket: s3.Bucket, model: Path, folder: Path, *words: str) -> list[str]:
+    folder.mkdir()
+    return [
+        sys.executable, "-c", PINNED, f"{bucket.url}/in", "--model", str(model), "--ledger",
+        str(folder / "ledger.db"), "--report", str(folder / "report.csv"), *words,
+    ]  # fmt: skip
+
+
+def started(
+    server: s3.Server, line: list[str], nodes: Cluster, **until: object
+) -> tuple[subprocess.Popen[bytes], list[dict[str, Any]]]:
+    """The command on the cluster, once four photos were written so; and what was asked till then.
+
+    Most writes are done and not told: their writers are about to ask again.
+    """
+    server.fail(0, after=0.7)
+    server.asked()
+    words = ["--engine", "ray", "--ray-address", nodes.address]
+    run, asked = subprocess.Popen([*line, *words], cwd=REPOSITORY), list[dict[str, Any]]()
+    while run.poll() is None and len(keys(asked, lost=True, **until)) < 4:
+        time.sleep(0.02)
+        asked += server.asked()
+    assert run.poll() is None, "it had ended before the moment came"
+    return run, asked
+
+
+def test_a_run_that_is_stopped_reports_what_it_wrote(
+    bucket: s3.Bucket, s3_server: s3.Server, colour_model: Path, tmp_path: Path, cluster: Cluster
+) -> None:
+    before = upload(bucket)
+    line = command(bucket, colour_model, tmp_path / "run")
+    run, _ = started(s3_server, line, cluster)
+    run.terminate()
+    s3_server.fail(0)
+    assert run.wait(240) == 130
+    with (tmp_path / "run" / "report.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["path"]: row["status"] for row in csv.DictReader(file)}
+    changed = {f"{bucket.url}/{key}" for key in before if bucket.get(key) != before[key]}
+    assert {path for path, status in rows.items() if status == "tagged"} == changed
+    assert 4 <= len(changed) < TAGGED and len(rows) < 132
+
+
+def test_a_node_that_dies_takes_no_photo_with_it(
+    bucket: s3.Bucket, s3_server: s3.Server, colour_model: Path, tmp_path: Path, cluster: Cluster
+) -> None:
+    """Report and objects are those of the local engine, byte for byte."""
+    before = upload(bucket)
+    here, there = tmp_path / "here", tmp_path / "there"
+    subprocess.run(command(bucket, colour_model, here), check=True, cwd=REPOSITORY)
+    wanted = bucket.contents()
+    assert sum(wanted[key] != data for key, data in before.items()) == TAGGED
+    upload(bucket)
+
+    line = command(bucket, colour_model, there)
+    run, asked = started(s3_server, line, cluster, who="second")
+    kill(cluster)
+    asked += s3_server.asked()
+    s3_server.fail(0)
+    assert run.wait(240) == 0
+    repeated = keys(asked, who="second", method="PUT") & keys(s3_server.asked(), who="key")
+    assert repeated, "no photo was written by a task that had to be repeated"
+
+    assert bucket.contents() == wanted
+    assert (there / "report.csv").read_bytes() == (here / "report.csv").read_bytes()
+    with Ledger.open(there / "ledger.db") as book:
+        changes = {change.key for change in book.changes(RUN_ID)}
+    assert len(changes) == TAGGED
+
+    undo = ["undo", RUN_ID, "--ledger", str(there / "ledger.db")]
+    assert CliRunner().invoke(main, undo).exit_code == 0
+    assert bucket.contents() == before
+
+
+def test_what_is_missing_for_a_cluster_is_named(
+    library: Path, colour_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*words: str) -> str:
+        fixed = ["--model", str(colour_model), "--report", str(tmp_path / "r.csv"), "--dry-run"]
+        result = CliRunner().invoke(main, [str(library), *fixed, "--engine", "ray", *words])
+        assert result.exit_code == 2
+        return result.output
+
+    assert "with --ray-address auto" in told("--ray-address", "ray://head:10001")
+    assert "--ray-address 127.0.0.1:9: no cluster" in told("--ray-address", "127.0.0.1:9")
+    assert "--ray-gpus-per-worker" in told("--device", "cuda")
+    monkeypatch.delitem(sys.modules, "tagger.cluster")
+    monkeypatch.delattr("tagger.cluster")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert "pip install 'landmark-tag[cluster]'" in told()
