@@ -22,7 +22,6 @@ def augment(pixels: Tensor, size: int, recipe: Recipe, chance: torch.Generator) 
     All randomness is drawn from ``chance``, a generator on the CPU, so a seed fixes the batch.
     """
     crops = torch.stack([_crop(photo, size, recipe.crop, chance) for photo in pixels])
-    _shrink(crops, recipe.shrink, chance)
     _degrade(crops, recipe.degrade, chance)
     batch = crops.float().div_(255).contiguous(memory_format=torch.channels_last)
     batch = _colour(batch, 0.6 * recipe.magnitude, chance)
@@ -54,29 +53,6 @@ def mix(batch: Tensor, targets: Tensor, recipe: Recipe, chance: torch.Generator)
     return kept * targets + (1 - kept) * targets[order]
 
 
-def shuffle(batch: Tensor, targets: Tensor, share: float, chance: torch.Generator) -> Tensor:
-    """Some photos cut in 4 or 9 pieces and put together in another order: no landmark, in place.
-
-    A stranger made of a landmark's own parts (after CSI, arXiv:2007.08176), so that the parts
-    alone prove nothing. Returns the targets float32 [N, K], those photos' in the last column.
-    """
-    mixed = targets.clone()
-    for index in _some(len(batch), share, chance):
-        cells = 2 + int(_one(chance) < 0.5)
-        edge = batch.shape[-1] // cells
-        order = torch.randperm(cells * cells, generator=chance).tolist()
-        photo = batch[index].clone()
-        for place, source in enumerate(order):
-            (y, x), (v, u) = divmod(place, cells), divmod(source, cells)
-            batch[index, :, y * edge : (y + 1) * edge, x * edge : (x + 1) * edge] = photo[
-                :, v * edge : (v + 1) * edge, u * edge : (u + 1) * edge
-            ]
-        if order != sorted(order):
-            mixed[index] = 0
-            mixed[index, -1] = 1
-    return mixed
-
-
 def resized(pixels: Tensor, size: int) -> Tensor:
     """Whole photos, uint8 [N, 3, H, W] to float32 [N, 3, size, size] in 0..1, antialiased."""
     batch = pixels.float().div_(255).contiguous(memory_format=torch.channels_last)
@@ -106,20 +82,6 @@ def _crop(photo: Tensor, size: int, smallest: float, chance: torch.Generator) ->
             .byte()
         )
     return part[0].flip(-1) if mirror < 0.5 else part[0]
-
-
-def _shrink(crops: Tensor, share: float, chance: torch.Generator) -> None:
-    """Show some photos at 55 to 95 % of the size, their edges mirrored outwards; in place.
-
-    Crops only ever show a landmark larger than its photo does.
-    """
-    size = crops.shape[-1]
-    for index in _some(len(crops), share, chance):
-        small = round(size * (0.55 + 0.4 * _one(chance)))
-        left, top = (int(_one(chance) * (size - small + 1)) for _ in range(2))
-        part = F.interpolate(crops[index, None].float(), small, mode="bilinear", antialias=True)
-        edges = (left, size - small - left, top, size - small - top)
-        crops[index] = F.pad(part, edges, mode="reflect")[0].round_().clamp_(0, 255).byte()
 
 
 def _degrade(crops: Tensor, share: float, chance: torch.Generator) -> None:

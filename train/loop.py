@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from tagger.errors import RunError
-from train.augment import augment, mix, resized, shuffle
+from train.augment import augment, mix, resized
 from train.checkpoint import EpochLog, Run, restore, write
 from train.optimise import autocast, average, epoch_order, make_optimiser, set_lr, smooth
 from train.recipe import Recipe
@@ -116,7 +116,6 @@ def _epoch(
         rows = order[(step * world + rank) * batch :][:batch]
         pixels = augment(train.pixels[rows].to(device), recipe.size_at(epoch), recipe, chance)
         targets = train.targets[rows].to(device)
-        targets = shuffle(pixels, targets, recipe.shuffle, chance)
         if done <= 1 - recipe.mix_off:
             targets = mix(pixels, targets, recipe, chance)
         with autocast(device):

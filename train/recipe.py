@@ -26,8 +26,6 @@ class Recipe:
         operations, magnitude: RandAugment (arXiv:1909.13719): how many, and how strong, 0 to 1.
         erase: share of photos with a rectangle erased (arXiv:1708.04896).
         degrade: share of photos blurred, scaled down and up, or recompressed.
-        shrink: share of photos shown smaller than they are, edges mirrored outwards.
-        shuffle: share of photos cut up and shuffled, to be told from landmarks.
         mix_off: the last fraction of the epochs trains without mixing.
     """
 
@@ -53,8 +51,6 @@ class Recipe:
     magnitude: float = 0.5
     erase: float = 0.0
     degrade: float = 0.3
-    shrink: float = 0.0
-    shuffle: float = 0.0
     validate_every: int = 1
     patience: int = 0
     seed: int = 0
