@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from tagger.model.landmarks import load_landmarks
 from train import finetune, models
-from train.calibrate import Seen, calibrate_rule, doubts, see, with_unknown
+from train.calibrate import Seen, calibrate_rule, doubts, mix_weights, see, with_unknown
 from train.compare import RULES
 from train.data import NO_LANDMARK, Sample
-from train.metrics import area
+from train.metrics import Answers, area, tagged, tagged_right
 from train.pixels import CACHE
 from train.rejection import Evidence, fit_shape
 from train.split import Material
@@ -108,15 +108,10 @@ def measure(
 
 def judge(name: str, score: Tensor, best: Tensor, test: Seen) -> Row:
     """One row: ``score`` float32 [N] in logits, ``best`` float32 [N, C] the classes' softmax."""
-    kinds = np.array(test.kinds)
-    known = torch.from_numpy(kinds == "landmark")
-    confidence = score.sigmoid() * best.max(1)[0]
-    plain = confidence.double().numpy()
-    right = best.argmax(1) == test.labels
-    weights = torch.zeros(len(kinds))
-    for kind in np.unique(kinds):
-        share = 0.5 if kind == "landmark" else 0.5 / (len(np.unique(kinds)) - 1)
-        weights[torch.from_numpy(kinds == kind)] = share / int((kinds == kind).sum())
+    probabilities = (score.sigmoid()[:, None] * best).double().numpy()
+    answers = Answers(probabilities, test.labels.numpy(), np.array(test.kinds))
+    known = torch.from_numpy(answers.kinds == "landmark")
+    weights = mix_weights(test)
 
     def loss(steeper: float, stricter: float) -> float:
         losses = F.binary_cross_entropy_with_logits(
@@ -124,15 +119,19 @@ def judge(name: str, score: Tensor, best: Tensor, test: Seen) -> Row:
         )
         return float((losses * weights).sum())
 
+    def auroc(kind: str) -> float:
+        sure = answers.confidence
+        return area(sure[answers.kinds == "landmark"], sure[answers.kinds == kind])
+
     mended, steeper, stricter = min(
         (loss(a, b), a, b) for a in np.arange(0.5, 2.05, 0.1) for b in np.arange(-1, 2.05, 0.1)
     )
     return Row(
         name,
-        area(plain[known], plain[kinds == "unseen"]),
-        area(plain[known], plain[kinds == "near"]),
-        float(((confidence >= 0.6) & right)[known].float().mean()),
-        float((plain >= 0.6)[kinds == "unseen"].mean()),
+        auroc("unseen"),
+        auroc("near"),
+        tagged_right(0.6)(answers),
+        tagged("unseen", 0.6)(answers),
         loss(1, 0),
         mended,
         float(steeper),
