@@ -109,7 +109,9 @@ class Row:
             return False
         if told == mtime_ns:
             return True
-        exponent = told.normalize().as_tuple().exponent
+        exponent = told.as_tuple().exponent
+        if exponent == 0:  # written out: zeros at the end may stand for any digits
+            exponent = told.normalize().as_tuple().exponent
         if not isinstance(exponent, int) or exponent < 3:
             return False
         if 10**exponent > _SECOND:

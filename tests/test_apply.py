@@ -286,6 +286,15 @@ def test_a_time_that_a_spreadsheet_destroyed_is_no_proof(review: Review, digits:
     assert review.places() == NOTHING
 
 
+def test_zeros_that_a_spreadsheet_shows_are_digits_of_the_time(review: Review) -> None:
+    os.utime(review.folder / "taj.jpg", ns=(1, 1_795_587_010_012_345_678))
+    review.edit(mtime_ns="1.7955870100E+18")
+    assert review.apply()[0] == 0
+    assert review.places() == TAGGED
+    os.utime(review.folder / "taj.jpg", ns=(1, 1_795_587_010_912_345_678))
+    assert "changed since" in review.apply()[1]
+
+
 def test_an_edit_within_a_coarse_time_is_noticed(review: Review) -> None:
     """On file systems that keep whole seconds, the next second is another time."""
     path = review.folder / "taj.jpg"
