@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import s3
@@ -251,6 +252,12 @@ def test_kills_throttling_and_replaced_photos_lose_nothing(
     done = threading.Event()
 
     begun: Counter[str] = Counter()  # photos whose tags were read, as the step before the write
+    one_at_a_time = threading.Lock()
+
+    def put(client: Any, key: str) -> None:
+        with one_at_a_time:
+            uploaded[key] = photo((220, 30, chance.randrange(60)))
+            client.put_object(Bucket=bucket.name, Key=key, Body=uploaded[key])
 
     def replace() -> None:
         client = s3_server.client()  # of its own: throttled as others are, it tries again
@@ -260,9 +267,7 @@ def test_kills_throttling_and_replaced_photos_lose_nothing(
             begun.update(keys)
             victim = keys[-1] if keys else "in/0/0000.jpg"
             key = chance.choice([victim, *uploaded]) if chance.random() < 0.5 else victim
-            data = photo((220, 30, chance.randrange(60)))
-            client.put_object(Bucket=bucket.name, Key=key, Body=data)
-            uploaded[key] = data
+            put(client, key)
             done.wait(0.01)
 
     # A process for each run, forked from one that has imported all that a run needs.
@@ -271,11 +276,15 @@ def test_kills_throttling_and_replaced_photos_lose_nothing(
                                   "tagger.ledger", "tagger.model.classifier"])  # fmt: skip
     person = threading.Thread(target=replace)
     person.start()
-    s3_server.fail(0.1, after=0.02)
     line = command.line(f"{bucket.url}/in", "--report", f"{bucket.url}/report.csv", "-q")
     killed = cut = 0
+    client = s3_server.client()
     try:
         for _ in range(RUNS):
+            s3_server.fail(0)
+            for key in chance.sample(sorted(uploaded), 40):  # work enough to be killed in
+                put(client, key)
+            s3_server.fail(0.1, after=0.02)
             begun.clear()
             writes, rest = chance.randrange(1, 15), chance.uniform(0, 0.05)
             run = forks.Process(target=tag_quietly, args=(line, dict(os.environ)))
