@@ -4,7 +4,7 @@ import functools
 import mimetypes
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +22,16 @@ from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
 from tagger.listing import Found, Index, paired, problem_of, wanted
 from tagger.records import Entry, Version
-from tagger.storage import CHANGED, LISTED_SUFFIXES, Blob, Traits, bucket_of, is_sidecar, suffix
+from tagger.storage import (
+    CHANGED,
+    LISTED_SUFFIXES,
+    Blob,
+    Traits,
+    bucket_of,
+    is_sidecar,
+    nothing,
+    suffix,
+)
 
 Store = S3Store | GCSStore | AzureStore | MemoryStore
 # A throttled request is tried again for about a minute before it becomes its photo's failure.
@@ -187,7 +196,12 @@ class BucketStorage:
         return self._link()[1].traits(self._path(key))
 
     def write(
-        self, key: str, data: bytes, expected: Version | None, traits: Traits | None = None
+        self,
+        key: str,
+        data: bytes,
+        expected: Version | None,
+        traits: Traits | None = None,
+        ready: Callable[[], None] = nothing,
     ) -> Version:
         mode: Any = "create"
         if expected is not None:
@@ -195,6 +209,7 @@ class BucketStorage:
             if traits.etag.strip('"') != expected.etag:
                 raise ChangedError(CHANGED)
             mode = {"e_tag": traits.etag} | ({"version": traits.version} if traits.version else {})
+        ready()
         kept = traits or Traits({"Content-Type": _content_type(key)}, {})
         try:
             with _explained("written"):

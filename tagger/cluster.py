@@ -125,13 +125,18 @@ class Messenger:
 
     def __init__(self, books: Any) -> None:
         self._books, self._keys = books, dict[int, str]()
-        self._hasher = ThreadPoolExecutor(1, thread_name_prefix="sha256")
+        self._hasher = ThreadPoolExecutor(2, thread_name_prefix="sha256")
         self.written = dict[str, Version | None]()
 
-    def intend(self, key: str, before: Blob | None, after: bytes | None) -> int:
-        number: int = ask(self._books.note, Intent.of(key, before, after, self._hasher))
-        self._keys[number] = key
-        return number
+    def intend(self, key: str, before: Blob | None, after: bytes | None) -> Callable[[], int]:
+        intent = Intent.begun(key, before, after, self._hasher)
+
+        def note() -> int:
+            number: int = ask(self._books.note, intent())
+            self._keys[number] = key
+            return number
+
+        return note
 
     def settle(self, change: int, version: Version | None) -> None:
         ask(self._books.settle, change, version)

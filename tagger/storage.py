@@ -9,7 +9,7 @@ import stat
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -51,6 +51,10 @@ class Traits(NamedTuple):
     version: str = ""
 
 
+def nothing() -> None:
+    """What is called where nothing is to be done."""
+
+
 class Storage(Protocol):
     """Where photos live. A key names a photo; versions guard every write.
 
@@ -71,12 +75,18 @@ class Storage(Protocol):
         ...
 
     def write(
-        self, key: str, data: bytes, expected: Version | None, traits: Traits | None = None
+        self,
+        key: str,
+        data: bytes,
+        expected: Version | None,
+        traits: Traits | None = None,
+        ready: Callable[[], None] = nothing,
     ) -> Version:
         """Replace the photo in one step if it still is ``expected`` (None: create it).
 
-        A photo that is replaced keeps its traits, one that is created takes ``traits``. Where it
-        raises, the photo is as it was, as far as the store can tell.
+        A photo that is replaced keeps its traits, one that is created takes ``traits``. ``ready``
+        is called before anything of the photo changes, as late as the store can; what it raises
+        stops the write. Where it raises, the photo is as it was, as far as the store can tell.
         """
         ...
 
@@ -194,7 +204,12 @@ class LocalStorage:
             return Blob(data, version)
 
     def write(
-        self, key: str, data: bytes, expected: Version | None, traits: Traits | None = None
+        self,
+        key: str,
+        data: bytes,
+        expected: Version | None,
+        traits: Traits | None = None,
+        ready: Callable[[], None] = nothing,
     ) -> Version:
         path = Path(key)
         with _explained("written"):
@@ -213,6 +228,7 @@ class LocalStorage:
                         os.chmod(temp, self._new_mode)
                     os.fsync(file.fileno())
                     written = _version(os.fstat(file.fileno()))
+                ready()
                 if expected is None:
                     _take_name(temp, path)
                 else:

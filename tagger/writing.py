@@ -1,5 +1,6 @@
 """Re-read, tag, verify, record, write: the only way a tag gets into a photo or its sidecar."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,10 +14,11 @@ from tagger.storage import Blob, Storage, Traits, is_sidecar, sidecar_names
 class Recorder(Protocol):
     """Remembers a write before it happens, so that it can be undone whenever it is cut short."""
 
-    def intend(self, key: str, before: Blob | None, after: bytes | None) -> int:
-        """Durably note that ``key`` is about to become ``after`` (None: be removed).
+    def intend(self, key: str, before: Blob | None, after: bytes | None) -> Callable[[], int]:
+        """Begin to note that ``key`` is about to become ``after`` (None: be removed).
 
-        Gives the change's number.
+        The function given is called before that happens: it returns once the change is noted
+        durably, and gives its number.
         """
         ...
 
@@ -58,13 +60,11 @@ def write_tag(
         PhotoError: reading, tagging or writing failed; the photo is as it was.
     """
     blob, run_id = storage.read(entry.key), tag.provenance.run_id
-    ours = tagged_by(blob.data, run_id)
-    if not ours:
-        if blob.version != entry.version:
-            raise ChangedError("it changed since it was looked at and is left as it is; run again")
-        reading = metadata.gps_state(blob.data, whole=True)
-        if reading is None or reading.state is not GpsState.EMPTY:
-            raise ChangedError("it carries GPS by now and is left as it is")
+    ours, problem = False, _not_as_seen(blob, entry)
+    if problem:
+        ours = tagged_by(blob.data, run_id)
+        if not ours:
+            raise ChangedError(problem)
     for data in (storage.read(key).data for key in entry.sidecars):
         if metadata.has_sidecar_gps(data) and not tagged_by(data, run_id):
             raise ChangedError("its sidecar carries GPS by now; both are left as they are")
@@ -85,6 +85,16 @@ def write_tag(
     if output is not None:
         _copy(storage, recorder, entry.key, blob, blob.data, output)
     return why
+
+
+def _not_as_seen(blob: Blob, entry: Entry) -> str:
+    """Why the photo is not the one without GPS that was looked at; empty where it is."""
+    if blob.version != entry.version:
+        return "it changed since it was looked at and is left as it is; run again"
+    reading = metadata.gps_state(blob.data, whole=True)
+    if reading is None or reading.state is not GpsState.EMPTY:
+        return "it carries GPS by now and is left as it is"
+    return ""
 
 
 def tagged_by(data: bytes, run_id: str) -> bool:
@@ -171,14 +181,22 @@ def _replace(
     """Note, write, settle; ``before`` None creates the file, ``after`` None removes it."""
     if before is not None and before.data == after:
         return
-    change = recorder.intend(key, before, after)
+    noted, changes = recorder.intend(key, before, after), list[int]()
+
+    def note() -> None:
+        changes.append(noted())
+
+    version = None
     try:
-        version = None
         if after is not None:
-            version = storage.write(key, after, before.version if before else None, traits)
+            expected = before.version if before else None
+            version = storage.write(key, after, expected, traits, note)
         elif before is not None:
+            note()
             storage.delete(key, before.version)
     except PhotoError:
-        recorder.drop(change)
+        for change in changes:
+            recorder.drop(change)
         raise
-    recorder.settle(change, version)
+    for change in changes:
+        recorder.settle(change, version)

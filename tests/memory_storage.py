@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tagger.errors import ChangedError, VanishedError
 from tagger.records import Entry, Version
-from tagger.storage import LISTED_SUFFIXES, Blob, Traits, sidecar_names
+from tagger.storage import LISTED_SUFFIXES, Blob, Traits, nothing, sidecar_names
 
 
 class MemoryStorage:
@@ -46,8 +46,14 @@ class MemoryStorage:
         return Traits({}, {})
 
     def write(
-        self, key: str, data: bytes, expected: Version | None, traits: Traits | None = None
+        self,
+        key: str,
+        data: bytes,
+        expected: Version | None,
+        traits: Traits | None = None,
+        ready: Callable[[], None] = nothing,
     ) -> Version:
+        ready()
         self.before_write(key)
         self._guard(key, expected)
         return self.put(key, data, expected.mtime_ns if expected else None)

@@ -31,11 +31,11 @@ def path(tmp_path: Path) -> Path:
 def test_keeps_the_run_and_each_change_with_what_undoes_it(path: Path) -> None:
     settings = {"min_conf": 0.6}
     with Ledger.open(path) as ledger, ledger.begin("run-1", ["/p"], settings, "abc") as recorder:
-        recorder.settle(recorder.intend("/p/a.jpg", OLD, b"old gps bytes"), Version(13, 17))
-        recorder.settle(recorder.intend("/p/b.jpg.XMP", None, b"<x/>"), Version(4, 18))
-        recorder.drop(recorder.intend("/p/c.jpg", OLD, b"never"))
-        recorder.intend("/p/d.jpg", OLD, b"cut short")
-        recorder.settle(recorder.intend("/p/e.xmp", OLD, None), None)
+        recorder.settle(recorder.intend("/p/a.jpg", OLD, b"old gps bytes")(), Version(13, 17))
+        recorder.settle(recorder.intend("/p/b.jpg.XMP", None, b"<x/>")(), Version(4, 18))
+        recorder.drop(recorder.intend("/p/c.jpg", OLD, b"never")())
+        recorder.intend("/p/d.jpg", OLD, b"cut short")()
+        recorder.settle(recorder.intend("/p/e.xmp", OLD, None)(), None)
     with Ledger.open(path) as ledger:
         (run,) = ledger.runs()
         changes = list(ledger.changes("run-1"))
@@ -63,7 +63,7 @@ def test_an_intent_is_on_the_disk_when_the_write_begins(path: Path) -> None:
         ledger.begin("run-1", ["/p"], {}) as recorder,
         Ledger.open(path) as other,
     ):
-        recorder.intend("/p/a.jpg", OLD, b"new")
+        recorder.intend("/p/a.jpg", OLD, b"new")()
         assert [change.state for change in other.changes("run-1")] == [State.INTENDED]
 
 
@@ -78,7 +78,7 @@ def test_remembers_every_photo_at_the_version_it_has_now(path: Path) -> None:
     one, two = (Entry(f"/p/{name}.jpg", Version(9, 17, "1")) for name in "ab")
     with Ledger.open(path) as ledger:
         with ledger.begin("run-1", ["/p"], {}, "abc") as recorder:
-            recorder.settle(recorder.intend(one.key, OLD, b"new"), Version(3, 17, "2"))
+            recorder.settle(recorder.intend(one.key, OLD, b"new")(), Version(3, 17, "2"))
             recorder.seen(Outcome(one, Status.TAGGED, guess=guess))
             recorder.seen(Outcome(two, Status.HAS_GPS))
         rows = ledger._db.execute(
@@ -110,7 +110,7 @@ def test_names_that_are_not_utf8(path: Path) -> None:
     key = os.fsdecode(b"/p/caf\xe9.jpg") if sys.platform != "win32" else "C:/é.jpg"
     with Ledger.open(path) as ledger:
         with ledger.begin("run-1", [key], {"path": key}) as recorder:
-            recorder.settle(recorder.intend(key, OLD, b"new"), Version(3, 17))
+            recorder.settle(recorder.intend(key, OLD, b"new")(), Version(3, 17))
             recorder.seen(Outcome(Entry(key, Version(9, 17)), Status.TAGGED))
         assert [change.key for change in ledger.changes("run-1")] == [key]
         assert ledger.runs()[0].targets == (key,)
@@ -123,7 +123,7 @@ def test_finds_runs_by_id_by_its_start_and_the_last_that_wrote(path: Path) -> No
         for run_id, writes in (("2026-a", 1), ("2026-b", 1), ("2027-c", 0)):
             with ledger.begin(run_id, ["/p"], {}) as recorder:
                 for _ in range(writes):
-                    recorder.settle(recorder.intend("/p/a.jpg", OLD, b"new"), OLD.version)
+                    recorder.settle(recorder.intend("/p/a.jpg", OLD, b"new")(), OLD.version)
         assert ledger.find("last").run_id == "2026-b"
         assert ledger.find("2027").run_id == "2027-c"
         for name in ("2026", "nothing"):
@@ -194,7 +194,7 @@ def test_a_ledger_that_cannot_be_written_stops_the_run(path: Path) -> None:
         ledger.begin("run-1", ["/p"], {}) as recorder,
     ):
         ledger._db.execute("PRAGMA query_only = ON")
-        recorder.intend("/p/a.jpg", OLD, b"new")
+        recorder.intend("/p/a.jpg", OLD, b"new")()
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_several_threads_write_photos_through_one_recorder(path: Path) -> None:
     def write(recorder: RunRecorder, thread: int) -> None:
         for number in range(40):
             key = f"/p/{thread}-{number}.jpg"
-            change = recorder.intend(key, OLD, key.encode())
+            change = recorder.intend(key, OLD, key.encode())()
             taken.append(change)
             if number % 2:
                 recorder.settle(change, Version(number, thread, "new"))

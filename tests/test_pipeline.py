@@ -24,8 +24,8 @@ from tagger.storage import Blob, LocalStorage
 class Forgetful:
     """A recorder that records nothing."""
 
-    def intend(self, key: str, before: Blob | None, after: bytes) -> int:
-        return 0
+    def intend(self, key: str, before: Blob | None, after: bytes) -> Callable[[], int]:
+        return lambda: 0
 
     def settle(self, change: int, version: Version) -> None: ...
 

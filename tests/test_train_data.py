@@ -131,7 +131,7 @@ def test_groups_are_of_one_class(data: Path, tmp_path: Path) -> None:
 
 def test_material_holds_out_of_every_class(data: Path, tmp_path: Path) -> None:
     fill(tmp_path / "no" / "near", 10)
-    material = gather(data, tmp_path / "no", cache=tmp_path / "cache")
+    material = gather(data, [tmp_path / "no"], cache=tmp_path / "cache")
     assert material.labels == SLUGS
     assert {sample.label for sample in material.train} == {NO_LANDMARK, 0, 1, 2}
     assert not set(material.train) & set(material.valid)

@@ -70,7 +70,7 @@ def test_a_run_from_folders(tmp_path: Path) -> None:
             pixels = chance.integers(0, 256, (6, 6, 3), dtype=np.uint8)
             picture = Image.fromarray(pixels).resize((64, 64))
             picture.save(tmp_path / folder / f"{index}.jpg")
-    material = gather(tmp_path / "data", tmp_path / "negatives", cache=tmp_path / "cache")
+    material = gather(tmp_path / "data", [tmp_path / "negatives"], cache=tmp_path / "cache")
     assert len(material.labels) == 2
     assert {sample.label for sample in material.train} == {NO_LANDMARK, 0, 1}
     short = replace(recipe(epochs=2), sizes=((0.5, 32), (1.0, 64)), eval_size=64, batch=16)

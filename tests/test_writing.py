@@ -1,6 +1,7 @@
 """The one way into a photo: noted before it happens, never over a photo that changed."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,14 @@ class Diary:
         self.told: list[tuple[object, ...]] = []
         self._broken = broken
 
-    def intend(self, key: str, before: Blob | None, after: bytes | None) -> int:
-        if self._broken:
-            raise RunError("--ledger: the disk is full")
-        self.told.append(("intend", key, before.data if before else None, after))
-        return len(self.told)
+    def intend(self, key: str, before: Blob | None, after: bytes | None) -> Callable[[], int]:
+        def note() -> int:
+            if self._broken:
+                raise RunError("--ledger: the disk is full")
+            self.told.append(("intend", key, before.data if before else None, after))
+            return len(self.told)
+
+        return note
 
     def settle(self, change: int, version: Version | None) -> None:
         self.told.append(("settle", change, version))

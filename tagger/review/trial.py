@@ -1,6 +1,6 @@
 """A photo from the browser through the very stages of a run, in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tagger import __version__, metadata
@@ -8,7 +8,7 @@ from tagger.decide import decide
 from tagger.errors import RefusedError
 from tagger.pipeline import Classify, Settings, inspect, settle
 from tagger.records import Coords, Decision, Entry, Outcome, Provenance, Tag, Version
-from tagger.storage import Blob, Traits
+from tagger.storage import Blob, Traits, nothing
 
 
 class Uploaded:
@@ -31,7 +31,12 @@ class Uploaded:
         return Traits({}, {})
 
     def write(
-        self, key: str, data: bytes, expected: Version | None, traits: Traits | None = None
+        self,
+        key: str,
+        data: bytes,
+        expected: Version | None,
+        traits: Traits | None = None,
+        ready: Callable[[], None] = nothing,
     ) -> Version:
         raise RefusedError("an uploaded photo is not written")
 
