@@ -1,6 +1,8 @@
 """The order of the stages: one Outcome for each listed photo, in listing order."""
 
+import math
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
@@ -34,7 +36,7 @@ from tagger.records import (
     Status,
     Tag,
 )
-from tagger.storage import RAW_SUFFIXES, Storage
+from tagger.storage import RAW_SUFFIXES, LocalStorage, Storage
 from tagger.writing import Recorder, WriteOptions, tagged_by, write_tag
 
 # Photos settled without the classifier may wait for a batch to fill, but only this many: the
@@ -42,6 +44,8 @@ from tagger.writing import Recorder, WriteOptions, tagged_by, write_tag
 # a signal, or too many failures, end a run soon where photos come in slowly.
 MOST_WAITING = 4096
 PATIENCE = 2.0
+# Seconds to read a head and find its GPS, above which photos are looked at side by side.
+SLOW = 1e-3
 # What every run tries again: the remedy (a permission, an extra, the network) leaves no trace.
 TRIED_AGAIN = frozenset({Status.UNREADABLE, Status.UNSUPPORTED, Status.CHANGED, Status.FAILED})
 
@@ -132,8 +136,10 @@ def run(
     def look(entry: Entry) -> Looked:
         return inspect(storage, entry, classifier.image_size, classifier.resize)
 
+    glance = Glance(storage)
+
     def ready(entry: Entry) -> Looked | None:
-        return recalled(recorder, entry, classifier.sha256, settings, limits)
+        return recalled(recorder, entry, classifier.sha256, settings, limits) or glance(entry)
 
     def finish(item: Looked) -> Outcome:
         return finished(storage, classifier, recorder, settings, item, output)
@@ -163,6 +169,30 @@ def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Ite
         yield from batch
 
 
+class Glance:
+    """Settles photos by their first bytes on the caller's thread, while these come quickly.
+
+    To hand a photo whose head is in the system's cache to another thread and back costs more than
+    to read it. From a slow disk, a share or a bucket, threads wait side by side instead.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._mean = 0.0 if isinstance(storage, LocalStorage) else math.inf  # seconds
+
+    def __call__(self, entry: Entry) -> Looked | None:
+        """The photo's outcome, or None where it has to be looked at properly."""
+        if self._mean > SLOW:
+            return None
+        start = time.perf_counter()
+        try:
+            outcome = _without_decoding(self._storage, entry, whole=False)[0]
+        except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
+            outcome = _failed(entry, error)
+        self._mean += (time.perf_counter() - start - self._mean) / 16
+        return Looked(entry, outcome) if outcome else None
+
+
 def inspect(
     storage: Storage, entry: Entry, size: int, resize: imaging.Resize, run_id: str = ""
 ) -> Looked:
@@ -171,27 +201,34 @@ def inspect(
     A tag of this very run counts as none: who wrote it was lost before telling, so that the
     photo goes the same way again.
     """
-    if entry.problem:
-        status = Status.FAILED if entry.fault else Status.UNSUPPORTED
-        return Looked(entry, Outcome(entry, status, entry.problem))
     try:
-        data = b""
-        if os.path.splitext(entry.key)[1].lower() in RAW_SUFFIXES:
-            raise UnsupportedError("camera raw is not decoded; tag its JPEG, or export one")
-        head = storage.read_head(entry.key, metadata.HEAD_BYTES)
-        if len(head) < metadata.HEAD_BYTES:
-            data = head  # that was all of it
-        reading = metadata.gps_state(head, whole=bool(data))
-        if reading is None:
-            data = storage.read(entry.key).data
-            reading = metadata.gps_state(data, whole=True)
-        outcome = _by_gps(storage, entry, reading, data or head, run_id)
+        outcome, data = _without_decoding(storage, entry, run_id)
         if outcome is not None:
             return Looked(entry, outcome)
         data = data or storage.read(entry.key).data
         return Looked(entry, pixels=imaging.to_pixels(data, size, resize))
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
         return Looked(entry, _failed(entry, error))
+
+
+def _without_decoding(
+    storage: Storage, entry: Entry, run_id: str = "", whole: bool = True
+) -> tuple[Outcome | None, bytes]:
+    """What settles the photo, and its bytes where all were read: if need be and ``whole``."""
+    if entry.problem:
+        status = Status.FAILED if entry.fault else Status.UNSUPPORTED
+        return Outcome(entry, status, entry.problem), b""
+    data = b""
+    if os.path.splitext(entry.key)[1].lower() in RAW_SUFFIXES:
+        raise UnsupportedError("camera raw is not decoded; tag its JPEG, or export one")
+    head = storage.read_head(entry.key, metadata.HEAD_BYTES)
+    if len(head) < metadata.HEAD_BYTES:
+        data = head  # that was all of it
+    reading = metadata.gps_state(head, whole=bool(data))
+    if reading is None and whole:
+        data = storage.read(entry.key).data
+        reading = metadata.gps_state(data, whole=True)
+    return _by_gps(storage, entry, reading, data or head, run_id), data
 
 
 def recalled(

@@ -24,6 +24,7 @@ from tagger.storage import Blob, is_sidecar
 _ROWS, _SECONDS = 500, 1.0
 # Photos are listed nearly in the order of their keys: so many rows are read with the one asked for.
 _AHEAD = 64
+_BEHIND_ALL = b"\xff"  # no key in UTF-8 begins so
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,7 @@ class RunRecorder:
             (key,),
         ).fetchall()
         self._known = {row[0]: row[1:] for row in rows}
-        self._first, self._last = key, rows[-1][0] if rows else key
+        self._first, self._last = key, rows[-1][0] if len(rows) == _AHEAD else _BEHIND_ALL
 
     def _run_of(self, number: int) -> tuple[str, str]:
         """The model and the output of a run."""

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -90,6 +91,16 @@ def scan(data: bytes, found: Header | None = None) -> Header:
         elif segment.marker == APP2 and data.startswith(MPF, segment.at):
             found.mpf.append(segment)
     return found
+
+
+def first_exif(head: bytes) -> bytes:
+    """The first EXIF block of a JPEG, where it is whole in these bytes; else none."""
+    if head.startswith(b"\xff\xd8"):
+        with suppress(RefusedError):
+            for part in segments(head):
+                if part.marker == APP1 and head.startswith(EXIF, part.at):
+                    return head[part.at + len(EXIF) : part.end] if part.end <= len(head) else b""
+    return b""
 
 
 def blocks(data: bytes, whole: bool) -> Blocks:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tagger.errors import RefusedError
-from tagger.metadata import formats, gps, packet, record, xmp
+from tagger.metadata import formats, gps, jpeg, packet, record, xmp
 from tagger.metadata.gps import GpsReading
 from tagger.metadata.parts import Blocks
 from tagger.metadata.record import Record
@@ -27,8 +27,10 @@ def gps_state(head: bytes, whole: bool = False) -> GpsReading | None:
     """
     if formats.of(head) is formats.Format.BIG_TIFF:
         return GpsReading(GpsState.MALFORMED, "GPS in BigTIFF cannot be read; save it as TIFF")
+    reading = _exif_state(jpeg.first_exif(head))
+    if reading.state is not GpsState.EMPTY:
+        return reading  # of most photos that have a position, their other segments are not read
     blocks = formats.blocks(head, whole)
-    reading = gps.EMPTY
     for block in blocks.exif:
         reading = _exif_state(block)
         if reading.state is not GpsState.EMPTY:
