@@ -135,3 +135,12 @@ def test_material_holds_out_of_every_class(data: Path, tmp_path: Path) -> None:
     assert material.labels == SLUGS
     assert {sample.label for sample in material.train} == {NO_LANDMARK, 0, 1, 2}
     assert not set(material.train) & set(material.valid)
+
+
+def test_each_folder_of_negatives_is_held_out_of(data: Path, tmp_path: Path) -> None:
+    fill(tmp_path / "no" / "near", 10)
+    fill(tmp_path / "more" / "monuments", 10)
+    folders = [tmp_path / "no", tmp_path / "more"]
+    material = gather(data, folders, cache=tmp_path / "cache")
+    for part in (material.train, material.valid):
+        assert {sample.kind for sample in part} == {"landmark", "near", "monuments"}

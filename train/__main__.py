@@ -26,7 +26,7 @@ def main(threads: int | None) -> None:
 
 @main.command()
 @click.option("--data", type=FOLDER, required=True, help=DATA)
-@click.option("--negatives", type=FOLDER, required=True, help=NEGATIVES)
+@click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
 @click.option("--out", type=FOLDER, default=Path("runs/scratch.pt"), show_default=True)
 @click.option("--epochs", type=click.IntRange(1), help="Default: the recipe's.")
 @click.option("--seed", default=0, show_default=True)
@@ -53,7 +53,7 @@ def scratch(
 
 @main.command()
 @click.option("--data", type=FOLDER, required=True, help=DATA)
-@click.option("--negatives", type=FOLDER, required=True, help=NEGATIVES)
+@click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
 @click.option("--out", type=FOLDER, default=Path("runs/transfer.pt"), show_default=True)
 @click.option("--backbone", default="lite2", show_default=True, help="lite0..2, resnet50 or timm.")
 @click.option("--weights", type=FOLDER, help="Pretrained weights (a timm state dict).")
@@ -82,7 +82,7 @@ def transfer(
     finetune.train_transfer(network, material, recipe, run, resume=resume)
     _finish(
         run,
-        ship(network, material, backbone, finetune.SIZE, finetune.RESIZE, out,
+        ship(network, material, backbone, finetune.INPUT, finetune.RESIZE, out,
              recipe=str(recipe), run=run),
         start,
     )  # fmt: skip
@@ -90,7 +90,7 @@ def transfer(
 
 @main.command()
 @click.option("--data", type=FOLDER, required=True, help=DATA)
-@click.option("--negatives", type=FOLDER, required=True, help=NEGATIVES)
+@click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
 @click.option("--out", type=FOLDER, default=Path("runs/unseen"), show_default=True)
 @click.option("--classes", type=click.IntRange(1), default=12, show_default=True, help="Left out.")
 @click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)

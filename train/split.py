@@ -1,7 +1,7 @@
 """Validation carved from training photos, near-duplicates kept on one side."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,15 +32,18 @@ class Material:
     valid: tuple[Sample, ...]
 
 
-def gather(data: Path, negatives: Path, seed: int = 0, cache: Path = CACHE) -> Material:
-    """Read ``data/train`` and the negatives, and carve validation off both.
+def gather(data: Path, negatives: Iterable[Path], seed: int = 0, cache: Path = CACHE) -> Material:
+    """Read ``data/train`` and the folders of negatives, and carve validation off both.
 
-    Of the negatives twice the share is held out: what the rule of rejection learns from.
+    Of each folder of negatives twice the share is held out: what the rule of rejection learns from.
     """
     folder = read_folder(data / "train")
     landmarks = grouped_split(folder.samples, VALIDATION, seed, cache)
-    others = grouped_split(read_negatives(negatives, "train"), 2 * VALIDATION, seed, cache)
-    return Material(folder.labels, landmarks.train + others.train, landmarks.valid + others.valid)
+    train, valid = landmarks.train, landmarks.valid
+    for directory in negatives:
+        others = grouped_split(read_negatives(directory, "train"), 2 * VALIDATION, seed, cache)
+        train, valid = train + others.train, valid + others.valid
+    return Material(folder.labels, train, valid)
 
 
 def grouped_split(

@@ -1,0 +1,111 @@
+"""Fetch openly licensed photos of other monuments and of scenery, to measure a model on.
+
+    scripts/open_negatives.py DIR
+
+makes DIR/monuments (37 photos, of GCompris) and DIR/scenery (273, of Endless Sky) from two Debian
+packages, in the resolution and quality of the training photos: short side at most 288 pixels, JPEG
+quality 78. No model was trained on them. ``python -m train evaluate MODEL --negatives DIR``.
+
+Licences: CC BY, CC BY-SA and public domain; author and licence of each photo are in the packages'
+copyright files, which are put beside the photos.
+"""
+
+import hashlib
+import io
+import lzma
+import re
+import struct
+import tarfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from PIL import Image
+
+POOL = "https://deb.debian.org/debian/pool/main"
+GCOMPRIS = (
+    f"{POOL}/g/gcompris-qt/gcompris-qt-data_3.1-2_all.deb",
+    "e9cf06ab2105529068df73085784e835d2ff03f870d2a8091f09125d40abac9f",
+)
+ENDLESS_SKY = (
+    f"{POOL}/e/endless-sky/endless-sky-data_0.9.8-1.2_all.deb",
+    "e45835e05a11e84bb1a890a0ded390246a53b8318f21a25925aa70fa54f80c13",
+)
+# Pictures of GCompris' "Explore monuments" that show none of the landmarks, by the first half of
+# their SHA-256. Those of its other activities are left out: sample_photos/ has some of them.
+CHOSEN = Path(__file__).with_suffix(".txt")
+SHORT_SIDE, QUALITY = 288, 78
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+def main(directory: Path) -> None:
+    """Fetch the photos into DIRECTORY."""
+    chosen = CHOSEN.read_text(encoding="ascii").split()
+    found = {}
+    for name, data in members(*GCOMPRIS):
+        if name.endswith(".rcc"):
+            found |= {hashlib.sha256(p).hexdigest()[:32]: p for p in pictures(data)}
+        elif name.endswith("/copyright"):
+            keep(directory / "monuments" / "copyright.txt", data)
+    for number, key in enumerate(chosen):
+        keep(directory / "monuments" / f"gcompris_{number:02}.jpg", shrunk(found[key]))
+    for name, data in members(*ENDLESS_SKY):
+        if "/images/land/" in name and name.endswith(".jpg"):
+            keep(directory / "scenery" / f"endless_sky_{Path(name).name}", shrunk(data))
+        elif name.endswith("/copyright"):
+            keep(directory / "scenery" / "copyright.txt", data)
+    for folder in sorted(directory.iterdir()):
+        click.echo(f"{len(list(folder.glob('*.jpg')))} photos in {folder}")
+
+
+def members(url: str, sha256: str) -> Iterator[tuple[str, bytes]]:
+    """The files of a Debian package: an ar archive (deb(5)) with data.tar.xz in it."""
+    try:
+        with urllib.request.urlopen(url) as answer:
+            package = answer.read()
+    except OSError as error:
+        raise click.ClickException(f"{url}: {error}; find it at snapshot.debian.org") from error
+    if hashlib.sha256(package).hexdigest() != sha256:
+        raise click.ClickException(f"{url}: not the package that was chosen from")
+    at = 8
+    while not package.startswith(b"data.tar.xz", at):
+        at += 60 + -(-int(package[at + 48 : at + 58]) // 2) * 2
+    size = int(package[at + 48 : at + 58])
+    with tarfile.open(
+        fileobj=io.BytesIO(lzma.decompress(package[at + 60 : at + 60 + size]))
+    ) as files:
+        for member in files:
+            if member.isfile() and (file := files.extractfile(member)):
+                yield member.name, file.read()
+
+
+def pictures(resources: bytes) -> Iterator[bytes]:
+    """The WebP pictures in a Qt resource file, which keeps them as they are."""
+    for match in re.finditer(b"RIFF....WEBP", resources, re.DOTALL):
+        (size,) = struct.unpack_from("<I", resources, match.start() + 4)
+        yield resources[match.start() : match.start() + 8 + size]
+
+
+def shrunk(data: bytes) -> bytes:
+    """A picture as the other training photos are."""
+    with Image.open(io.BytesIO(data)) as picture:
+        small = picture.convert("RGB")
+    scale = SHORT_SIDE / min(small.size)
+    if scale < 1:
+        wide, high = small.size
+        small = small.resize((round(wide * scale), round(high * scale)), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()
+
+
+def keep(path: Path, data: bytes) -> None:
+    """Write a file, and the folders to it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
