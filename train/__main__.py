@@ -82,7 +82,7 @@ def transfer(
     finetune.train_transfer(network, material, recipe, run, resume=resume)
     _finish(
         run,
-        ship(network, material, backbone, finetune.INPUT, finetune.RESIZE, out,
+        ship(network, material, backbone, finetune.SIZE, finetune.RESIZE, out,
              recipe=str(recipe), run=run),
         start,
     )  # fmt: skip

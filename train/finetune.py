@@ -18,9 +18,6 @@ from train.split import Material
 # Linear head on frozen features at 288 px, top-1: squash 94.9 %, centre crop 94.3 %.
 RESIZE = Resize.SQUASH
 SIZE = 288
-# What the model is fed: with more pixels beyond those it was trained at, more passes for
-# background. See MODEL_CARD.md for 256, 272 and 288 on validation photos.
-INPUT = 272
 EPOCHS = 12
 DROPOUT = 0.2
 
@@ -53,7 +50,7 @@ def recipe(network: Transfer, epochs: int = EPOCHS, seed: int = 0) -> Recipe:
         lr=1.5e-4,
         lr_scales=tuple((prefix, 0.0) for prefix in early + kernels),
         sizes=((0.5, 224), (1.0, 256)),
-        eval_size=INPUT,
+        eval_size=SIZE,
         batch=32,
         weight_decay=0.02,
         warmup=0.05,
