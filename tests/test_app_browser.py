@@ -92,8 +92,12 @@ def dry_run(tmp_path: Path, colour_model: Path) -> Path:
 
 
 def reviewed(page, count: int) -> None:
-    """Wait until the page has answered the decision, so that the next key is for the next photo."""
+    """Wait until the page has answered the decision and is whole: its buttons come after its count.
+
+    A key that is pressed between the two finds no button and does nothing.
+    """
     page.get_by_text(f"{count} of 20 reviewed").wait_for()
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
 def test_uploads_are_recognised(browser, tmp_path: Path, free_port: int) -> None:
