@@ -240,6 +240,7 @@ def test_two_xmp_packets_are_left_alone() -> None:
         (jpeg(b"stray"), "stray bytes"),
         (jpeg(b"\xff\xd9"), "stands before"),
         (jpeg(b"\xff\xe1\0\0"), "impossible length"),
+        (jpeg(segment(0xE0, b"II\x1a\0\0\0HEAPJPGM")), "CIFF"),
         (jpeg(segment(0xEB, b"JP\0\0\0\0\0\0\0\0\0\0jumbc2pa")), "signed"),
         (jpeg(trailer=b"AFCP data" + b"AXS!" + b"\0" * 8), "AFCP"),
     ],

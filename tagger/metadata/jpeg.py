@@ -178,6 +178,9 @@ def check_writable(data: bytes, header: Header) -> None:
         body = data[segment.at : min(segment.end, segment.at + 64)]
         if segment.marker == APP1 and body[:4].lower() == b"exif" and segment not in header.exif:
             raise RefusedError("has an EXIF block with a wrong header; repair the EXIF first")
+        if segment.marker == APP0 and body[6:14] == b"HEAPJPGM":
+            # ExifTool counts its directories from elsewhere, and may take one for the new GPS's.
+            raise RefusedError("has a CIFF block of an early Canon, which GPS might hide in part")
         if segment.marker == APP11 and b"jumb" in body:
             raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
     if data[-12:-8] in (b"AXS!", b"AXS*"):
