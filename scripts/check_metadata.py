@@ -173,7 +173,7 @@ def may_change(name: str, old: Any, new: Any, grown: int) -> bool:
         return (old, new) == ("WEBP", "Extended WEBP")
     if not (isinstance(old, int) and isinstance(new, int)):
         return False
-    if name.endswith(("Start", "Offset", "StripOffsets")) and ":MPImage" not in name:
+    if name.endswith(("Start", "Offset", "IFD1:StripOffsets")) and ":MPImage" not in name:
         # From the start of the file; what it points to is compared by itself.
         return 0 <= new - old <= grown
     if name.endswith(("ImageLength", "OffsetFrom0")) or ":MPImage" in name:

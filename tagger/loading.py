@@ -3,14 +3,12 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
-# Seconds; what is done sooner is not handed on later than this.
-MOMENT = 0.05
 
 
 def in_order(
@@ -33,22 +31,11 @@ def in_order(
             known = ready(item)
             waiting.append(pool.submit(work, item) if known is None else known)
             while waiting and (len(waiting) >= window or not isinstance(waiting[0], Future)):
-                _await_some(waiting)
                 yield _result(waiting.popleft())
         while waiting:
             yield _result(waiting.popleft())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _await_some(waiting: Sequence[Future[R] | R]) -> None:
-    """Where the first is not done, sleep until half are, for a moment at most.
-
-    To wake for each photo of a library that only needs its GPS read costs as much as reading it.
-    """
-    first, middle = waiting[0], waiting[len(waiting) // 2]
-    if isinstance(first, Future) and isinstance(middle, Future) and not first.done():
-        wait([middle], MOMENT)
 
 
 def _result(item: Future[R] | R) -> R:
