@@ -1,13 +1,14 @@
-"""Fetch openly licensed photos of other monuments and of scenery, to measure a model on.
+"""Fetch openly licensed photos of other monuments and of scenery, to train or measure a model with.
 
     scripts/open_negatives.py DIR
 
-makes DIR/monuments (37 photos, of GCompris) and DIR/scenery (273, of Endless Sky) from two Debian
-packages, in the resolution and quality of the training photos: short side at most 288 pixels, JPEG
-quality 78. No model was trained on them. ``python -m train evaluate MODEL --negatives DIR``.
+makes DIR/monuments (36 photos of GCompris, one of Marble) and DIR/scenery (273, of Endless Sky)
+from Debian packages, in the resolution and quality of the other training photos: short side at
+most 288 pixels, JPEG quality 78. None is one of sample_photos/.
+``python -m train transfer --negatives DIR`` takes them beside others.
 
-Licences: CC BY, CC BY-SA and public domain; author and licence of each photo are in the packages'
-copyright files, which are put beside the photos.
+Licences: CC BY, CC BY-SA, LGPL and public domain; author and licence of each photo are in the
+packages' copyright files, which are put beside the photos.
 """
 
 import hashlib
@@ -32,8 +33,12 @@ ENDLESS_SKY = (
     f"{POOL}/e/endless-sky/endless-sky-data_0.9.8-1.2_all.deb",
     "e45835e05a11e84bb1a890a0ded390246a53b8318f21a25925aa70fa54f80c13",
 )
-# Pictures of GCompris' "Explore monuments" that show none of the landmarks, by the first half of
-# their SHA-256. Those of its other activities are left out: sample_photos/ has some of them.
+MARBLE = (
+    f"{POOL}/m/marble/marble-qt-data_22.12.3-1_all.deb",
+    "137e6ddc52a3a245be27f44d2ffad063ddf21c0ba5f6d48edc295b3864c9db48",
+)
+# Pictures that show none of the landmarks, by the first half of their SHA-256: of GCompris'
+# "Explore monuments" less what is in sample_photos/ (so is some of its other activities); Marble's.
 CHOSEN = Path(__file__).with_suffix(".txt")
 SHORT_SIDE, QUALITY = 288, 78
 
@@ -42,15 +47,17 @@ SHORT_SIDE, QUALITY = 288, 78
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 def main(directory: Path) -> None:
     """Fetch the photos into DIRECTORY."""
-    chosen = CHOSEN.read_text(encoding="ascii").split()
     found = {}
-    for name, data in members(*GCOMPRIS):
-        if name.endswith(".rcc"):
-            found |= {hashlib.sha256(p).hexdigest()[:32]: p for p in pictures(data)}
-        elif name.endswith("/copyright"):
-            keep(directory / "monuments" / "copyright.txt", data)
-    for number, key in enumerate(chosen):
-        keep(directory / "monuments" / f"gcompris_{number:02}.jpg", shrunk(found[key]))
+    for package in (GCOMPRIS, MARBLE):
+        for name, data in members(*package):
+            if name.endswith(".rcc"):
+                found |= {hashlib.sha256(p).hexdigest()[:32]: p for p in pictures(data)}
+            elif name.endswith(".jpg"):
+                found[hashlib.sha256(data).hexdigest()[:32]] = data
+            elif name.endswith("/copyright"):
+                keep(directory / "monuments" / f"{Path(name).parent.name}.copyright.txt", data)
+    for number, key in enumerate(CHOSEN.read_text(encoding="ascii").split()):
+        keep(directory / "monuments" / f"monument_{number:02}.jpg", shrunk(found[key]))
     for name, data in members(*ENDLESS_SKY):
         if "/images/land/" in name and name.endswith(".jpg"):
             keep(directory / "scenery" / f"endless_sky_{Path(name).name}", shrunk(data))
