@@ -70,8 +70,9 @@ def paired(listing: Iterable[Found]) -> Iterator[Photo]:
         while waiting and max(sidecar_names(waiting[0].found.path)) < found.path:
             yield waiting.popleft()
         if is_sidecar(found.path):
+            plain = found.path[:-4] + ".xmp"
             for photo in waiting:
-                if found.path in sidecar_names(photo.found.path):
+                if plain in sidecar_names(photo.found.path):
                     photo.sidecars.append(found.path)
         elif suffix(found.path) in LISTED_SUFFIXES:
             waiting.append(Photo(found, []))

@@ -46,6 +46,8 @@ MOST_WAITING = 4096
 PATIENCE = 2.0
 # Seconds to read a head and find its GPS, above which photos are looked at side by side.
 SLOW = 1e-3
+# A photo is read whole. 200 million pixels of 16 bits, the most that are decoded, take 1.2 GB.
+MOST_BYTES = 2 << 30
 # What every run tries again: the remedy (a permission, an extra, the network) leaves no trace.
 TRIED_AGAIN = frozenset({Status.UNREADABLE, Status.UNSUPPORTED, Status.CHANGED, Status.FAILED})
 
@@ -219,6 +221,9 @@ def _without_decoding(
         status = Status.FAILED if entry.fault else Status.UNSUPPORTED
         return Outcome(entry, status, entry.problem), b""
     data = b""
+    if entry.version.size > MOST_BYTES:
+        limit = f"is larger than {MOST_BYTES >> 30} GB"
+        raise UnsupportedError(f"{limit}, more than a photo can be here; exclude it")
     if os.path.splitext(entry.key)[1].lower() in RAW_SUFFIXES:
         raise UnsupportedError("camera raw is not decoded; tag its JPEG, or export one")
     head = storage.read_head(entry.key, metadata.HEAD_BYTES)

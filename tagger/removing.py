@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tagger.errors import PhotoError, VanishedError
+from tagger.errors import PhotoError, RunError, VanishedError
 from tagger.storage import RAW_SUFFIXES, Storage
 from tagger.writing import Recorder, remove_tag
 
@@ -34,5 +34,8 @@ def remove(storage: Storage, recorder: Recorder | None) -> Iterator[Removed]:
                 # Two photos of one name share a sidecar, which may be gone with the first of them.
                 if key not in entry.sidecars:
                     yield Removed(key, "it vanished while the run was on; run again")
-            except PhotoError as error:
-                yield Removed(key, str(error))
+            except RunError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
+                known = isinstance(error, PhotoError)
+                yield Removed(key, str(error) if known else f"unexpected {error!r}; please report")

@@ -314,7 +314,8 @@ class LocalStorage:
     @staticmethod
     def _entry(path: str, names: set[str]) -> Entry:
         folder, name = os.path.split(path)
-        sidecars = tuple(os.path.join(folder, n) for n in sidecar_names(name) if n in names)
+        spelled = (n for new in sidecar_names(name) for n in (new, new[:-4] + ".XMP"))
+        sidecars = tuple(os.path.join(folder, n) for n in spelled if n in names)
         try:
             now = os.stat(path)
         except OSError as error:

@@ -251,6 +251,11 @@ def found(name: str) -> Found:
     return Found(name, 1, "", datetime.now(UTC))
 
 
+def test_a_sidecar_is_found_however_its_suffix_is_spelled() -> None:
+    names = ["A.JPG", "A.XMP", "b.jpg", "b.jpg.XMP"]
+    assert [pair.sidecars for pair in paired(map(found, names))] == [["A.XMP"], ["b.jpg.XMP"]]
+
+
 @given(
     st.sets(
         st.builds("".join, st.lists(st.sampled_from([*"abz/-~é.", ".jpg", ".xmp", ".JPG", ".png"])))

@@ -184,6 +184,16 @@ def heic(method: int = 0, kind: bytes = b"Exif") -> bytes:
     return whole(0 if method else whole(0).index(item))
 
 
+def test_captions_and_keywords_of_iptc_are_not_hidden() -> None:
+    iptc = b"\x1c\x02\x19\0\6family" + b"\x1c\x02\x78\0\2Us"
+    profile = chunk(b"tEXt", b"Raw profile type iptc\0\niptc\n19\n" + iptc.hex().encode())
+    for photo in (saved(RGB, "TIFF", tiffinfo={33723: iptc}), behind(saved(RGB, "PNG"), profile)):
+        tagged = metadata.tagged(photo, TAG)
+        assert b"dc:subject" not in tagged
+        with Image.open(io.BytesIO(tagged)) as image:
+            assert 0x010E not in image.getexif()
+
+
 @pytest.mark.parametrize("kind", [b"Exif", b"mime"])
 @pytest.mark.parametrize("method", [0, 1])
 def test_heic_is_read_and_not_written(method: int, kind: bytes) -> None:

@@ -1,6 +1,7 @@
 """Arbitrary and damaged bytes give an answer or a reason: no other exception, no hang, no bloat."""
 
 import struct
+import time
 import tracemalloc
 
 import pytest
@@ -152,15 +153,56 @@ def test_extents_without_bytes_do_not_hang() -> None:
     places = b"".join(struct.pack(">HHHH", n, 0, 0, 0xFFFF) for n in range(4000))
     iloc = b"\1\0\0\0\0\0" + struct.pack(">H", 4000) + places
     iinf = b"\0\0\0\0\0\0"
-    inside = b"".join(
-        struct.pack(">I4s", len(body) + 8, name) + body
-        for name, body in ((b"iinf", iinf), (b"iloc", iloc))
-    )
-    meta = struct.pack(">I4s4x", len(inside) + 12, b"meta") + inside
-    photo = struct.pack(">I4s", 16, b"ftyp") + b"heic\0\0\0\0" + meta
+    photo = heic_of(box(b"iinf", iinf) + box(b"iloc", iloc))
     reading = metadata.gps_state(photo, whole=True)
     assert reading is not None and reading.state is GpsState.EMPTY
     assert metadata.position(photo) is None
+
+
+def heic_of(inside: bytes) -> bytes:
+    meta = struct.pack(">I4s4x", len(inside) + 12, b"meta") + inside
+    return struct.pack(">I4s", 16, b"ftyp") + b"heic\0\0\0\0" + meta
+
+
+def box(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", len(body) + 8, name) + body
+
+
+def test_a_heic_that_ends_in_an_empty_table_has_no_position() -> None:
+    survive(heic_of(box(b"iloc", b"\0\0\0\0\x44\0\0\0") + box(b"iinf", b"")))
+
+
+def test_a_heic_that_names_the_same_bytes_again_and_again_costs_no_memory() -> None:
+    entry = b"\2\0\0\0" + struct.pack(">HH4s", 1, 0, b"Exif") + b"\0"
+    places = struct.pack(">HHH", 1, 0, 16_000) + struct.pack(">HH", 0, 60_000) * 16_000
+    iloc = box(b"iloc", b"\0\0\0\0\x22\0\0\1" + places)
+    photo = heic_of(box(b"iinf", b"\0\0\0\0\0\1" + box(b"infe", entry)) + iloc)
+    tracemalloc.start()
+    assert metadata.gps_state(photo.ljust(131_072, b"\0")) is None
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_xmp_takes_time_in_proportion_to_its_size() -> None:
+    """Each took a minute or more where it was read again and again."""
+    start = time.monotonic()
+    mixed = f"<exif:Latitude>{('x' * 40 + '<b/>') * 100_000}</exif:Latitude>"
+    metadata.has_sidecar_gps(packet(mixed))
+    spaced = packet().replace(b'rdf:about=""', b" " * 45_000 + b'rdf:about=""')
+    metadata.stripped(metadata.tagged(jpeg(app1_xmp(spaced)), TAG))
+    many = b'<rdf:Description xmlns:q="q" q:a="1"/>' * 8000 + b"</rdf:RDF>"
+    metadata.stripped_sidecar(metadata.sidecar(packet().replace(b"</rdf:RDF>", many), TAG))
+    assert time.monotonic() - start < 20
+
+
+def test_a_trailer_of_end_marks_costs_no_memory() -> None:
+    photo = jpeg(trailer=b"\xff\xd9" * 8_000_000)
+    tracemalloc.start()
+    metadata.tagged(photo, TAG)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * len(photo)
 
 
 def overlapping(kind: int, number: int, size: int) -> bytes:
@@ -186,6 +228,12 @@ def strips(number: int, sizes: int) -> bytes:
     )
 
 
+def crowded(number: int) -> bytes:
+    """A TIFF of two directories with that many entries each."""
+    first = tiff_of([(262, 3, 1, 2), *[(0x9999, 1, 1, 0)] * (number - 1)], b"")
+    return first[:-4] + struct.pack("<I", len(first)) + first[8:]
+
+
 @pytest.mark.parametrize(
     ("photo", "why"),
     [
@@ -193,6 +241,7 @@ def strips(number: int, sizes: int) -> bytes:
         (jpeg(app1_exif(overlapping(0x8825, 1000, 60_000))), "overlap"),
         (strips(20_000, 20_000), "overlap"),
         (strips(3, 2), "add up"),
+        (crowded(20_000), "30000 EXIF entries"),
         (jpeg(app1_xmp(b"") * 11_000), "10000 JPEG segments"),
         (jpeg(b"\xff\xe5\0\2" * 11_000), "10000 JPEG segments"),
     ],

@@ -142,6 +142,20 @@ def test_a_description_is_added_only_where_there_is_no_caption_at_all() -> None:
     assert described(jpeg(app1_xmp(packet(caption)))) is None
     iptc = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x07\x1c\x02\x78\0\2Us"
     assert described(jpeg(segment(0xED, iptc))) is None
+    more = app1_xmp(packet(caption))
+    assert described(jpeg(app1_xmp(packet()), more)) is None
+    assert described(jpeg(app1_xmp(packet()), extended(packet(caption)))) is None
+    assert described(jpeg(app1_xmp(packet(caption).decode().encode("utf-16")))) is None
+
+
+def test_a_first_keyword_does_not_hide_those_of_iptc() -> None:
+    iptc = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x0b\x1c\x02\x19\0\6family\0"
+    tagged = metadata.tagged(jpeg(segment(0xED, iptc)), TAG)
+    assert b"dc:subject" not in tagged
+    assert b"LocationShown" in tagged
+    keyword = packet("<dc:subject><rdf:Bag><rdf:li>b</rdf:li></rdf:Bag></dc:subject>")
+    both = metadata.tagged(jpeg(app1_xmp(keyword), segment(0xED, iptc)), TAG)
+    assert b"<rdf:li>Eiffel Tower</rdf:li></rdf:Bag></dc:subject>" in both
 
 
 def test_a_first_exif_block_takes_over_the_resolution_of_jfif() -> None:
@@ -178,18 +192,30 @@ def test_the_mpf_index_still_finds_its_pictures(
     assert metadata.stripped(tagged) == photo
 
 
-def test_extended_xmp_is_kept() -> None:
-    guid = b"0123456789ABCDEF0123456789ABCDEF"
-    note = f'xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="{guid.decode()}"'
-    body = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>depth map</x:xmpmeta>"
-    extended = segment(
-        0xE1,
-        b"http://ns.adobe.com/xmp/extension/\0" + guid + struct.pack(">II", len(body), 0) + body,
-    )
-    photo = jpeg(app1_xmp(packet(attributes=note)), extended)
+def test_empty_entries_of_the_mpf_index_stay_empty() -> None:
+    entries = struct.pack("<III", 0x30000, 0, 0)
+    photo = jpeg(mpf("<", 0, [(0, 0), (0, 0)]))
     tagged = metadata.tagged(photo, TAG)
-    assert extended in tagged
-    assert guid in tagged[: tagged.index(extended)]
+    assert tagged.count(entries) == photo.count(entries) == 2
+    assert metadata.stripped(tagged) == photo
+
+
+GUID = b"0123456789ABCDEF0123456789ABCDEF"
+
+
+def extended(body: bytes) -> bytes:
+    """A segment of extended XMP."""
+    lengths = struct.pack(">II", len(body), 0)
+    return segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + GUID + lengths + body)
+
+
+def test_extended_xmp_is_kept() -> None:
+    note = f'xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="{GUID.decode()}"'
+    more = extended(b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>depth map</x:xmpmeta>")
+    photo = jpeg(app1_xmp(packet(attributes=note)), more)
+    tagged = metadata.tagged(photo, TAG)
+    assert more in tagged
+    assert GUID in tagged[: tagged.index(more)]
     assert metadata.stripped(tagged) == photo
 
 

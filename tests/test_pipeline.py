@@ -244,6 +244,23 @@ def test_awkward_photos_get_the_right_status_and_stop_nothing(
             assert (tmp_path / name).read_bytes() == before[name], name
 
 
+def test_a_sidecar_is_found_however_its_suffix_is_spelled(
+    tmp_path: Path, classifier: Classifier
+) -> None:
+    for name in ("a.jpg.XMP", "b.XMP", "c.xmp"):
+        (tmp_path / f"{name[0]}.jpg").write_bytes(photo(COLOURS["Taj_Mahal"]))
+        (tmp_path / name).write_bytes(metadata.sidecar(None, tag()))
+    assert set(statuses(tmp_path, classifier).values()) == {"has_gps"}
+
+
+def test_a_file_too_large_for_a_photo_is_not_read(tmp_path: Path, classifier: Classifier) -> None:
+    with (tmp_path / "a.jpg").open("wb") as file:
+        file.truncate(pipeline.MOST_BYTES + 1)  # takes no room on the disk
+    outcome = outcomes(tmp_path, classifier)["a.jpg"]
+    assert outcome.status is Status.UNSUPPORTED
+    assert "larger than 2 GB" in outcome.reason
+
+
 def test_a_photo_that_vanishes_is_reported_as_changed(
     library: Path, classifier: Classifier
 ) -> None:

@@ -77,6 +77,24 @@ def test_a_tag_edited_since_is_named_and_left(tmp_path: Path) -> None:
     assert storage.files["a.jpg.xmp"].data == moved
 
 
+def test_one_photo_that_upsets_the_parser_does_not_end_the_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = metadata.provenance
+
+    def upset(data: bytes) -> object:
+        if data.startswith(b"not a photo"):
+            raise IndexError("out of range")
+        return honest(data)
+
+    monkeypatch.setattr(metadata, "provenance", upset)
+    found = {
+        Path(removed.key).name: removed.problem for removed in remove(LocalStorage([folder]), None)
+    }
+    assert "IndexError" in found["text.jpg"]
+    assert found["ours.jpg"] == ""
+
+
 def test_a_sidecar_shared_by_two_photos(tmp_path: Path) -> None:
     storage = MemoryStorage({"a.jpg": PLAIN, "a.png": b"?", "a.xmp": metadata.sidecar(None, tag())})
     with Ledger.open(tmp_path / "l.db") as book, book.begin("r", ["/p"], {}) as recorder:

@@ -45,7 +45,7 @@ def _change(parts: Parts, tag: Tag) -> Change:
     old = parts.exif if parts.exif is not None else exif.new_block(parts.density)
     order, ifd0 = ifd.header(old)
     directory = ifd.read_ifd(old, order, ifd0)
-    describe = not (parts.caption or has_caption(parts.xmp) or exif.has_description(directory))
+    describe = not (has_caption(parts) or exif.has_description(directory))
     before = (0, 0, 0) if parts.exif is None else (len(old), ifd0, zlib.crc32(old[8:]))
     note = record.of(tag, ("ImageDescription",) if describe else (), before)
     new, leave = None, bool(parts.xmp_trouble)
@@ -53,7 +53,7 @@ def _change(parts: Parts, tag: Tag) -> Change:
         wrote = note.wrote if parts.xmp is not None else (*note.wrote, "Packet")
         base = xmp.new_packet() if parts.xmp is None else parts.xmp
         try:
-            new = xmp.merged(base, tag, replace(note, wrote=wrote), {})
+            new = xmp.merged(base, tag, replace(note, wrote=wrote), {}, parts.keywords)
             verify.same_xmp(parts.xmp, new, frozenset())
             leave = len(new) > parts.room
         except RefusedError:
@@ -61,9 +61,20 @@ def _change(parts: Parts, tag: Tag) -> Change:
     return Change(exif.with_tag(old, tag, note.method(), describe), new, leave)
 
 
-def has_caption(xmp_packet: bytes | None) -> bool:
-    """Whether XMP carries a caption, which a new ImageDescription would hide (MWG 2.0, 5.3)."""
-    return xmp_packet is not None and b"description" in xmp_packet
+def has_caption(parts: Parts) -> bool:
+    """Whether XMP or IPTC may carry a caption, which a new ImageDescription would hide."""
+    if parts.caption or parts.xmp_trouble:
+        return True
+    return parts.xmp is not None and (b"description" in parts.xmp or bool(_unreadable(parts.xmp)))
+
+
+def _unreadable(text: bytes) -> str:
+    """Why an XMP packet does not parse; empty where it does."""
+    try:
+        packet.parse(text)
+    except RefusedError as error:
+        return str(error)
+    return ""
 
 
 def prove(container: Container, old: bytes, before: Parts, new: bytes) -> None:
@@ -92,10 +103,6 @@ def xmp_note(data: bytes) -> str:
         return ""
     if look.in_xmp(parts.xmp):
         return ""
-    try:
-        if parts.xmp is not None:
-            packet.parse(parts.xmp)
-        why = parts.xmp_trouble or "its XMP has no room for the tag"
-    except RefusedError as error:
-        why = str(error)
+    why = parts.xmp_trouble or (_unreadable(parts.xmp) if parts.xmp is not None else "")
+    why = why or "its XMP has no room for the tag, or keeps a list in a form we cannot add to"
     return f"EXIF only, XMP left alone: {why}"

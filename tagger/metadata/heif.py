@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tagger.metadata.parts import Blocks
 
 MAX_ITEMS = 4096
+MAX_METADATA = 1 << 26  # bytes of all items together
 EXIF, XMP = b"Exif", b"application/rdf+xml"
 
 
@@ -34,13 +35,18 @@ def blocks(data: bytes, whole: bool) -> Blocks:
             return Blocks(settled=whole or meta.end <= len(data))
         wanted = dict(_items(data, inside[b"iinf"]))
         idat = inside.get(b"idat")
+        left = MAX_METADATA
         for number, extents in _locations(data, inside[b"iloc"], idat.at if idat else 0):
-            if number in wanted:
+            kind = wanted.pop(number, None)
+            left -= sum(length for _, length in extents) if kind else 0
+            if left < 0:
+                raise Cut
+            if kind:
                 body = b"".join(_extent(data, *extent) for extent in extents)
-                (exif if wanted[number] == EXIF else xmp).append(body)
+                (exif if kind == EXIF else xmp).append(body)
     except Cut:
         return Blocks(settled=whole)
-    except struct.error:
+    except (struct.error, IndexError):
         return Blocks()
     return Blocks(tuple(map(_exif, exif)), tuple(xmp))
 
@@ -106,7 +112,7 @@ def _locations(data: bytes, iloc: Box, idat: int) -> Iterator[tuple[int, list[tu
 
 
 def _extent(data: bytes, start: int, length: int) -> bytes:
-    if length > 1 << 26 or start + length > len(data):
+    if start + length > len(data):
         raise Cut
     return data[start : start + length]
 

@@ -12,6 +12,7 @@ SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12:
 EXIF_IFD, GPS_IFD, INTEROP_IFD, SUB_IFDS = 0x8769, 0x8825, 0xA005, 0x014A
 POINTERS = frozenset((EXIF_IFD, GPS_IFD, INTEROP_IFD, SUB_IFDS))
 THUMBNAIL_START, THUMBNAIL_SIZE = 0x0201, 0x0202
+MAX_ENTRIES = 30_000  # of all directories together; a camera JPEG has some hundreds
 MAX_DIRECTORIES = 64  # a camera JPEG has 5; a stack of TIFF pages is refused beyond this
 MAX_OVERLAP = 4  # entries and values may take this many times the bytes there are
 
@@ -113,7 +114,7 @@ def walk(block: bytes) -> list[tuple[str, Ifd]]:
     """
     order, first = header(block)
     todo, seen, found = [("IFD0", first)], set[int](), list[tuple[str, Ifd]]()
-    taken = 0
+    taken = count = 0
     while todo:
         name, offset = todo.pop(0)
         if offset in seen or len(seen) >= MAX_DIRECTORIES:
@@ -121,6 +122,9 @@ def walk(block: bytes) -> list[tuple[str, Ifd]]:
         seen.add(offset)
         ifd = read_ifd(block, order, offset)
         found.append((name, ifd))
+        count += len(ifd.entries)
+        if count > MAX_ENTRIES:
+            raise RefusedError(f"has more than {MAX_ENTRIES} EXIF entries; repair the EXIF first")
         for entry in ifd.entries:
             if entry.start + entry.size > len(block):
                 raise BeyondError(f"the value of EXIF tag 0x{entry.tag:04x} lies outside its block")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tagger.errors import RefusedError
-from tagger.metadata.parts import Blocks, Parts
+from tagger.metadata.parts import Blocks, Parts, in_iptc
 
 SOI, EOI, SOS, APP0, APP1, APP2, APP11, APP13 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEB, 0xED
 EXIF = b"Exif\0\0"
@@ -16,7 +16,6 @@ EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 MPF = b"MPF\0"
 MAX_PAYLOAD = 65_533  # ITU T.81 B.1.1.4: the two length bytes count themselves
 MAX_SEGMENTS = 10_000  # depth maps come in some hundreds; keeps damaged files cheap
-IPTC_CAPTION = b"\x1c\x02\x78"  # IIM 4.2 data set 2:120, inside APP13
 
 
 class Segment(NamedTuple):
@@ -135,13 +134,17 @@ def read(data: bytes) -> Parts:
     check_writable(data, header)
     exif = data[header.exif[0].at + len(EXIF) : header.exif[0].end] if header.exif else None
     xmp = data[header.xmp[0].at + len(XMP) : header.xmp[0].end] if header.xmp else None
+    iptc = (data[part.at : part.end] for part in header.segments if part.marker == APP13)
+    caption, keywords = in_iptc(b"".join(iptc))
+    extended = _extended(data, header) if header.extended else b""
     return Parts(
         exif,
         xmp,
         _xmp_trouble(data, header),
         MAX_PAYLOAD - len(XMP),
         density(data, header),
-        has_caption(data, header),
+        caption or b"description" in extended,
+        keywords,
     )
 
 
@@ -185,15 +188,6 @@ def check_writable(data: bytes, header: Header) -> None:
             raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
     if data[-12:-8] in (b"AXS!", b"AXS*"):
         raise RefusedError("has an AFCP trailer, which counts bytes from the start of the file")
-
-
-def has_caption(data: bytes, header: Header) -> bool:
-    """Whether IPTC carries a caption, which a new ImageDescription would hide (MWG 2.0, 5.3)."""
-    return any(
-        data.find(IPTC_CAPTION, part.at, part.end) >= 0
-        for part in header.segments
-        if part.marker == APP13
-    )
 
 
 def density(data: bytes, header: Header) -> tuple[int, int, int]:

@@ -85,7 +85,7 @@ def _mpf_edits(data: bytes, header: Header, edits: list[Edit]) -> list[Edit]:
         for at, order in _mpf_entries(data, part):
             size, offset = struct.unpack_from(order + "II", data, at + 4)
             if offset == 0:
-                size += growth(edits)
+                size += growth(edits) if size else 0  # an entry may be empty
             else:
                 offset += growth(edits, base + offset) - growth(edits, base)
             new = struct.pack(order + "II", size, offset)
@@ -138,15 +138,18 @@ def _behind(data: bytes, sos: int) -> tuple[int, list[int]]:
     """
     import numpy as np
 
-    codes, marks = np.frombuffer(data, np.uint8), list[int]()
+    codes, ending, starts = np.frombuffer(data, np.uint8), 0, list[int]()
     for start in range(sos, len(data), _SEARCHED):
         part = codes[start : start + _SEARCHED + 1]
         found = (part[1:] | 1) == EOI
         found &= part[:-1] == 0xFF
-        marks += (start + np.flatnonzero(found)).tolist()
-    ending = next((at + 2 for at in marks if data[at + 1] == EOI), len(data))
-    starts = (at for at in marks if data.startswith(b"\xff\xd8\xff", at))
-    return ending, list(itertools.islice(starts, 32))
+        marks = start + np.flatnonzero(found)
+        ends = codes[marks + 1] == EOI
+        if not ending and ends.any():
+            ending = int(marks[ends][0]) + 2
+        begins = map(int, marks[~ends][:32])
+        starts += [at for at in begins if data[at + 2 : at + 3] == b"\xff"]
+    return ending or len(data), starts[:32]
 
 
 def _others(data: bytes, header: Header) -> list[bytes]:
@@ -176,5 +179,6 @@ def check_rest(old: bytes, new: bytes) -> None:
         ):
             size, offset = struct.unpack_from(order + "II", old, at + 4)
             mended = struct.unpack_from(order + "II", new, there + 4)
-            if mended != ((size, offset + grown - moved) if offset else (size + grown, 0)):
+            first = (size + grown if size else 0, 0)
+            if mended != ((size, offset + grown - moved) if offset else first):
                 raise RefusedError("its index of further pictures would be wrong; please report")

@@ -34,7 +34,7 @@ class Node:
     inner: int
     close: int = 0
     end: int = 0
-    text: str = ""
+    text: str = ""  # what stands directly in it, once it is closed
     children: list["Node"] = field(default_factory=list)
 
     def named(self, name: str) -> Iterator["Node"]:
@@ -46,6 +46,7 @@ class _Builder:
 
     def __init__(self, data: bytes) -> None:
         self.data, self.open, self.count = data, [Node("", {}, 0, 0)], 0
+        self.texts: list[list[str]] = [[]]  # of the open elements
         self.parser = expat.ParserCreate("utf-8", namespace_separator="")
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self.start
@@ -65,9 +66,11 @@ class _Builder:
         node = Node(name, attributes, at, tag.end())
         self.open[-1].children.append(node)
         self.open.append(node)
+        self.texts.append([])
 
     def end(self, _name: str) -> None:
         node = self.open.pop()
+        node.text = "".join(self.texts.pop())
         if self.data[node.inner - 2 : node.inner] == b"/>":
             node.close = node.end = node.inner
         else:
@@ -75,7 +78,7 @@ class _Builder:
             node.end = self.data.index(b">", node.close) + 1
 
     def characters(self, text: str) -> None:
-        self.open[-1].text += text
+        self.texts[-1].append(text)
 
     def doctype(self, *_: object) -> None:
         raise UnreadableError("its XMP declares a document type, which XMP never does")

@@ -10,8 +10,9 @@ class Parts:
 
     ``exif`` starts at its TIFF header. ``xmp_trouble`` says why the XMP is left alone, ``room``
     is how many bytes a packet may have, ``density`` is X, Y and EXIF unit for a first EXIF block,
-    ``caption`` tells whether another standard (IPTC) already carries a caption, ``xmp_tag`` is the
-    tag of the EXIF block that holds the XMP (TIFF), if it is not beside it.
+    ``caption`` and ``keywords`` tell whether IPTC, or XMP that is left alone, may carry some: a new
+    EXIF caption or new XMP keywords would hide them (MWG 2.0 section 5). ``xmp_tag`` is the tag of
+    the EXIF block that holds the XMP (TIFF), if it is not beside it.
     """
 
     exif: bytes | None
@@ -20,7 +21,13 @@ class Parts:
     room: int = 8_000_000
     density: tuple[int, int, int] = (72, 72, 2)
     caption: bool = False
+    keywords: bool = False
     xmp_tag: int = 0
+
+
+def in_iptc(data: bytes) -> tuple[bool, bool]:
+    """Whether IPTC data holds a caption (IIM 4.2 data set 2:120), and keywords (2:25)."""
+    return b"\x1c\x02\x78" in data, b"\x1c\x02\x19" in data
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,10 +108,14 @@ def read(data: bytes) -> Parts:
         raise RefusedError("its PNG chunks do not parse; re-save a copy")
     if any(chunk.kind == b"caBX" for chunk in found):
         raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
-    for chunk in found:
-        text = chunk.kind in METADATA and data.startswith(RAW_PROFILE, chunk.at)
-        if text and data[chunk.at + 17 : chunk.at + 21] in (b"exif", b"APP1", b"xmp\0"):
-            raise RefusedError("keeps EXIF in the old way of ImageMagick; re-save a copy")
+    profiles = [
+        data[chunk.at + len(RAW_PROFILE) : chunk.at + len(RAW_PROFILE) + 4]
+        for chunk in found
+        if chunk.kind in METADATA and data.startswith(RAW_PROFILE, chunk.at)
+    ]
+    if {b"exif", b"APP1", b"xmp\0"} & set(profiles):
+        raise RefusedError("keeps EXIF in the old way of ImageMagick; re-save a copy")
+    iptc = b"iptc" in profiles or b"8bim" in profiles
     exif = [chunk for chunk in found if chunk.kind == b"eXIf"]
     xmp = [chunk for chunk in found if _is_xmp(data, chunk)]
     if len(exif) > 1:
@@ -126,6 +130,8 @@ def read(data: bytes) -> Parts:
         data[xmp[0].at + len(XMP_HEAD) : xmp[0].end - 4] if xmp and not trouble else None,
         trouble,
         density=_density(data, found),
+        caption=iptc,
+        keywords=iptc,
     )
 
 

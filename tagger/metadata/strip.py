@@ -3,6 +3,7 @@
 import re
 import struct
 import zlib
+from collections.abc import Mapping
 
 from tagger.errors import RefusedError
 from tagger.metadata import content, exif, formats, gps, ifd, look, packet, verify, xmp
@@ -13,7 +14,7 @@ from tagger.metadata.record import Record
 
 NOT_OURS = "carries no tag of ours; nothing to remove"
 EDITED = "its position was edited since it was tagged; left alone"
-ATTRIBUTE = re.compile(rb"\s+([\w.-]+):([\w.-]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+ATTRIBUTE = re.compile(rb"(?<!\s)\s++([\w.-]+):([\w.-]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 
 
 def stripped(data: bytes) -> bytes:
@@ -65,7 +66,13 @@ def packet_without_tag(data: bytes) -> bytes | None:
         raise RefusedError(EDITED) from error
     if gone and (not where or not _near(where[0], known.position)):
         raise RefusedError(EDITED)
-    edits = [edit for node in root.children for edit in _removals(data, node, known, gone)]
+    prefixes = {
+        uri: set(re.findall(rb"xmlns:([\w.-]+)\s*=\s*[\"']" + re.escape(uri.encode()), data))
+        for uri in (packet.OURS, packet.EXIF)
+    }
+    edits = [
+        edit for node in root.children for edit in _removals(data, node, known, gone, prefixes)
+    ]
     new = apply(data, edits)
     verify.same_xmp(new, data, frozenset(gone))
     rest = packet.parse(new)
@@ -74,8 +81,17 @@ def packet_without_tag(data: bytes) -> bytes | None:
     return None if "Packet" in known.wrote and not rest.children else new
 
 
-def _removals(data: bytes, description: Node, known: Record, gone: set[str]) -> list[Edit]:
-    """What to cut from one rdf:Description: all of it where nothing else is left."""
+def _removals(
+    data: bytes,
+    description: Node,
+    known: Record,
+    gone: set[str],
+    prefixes: Mapping[str, set[bytes]],
+) -> list[Edit]:
+    """What to cut from one rdf:Description: all of it where nothing else is left.
+
+    ``prefixes`` are those that the packet declares for each namespace of ours.
+    """
 
     def ours(name: str) -> bool:
         return name.startswith(packet.OURS) or name in gone
@@ -89,10 +105,6 @@ def _removals(data: bytes, description: Node, known: Record, gone: set[str]) -> 
     names = {name for name in description.attributes if ours(name)}
     if not left and (edits or names):
         return [Edit(description.start, description.end, b"")]
-    prefixes = {
-        uri: set(re.findall(rb"xmlns:([\w.-]+)\s*=\s*[\"']" + re.escape(uri.encode()), data))
-        for uri in (packet.OURS, packet.EXIF)
-    }
     for match in ATTRIBUTE.finditer(data, description.start, description.inner):
         prefix, local = match.groups()
         if any(

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from tagger.errors import RefusedError
 from tagger.metadata import exif, gps, ifd
-from tagger.metadata.parts import Blocks, Change, Parts
+from tagger.metadata.parts import Blocks, Change, Parts, in_iptc
 
 XMP_TAG = 700
+IPTC_TAGS = (33723, 34377)  # IPTC-NAA, and Photoshop's image resources, which hold IPTC too
 NEW_SUBFILE_TYPE, PHOTOMETRIC, DNG_VERSION, MAKER_NOTE = 254, 262, 0xC612, 0x927C
 PLAIN = (0, 1, 2, 3, 5, 6, 8)  # photometric interpretations of pictures, not of sensors
 DATA = ((273, 279), (324, 325))  # offsets and sizes of strips and of tiles
@@ -57,9 +58,17 @@ def read(data: bytes) -> Parts:
         raise RefusedError("the TIFF is at its 4 GB limit; a sidecar is written instead")
     list(_picture(data))
     xmp = first.find(XMP_TAG)
-    if xmp and xmp.kind not in (1, 7):
-        return Parts(data, None, "its XMP has a wrong type", xmp_tag=XMP_TAG)
-    return Parts(data, ifd.value(data, xmp) if xmp else None, xmp_tag=XMP_TAG)
+    iptc = b"".join(ifd.value(data, entry) for entry in map(first.find, IPTC_TAGS) if entry)
+    caption, keywords = in_iptc(iptc)
+    wrong = xmp is not None and xmp.kind not in (1, 7)
+    return Parts(
+        data,
+        ifd.value(data, xmp) if xmp and not wrong else None,
+        "its XMP has a wrong type" if wrong else "",
+        caption=caption,
+        keywords=keywords,
+        xmp_tag=XMP_TAG,
+    )
 
 
 def write(data: bytes, change: Change) -> bytes:

@@ -9,6 +9,7 @@ from tagger.metadata.parts import Blocks, Change, Parts
 
 EXIF_FLAG, XMP_FLAG, ALPHA_FLAG = 0x08, 0x04, 0x10
 PREFIX = b"Exif\0\0"  # some writers put JPEG's prefix before the TIFF header
+MAX_CHUNKS = 200_000  # an animation has one a frame
 PICTURE = (b"ICCP", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L", b"VP8X")
 
 
@@ -23,7 +24,9 @@ class Chunk(NamedTuple):
 def chunks(data: bytes) -> Iterator[Chunk]:
     """The chunks that lie wholly in the data."""
     at = 12
-    while at + 8 <= len(data):
+    for _ in range(MAX_CHUNKS):
+        if at + 8 > len(data):
+            return
         kind, length = struct.unpack_from("<4sI", data, at)
         if at + 8 + length > len(data):
             return

@@ -40,7 +40,9 @@ def new_packet() -> bytes:
     return NEW_PACKET + PADDING + PACKET_END
 
 
-def merged(packet: bytes, tag: Tag, record: Record, extra: dict[str, str]) -> bytes:
+def merged(
+    packet: bytes, tag: Tag, record: Record, extra: dict[str, str], keywords: bool = False
+) -> bytes:
     """The packet with the tag: an rdf:Description of ours, and items in lists that were there.
 
     Args:
@@ -48,6 +50,7 @@ def merged(packet: bytes, tag: Tag, record: Record, extra: dict[str, str]) -> by
         tag: what to write.
         record: what is written elsewhere; what is added here is noted in it.
         extra: further simple properties by qualified name such as ``exif:GPSLatitude``.
+        keywords: there are keywords elsewhere, which a first one here would hide.
 
     Raises:
         UnreadableError: it does not parse, or holds a property in a form we cannot add to.
@@ -59,10 +62,10 @@ def merged(packet: bytes, tag: Tag, record: Record, extra: dict[str, str]) -> by
     keyword = escape(tag.landmark.name)
     wrote = list(record.wrote)
     known = _find(root, SUBJECT)
-    if known is None:
+    if known is None and not keywords:
         inside.append(f"<dc:subject><rdf:Bag><rdf:li>{keyword}</rdf:li></rdf:Bag></dc:subject>")
         wrote.append("Subject")
-    elif tag.landmark.name not in [item.text.strip() for item in _array(known)[1]]:
+    elif known and tag.landmark.name not in [item.text.strip() for item in _array(known)[1]]:
         edits.append(_append(packet, known, keyword.encode(), ""))
         wrote.append("Subject")
     place = _find(root, LOCATION)
