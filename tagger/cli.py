@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import signal
 import sys
 import time
 from collections import Counter
@@ -10,8 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import click
 from click_default_group import DefaultGroup
@@ -26,6 +24,7 @@ from tagger import (
     cli_review,
 )
 from tagger.records import Coords, Outcome, SidecarMode, SidecarName, Status
+from tagger.stopping import StopOnSignal
 
 if TYPE_CHECKING:
     from tagger.journal import Journal
@@ -37,35 +36,6 @@ def _device(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?(,cuda(:\d+)?)*", name):
         raise click.BadParameter(f"{name!r} is not auto, cpu, cuda, cuda:N or cuda:0,cuda:1")
     return name
-
-
-class StopOnSignal:
-    """Ctrl-C and SIGTERM ask the run to stop after the photo in hand; a second Ctrl-C insists."""
-
-    def __init__(self) -> None:
-        self._asked = False
-
-    def asked(self) -> bool:
-        return self._asked
-
-    def __enter__(self) -> Self:
-        signals = (signal.SIGINT, signal.SIGTERM)
-        self._before = {number: signal.signal(number, self._ask) for number in signals}
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self._asked and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self._asked = True
 
 
 class Group(DefaultGroup):  # type: ignore[misc]

@@ -12,8 +12,10 @@ from typing import ParamSpec
 import click
 
 from tagger.cli_bucket import endpoint_url
+from tagger.cli_cron import EXIT_INTERRUPTED
 from tagger.errors import RunError
 from tagger.records import Coords, SidecarMode, SidecarName, Status
+from tagger.stopping import StopOnSignal
 
 P = ParamSpec("P")
 
@@ -44,6 +46,14 @@ def _exits(command: Callable[P, int]) -> Callable[P, None]:
     return wrapped
 
 
+def _code(stop: StopOnSignal, refused: int) -> int:
+    """The exit code of a command that went through photos, and a word where it was stopped."""
+    if stop.asked():
+        click.echo("stopped early; the same command goes on with the rest", err=True)
+        return EXIT_INTERRUPTED
+    return 1 if refused else 0
+
+
 def shown(path: str) -> str:
     """A path for the terminal, from here; names that are not UTF-8 are escaped."""
     near = path if "://" in path else os.path.relpath(path)
@@ -67,9 +77,9 @@ def undo(run: str, dry_run: bool, ledger: Path | None) -> int:
     from tagger.undo import undo as undo_run
 
     counts = Counter[Undoing]()
-    with Ledger.open(ledger, create=False) as book:
+    with StopOnSignal() as stop, Ledger.open(ledger, create=False) as book:
         found = book.find(run)
-        for done in undo_run(storage_at, book, found, dry_run):
+        for done in stop.until(undo_run(storage_at, book, found, dry_run)):
             counts[done.result] += 1
             if done.result is Undoing.REFUSED:
                 click.echo(f"{shown(done.key)}: not undone: {done.reason}", err=True)
@@ -77,7 +87,7 @@ def undo(run: str, dry_run: bool, ledger: Path | None) -> int:
     click.echo(f"run {found.run_id}: {told or 'nothing left to undo'}")
     if dry_run:
         click.echo("dry run: nothing was written")
-    return 1 if counts[Undoing.REFUSED] else 0
+    return _code(stop, counts[Undoing.REFUSED])
 
 
 @click.command()
@@ -169,7 +179,7 @@ def apply(
     counts: Counter[bool] = Counter()
     places = reviewed.targets(set(applying.keys_to_write(report)))
     with contextlib.ExitStack() as stack:
-        recorder = None
+        stop, recorder = stack.enter_context(StopOnSignal()), None
         if not dry_run:
             book = stack.enter_context(Ledger.open(ledger))
             settings = {"report": report.absolute(), "coords": coords, "sidecar": sidecar}
@@ -178,7 +188,7 @@ def apply(
         if applied:
             place = stack.enter_context(local_file(applied))
             rows = stack.enter_context(ReportWriter(place, {}, "", run_id))
-        for done in applying.apply(report, known, recorder, options):
+        for done in stop.until(applying.apply(report, known, recorder, options)):
             settled = done.outcome.status in (Status.TAGGED, Status.WOULD_TAG)
             counts[settled] += 1
             if rows:
@@ -189,7 +199,7 @@ def apply(
                 click.echo(told, err=True)
     verb = "would be written (dry run)" if dry_run else f"written, as run {run_id}"
     click.echo(f"{counts[True]} {verb}; {counts[False]} refused")
-    return 1 if counts[False] else 0
+    return _code(stop, counts[False])
 
 
 @click.command()
@@ -208,18 +218,18 @@ def remove(paths: tuple[str, ...], dry_run: bool, ledger: Path | None) -> int:
     storage, run_id = open_storage(paths), new_run_id()
     counts: Counter[bool] = Counter()
     with contextlib.ExitStack() as stack:
-        recorder = None
+        stop, recorder = stack.enter_context(StopOnSignal()), None
         if not dry_run:
             book = stack.enter_context(Ledger.open(ledger))
             targets = [absolute(path) for path in paths]
             recorder = stack.enter_context(book.begin(run_id, targets, {}, verb="remove"))
-        for removed in removing.remove(storage, recorder):
+        for removed in stop.until(removing.remove(storage, recorder)):
             counts[not removed.problem] += 1
             if removed.problem:
                 click.echo(f"{shown(removed.key)}: not removed: {removed.problem}", err=True)
     verb = "would be removed (dry run)" if dry_run else f"removed, as run {run_id}"
     click.echo(f"{counts[True]} tags {verb}; {counts[False]} refused")
-    return 1 if counts[False] else 0
+    return _code(stop, counts[False])
 
 
 COMMANDS = (undo, runs, apply, remove)

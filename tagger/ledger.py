@@ -207,6 +207,15 @@ class Ledger:
             ).fetchone()
         return row[0] if row else ""
 
+    def forget(self, run: Run) -> None:
+        """No photo counts as tagged by that run any more: a later one looks at them again."""
+        with schema.transaction(self._db, self.path):
+            self._db.execute(
+                "DELETE FROM photos WHERE status = 'tagged'"
+                " AND run = (SELECT number FROM runs WHERE run_id = ?)",
+                (run.run_id,),
+            )
+
     def mark(self, change: Change, state: State) -> None:
         """Note what became of a change; lasting when this returns."""
         with schema.transaction(self._db, self.path):

@@ -48,6 +48,7 @@ PATIENCE = 2.0
 SLOW = 1e-3
 # A photo is read whole. 200 million pixels of 16 bits, the most that are decoded, take 1.2 GB.
 MOST_BYTES = 2 << 30
+UNCHANGED = "unchanged since an earlier run"
 # What every run tries again: the remedy (a permission, an extra, the network) leaves no trace.
 TRIED_AGAIN = frozenset({Status.UNREADABLE, Status.UNSUPPORTED, Status.CHANGED, Status.FAILED})
 
@@ -260,7 +261,8 @@ def remembered(entry: Entry, seen: Seen, model_sha256: str, output: str = "") ->
         case Status.TAGGED if seen.output != output:
             return None
         case Status.HAS_GPS | Status.TAGGED:
-            reason = "unchanged since an earlier run"
+            copied = seen.status is Status.TAGGED and output
+            reason = "a copy was tagged by an earlier run" if copied else UNCHANGED
             return Looked(entry, Outcome(entry, Status.HAS_GPS, reason, fresh=False))
         case Status.UNSURE | Status.NO_LANDMARK:
             if seen.guess and seen.model_sha256 == model_sha256:

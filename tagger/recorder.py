@@ -163,12 +163,16 @@ class RunRecorder:
         self.counts[outcome.status.value] += 1
         if not outcome.fresh:
             return
-        key = outcome.entry.key
+        entry = outcome.entry
         with self._lock:
-            version = self._written.pop(key, None) or outcome.entry.version
+            version = self._written.pop(entry.key, None)
+            output = self._run_of(self._run)[1]
+        # A tag beside the photo: it counts as tagged as long as the sidecar is there.
+        beside = outcome.status is Status.TAGGED and version is None and not output
+        identity = _identity(version or entry.version, beside or bool(entry.sidecars))
         guess = outcome.guess
         values = (
-            schema.blob(key), *_identity(outcome.entry, version), outcome.status.value,
+            schema.blob(entry.key), *identity, outcome.status.value,
             json.dumps({"candidates": guess.candidates, "none": guess.none}) if guess else None,
             self._run,
         )  # fmt: skip
@@ -186,7 +190,7 @@ class RunRecorder:
             if not self._first <= key <= self._last:
                 self._read_ahead(key)
             row = self._known.get(key)
-            if row is None or row[:3] != _identity(entry, entry.version):
+            if row is None or row[:3] != _identity(entry.version, bool(entry.sidecars)):
                 return None
             status, told, run = row[3:]
             model_sha256, output = self._run_of(run)
@@ -236,9 +240,9 @@ class RunRecorder:
             self._db.execute(statement, values)
 
 
-def _identity(entry: Entry, version: Version) -> tuple[int, int, str]:
+def _identity(version: Version, sidecar: bool) -> tuple[int, int, str]:
     """What must be the same for a photo to count as unchanged; a sidecar may hold its position."""
-    return version.size, version.mtime_ns, version.etag + "+xmp" * bool(entry.sidecars)
+    return version.size, version.mtime_ns, version.etag + "+xmp" * sidecar
 
 
 def _sha256(data: bytes | None) -> bytes | None:

@@ -22,6 +22,8 @@ def remove(storage: Storage, recorder: Recorder | None) -> Iterator[Removed]:
     Without a recorder nothing is written: what comes out is what would be removed.
     """
     for entry in storage.list():
+        if entry.problem and not entry.fault:
+            continue  # a link out of the folder
         if entry.problem:
             yield Removed(entry.key, entry.problem)
             continue

@@ -45,6 +45,8 @@ def undo(
     """
     alone = nullcontext() if dry_run else only_run(ledger.path, f"{run.run_id}-undo", run.targets)
     with alone:
+        if not dry_run:
+            ledger.forget(run)
         for change in ledger.changes(run.run_id):
             try:
                 result = _restore(storage_for(change.key), change, dry_run)

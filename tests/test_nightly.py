@@ -11,8 +11,10 @@ from conftest import COLOURS, photo
 from tagger.ledger import Ledger, new_run_id
 from tagger.model.classifier import Classifier
 from tagger.pipeline import Settings, run
-from tagger.records import Entry, Outcome, Status, Version
+from tagger.records import Entry, Outcome, SidecarMode, Status, Version
 from tagger.storage import Blob, LocalStorage
+from tagger.undo import undo
+from tagger.writing import WriteOptions
 
 
 class Counting(LocalStorage):
@@ -76,6 +78,19 @@ def test_only_what_changed_or_is_new_is_opened(
     statuses, opened = nightly(book, library, classifier)
     assert statuses == AFTER | {"b_grey.jpg": "tagged", "new.jpg": "no_landmark"}
     assert opened == {"b_grey.jpg", "new.jpg"}
+
+
+def test_a_photo_that_lost_its_sidecar_is_tagged_again(
+    book: Ledger, library: Path, classifier: Classifier
+) -> None:
+    always = {"write": WriteOptions(SidecarMode.ALWAYS)}
+    nightly(book, library, classifier, **always)
+    assert nightly(book, library, classifier, **always) == (AFTER, set())
+    (library / "a_taj.jpg.xmp").unlink()
+    statuses, opened = nightly(book, library, classifier, **always)
+    assert statuses["a_taj.jpg"] == "tagged" and opened == {"a_taj.jpg"}
+    assert all(undo(lambda _: LocalStorage(), book, book.runs()[0]))
+    assert nightly(book, library, classifier, **always)[0]["a_taj.jpg"] == "tagged"
 
 
 def test_another_threshold_decides_again_from_the_old_guess(

@@ -1,6 +1,8 @@
 """Remove: our tags and no others, and undo brings them back."""
 
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from conftest import photo
 from memory_storage import MemoryStorage
 from places import tag
 
-from tagger import metadata
+from tagger import metadata, removing
 from tagger.cli import main
 from tagger.ledger import Ledger
 from tagger.removing import Removed, remove
@@ -77,6 +79,20 @@ def test_a_tag_edited_since_is_named_and_left(tmp_path: Path) -> None:
     assert storage.files["a.jpg.xmp"].data == moved
 
 
+def test_a_signal_ends_it_after_the_photo_in_hand(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signalled(*_: object) -> Iterator[Removed]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield Removed("1.jpg")
+        yield Removed("2.jpg")
+
+    monkeypatch.setattr(removing, "remove", signalled)
+    result = CliRunner().invoke(main, ["remove", str(folder), "--ledger", str(tmp_path / "l.db")])
+    assert result.exit_code == 130, result.output
+    assert "1 tags removed" in result.output and "stopped early" in result.output
+
+
 def test_one_photo_that_upsets_the_parser_does_not_end_the_run(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,9 +119,10 @@ def test_a_sidecar_shared_by_two_photos(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_listed_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").symlink_to("/dev/null")
+    os.mkfifo(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").symlink_to("/dev/null")  # a link out of the folder is passed over
     (done,) = remove(LocalStorage([tmp_path]), None)
-    assert "link" in done.problem
+    assert "not a file" in done.problem
 
 
 def test_tag_and_remove_leave_no_trace(folder: Path, tmp_path: Path) -> None:
