@@ -8,28 +8,27 @@ from torch import Tensor
 
 from tagger.errors import RunError
 from tagger.model import artifact
-from tagger.model.artifact import Artifact
+from tagger.model.artifact import Artifact, Manifest
 from train.export import fold
-from train.models import Transfer, transfer
+from train.models import Transfer, untrained
 
 
-def average(paths: Sequence[Path]) -> tuple[Transfer, Artifact]:
+def average(paths: Sequence[Path]) -> tuple[Transfer, Manifest, str]:
     """A network with the mean weights of model files that ``python -m train transfer`` made.
 
-    They must come from the same pretrained weights: only then does their average lie in the same
-    valley. Batch norms are folded in model files, and stay so.
+    They must start from the same pretrained weights: only then does their average lie in the
+    valley that all of them are in. Batch norms are folded in model files, and stay so.
 
     Returns:
-        the network, and the first file, whose labels and input it has.
+        the network, the first file's manifest, and what was averaged.
 
     Raises:
         RunError: a file cannot be read, or is of another network than the first.
     """
     files = [artifact.load(path) for path in paths]
-    first = files[0].manifest
-    network = transfer(first.name, len(first.labels) + 1)
+    first, states = files[0].manifest, [_state(file) for file in files]
+    network = untrained(first.name, len(first.labels) + 1)
     network.trunk = fold(network.trunk)
-    states = [_state(file) for file in files]
     wanted = {name: value.shape for name, value in network.state_dict().items() if "." in name}
     for path, file, state in zip(paths, files, states, strict=True):
         shapes = {name: value.shape for name, value in state.items()}
@@ -37,7 +36,8 @@ def average(paths: Sequence[Path]) -> tuple[Transfer, Artifact]:
             raise RunError(f"{path}: another network than {paths[0]}; average runs of one kind")
     mean = {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
     network.load_state_dict(mean, strict=False)
-    return network.eval(), files[0]
+    parts = [f"{file.sha256}: {file.manifest.provenance.get('recipe', '')}" for file in files]
+    return network.eval(), first, "mean of " + "; ".join(parts)
 
 
 def _state(file: Artifact) -> dict[str, Tensor]:
