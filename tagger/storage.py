@@ -171,9 +171,16 @@ class LocalStorage:
         self, paths: Sequence[Path] = (), recursive: bool = True, exclude: Sequence[str] = ()
     ) -> None:
         for path in paths:
-            if not path.exists():
-                raise RunError(f"{path}: no such file or folder; check the PATH")
-        roots = {path.resolve() for path in paths}
+            try:
+                path.stat()
+            except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+                raise RunError(f"{path}: no such file or folder; check the PATH") from error
+            except OSError as error:
+                raise RunError(
+                    f"{path}: cannot be looked at ({error.strerror}); check the PATH, and the "
+                    "permissions of the folders it is in"
+                ) from error
+        roots = {Path(os.path.realpath(path)) for path in paths}
         # A folder and something inside it: the folder alone already lists it.
         covered = {root for root in roots if recursive and roots & set(root.parents)}
         self._roots = sorted(roots - covered)
@@ -291,10 +298,13 @@ class LocalStorage:
                     continue
                 if item.is_dir(follow_symlinks=False):
                     folders.append(item.path)
-                elif suffix(item.name) in LISTED_SUFFIXES or (item.is_symlink() and item.is_dir()):
+                # What os.path asks never raises, whatever a link leads to.
+                elif suffix(item.name) in LISTED_SUFFIXES or (
+                    item.is_symlink() and os.path.isdir(item.path)
+                ):
                     if not item.is_symlink():
                         yield self._entry(item.path, names)
-                    elif not Path(item.path).resolve().is_relative_to(root):
+                    elif not Path(os.path.realpath(item.path)).is_relative_to(root):
                         reason = "a link out of the folder is not followed; give its target as PATH"
                         yield Entry(item.path, Version(0, 0), reason, fault=False)
             if self._recursive:

@@ -247,6 +247,17 @@ def test_links_out_of_the_folder_are_named_and_links_within_are_not_listed_twice
     assert {e.fault for e in LocalStorage([inside]).list() if e.problem} == {False}
 
 
+def test_links_that_lead_nowhere_do_not_end_the_listing(tmp_path: Path) -> None:
+    (tmp_path / "b.jpg").write_bytes(b"x")
+    try:
+        for name in ("a.jpg", "loop"):
+            (tmp_path / name).symlink_to(name)
+        (tmp_path / "long.jpg").symlink_to("n" * 300)
+    except OSError:
+        pytest.skip("no symbolic links here")
+    assert [Path(e.key).name for e in LocalStorage([tmp_path]).list()] == ["b.jpg"]
+
+
 def test_skips_hidden_system_and_excluded_files(tmp_path: Path) -> None:
     for name in (".a.jpg", "._b.jpg", "@eaDir/c.jpg", ".git/d.jpg", "e.jpg", "raw/f.jpg", "g.gif"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -286,6 +297,18 @@ def test_targets_are_checked(tmp_path: Path) -> None:
         open_storage([str(tmp_path / "nowhere")])
     with pytest.raises(RunError, match="not supported"):
         open_storage(["ftp://host/photos"])
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG])
+def test_a_target_that_cannot_be_looked_at_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def fail(self: Path, **named: object) -> os.stat_result:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "stat", fail)
+    with pytest.raises(RunError, match=r"a\.jpg: cannot be looked at \(.*check the PATH"):
+        LocalStorage([tmp_path / "a.jpg"])
 
 
 def test_a_read_that_meets_a_writer_is_refused(
