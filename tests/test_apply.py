@@ -217,6 +217,32 @@ def test_what_cannot_be_honoured_is_named_by_its_line(
     assert review.places() == NOTHING
 
 
+HERE = {"landmark": "Here", "latitude": "1", "longitude": "1"}
+
+
+@pytest.mark.parametrize(
+    ("radius", "reason"),
+    [
+        ("1,500", "radius_m is '1,500'; write metres without a thousands mark"),
+        ("1.000", "radius_m is '1.000'; write metres without a thousands mark"),
+        ("1,5", "radius_m is 1.5; type whole metres"),
+    ],
+)
+def test_a_radius_that_may_be_a_thousand_times_larger_is_refused(
+    review: Review, radius: str, reason: str
+) -> None:
+    review.edit(radius_m=radius, **HERE)
+    code, output = review.apply()
+    assert code == 1 and reason in output and review.places() == NOTHING
+
+
+@pytest.mark.parametrize("radius", ["300", "300.0", "300,0", "3E+2"])
+def test_a_radius_of_whole_metres_is_taken(review: Review, radius: str) -> None:
+    review.edit(radius_m=radius, **HERE)
+    assert review.apply("--sidecar", "always")[0] == 0
+    assert b'"300/1"' in (review.folder / "taj.jpg.xmp").read_bytes()
+
+
 def test_the_others_are_still_done(review: Review) -> None:
     review.rewrite(lambda row: row.update(accept="yes"))
     review.edit(latitude="north")
