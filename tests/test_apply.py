@@ -366,6 +366,18 @@ def test_two_rows_of_one_photo(review: Review) -> None:
     assert code == 1 and output.count("several rows") == 2 and review.places() == NOTHING
 
 
+@pytest.mark.parametrize("first", ["no", ""])
+def test_a_row_that_declines_the_photo_of_another_row(review: Review, first: str) -> None:
+    review.edit(accept=first)
+    text = review.report.read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if "taj.jpg" in line)
+    other = row.removesuffix("no") + ("" if first else "no")
+    review.report.write_text(f"{text}{other}\n", encoding="utf-8")
+    code, output = review.apply()
+    assert code == 1 and output.count("several rows write or decline this photo") == 1
+    assert review.places() == NOTHING
+
+
 def test_a_shifted_row(review: Review) -> None:
     text = review.report.read_text(encoding="utf-8")
     review.report.write_text(text.replace("taj.jpg,", "taj.jpg,oops,"), encoding="utf-8")
