@@ -134,6 +134,8 @@ def read(path: Path) -> Iterator[Row]:
         RunError: it cannot be read, is no report, or lacks a column that is needed.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise RunError(f"{path}: is no regular file, and is read twice; save it to a file")
         with path.open("rb") as raw:
             wide = raw.read(2) in (b"\xff\xfe", b"\xfe\xff")
         with path.open(encoding="utf-16" if wide else "utf-8-sig", newline="") as file:

@@ -437,6 +437,28 @@ def test_options_and_a_report_of_what_was_applied(review: Review, tmp_path: Path
     ]
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_the_report_to_apply_is_not_moved_aside(review: Review, linked: bool) -> None:
+    name = review.report.with_name("link.csv") if linked else review.report
+    if linked:
+        name.symlink_to(review.report)
+    before = review.report.read_bytes()
+    code, output = review.apply("--report", str(name))
+    assert code == 2 and f"--report {name}: is the report to apply" in output
+    assert review.report.read_bytes() == before and review.places() == NOTHING
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="no pipes with names here")
+def test_a_pipe_cannot_be_read_twice(review: Review) -> None:
+    out, into = os.pipe()
+    os.write(into, review.report.read_bytes())
+    os.close(into)
+    result = CliRunner().invoke(main, ["apply", f"/dev/fd/{out}"])
+    os.close(out)
+    assert result.exit_code == 2 and "is read twice; save it to a file" in result.output
+    assert review.places() == NOTHING
+
+
 def test_another_run_on_the_photos_holds_the_lock(review: Review, tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db") as book, book.begin("r", [str(tmp_path)], {}):
         code, output = review.apply()
