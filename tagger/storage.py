@@ -113,8 +113,11 @@ def open_storage(
     """The storage that the targets live in; ``since`` leaves older objects of a bucket out.
 
     Raises:
-        RunError: a target does not exist or cannot be reached, or its scheme is not known.
+        RunError: a target is empty, does not exist or cannot be reached, or its scheme is not
+            known.
     """
+    if "" in targets:  # which would be the folder we are in
+        raise RunError("PATH is empty; is a variable unset?")
     roots = {bucket_of(target) for target in targets}
     if len(roots) > 1:
         raise RunError(f"{', '.join(targets)}: give photos of one bucket, or of this machine")

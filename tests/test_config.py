@@ -111,6 +111,7 @@ def test_awss_own_variable_comes_after_ours(file: Path, monkeypatch: pytest.Monk
         ('max-time = "soon"', "correct max-time in "),
         ('coords = "none"', "correct coords in "),
         ("fail-over = 101", "correct fail-over in "),
+        ('output = ""', "give a place or leave it out; correct output in "),
     ],
 )
 def test_a_mistake_in_the_file_is_named_with_its_remedy(
