@@ -164,6 +164,34 @@ def bucket_of(target: str) -> str:
     return f"{scheme}://{bucket}"
 
 
+def globs(exclude: Sequence[str]) -> tuple[str, ...]:
+    """What --exclude names, as :func:`excluded` matches it: ``./private/`` is ``private``."""
+    found: list[str] = []
+    for glob in exclude:
+        plain = glob.removeprefix("./").rstrip("/" + os.sep)
+        if _absolute(plain):
+            # Keys have no links in them.
+            real = plain if "://" in plain else os.path.realpath(plain)
+            found += [real, f"{real}/*"]
+        elif plain:
+            found += [plain, plain.removeprefix("**/")]
+    return tuple(found)
+
+
+def excluded(key: str, relative: str, exclude: Sequence[str]) -> bool:
+    """Whether one of the :func:`globs` matches: a name, a path below PATH, or an absolute one."""
+    below = (os.path.basename(relative), relative)
+    return any(
+        fnmatch.fnmatch(text, glob)
+        for glob in exclude
+        for text in ((key,) if _absolute(glob) else below)
+    )
+
+
+def _absolute(glob: str) -> bool:
+    return os.path.isabs(glob) or "://" in glob
+
+
 class LocalStorage:
     """Folders and files of this machine; keys are absolute paths as text.
 
@@ -188,14 +216,17 @@ class LocalStorage:
         covered = {root for root in roots if recursive and roots & set(root.parents)}
         self._roots = sorted(roots - covered)
         self._recursive = recursive
-        self._exclude = tuple(exclude)
+        self._exclude = globs(exclude)
         self._new_mode = 0o666 & ~_umask()  # asked for once: asking is not safe among threads
         self._host = zlib.crc32(socket.gethostname().encode())
 
     def list(self) -> Iterator[Entry]:
         listed: set[str] = set()
         for root in self._roots:
-            if root.is_dir():
+            folder = root.is_dir()
+            if excluded(str(root), "" if folder else root.name, self._exclude):
+                continue
+            if folder:
                 listed.add(str(root))
                 yield from self._walk(root)
             elif str(root.parent) not in listed:
@@ -318,11 +349,7 @@ class LocalStorage:
             return True
         if not self._exclude:
             return False
-        relative = os.path.relpath(item.path, root)
-        return any(
-            fnmatch.fnmatch(item.name, glob) or fnmatch.fnmatch(relative, glob)
-            for glob in self._exclude
-        )
+        return excluded(item.path, os.path.relpath(item.path, root), self._exclude)
 
     @staticmethod
     def _entry(path: str, names: set[str]) -> Entry:

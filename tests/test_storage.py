@@ -266,6 +266,55 @@ def test_skips_hidden_system_and_excluded_files(tmp_path: Path) -> None:
     assert listed == ["e.jpg"]
 
 
+@pytest.fixture
+def two_folders(tmp_path: Path) -> Path:
+    """Photos a.jpg, private/b.jpg and trip/private/c.jpg."""
+    for name in ("a.jpg", "private/b.jpg", "trip/private/c.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    return tmp_path
+
+
+def names(*paths: Path, exclude: str) -> list[str]:
+    return [Path(entry.key).name for entry in LocalStorage(paths, exclude=[exclude]).list()]
+
+
+@pytest.mark.parametrize(
+    ("glob", "left"),
+    [
+        ("private", ["a.jpg"]),
+        ("private/", ["a.jpg"]),
+        ("./private", ["a.jpg"]),
+        ("**/private", ["a.jpg"]),
+        ("**/private/*.jpg", ["a.jpg"]),
+        ("trip/private/", ["a.jpg", "b.jpg"]),
+        ("{folder}/private", ["a.jpg", "c.jpg"]),
+        ("{folder}/private/", ["a.jpg", "c.jpg"]),
+        ("{folder}/*/private/*", ["a.jpg", "b.jpg"]),
+        ("{link}/private", ["a.jpg", "c.jpg"]),
+        ("*{name}*", ["a.jpg", "b.jpg", "c.jpg"]),  # what the folder around PATH is called
+        ("/", ["a.jpg", "b.jpg", "c.jpg"]),
+        ("", ["a.jpg", "b.jpg", "c.jpg"]),
+    ],
+)
+def test_what_an_exclude_leaves(
+    two_folders: Path, tmp_path_factory: pytest.TempPathFactory, glob: str, left: list[str]
+) -> None:
+    link = tmp_path_factory.mktemp("links") / "link"
+    link.symlink_to(two_folders)
+    glob = glob.format(folder=two_folders, link=link, name=two_folders.name)
+    assert names(two_folders, exclude=glob) == left
+
+
+def test_excludes_hold_for_what_is_given_as_path(two_folders: Path) -> None:
+    files = sorted(two_folders.rglob("*.jpg"))
+    assert names(*files, exclude="*.jpg") == []
+    assert names(*files, exclude="a*") == ["b.jpg", "c.jpg"]
+    assert names(*files, exclude=f"{two_folders}/private/") == ["a.jpg", "c.jpg"]
+    assert names(*two_folders.iterdir(), exclude=f"{two_folders}/private") == ["a.jpg", "c.jpg"]
+    assert names(two_folders / "private", exclude="private") == ["b.jpg"]
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names are bytes on Linux")
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     with open(os.fsencode(tmp_path) + b"/caf\xe9.jpg", "wb") as file:
