@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,18 +65,21 @@ class Folder:
 
 
 def keys_to_write(report: Path) -> Counter[str]:
-    """The photos that a report asks to write, and how often; reads all of it, writes nothing.
+    """The photos that a report asks to write, each with how many rows write or decline it.
+
+    Reads all of it, writes nothing.
 
     Raises:
         RunError: the file cannot be read, or is no report.
     """
     found: Counter[str] = Counter()
+    declined: Counter[str] = Counter()
     for row in read(report):
-        try:
+        if row.declined:
+            declined[row.key] += 1
+        with suppress(RefusedError):
             found[row.key] += row.wish() is Wish.WRITE
-        except RefusedError:
-            continue
-    return +found
+    return Counter({key: times + declined[key] for key, times in found.items() if times})
 
 
 def apply(
@@ -98,7 +102,7 @@ def apply(
             if row.wish() is not Wish.WRITE:
                 continue
             if keys[row.key] > 1:
-                raise RefusedError("several rows are of this photo; keep one of them")
+                raise RefusedError("several rows write or decline this photo; keep one of them")
             storage, entry = folder.look(row.key)
             if not row.is_of(entry.version):
                 raise ChangedError("it changed since the report; make a new one with --dry-run")

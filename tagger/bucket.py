@@ -28,6 +28,8 @@ from tagger.storage import (
     Blob,
     Traits,
     bucket_of,
+    excluded,
+    globs,
     is_sidecar,
     nothing,
     suffix,
@@ -133,7 +135,7 @@ class BucketStorage:
     ) -> None:
         self._root = bucket_of(targets[0])
         self._targets = sorted({target[len(self._root) :].strip("/") for target in targets})
-        self._recursive, self._exclude, self._since = recursive, tuple(exclude), since
+        self._recursive, self._exclude, self._since = recursive, globs(exclude), since
         self._link()
 
     def _link(self) -> tuple[Store, Index]:
@@ -144,7 +146,9 @@ class BucketStorage:
         for target in self._targets:
             folder = f"{target}/" if target else ""
             if suffix(target) in LISTED_SUFFIXES:
-                if not any(self._covers(folder, target) for folder in listed):
+                key, name = f"{self._root}/{target}", os.path.basename(target)
+                left_out = excluded(key, name, self._exclude)
+                if not left_out and not any(self._covers(folder, target) for folder in listed):
                     yield from self._photo(target)
             elif not (self._recursive and any(target.startswith(other) for other in listed)):
                 listed.add(folder)
@@ -158,7 +162,8 @@ class BucketStorage:
         try:
             for found, sidecars in paired(self._link()[1].list(folder, self._recursive)):
                 old = self._since and found.modified < self._since
-                if not old and wanted(found.path.removeprefix(folder), self._exclude):
+                key, below = f"{self._root}/{found.path}", found.path.removeprefix(folder)
+                if not old and wanted(key, below, self._exclude):
                     yield self._entry(found, sidecars)
         except PhotoError as error:
             yield Entry(f"{self._root}/{folder}", Version(0, 0), f"folder {error}")

@@ -1,6 +1,7 @@
 """The place that a reviewed row names: one we know, or coordinates that a person typed."""
 
 import math
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
@@ -130,11 +131,14 @@ def _custom(
 
 
 def _radius(row: Row) -> int:
+    text = row.text("radius_m")
+    if re.search(r"[.,]\d{3}$", text):  # 1.500 is how some countries write 1,500
+        raise RefusedError(f"radius_m is {text!r}; write metres without a thousands mark")
     radius = row.number("radius_m")
     if radius is None:
         return 0
-    if not 1 <= radius <= _LARGEST_RADIUS_M:
+    if not (1 <= radius <= _LARGEST_RADIUS_M and radius.is_integer()):
         raise RefusedError(
-            f"radius_m is {radius:g}; type metres from 1 to {_LARGEST_RADIUS_M}, or nothing"
+            f"radius_m is {radius:g}; type whole metres from 1 to {_LARGEST_RADIUS_M}, or nothing"
         )
-    return round(radius)
+    return int(radius)

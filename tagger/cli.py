@@ -90,7 +90,7 @@ def main() -> None:
     "--exclude",
     multiple=True,
     metavar="GLOB",
-    help="Leave out files and folders whose name or relative path matches; repeatable.",
+    help="Leave out files and folders whose name, relative or full path matches; repeatable.",
 )
 @click.option(
     "--coords",

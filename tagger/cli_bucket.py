@@ -37,6 +37,13 @@ def _moment(context: click.Context, option: click.Parameter, text: str | None) -
         raise click.BadParameter(f"{text!r} is no time; write 36h, 7d or 2026-11-24") from error
 
 
+def _output(context: click.Context, option: click.Parameter, place: str | None) -> str:
+    """Without a place the photos themselves are written, which an empty one cannot mean."""
+    if place == "":
+        raise click.BadParameter("it is empty (is a variable unset?); give a place or leave it out")
+    return place or ""
+
+
 endpoint_url = click.option(
     "--endpoint-url",
     metavar="URL",
@@ -48,7 +55,8 @@ endpoint_url = click.option(
 output = click.option(
     "--output",
     metavar="PLACE",
-    default="",
+    default=None,
+    callback=_output,
     help="Folder or bucket URL for tagged copies; the photos stay as they are.",
 )
 since = click.option(

@@ -38,9 +38,9 @@ def configurable(command: click.Command, tag: click.Command) -> click.Command:
 
     def read(context: click.Context, _: click.Parameter, chosen: Path | None) -> None:
         path = chosen or default_path()
-        if context.resilient_parsing or not (chosen or path.exists()):
+        values = None if context.resilient_parsing else load(path, settable(tag))
+        if values is None:
             return
-        values = load(path, settable(tag))
         context.default_map = {
             option.name: values[option.name]
             for option in settable(command)
@@ -72,16 +72,21 @@ def settable(command: click.Command) -> list[click.Option]:
     ]
 
 
-def load(path: Path, options: Sequence[click.Option]) -> dict[str, Any]:
-    """Values by parameter name.
+def load(path: Path, options: Sequence[click.Option]) -> dict[str, Any] | None:
+    """Values by parameter name; None where there is no such file.
 
     Raises:
-        ConfigError: it is no TOML, has a key that is no option, or a value of a wrong type.
+        ConfigError: it cannot be read, is no TOML, has a key that is no option, or a value of a
+            wrong type.
     """
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); check its permissions"
+        ) from error
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are such
         raise ConfigError(f"{path}: is not TOML ({error}); correct it") from error
     known = {key_of(option): option for option in options}

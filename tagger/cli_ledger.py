@@ -178,6 +178,8 @@ def apply(
     options = applying.Options(run_id, Coords(coords), write)
     counts: Counter[bool] = Counter()
     places = reviewed.targets(set(applying.keys_to_write(report)))
+    if os.path.exists(applied) and os.path.samefile(applied, report):
+        raise RunError(f"--report {applied}: is the report to apply; choose another name")
     with contextlib.ExitStack() as stack:
         stop, recorder = stack.enter_context(StopOnSignal()), None
         if not dry_run:

@@ -117,7 +117,7 @@ def review(
     "out",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="The file to write; one that is there is replaced.",
+    help="The file to write; an HTML file that is there is replaced.",
 )
 @_root
 @click.option(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tagger.errors import PhotoError, RunError, VanishedError
-from tagger.report import FIRST_COLUMNS
+from tagger.report import is_report
 from tagger.storage import Blob, Storage, bucket_of, storage_at
 
 
@@ -50,7 +50,7 @@ def _older(storage: Storage, place: str) -> Blob | None:
         older = storage.read(place)
     except VanishedError:
         return None
-    if older.data and not older.data.startswith(FIRST_COLUMNS.encode()):
+    if older.data and not is_report(older.data):
         raise PhotoError("exists and is not a landmark-tag report")
     return older
 

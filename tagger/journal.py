@@ -1,6 +1,7 @@
 """What a run leaves behind for other programs: lines in a log file, and a summary as JSON."""
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,11 @@ from tagger.errors import RunError
 from tagger.limits import Limits
 from tagger.records import Outcome, Status
 from tagger.report import portable
+from tagger.storage import LISTED_SUFFIXES, suffix
+
+# How the files begin, which tells them from any other.
+_SUMMARY = re.compile(rb'\{"version": "[^"]*", "run_id": ')
+_LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d ")
 
 
 class Journal:
@@ -33,7 +39,7 @@ class Journal:
         facts: what else the summary says.
 
     Raises:
-        RunError: one of the files cannot be written.
+        RunError: one of the files cannot be written, or holds something else.
     """
 
     def __init__(self, summary: str, log: Path | None, limits: Limits, **facts: Any) -> None:
@@ -44,6 +50,14 @@ class Journal:
         self._log: FileIO | None = None
 
     def __enter__(self) -> Self:
+        if self._summary not in ("", "-"):
+            _check_ours("--summary-json", Path(self._summary), "summary", _SUMMARY)
+        if self._log_path:
+            _check_ours("--log-file", self._log_path, "log", _LOG_LINE)
+            if suffix(self._log_path.name) in LISTED_SUFFIXES:
+                raise RunError(
+                    f"--log-file {self._log_path}: is named like a photo; choose another name"
+                )
         if self._summary != "-":
             self._sum_up(None)
         if self._log_path:
@@ -123,6 +137,21 @@ class Journal:
                 file.write(json.dumps(told) + "\n")
         except OSError as error_:
             raise _unwritable("--summary-json", self._summary, error_) from error_
+
+
+def _check_ours(option: str, path: Path, what: str, start: re.Pattern[bytes]) -> None:
+    """Make sure that no other file is replaced or added to; devices and pipes hold nothing."""
+    try:
+        head = b""
+        if path.is_file():
+            with path.open("rb") as file:
+                head = file.read(200)
+    except OSError as error:
+        raise _unwritable(option, path, error) from error
+    if head and not start.match(head):
+        raise RunError(
+            f"{option} {path}: exists and is not a landmark-tag {what}; choose another name"
+        )
 
 
 def _unwritable(option: str, place: object, error: OSError) -> RunError:

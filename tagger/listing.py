@@ -1,6 +1,5 @@
 """What a bucket lists: photos and their sidecars out of a stream of names in order."""
 
-import fnmatch
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -11,6 +10,7 @@ from tagger.storage import (
     LISTED_SUFFIXES,
     SKIPPED_FOLDERS,
     Traits,
+    excluded,
     is_sidecar,
     sidecar_names,
     suffix,
@@ -79,14 +79,12 @@ def paired(listing: Iterable[Found]) -> Iterator[Photo]:
     yield from waiting
 
 
-def wanted(relative: str, exclude: Sequence[str]) -> bool:
+def wanted(key: str, relative: str, exclude: Sequence[str]) -> bool:
     """Whether a photo of this path below its target is looked at: hidden and copies are not."""
     path = ""
     for name in relative.split("/"):
         path = f"{path}/{name}" if path else name
-        if name.startswith(".") or name in SKIPPED_FOLDERS:
-            return False
-        if any(fnmatch.fnmatch(name, glob) or fnmatch.fnmatch(path, glob) for glob in exclude):
+        if name.startswith(".") or name in SKIPPED_FOLDERS or excluded(key, path, exclude):
             return False
     return True
 

@@ -1,9 +1,11 @@
 """Outcome to CSV row and back to text that a spreadsheet opens safely; the run's summary."""
 
+import codecs
 import csv
 import errno
 import io
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ COLUMNS = (
     "second", "second_confidence", "third", "third_confidence", "city", "country", "wikidata",
     "reason", "model", "run_id", "size", "mtime_ns", "etag", "accept",
 )  # fmt: skip
-FIRST_COLUMNS = "path,status,"  # what tells a report from any other file
+_FIRST_COLUMNS = "path,status,"  # what tells a report from any other file
 # What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), and our own mark.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
@@ -92,6 +94,13 @@ def native(text: str) -> str:
     return os.fsdecode(text[3:].encode().decode("unicode_escape").encode("latin-1"))
 
 
+def is_report(data: bytes) -> bool:
+    """Whether a file that begins so is a report, also where a spreadsheet saved it again."""
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    header = data[:64].decode("utf-16" if wide else "utf-8-sig", "replace")
+    return re.sub("[;\\t]", ",", header.replace('"', "")).startswith(_FIRST_COLUMNS)
+
+
 class ReportWriter:
     """A CSV report that is whole after every row, so that a run cut short leaves a valid one.
 
@@ -160,8 +169,8 @@ class ReportWriter:
 
 def _move_aside(path: Path) -> None:
     """Keep an earlier report, which a person may have worked on, under the next free number."""
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        if not file.readline().startswith(FIRST_COLUMNS):
+    with path.open("rb") as file:
+        if not is_report(file.read(64)):
             raise RunError(
                 f"--report {path}: exists and is not a landmark-tag report; choose another name"
             )

@@ -64,6 +64,11 @@ class Row:
             raise RefusedError(f"{column} is {text!r}, which is no number; correct it")
         return float(value)
 
+    @property
+    def declined(self) -> bool:
+        """Whether a person wrote no."""
+        return self.text("accept").casefold() in _NO
+
     def wish(self) -> Wish:
         """Whether to write: what would be tagged unless declined, what was not if accepted.
 
@@ -73,7 +78,7 @@ class Row:
         if self.shifted:
             raise RefusedError("it has more cells than there are columns; mend the row")
         status, accept = self.text("status").casefold(), self.text("accept").casefold()
-        if accept in _NO or status == Status.TAGGED:
+        if self.declined or status == Status.TAGGED:
             return Wish.LEAVE
         if accept and accept not in _YES:
             raise RefusedError(f"accept is {accept!r}; write yes or no, or leave it empty")
@@ -129,6 +134,8 @@ def read(path: Path) -> Iterator[Row]:
         RunError: it cannot be read, is no report, or lacks a column that is needed.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise RunError(f"{path}: is no regular file, and is read twice; save it to a file")
         with path.open("rb") as raw:
             wide = raw.read(2) in (b"\xff\xfe", b"\xfe\xff")
         with path.open(encoding="utf-16" if wide else "utf-8-sig", newline="") as file:

@@ -113,8 +113,11 @@ def open_storage(
     """The storage that the targets live in; ``since`` leaves older objects of a bucket out.
 
     Raises:
-        RunError: a target does not exist or cannot be reached, or its scheme is not known.
+        RunError: a target is empty, does not exist or cannot be reached, or its scheme is not
+            known.
     """
+    if "" in targets:  # which would be the folder we are in
+        raise RunError("PATH is empty; is a variable unset?")
     roots = {bucket_of(target) for target in targets}
     if len(roots) > 1:
         raise RunError(f"{', '.join(targets)}: give photos of one bucket, or of this machine")
@@ -161,6 +164,34 @@ def bucket_of(target: str) -> str:
     return f"{scheme}://{bucket}"
 
 
+def globs(exclude: Sequence[str]) -> tuple[str, ...]:
+    """What --exclude names, as :func:`excluded` matches it: ``./private/`` is ``private``."""
+    found: list[str] = []
+    for glob in exclude:
+        plain = glob.removeprefix("./").rstrip("/" + os.sep)
+        if _absolute(plain):
+            # Keys have no links in them.
+            real = plain if "://" in plain else os.path.realpath(plain)
+            found += [real, f"{real}/*"]
+        elif plain:
+            found += [plain, plain.removeprefix("**/")]
+    return tuple(found)
+
+
+def excluded(key: str, relative: str, exclude: Sequence[str]) -> bool:
+    """Whether one of the :func:`globs` matches: a name, a path below PATH, or an absolute one."""
+    below = (os.path.basename(relative), relative)
+    return any(
+        fnmatch.fnmatch(text, glob)
+        for glob in exclude
+        for text in ((key,) if _absolute(glob) else below)
+    )
+
+
+def _absolute(glob: str) -> bool:
+    return os.path.isabs(glob) or "://" in glob
+
+
 class LocalStorage:
     """Folders and files of this machine; keys are absolute paths as text.
 
@@ -171,21 +202,31 @@ class LocalStorage:
         self, paths: Sequence[Path] = (), recursive: bool = True, exclude: Sequence[str] = ()
     ) -> None:
         for path in paths:
-            if not path.exists():
-                raise RunError(f"{path}: no such file or folder; check the PATH")
-        roots = {path.resolve() for path in paths}
+            try:
+                path.stat()
+            except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+                raise RunError(f"{path}: no such file or folder; check the PATH") from error
+            except OSError as error:
+                raise RunError(
+                    f"{path}: cannot be looked at ({error.strerror}); check the PATH, and the "
+                    "permissions of the folders it is in"
+                ) from error
+        roots = {Path(os.path.realpath(path)) for path in paths}
         # A folder and something inside it: the folder alone already lists it.
         covered = {root for root in roots if recursive and roots & set(root.parents)}
         self._roots = sorted(roots - covered)
         self._recursive = recursive
-        self._exclude = tuple(exclude)
+        self._exclude = globs(exclude)
         self._new_mode = 0o666 & ~_umask()  # asked for once: asking is not safe among threads
         self._host = zlib.crc32(socket.gethostname().encode())
 
     def list(self) -> Iterator[Entry]:
         listed: set[str] = set()
         for root in self._roots:
-            if root.is_dir():
+            folder = root.is_dir()
+            if excluded(str(root), "" if folder else root.name, self._exclude):
+                continue
+            if folder:
                 listed.add(str(root))
                 yield from self._walk(root)
             elif str(root.parent) not in listed:
@@ -291,10 +332,13 @@ class LocalStorage:
                     continue
                 if item.is_dir(follow_symlinks=False):
                     folders.append(item.path)
-                elif suffix(item.name) in LISTED_SUFFIXES or (item.is_symlink() and item.is_dir()):
+                # What os.path asks never raises, whatever a link leads to.
+                elif suffix(item.name) in LISTED_SUFFIXES or (
+                    item.is_symlink() and os.path.isdir(item.path)
+                ):
                     if not item.is_symlink():
                         yield self._entry(item.path, names)
-                    elif not Path(item.path).resolve().is_relative_to(root):
+                    elif not Path(os.path.realpath(item.path)).is_relative_to(root):
                         reason = "a link out of the folder is not followed; give its target as PATH"
                         yield Entry(item.path, Version(0, 0), reason, fault=False)
             if self._recursive:
@@ -305,11 +349,7 @@ class LocalStorage:
             return True
         if not self._exclude:
             return False
-        relative = os.path.relpath(item.path, root)
-        return any(
-            fnmatch.fnmatch(item.name, glob) or fnmatch.fnmatch(relative, glob)
-            for glob in self._exclude
-        )
+        return excluded(item.path, os.path.relpath(item.path, root), self._exclude)
 
     @staticmethod
     def _entry(path: str, names: set[str]) -> Entry:

@@ -217,6 +217,32 @@ def test_what_cannot_be_honoured_is_named_by_its_line(
     assert review.places() == NOTHING
 
 
+HERE = {"landmark": "Here", "latitude": "1", "longitude": "1"}
+
+
+@pytest.mark.parametrize(
+    ("radius", "reason"),
+    [
+        ("1,500", "radius_m is '1,500'; write metres without a thousands mark"),
+        ("1.000", "radius_m is '1.000'; write metres without a thousands mark"),
+        ("1,5", "radius_m is 1.5; type whole metres"),
+    ],
+)
+def test_a_radius_that_may_be_a_thousand_times_larger_is_refused(
+    review: Review, radius: str, reason: str
+) -> None:
+    review.edit(radius_m=radius, **HERE)
+    code, output = review.apply()
+    assert code == 1 and reason in output and review.places() == NOTHING
+
+
+@pytest.mark.parametrize("radius", ["300", "300.0", "300,0", "3E+2"])
+def test_a_radius_of_whole_metres_is_taken(review: Review, radius: str) -> None:
+    review.edit(radius_m=radius, **HERE)
+    assert review.apply("--sidecar", "always")[0] == 0
+    assert b'"300/1"' in (review.folder / "taj.jpg.xmp").read_bytes()
+
+
 def test_the_others_are_still_done(review: Review) -> None:
     review.rewrite(lambda row: row.update(accept="yes"))
     review.edit(latitude="north")
@@ -340,6 +366,18 @@ def test_two_rows_of_one_photo(review: Review) -> None:
     assert code == 1 and output.count("several rows") == 2 and review.places() == NOTHING
 
 
+@pytest.mark.parametrize("first", ["no", ""])
+def test_a_row_that_declines_the_photo_of_another_row(review: Review, first: str) -> None:
+    review.edit(accept=first)
+    text = review.report.read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if "taj.jpg" in line)
+    other = row.removesuffix("no") + ("" if first else "no")
+    review.report.write_text(f"{text}{other}\n", encoding="utf-8")
+    code, output = review.apply()
+    assert code == 1 and output.count("several rows write or decline this photo") == 1
+    assert review.places() == NOTHING
+
+
 def test_a_shifted_row(review: Review) -> None:
     text = review.report.read_text(encoding="utf-8")
     review.report.write_text(text.replace("taj.jpg,", "taj.jpg,oops,"), encoding="utf-8")
@@ -397,6 +435,28 @@ def test_options_and_a_report_of_what_was_applied(review: Review, tmp_path: Path
     assert sorted(p.name for p in review.folder.iterdir()) == [
         name for name in before if not name.endswith(".xmp")
     ]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_the_report_to_apply_is_not_moved_aside(review: Review, linked: bool) -> None:
+    name = review.report.with_name("link.csv") if linked else review.report
+    if linked:
+        name.symlink_to(review.report)
+    before = review.report.read_bytes()
+    code, output = review.apply("--report", str(name))
+    assert code == 2 and f"--report {name}: is the report to apply" in output
+    assert review.report.read_bytes() == before and review.places() == NOTHING
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="no pipes with names here")
+def test_a_pipe_cannot_be_read_twice(review: Review) -> None:
+    out, into = os.pipe()
+    os.write(into, review.report.read_bytes())
+    os.close(into)
+    result = CliRunner().invoke(main, ["apply", f"/dev/fd/{out}"])
+    os.close(out)
+    assert result.exit_code == 2 and "is read twice; save it to a file" in result.output
+    assert review.places() == NOTHING
 
 
 def test_another_run_on_the_photos_holds_the_lock(review: Review, tmp_path: Path) -> None:

@@ -171,6 +171,9 @@ def test_targets_are_folders_and_photos_each_looked_at_once(bucket: s3.Bucket) -
     assert listed(bucket, "p", recursive=False) == ["p/a.jpg"]
     assert listed(bucket, "p", "p/q", "p/a.jpg", recursive=False) == ["p/a.jpg", "p/q/b.jpg"]
     assert listed(bucket, "p", exclude=["raw", "q/*"]) == ["p/a.jpg"]
+    for glob in ("raw/", "./raw", "**/raw", "**/p/raw", f"{bucket.url}/p/raw/", "**/raw/*.jpg"):
+        assert listed(bucket, "", exclude=[glob, "pq"]) == below[:2], glob
+    assert listed(bucket, "p/a.jpg", "p/q/b.jpg", exclude=["a.*"]) == ["p/q/b.jpg"]
     assert listed(bucket, "nothing") == []
     (entry,) = open_storage([f"{bucket.url}/p/a.jpg"]).list()
     assert entry.sidecars == (f"{bucket.url}/p/a.xmp",)

@@ -178,6 +178,13 @@ def test_a_reviewed_report_is_applied_to_the_photos_it_is_of(
     assert {bucket.get("p/a.jpg"), bucket.get("q/c.jpg")} == {taj}
 
 
+def test_a_report_that_a_spreadsheet_saved_is_kept(command: Command) -> None:
+    bucket, saved = command.bucket, b'\xef\xbb\xbf"path";"status";"landmark"\r\n'
+    bucket.put("report.csv", saved)
+    assert command(bucket.url, "--report", f"{bucket.url}/report.csv", "-q")[0] == 0
+    assert bucket.get("report.1.csv") == saved
+
+
 def test_a_report_takes_no_other_files_name(command: Command) -> None:
     command.bucket.put("a.jpg", photo(COLOURS["Taj_Mahal"]))
     before = command.bucket.contents()

@@ -85,6 +85,9 @@ def test_quiet_says_nothing_and_verbose_a_line_for_each(
         ([".", "--device", "tpu"], "not auto, cpu, cuda"),
         ([".", "--batch-size", "0"], "--batch-size"),
         (["s3://bucket/photos"], "s3://"),
+        (["", "--dry-run"], "PATH is empty; is a variable unset?"),
+        ([".", "", "--dry-run"], "PATH is empty; is a variable unset?"),
+        ([".", "--dry-run", "--output", ""], "'--output': it is empty (is a variable unset?)"),
     ],
 )
 def test_wrong_usage_is_exit_2_with_the_option_named(

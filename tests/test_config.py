@@ -1,6 +1,8 @@
 """Options from the file and the environment: what wins, what is refused, what is shown."""
 
 import csv
+import errno
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +111,7 @@ def test_awss_own_variable_comes_after_ours(file: Path, monkeypatch: pytest.Monk
         ('max-time = "soon"', "correct max-time in "),
         ('coords = "none"', "correct coords in "),
         ("fail-over = 101", "correct fail-over in "),
+        ('output = ""', "give a place or leave it out; correct output in "),
     ],
 )
 def test_a_mistake_in_the_file_is_named_with_its_remedy(
@@ -125,6 +128,17 @@ def test_a_mistake_in_a_variable_is_named(library: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("LANDMARK_TAG_BATCH_SIZE", "many")
     result = call(library)
     assert result.exit_code == 2 and "correct the variable LANDMARK_TAG_BATCH_SIZE" in result.output
+
+
+def test_a_file_that_cannot_be_read_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, *arguments: object, **named: object) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    for method in ("stat", "read_text"):  # as in a folder without access
+        monkeypatch.setattr(Path, method, refuse)
+    result = call("config", "show")
+    assert result.exit_code == 2 and "Permission denied); check its permissions" in result.output
+    assert str(file) in result.output
 
 
 def test_a_file_that_is_named_must_be_there(library: Path, tmp_path: Path) -> None:

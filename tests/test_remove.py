@@ -66,6 +66,15 @@ def test_only_tags_that_say_they_are_ours_go(
     assert bytes_of(folder) == before
 
 
+def test_an_empty_path_is_not_the_folder_we_are_in(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    result = CliRunner().invoke(main, ["remove", "", "--ledger", str(tmp_path / "ledger.db")])
+    assert result.exit_code == 2 and "PATH is empty; is a variable unset?" in result.output
+    assert (folder / "ours.jpg").read_bytes() == TAGGED
+
+
 def test_a_tag_edited_since_is_named_and_left(tmp_path: Path) -> None:
     storage = MemoryStorage({"a.jpg": TAGGED})
     moved = metadata.sidecar(None, tag())

@@ -69,6 +69,30 @@ def test_an_earlier_report_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "report.2.csv").exists()
 
 
+@pytest.mark.parametrize(
+    "encoding, delimiter, quoting",
+    [
+        ("utf-8-sig", ",", csv.QUOTE_MINIMAL),
+        ("utf-8", ";", csv.QUOTE_MINIMAL),
+        ("utf-8-sig", ";", csv.QUOTE_ALL),
+        ("utf-8", "\t", csv.QUOTE_MINIMAL),
+        ("utf-16", "\t", csv.QUOTE_ALL),
+    ],
+)
+def test_an_earlier_report_that_a_spreadsheet_saved_is_kept(
+    tmp_path: Path, encoding: str, delimiter: str, quoting: int
+) -> None:
+    path = tmp_path / "report.csv"
+    rows = written(path, Outcome(Entry("/p/a.jpg", VERSION), Status.FAILED, "first"))
+    with path.open("w", encoding=encoding, newline="") as file:
+        sheet = csv.DictWriter(file, list(rows[0]), delimiter=delimiter, quoting=quoting)
+        sheet.writeheader()
+        sheet.writerows(rows)
+    before = path.read_bytes()
+    assert written(path) == []
+    assert (tmp_path / "report.1.csv").read_bytes() == before
+
+
 def test_another_file_is_never_replaced(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"\xff\xd8\xff\xe1 a photo")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -216,6 +217,27 @@ def test_the_html_report_holds_all_and_fetches_nothing(
     assert set(links) <= {"http://www.w3.org/2000/svg"}  # a name, not an address
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])  # type: ignore[index]
     assert len(data["rows"]) == 5
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("name", ["report.csv", "a_taj.jpg", "pipe.html"])
+def test_the_html_report_replaces_no_other_file(report: Path, library: Path, name: str) -> None:
+    os.mkfifo(library / "pipe.html")
+    out = library / name
+    before = out.stat()
+    options = [str(report), "--html", str(out), "--root", str(library)]
+    refused = CliRunner().invoke(cli_review.report, options)
+    assert refused.exit_code == 2
+    assert f"--html {out}: exists and is no HTML file; choose another name" in refused.output
+    assert out.stat().st_ino == before.st_ino and out.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_the_html_report_replaces_an_earlier_one(report: Path, library: Path) -> None:
+    out = report.with_name("out.html")
+    for earlier in (b"", b"\xef\xbb\xbf\n<!DOCTYPE HTML>"):
+        out.write_bytes(earlier)
+        assert write_html(report, out, library, thumbnails=0) == 0
+        assert write_html(report, out, library, thumbnails=0) == 0
 
 
 def test_a_report_of_another_folder_needs_its_root(report: Path, library: Path) -> None:

@@ -247,12 +247,72 @@ def test_links_out_of_the_folder_are_named_and_links_within_are_not_listed_twice
     assert {e.fault for e in LocalStorage([inside]).list() if e.problem} == {False}
 
 
+def test_links_that_lead_nowhere_do_not_end_the_listing(tmp_path: Path) -> None:
+    (tmp_path / "b.jpg").write_bytes(b"x")
+    try:
+        for name in ("a.jpg", "loop"):
+            (tmp_path / name).symlink_to(name)
+        (tmp_path / "long.jpg").symlink_to("n" * 300)
+    except OSError:
+        pytest.skip("no symbolic links here")
+    assert [Path(e.key).name for e in LocalStorage([tmp_path]).list()] == ["b.jpg"]
+
+
 def test_skips_hidden_system_and_excluded_files(tmp_path: Path) -> None:
     for name in (".a.jpg", "._b.jpg", "@eaDir/c.jpg", ".git/d.jpg", "e.jpg", "raw/f.jpg", "g.gif"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     listed = [Path(e.key).name for e in LocalStorage([tmp_path], exclude=["raw"]).list()]
     assert listed == ["e.jpg"]
+
+
+@pytest.fixture
+def two_folders(tmp_path: Path) -> Path:
+    """Photos a.jpg, private/b.jpg and trip/private/c.jpg."""
+    for name in ("a.jpg", "private/b.jpg", "trip/private/c.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    return tmp_path
+
+
+def names(*paths: Path, exclude: str) -> list[str]:
+    return [Path(entry.key).name for entry in LocalStorage(paths, exclude=[exclude]).list()]
+
+
+@pytest.mark.parametrize(
+    ("glob", "left"),
+    [
+        ("private", ["a.jpg"]),
+        ("private/", ["a.jpg"]),
+        ("./private", ["a.jpg"]),
+        ("**/private", ["a.jpg"]),
+        ("**/private/*.jpg", ["a.jpg"]),
+        ("trip/private/", ["a.jpg", "b.jpg"]),
+        ("{folder}/private", ["a.jpg", "c.jpg"]),
+        ("{folder}/private/", ["a.jpg", "c.jpg"]),
+        ("{folder}/*/private/*", ["a.jpg", "b.jpg"]),
+        ("{link}/private", ["a.jpg", "c.jpg"]),
+        ("*{name}*", ["a.jpg", "b.jpg", "c.jpg"]),  # what the folder around PATH is called
+        ("/", ["a.jpg", "b.jpg", "c.jpg"]),
+        ("", ["a.jpg", "b.jpg", "c.jpg"]),
+    ],
+)
+def test_what_an_exclude_leaves(
+    two_folders: Path, tmp_path_factory: pytest.TempPathFactory, glob: str, left: list[str]
+) -> None:
+    link = tmp_path_factory.mktemp("links") / "link"
+    link.symlink_to(two_folders)
+    glob = glob.format(folder=two_folders, link=link, name=two_folders.name)
+    assert names(two_folders, exclude=glob) == left
+
+
+def test_excludes_hold_for_what_is_given_as_path(two_folders: Path) -> None:
+    files = sorted(two_folders.rglob("*.jpg"))
+    assert names(*files, exclude="*.jpg") == []
+    assert names(*files, exclude="a*") == ["b.jpg", "c.jpg"]
+    assert names(*files, exclude=f"{two_folders}/private/") == ["a.jpg", "c.jpg"]
+    assert names(*two_folders.iterdir(), exclude=f"{two_folders}/private") == ["a.jpg", "c.jpg"]
+    assert names(two_folders / "private", exclude="private") == ["b.jpg"]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names are bytes on Linux")
@@ -286,6 +346,18 @@ def test_targets_are_checked(tmp_path: Path) -> None:
         open_storage([str(tmp_path / "nowhere")])
     with pytest.raises(RunError, match="not supported"):
         open_storage(["ftp://host/photos"])
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG])
+def test_a_target_that_cannot_be_looked_at_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def fail(self: Path, **named: object) -> os.stat_result:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "stat", fail)
+    with pytest.raises(RunError, match=r"a\.jpg: cannot be looked at \(.*check the PATH"):
+        LocalStorage([tmp_path / "a.jpg"])
 
 
 def test_a_read_that_meets_a_writer_is_refused(

@@ -143,6 +143,37 @@ def test_a_place_that_cannot_be_written_stops_the_run_before_it_starts(
     assert "choose another place" in result.output and bytes_of(library) == before
 
 
+@pytest.mark.parametrize("name", ["photo.jpg", "reviewed.csv", "package.json", "notes.txt"])
+@pytest.mark.parametrize("option", ["--summary-json", "--log-file"])
+def test_no_other_file_is_replaced_or_added_to(
+    library: Path, tmp_path: Path, line: list[str], option: str, name: str,
+    bytes_of: Callable[[Path], dict[str, bytes]],
+) -> None:  # fmt: skip
+    place, held = tmp_path / name, {".jpg": GREY, ".json": b'{"version": "1.0"}'}
+    place.write_bytes(held.get(place.suffix, b"path,status\n"))
+    before = (place.read_bytes(), bytes_of(library))
+    result = CliRunner().invoke(main, [str(library), *line, option, str(place)])
+    assert result.exit_code == 2 and f"{option} {place}: exists and is not a" in result.output
+    assert "choose another name" in result.output
+    assert (place.read_bytes(), bytes_of(library)) == before
+
+
+def test_a_log_is_not_named_like_a_photo(
+    library: Path, tmp_path: Path, tag: Callable[..., Result]
+) -> None:
+    result = tag(library, "--log-file", tmp_path / "new.JPG")
+    assert result.exit_code == 2 and "named like a photo; choose another name" in result.output
+    assert not (tmp_path / "new.JPG").exists()
+
+
+def test_empty_files_are_taken_for_the_log_and_the_summary(
+    library: Path, tmp_path: Path, tag: Callable[..., Result]
+) -> None:
+    for name in ("log", "summary.json"):
+        (tmp_path / name).touch()
+    assert tag(library).exit_code == 0 and summary(tmp_path)["photos"] == 4
+
+
 def test_a_log_that_fills_its_disk_stops_the_run() -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full")

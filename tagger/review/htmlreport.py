@@ -1,11 +1,14 @@
 """A report as one HTML file: thumbnails, map and filters inside, nothing fetched."""
 
+import codecs
 import html
 import json
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from tagger.review.worldmap import VIEW_BOX, asset, land
 
 _EDGE = 240
 _MOST_CHOICES = 500
+_HTML = (b"<!doctype html", b"<html")
 # What a reader looks at first gets a thumbnail first.
 _INTEREST = ("tagged", "would_tag", "unsure", "no_landmark")
 
@@ -31,6 +35,7 @@ def write_html(report: Path, out: Path, root: Path, thumbnails: int, workers: in
     Raises:
         RunError: the report cannot be read or the page cannot be written.
     """
+    _check_replaceable(out)
     sheet = Sheet(report)
     rows = [_row(sheet, n, root) for n in range(len(sheet.rows))]
     allowed = [row for row in rows if row is not None]
@@ -40,15 +45,31 @@ def write_html(report: Path, out: Path, root: Path, thumbnails: int, workers: in
         for _ in pool.map(lambda row: _add_thumbnail(row, sheet, root), chosen):
             pass
     page = _page(sheet, allowed, len(rows) - len(allowed), root)
-    try:
+    with _explained(out):
         part = out.with_name(f".{out.name}.part")
         part.write_text(page, encoding="utf-8")
         os.replace(part, out)
+    return len(rows) - len(allowed)
+
+
+def _check_replaceable(out: Path) -> None:
+    """Make sure that no photo, report or device is lost: only an HTML file may be replaced."""
+    with _explained(out):
+        if not out.exists():
+            return
+        head = out.read_bytes() if out.is_file() else b"no file"
+    if head and not head.lstrip(codecs.BOM_UTF8 + b" \t\r\n").lower().startswith(_HTML):
+        raise RunError(f"--html {out}: exists and is no HTML file; choose another name")
+
+
+@contextmanager
+def _explained(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise RunError(
             f"--html {out}: cannot be written ({error.strerror}); choose another place"
         ) from error
-    return len(rows) - len(allowed)
 
 
 def _row(sheet: Sheet, n: int, root: Path) -> dict[str, Any] | None:
