@@ -20,6 +20,7 @@ from obstore.exceptions import (
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
 from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
+from tagger.excluding import excluded, globs
 from tagger.listing import Found, Index, paired, problem_of, wanted
 from tagger.records import Entry, Version
 from tagger.storage import (
@@ -28,8 +29,6 @@ from tagger.storage import (
     Blob,
     Traits,
     bucket_of,
-    excluded,
-    globs,
     is_sidecar,
     nothing,
     suffix,

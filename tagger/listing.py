@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from tagger.errors import RunError
+from tagger.excluding import excluded
 from tagger.storage import (
     LISTED_SUFFIXES,
     SKIPPED_FOLDERS,
     Traits,
-    excluded,
     is_sidecar,
     sidecar_names,
     suffix,

@@ -1,7 +1,6 @@
 """The seam to where photos live: the Storage protocol, the local folder, the scheme table."""
 
 import contextlib
-import fnmatch
 import functools
 import os
 import socket
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
+from tagger.excluding import excluded, globs
 from tagger.records import Entry, Version
 
 PHOTO_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .heic .heif .avif".split())
@@ -162,34 +162,6 @@ def bucket_of(target: str) -> str:
     if not bucket:
         raise RunError(f"{target}: names no bucket; give {scheme}://bucket/folder")
     return f"{scheme}://{bucket}"
-
-
-def globs(exclude: Sequence[str]) -> tuple[str, ...]:
-    """What --exclude names, as :func:`excluded` matches it: ``./private/`` is ``private``."""
-    found: list[str] = []
-    for glob in exclude:
-        plain = glob.removeprefix("./").rstrip("/" + os.sep)
-        if _absolute(plain):
-            # Keys have no links in them.
-            real = plain if "://" in plain else os.path.realpath(plain)
-            found += [real, f"{real}/*"]
-        elif plain:
-            found += [plain, plain.removeprefix("**/")]
-    return tuple(found)
-
-
-def excluded(key: str, relative: str, exclude: Sequence[str]) -> bool:
-    """Whether one of the :func:`globs` matches: a name, a path below PATH, or an absolute one."""
-    below = (os.path.basename(relative), relative)
-    return any(
-        fnmatch.fnmatch(text, glob)
-        for glob in exclude
-        for text in ((key,) if _absolute(glob) else below)
-    )
-
-
-def _absolute(glob: str) -> bool:
-    return os.path.isabs(glob) or "://" in glob
 
 
 class LocalStorage:

@@ -1,0 +1,33 @@
+"""What --exclude leaves out: names, paths below PATH, and absolute paths or URLs."""
+
+import fnmatch
+import os
+from collections.abc import Sequence
+
+
+def globs(exclude: Sequence[str]) -> tuple[str, ...]:
+    """What --exclude names, as :func:`excluded` matches it: ``./private/`` is ``private``."""
+    found: list[str] = []
+    for glob in exclude:
+        plain = glob.removeprefix("./").rstrip("/" + os.sep)
+        if _absolute(plain):
+            # Keys have no links in them.
+            real = plain if "://" in plain else os.path.realpath(plain)
+            found += [real, f"{real}/*"]
+        elif plain:
+            found += [plain, plain.removeprefix("**/")]
+    return tuple(found)
+
+
+def excluded(key: str, relative: str, exclude: Sequence[str]) -> bool:
+    """Whether one of the :func:`globs` matches: a name, a path below PATH, or an absolute one."""
+    below = (os.path.basename(relative), relative)
+    return any(
+        fnmatch.fnmatch(text, glob)
+        for glob in exclude
+        for text in ((key,) if _absolute(glob) else below)
+    )
+
+
+def _absolute(glob: str) -> bool:
+    return os.path.isabs(glob) or "://" in glob
