@@ -4,10 +4,12 @@
 
 BEFORE and AFTER are two files, or two folders with the same file names (copy your folder first,
 then tag the copy). Every tag that ExifTool reads must still be there and be the same, save the
-ones landmark-tag writes; no new warning may appear, the picture data must be the same bytes, and
-ExifTool and Pillow must read the same position. Exit code 1 if anything is amiss.
+ones landmark-tag writes; no new warning may appear, no file may be missing, the picture data must
+be the same bytes, and ExifTool and Pillow must read the same position. Exit code 1 if anything is
+amiss.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -71,7 +73,7 @@ def main(arguments: list[str]) -> int:
         return 2
     before, after = (Path(argument) for argument in arguments)
     names = paired(before, after)
-    problems = list(compare(before, after, names))
+    problems = [*missing(before, after), *compare(before, after, names)]
     for problem in problems:
         print(f"{problem.name}: {problem.what}")
     damaged = len({problem.name for problem in problems})
@@ -85,6 +87,14 @@ def paired(before: Path, after: Path) -> list[str]:
         return [""]
     names = sorted(str(path.relative_to(before)) for path in before.rglob("*") if path.is_file())
     return [name for name in names if (after / name).is_file()]
+
+
+def missing(before: Path, after: Path) -> Iterator[Problem]:
+    """Files that only the older folder has."""
+    for path in sorted(before.rglob("*")):
+        name = path.relative_to(before)
+        if path.is_file() and not (after / name).is_file():
+            yield Problem(str(name), "is missing")
 
 
 def compare(
@@ -263,20 +273,45 @@ def jpeg_parts(data: bytes) -> tuple[list[bytes], bytes]:
 
 def changed_pixels(before: Path, after: Path) -> Iterator[str]:
     """Whether any frame's size, mode, palette, timing or pixels changed, as Pillow decodes them."""
+    old, new = decoded(before), decoded(after)
+    if old is None:
+        return  # a report, say: its tags are compared
+    if new is None:
+        yield "cannot be decoded any more"
+    elif old.looks != new.looks:
+        yield "size, mode, format or number of frames changed"
+    else:
+        for number, (one, other) in enumerate(zip(old.frames, new.frames, strict=True)):
+            if one != other:
+                yield f"pixels, palette or timing of frame {number} changed"
+
+
+class Decoded(NamedTuple):
+    """A picture: size, mode, format and number of frames, and a digest of each frame."""
+
+    looks: tuple[Any, ...]
+    frames: list[bytes]
+
+
+def decoded(path: Path) -> Decoded | None:
+    """What Pillow makes of a file; None where it cannot decode all of it."""
     from PIL import Image, ImageSequence
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(before) as old, Image.open(after) as new:
-            if (old.size, old.mode, old.format) != (new.size, new.mode, new.format):
-                yield "size, mode or format changed"
-                return
-            pairs = zip(ImageSequence.Iterator(old), ImageSequence.Iterator(new), strict=True)
-            for number, (one, other) in enumerate(pairs):
-                if one.tobytes() != other.tobytes() or one.getpalette() != other.getpalette():
-                    yield f"the pixels of frame {number} changed"
-                if one.info.get("duration") != other.info.get("duration"):
-                    yield f"the timing of frame {number} changed"
+        try:
+            with Image.open(path) as picture:
+                looks = (picture.size, picture.mode, picture.format)
+                frames = [
+                    hashlib.sha256(
+                        repr((frame.getpalette(), frame.info.get("duration"))).encode()
+                        + frame.tobytes()
+                    ).digest()
+                    for frame in ImageSequence.Iterator(picture)
+                ]
+        except (OSError, SyntaxError, ValueError):
+            return None
+    return Decoded((*looks, len(frames)), frames)
 
 
 def short(value: Any) -> str:

@@ -11,7 +11,7 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     echo "landmark-tag needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2
     exit 1
 fi
-[ -x .venv/bin/python ] || "$python" -m venv .venv
+.venv/bin/python -m pip --version > /dev/null 2>&1 || "$python" -m venv --clear .venv
 echo "Installing into .venv (PyTorch is large: a few minutes the first time) ..." >&2
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}" \
     2> >(grep -v '^WARNING: Location' >&2)

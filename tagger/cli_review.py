@@ -133,10 +133,8 @@ def report(
     report: Path, out: Path, root: Path | None, thumbnails: int, ledger: Path | None
 ) -> None:
     """Write REPORT as one HTML file with thumbnails, map and filters, to mail or keep."""
-    from tagger.imaging import enable_heif
     from tagger.review.htmlreport import write_html
 
-    enable_heif()
     trusted = _trusted(report, root, ledger)
     refused = write_html(report, out, trusted, thumbnails, os.cpu_count() or 1)
     click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")

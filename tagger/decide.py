@@ -19,9 +19,9 @@ def decide(guess: Guess, min_conf: float) -> Decision:
     """
     confidence = round(guess.best.confidence, DECIMALS)
     if confidence >= min_conf:
-        return Decision(True, Status.TAGGED, f"confidence {confidence:.2f} >= {min_conf:g}")
+        return Decision(True, Status.TAGGED, f"confidence {confidence:g} >= {min_conf:g}")
     if guess.none >= 0.5:
         return Decision(
             False, Status.NO_LANDMARK, f"no known landmark, probability {guess.none:.2f}"
         )
-    return Decision(False, Status.UNSURE, f"confidence {confidence:.2f} < {min_conf:g}")
+    return Decision(False, Status.UNSURE, f"confidence {confidence:g} < {min_conf:g}")

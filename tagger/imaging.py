@@ -1,5 +1,6 @@
 """Bytes to pixels: scaled decode, orientation and resize, the one preprocessing there is."""
 
+import functools
 import io
 import struct
 import warnings
@@ -63,7 +64,7 @@ def open_upright(data: bytes, size: int) -> Image.Image:
     decoding in full; at 1.25 x ``size`` it would be 46 and 0.035, for 15 % of the decoder's time.
     """
     try:
-        picture = Image.open(io.BytesIO(data))
+        picture = _identified(data)
         kind, limit = picture.format, MAX_PIXELS.get(picture.format or "", MAX_PIXELS_UNSCALED)
         if picture.info.get("progressive"):
             kind, limit = "a progressive JPEG", MAX_PIXELS_PROGRESSIVE
@@ -76,7 +77,7 @@ def open_upright(data: bytes, size: int) -> Image.Image:
         scale = 2 * size / min(picture.size)
         picture.draft("RGB", (round(picture.width * scale), round(picture.height * scale)))
         ImageOps.exif_transpose(picture, in_place=True)  # a copy would double the memory
-        return _rgb(picture)
+        return _rgb(picture, size)
     except UnidentifiedImageError as error:
         raise _unidentified(data) from error
     except PhotoError:
@@ -112,15 +113,31 @@ def fit(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
             return ImageOps.fit(picture, square, bicubic)
 
 
-def _rgb(picture: Image.Image) -> Image.Image:
-    """Any mode to RGB: transparency over white, 16-bit scaled down, CMYK and grey converted."""
-    if picture.mode.startswith(("I", "F")):
-        # Pillow clips 16-bit values at 255 when it converts; scale to the range that is there.
-        values = np.asarray(picture, dtype=np.float64)
-        top = 65535.0 if picture.mode.startswith("I;16") else max(float(values.max()), 1.0)
-        picture = Image.fromarray((values * (255.0 / top)).clip(0, 255).astype(np.uint8))
+def _identified(data: bytes) -> Image.Image:
+    """What Pillow opens; for HEIC its reader, where it is installed, is called in at need."""
+    try:
+        return Image.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        if data[4:8] != b"ftyp" or not _enable_heif():
+            raise
+        return Image.open(io.BytesIO(data))
+
+
+def _rgb(picture: Image.Image, size: int) -> Image.Image:
+    """Any mode to RGB: transparency over white, 16-bit scaled down, CMYK and grey converted.
+
+    A large picture with transparency is first reduced, to no less than twice ``size``.
+    """
+    # Pillow clips values beyond 255 when it converts; scale to the range that is there.
+    if picture.mode.startswith("I;16"):
+        picture = Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    elif picture.mode in ("I", "F"):
+        values = np.nan_to_num(np.asarray(picture, dtype=np.float32))
+        values *= 255 / max(float(values.max()), 1.0)
+        picture = Image.fromarray(values.clip(0, 255, out=values).astype(np.uint8))
     if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
+        picture = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        picture = picture.reduce(max(1, min(picture.size) // (2 * size)))
         white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
         picture = Image.alpha_composite(white, picture)
     return picture if picture.mode == "RGB" else picture.convert("RGB")
@@ -137,7 +154,8 @@ def _unidentified(data: bytes) -> PhotoError:
     return UnsupportedError("not a photo format that can be read; check the file or exclude it")
 
 
-def enable_heif() -> bool:
+@functools.cache
+def _enable_heif() -> bool:
     """Let Pillow read HEIC where pillow-heif is installed (extra ``heic``)."""
     try:
         import pillow_heif

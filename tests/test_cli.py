@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from conftest import COLOURS, photo, save_colour_model
+from PIL import Image
 
 from tagger.cli import main
 from tagger.errors import RunError
@@ -196,6 +197,19 @@ def test_completion_offers_commands_and_options() -> None:
 
     assert "undo" in complete("landmark-tag u", 1)
     assert "--min-conf" in complete("landmark-tag tag --min", 2)
+
+
+def test_a_heic_is_decoded_where_its_reader_is_installed(
+    colour_model: Path, tmp_path: Path
+) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    taj = Image.new("RGB", (64, 48), (220, 30, 30))
+    pillow_heif.from_pillow(taj).save(tmp_path / "phone.heic")
+    # A process of its own: other tests let Pillow know of HEIC themselves.
+    line = [sys.executable, "-m", "tagger", tmp_path / "phone.heic", "--dry-run", "-v", "--model"]
+    report = ["--report", tmp_path / "report.csv"]
+    run = subprocess.run([*line, colour_model, *report], capture_output=True, text=True, check=True)
+    assert "would_tag Taj Mahal" in run.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

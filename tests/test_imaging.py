@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -73,6 +75,28 @@ def test_sixteen_bits_keep_their_tones() -> None:
     assert abs(row - np.linspace(0, 255, 64)).max() < 3
 
 
+def test_a_float_that_is_no_number_does_not_blacken_the_picture() -> None:
+    ramp = np.tile(np.linspace(0, 200, 64, dtype=np.float32), (64, 1))
+    ramp[0, 0] = np.nan
+    buffer = io.BytesIO()
+    Image.fromarray(ramp).save(buffer, "TIFF")
+    assert imaging.to_pixels(buffer.getvalue(), 32)[0, 16].max() > 200
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16"])
+def test_memory_in_proportion_to_what_a_pixel_takes(mode: str) -> None:
+    script = (
+        "import io, resource, sys; from PIL import Image; from tagger import imaging;"
+        f"buffer = io.BytesIO(); Image.new({mode!r}, (4000, 4000)).save(buffer, 'PNG');"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "imaging.to_pixels(buffer.getvalue(), 64);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    grown = int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                               check=True).stdout)  # fmt: skip
+    assert grown * 1024 / 16e6 < 6, f"{grown * 1024 / 16e6:.1f} bytes a pixel"
+
+
 def test_transparency_shows_white_not_black() -> None:
     buffer = io.BytesIO()
     Image.new("RGBA", (64, 64), (0, 0, 0, 0)).save(buffer, "PNG")
@@ -84,7 +108,7 @@ def test_transparency_shows_white_not_black() -> None:
 )
 def test_every_mode_becomes_rgb(mode: str) -> None:
     picture = Image.new(mode, (40, 30))
-    assert np.asarray(imaging._rgb(picture)).shape == (30, 40, 3)
+    assert np.asarray(imaging._rgb(picture, 64)).shape == (30, 40, 3)
 
 
 @pytest.mark.parametrize("cut", [0.02, 0.3, 0.7, 0.95])

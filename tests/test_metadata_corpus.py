@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from awkward_photos import EIFFEL, TAG, app1_exif, exif, jpeg
+from awkward_photos import EIFFEL, TAG, app1_exif, exif, jpeg, picture
 from PIL import Image
 from test_metadata_formats import PHOTOS
 
@@ -178,3 +178,21 @@ def test_the_check_notices_damage(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert code == 1
     assert "1 damaged" in text
     assert check_metadata.main(["nowhere"]) == 2
+
+
+@needs_exiftool
+def test_the_check_notices_what_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    after.mkdir()
+    for name in ("gone.jpg", "cut.png", "report.csv"):
+        (before / name).write_bytes(picture(kind="PNG"))
+        (after / name).write_bytes(picture(kind="PNG"))
+    (before / "report.csv").write_text("path,status\n")
+    (after / "report.csv").write_text("path,status\n1,2\n")
+    (after / "gone.jpg").unlink()
+    (after / "cut.png").write_bytes(picture(kind="PNG")[:-400])
+    assert check_metadata.main([str(before), str(after)]) == 1
+    told = capsys.readouterr().out
+    assert "gone.jpg: is missing" in told and "cut.png: cannot be decoded any more" in told
+    assert "report.csv: changed File:RowCount" in told, "what is no picture is compared by tags"

@@ -1,6 +1,7 @@
 """The app's logic with streamlit's own test driver, and the report as one HTML file."""
 
 import csv
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from conftest import photo
+from PIL import Image
 from test_review_core import read_report, write_report
 
 pytest.importorskip("streamlit")
@@ -169,12 +171,12 @@ def test_a_trial_is_what_the_command_does(
 
 
 def test_a_heic_is_tried_as_the_command_does(colour_model: Path) -> None:
-    pytest.importorskip("pillow_heif")
-    from tagger.imaging import enable_heif
+    pillow_heif = pytest.importorskip("pillow_heif")
     from tagger.model.classifier import Classifier
 
-    enable_heif()
-    data = photo((220, 30, 30), format="HEIF")
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (64, 48), (220, 30, 30))).save(buffer)
+    data = buffer.getvalue()
     classifier = Classifier(colour_model, "cpu")
     outcome = trial.attempt("taj.heic", data, classifier, 0.6)
     assert outcome.status is Status.WOULD_TAG

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from tagger.errors import RunError
-from tagger.imaging import enable_heif
 from tagger.review.options import Options, configure
 
 LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -35,7 +34,6 @@ def serve(options: Options, address: str, port: int, browser: bool) -> str:
             "the review needs the extra app; install it: pip install 'landmark-tag[app]'"
         ) from error
     _check_port(address, port)
-    enable_heif()
     if address not in LOCAL:
         options = replace(options, token=secrets.token_urlsafe(24))
     configure(options)
