@@ -176,7 +176,9 @@ class BucketStorage:
         raise RunError(f"{self._root}/{path}: no such photo; check the URL")
 
     def _entry(self, found: Found, sidecars: Sequence[str]) -> Entry:
-        keys = tuple(f"{self._root}/{path}" for path in sidecars)
+        # As on a disk: photo.jpg.xmp is the first, which a new tag goes into.
+        ordered = sorted(sidecars, key=lambda path: (len(path), path), reverse=True)
+        keys = tuple(f"{self._root}/{path}" for path in ordered)
         version = _version(found.size, found.etag)
         return Entry(f"{self._root}/{found.path}", version, problem_of(found.path), keys)
 
