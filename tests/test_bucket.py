@@ -74,6 +74,26 @@ def test_a_write_keeps_headers_metadata_storage_class_and_tags(bucket: s3.Bucket
     assert traits_of(bucket, "a.jpg") == before and len(before[1]) == 2
 
 
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        ({"Metadata": {"who": "me", "content-type": "text/x"}}, "rename content-type"),
+        ({"Metadata": {"Storage-Class": "GLACIER"}}, "rename storage-class"),
+        ({"WebsiteRedirectLocation": "/b.jpg"}, "website redirect"),
+    ],
+)
+def test_what_could_not_be_kept_stops_a_write(
+    bucket: s3.Bucket, lost: dict[str, Any], message: str
+) -> None:
+    bucket.put("a.jpg", b"old", **lost)
+    storage, key = open_storage([bucket.url]), f"{bucket.url}/a.jpg"
+    with pytest.raises(PhotoError, match=message):
+        storage.write(key, b"new", storage.read(key).version)
+    with pytest.raises(PhotoError, match=message):  # which a copy is created with
+        storage.traits(key)
+    assert bucket.get("a.jpg") == b"old"
+
+
 def test_a_new_sidecar_says_what_it_is(bucket: s3.Bucket) -> None:
     open_storage([bucket.url]).write(f"{bucket.url}/a.jpg.xmp", b"<x/>", None)
     head = bucket.client.head_object(Bucket=bucket.name, Key="a.jpg.xmp")
