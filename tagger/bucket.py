@@ -19,7 +19,7 @@ from obstore.exceptions import (
 )
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
-from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
+from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError, VanishedError
 from tagger.excluding import excluded, globs
 from tagger.listing import Found, Index, paired, problem_of, wanted
 from tagger.records import Entry, Version
@@ -266,6 +266,8 @@ def _explained(verb: str) -> Iterator[None]:
     except PreconditionError as error:
         raise ChangedError(CHANGED) from error
     except (PermissionDeniedError, UnauthenticatedError) as error:
+        if "InvalidObjectState" in str(error):  # S3's word for it, with a 403
+            raise UnsupportedError("is archived (Glacier); restore it first") from error
         raise PhotoError(
             f"cannot be {verb} (no permission); check the credentials and the bucket's policy"
         ) from error

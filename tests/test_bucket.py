@@ -17,8 +17,11 @@ from storage_contract import Shelf, StorageContract
 
 from tagger import bucket as bucket_module
 from tagger.bucket import BucketStorage, Generic, connect
-from tagger.errors import ChangedError, PhotoError, RunError
+from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError
+from tagger.imaging import Resize
 from tagger.listing import Found, paired
+from tagger.pipeline import inspect
+from tagger.records import Status
 from tagger.storage import LISTED_SUFFIXES, open_storage, sidecar_names, suffix
 
 KEPT: dict[str, Any] = {
@@ -92,6 +95,20 @@ def test_what_could_not_be_kept_stops_a_write(
     with pytest.raises(PhotoError, match=message):  # which a copy is created with
         storage.traits(key)
     assert bucket.get("a.jpg") == b"old"
+
+
+@pytest.mark.parametrize("archive", ["GLACIER", "DEEP_ARCHIVE"])
+def test_an_archived_photo_is_unsupported_and_says_what_to_do(
+    bucket: s3.Bucket, archive: str
+) -> None:
+    bucket.put("a.jpg", b"photo", StorageClass=archive)
+    storage, key = open_storage([bucket.url]), f"{bucket.url}/a.jpg"
+    for use in (lambda: storage.read(key), lambda: storage.read_head(key, 9)):
+        with pytest.raises(UnsupportedError, match="restore it first"):
+            use()
+    (entry,) = storage.list()
+    outcome = inspect(storage, entry, 32, Resize.CROP).outcome
+    assert outcome and outcome.status is Status.UNSUPPORTED  # of which no run ends with 1
 
 
 def test_a_new_sidecar_says_what_it_is(bucket: s3.Bucket) -> None:
