@@ -19,6 +19,7 @@ _HEADERS = {
     "ContentDisposition": "Content-Disposition", "ContentEncoding": "Content-Encoding",
     "ContentLanguage": "Content-Language", "StorageClass": "Storage-Class",
 }  # fmt: skip
+_RESERVED = {header.lower() for header in _HEADERS.values()}
 
 
 class S3:
@@ -59,9 +60,19 @@ class S3:
                     yield Found(item["Key"], item["Size"], item["ETag"], item["LastModified"])
 
     def traits(self, path: str) -> Traits:
-        """Headers, user metadata, storage class and tags, with the ETag they go with."""
+        """Headers, user metadata, storage class and tags, with the ETag they go with.
+
+        Raises:
+            PhotoError: it has something that obstore could not write again, or cannot be read.
+        """
         with _explained("read"):
             head = self._client.head_object(Bucket=self._bucket, Key=path)
+            if named := sorted(_RESERVED & {name.lower() for name in head["Metadata"]}):
+                raise PhotoError(
+                    f"has user metadata named like a header, which would be lost; rename {named[0]}"
+                )
+            if "WebsiteRedirectLocation" in head:
+                raise PhotoError("has a website redirect, which would be lost; remove that first")
             attributes = {_HEADERS[name]: head[name] for name in _HEADERS if name in head}
             return Traits(attributes | head["Metadata"], self._tags(path), head["ETag"])
 

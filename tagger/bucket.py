@@ -19,7 +19,7 @@ from obstore.exceptions import (
 )
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
-from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
+from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError, VanishedError
 from tagger.excluding import excluded, globs
 from tagger.listing import Found, Index, paired, problem_of, wanted
 from tagger.records import Entry, Version
@@ -176,7 +176,9 @@ class BucketStorage:
         raise RunError(f"{self._root}/{path}: no such photo; check the URL")
 
     def _entry(self, found: Found, sidecars: Sequence[str]) -> Entry:
-        keys = tuple(f"{self._root}/{path}" for path in sidecars)
+        # As on a disk: photo.jpg.xmp is the first, which a new tag goes into.
+        ordered = sorted(sidecars, key=lambda path: (len(path), path), reverse=True)
+        keys = tuple(f"{self._root}/{path}" for path in ordered)
         version = _version(found.size, found.etag)
         return Entry(f"{self._root}/{found.path}", version, problem_of(found.path), keys)
 
@@ -264,6 +266,8 @@ def _explained(verb: str) -> Iterator[None]:
     except PreconditionError as error:
         raise ChangedError(CHANGED) from error
     except (PermissionDeniedError, UnauthenticatedError) as error:
+        if "InvalidObjectState" in str(error):  # S3's word for it, with a 403
+            raise UnsupportedError("is archived (Glacier); restore it first") from error
         raise PhotoError(
             f"cannot be {verb} (no permission); check the credentials and the bucket's policy"
         ) from error

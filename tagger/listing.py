@@ -52,13 +52,15 @@ class Photo(NamedTuple):
 def paired(listing: Iterable[Found]) -> Iterator[Photo]:
     """The photos of a listing, in its order, each with its sidecars.
 
-    Both names of a sidecar sort behind its photo's and close to it, so a photo waits for a few
-    names at most, and memory does not grow with the bucket.
+    A sidecar's names sort close behind its photo's, so a photo waits for a few names at most; but
+    a.XMP sorts before a.jpg, and waits for it as long as names go on with "a.". Memory does not
+    grow with the bucket.
 
     Raises:
         RunError: the names do not come in order, as in a directory bucket.
     """
     waiting: deque[Photo] = deque()
+    early: list[str] = []
     previous = ""
     for found in listing:
         if found.path < previous:
@@ -69,14 +71,19 @@ def paired(listing: Iterable[Found]) -> Iterator[Photo]:
         previous = found.path
         while waiting and max(sidecar_names(waiting[0].found.path)) < found.path:
             yield waiting.popleft()
+        early = [path for path in early if found.path.startswith(path[:-3])]
         if is_sidecar(found.path):
-            plain = found.path[:-4] + ".xmp"
+            early.append(found.path)
             for photo in waiting:
-                if plain in sidecar_names(photo.found.path):
+                if _beside(found.path, photo.found.path):
                     photo.sidecars.append(found.path)
         elif suffix(found.path) in LISTED_SUFFIXES:
-            waiting.append(Photo(found, []))
+            waiting.append(Photo(found, [path for path in early if _beside(path, found.path)]))
     yield from waiting
+
+
+def _beside(sidecar: str, photo: str) -> bool:
+    return sidecar[:-4] + ".xmp" in sidecar_names(photo)
 
 
 def wanted(key: str, relative: str, exclude: Sequence[str]) -> bool:

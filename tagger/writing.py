@@ -81,9 +81,7 @@ def write_tag(
             why = f"in a sidecar: {error}"
     else:
         why = "in a sidecar"
-    _write_sidecar(storage, recorder, entry, tag, options, output)
-    if output is not None:
-        _copy(storage, recorder, entry.key, blob, blob.data, output)
+    _write_sidecar(storage, recorder, entry, blob, tag, options, output)
     return why
 
 
@@ -109,11 +107,12 @@ def _write_sidecar(
     storage: Storage,
     recorder: Recorder,
     entry: Entry,
+    photo: Blob,
     tag: Tag,
     options: WriteOptions,
     output: Output | None,
 ) -> None:
-    """Create the photo's sidecar, or merge into the one it has."""
+    """Create the photo's sidecar, or merge into the one it has; both go to an ``output``."""
     folder, slash, name = entry.key.rpartition("/")
     full, stem = sidecar_names(name)
     new = full if options.sidecar_name is SidecarName.FULL else stem
@@ -121,6 +120,10 @@ def _write_sidecar(
     before = storage.read(key) if entry.sidecars else None
     after = metadata.sidecar(before.data if before else None, tag)
     if output is not None:
+        # A file that may not be replaced stops both, so that no tag lies beside another photo. The
+        # photo's copy carries no tag, but its sidecar does; photo.xmp may be another photo's.
+        known = _older(output, key, after) is not None and key[:-4] == entry.key
+        _copy(storage, recorder, entry.key, photo, photo.data, output, known)
         _copy(storage, recorder, key, before, after, output)
         return
     try:
@@ -138,18 +141,29 @@ def _copy(
     before: Blob | None,
     after: bytes,
     output: Output,
+    known: bool = False,
 ) -> str:
     """Create what ``key`` would become at the output, or renew a copy of ours; gives its key."""
+    to, older = output.key(key), _older(output, key, after, known)
+    traits = storage.traits(key) if before else None
+    _replace(output.storage, recorder, to, older, after, traits)
+    return to
+
+
+def _older(output: Output, key: str, after: bytes, known: bool = False) -> Blob | None:
+    """The copy of ``key`` that is to become ``after``, if there is one.
+
+    Raises:
+        ChangedError: it is not ``known`` to be ours, and carries no tag of ours.
+    """
     to = output.key(key)
     try:
         older = output.storage.read(to)
     except VanishedError:
-        older = None
-    if older and older.data != after and metadata.provenance(older.data) is None:
+        return None
+    if not known and older.data != after and metadata.provenance(older.data) is None:
         raise ChangedError(f"{to} is there already and carries no tag of ours; move it away")
-    traits = storage.traits(key) if before else None
-    _replace(output.storage, recorder, to, older, after, traits)
-    return to
+    return older
 
 
 def remove_tag(storage: Storage, recorder: Recorder | None, key: str, blob: Blob) -> bool:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,18 @@ from typing import Any
 import obstore
 import pytest
 import s3
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from obstore.store import MemoryStore
 from storage_contract import Shelf, StorageContract
 
 from tagger import bucket as bucket_module
 from tagger.bucket import BucketStorage, Generic, connect
-from tagger.errors import ChangedError, PhotoError, RunError
+from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError
+from tagger.imaging import Resize
 from tagger.listing import Found, paired
+from tagger.pipeline import inspect
+from tagger.records import Status
 from tagger.storage import LISTED_SUFFIXES, open_storage, sidecar_names, suffix
 
 KEPT: dict[str, Any] = {
@@ -71,6 +75,40 @@ def test_a_write_keeps_headers_metadata_storage_class_and_tags(bucket: s3.Bucket
     storage.write(f"{bucket.url}/a.jpg", b"new", storage.read(f"{bucket.url}/a.jpg").version)
     assert bucket.get("a.jpg") == b"new"
     assert traits_of(bucket, "a.jpg") == before and len(before[1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        ({"Metadata": {"who": "me", "content-type": "text/x"}}, "rename content-type"),
+        ({"Metadata": {"Storage-Class": "GLACIER"}}, "rename storage-class"),
+        ({"WebsiteRedirectLocation": "/b.jpg"}, "website redirect"),
+    ],
+)
+def test_what_could_not_be_kept_stops_a_write(
+    bucket: s3.Bucket, lost: dict[str, Any], message: str
+) -> None:
+    bucket.put("a.jpg", b"old", **lost)
+    storage, key = open_storage([bucket.url]), f"{bucket.url}/a.jpg"
+    with pytest.raises(PhotoError, match=message):
+        storage.write(key, b"new", storage.read(key).version)
+    with pytest.raises(PhotoError, match=message):  # which a copy is created with
+        storage.traits(key)
+    assert bucket.get("a.jpg") == b"old"
+
+
+@pytest.mark.parametrize("archive", ["GLACIER", "DEEP_ARCHIVE"])
+def test_an_archived_photo_is_unsupported_and_says_what_to_do(
+    bucket: s3.Bucket, archive: str
+) -> None:
+    bucket.put("a.jpg", b"photo", StorageClass=archive)
+    storage, key = open_storage([bucket.url]), f"{bucket.url}/a.jpg"
+    for use in (lambda: storage.read(key), lambda: storage.read_head(key, 9)):
+        with pytest.raises(UnsupportedError, match="restore it first"):
+            use()
+    (entry,) = storage.list()
+    outcome = inspect(storage, entry, 32, Resize.CROP).outcome
+    assert outcome and outcome.status is Status.UNSUPPORTED  # of which no run ends with 1
 
 
 def test_a_new_sidecar_says_what_it_is(bucket: s3.Bucket) -> None:
@@ -255,19 +293,48 @@ def found(name: str) -> Found:
 
 
 def test_a_sidecar_is_found_however_its_suffix_is_spelled() -> None:
-    names = ["A.JPG", "A.XMP", "b.jpg", "b.jpg.XMP"]
-    assert [pair.sidecars for pair in paired(map(found, names))] == [["A.XMP"], ["b.jpg.XMP"]]
+    names = ["A.JPG", "A.XMP", "b.jpg", "b.jpg.XMP", "c.XMP", "c.d/c.jpg", "c.jpg", "c/c.jpg"]
+    sidecars = [["A.XMP"], ["b.jpg.XMP"], [], ["c.XMP"], []]
+    assert [pair.sidecars for pair in paired(map(found, names))] == sidecars
 
 
-@given(
-    st.sets(
-        st.builds("".join, st.lists(st.sampled_from([*"abz/-~é.", ".jpg", ".xmp", ".JPG", ".png"])))
-    )
-)
+def test_a_sidecar_that_sorts_before_its_photo_is_listed_as_on_a_disk(
+    bucket: s3.Bucket, tmp_path: Path
+) -> None:
+    names = ("a.XMP", "a.jpg", "a.jpg.XMP", "a.jpg.xmp", "a.xmp", "b.XMP", "b.jpg")
+    for name in names:
+        bucket.put(name, b"x")
+        (tmp_path / name).write_bytes(b"x")
+    for root in (bucket.url, str(tmp_path)):
+        sidecars = [
+            [key.removeprefix(f"{root}/") for key in entry.sidecars]
+            for entry in open_storage([root]).list()
+        ]
+        assert sidecars == [["a.jpg.xmp", "a.jpg.XMP", "a.xmp", "a.XMP"], ["b.XMP"]]
+    (entry,) = open_storage([f"{bucket.url}/b.jpg"]).list()
+    assert entry.sidecars == (f"{bucket.url}/b.XMP",)
+
+
+PARTS = [*"abz/-~é.", ".jpg", ".xmp", ".XMP", ".JPG", ".png"]
+
+
+@given(st.sets(st.builds("".join, st.lists(st.sampled_from(PARTS)))))
+@example({"a.XMP", "a.b/a.jpg", "a.b/a.XMP", "a.jpg", "a.jpg.XMP"})
 def test_sidecars_are_found_wherever_they_sort(names: set[str]) -> None:
     pairs = {photo.path: set(sidecars) for photo, sidecars in paired(map(found, sorted(names)))}
     photos = {name for name in names if suffix(name) in LISTED_SUFFIXES}
-    assert pairs == {name: names & set(sidecar_names(name)) for name in photos}
+    spelled = {name: {n[:-4] + x for n in sidecar_names(name) for x in (".xmp", ".XMP")}
+               for name in photos}  # fmt: skip
+    assert pairs == {name: names & sidecars for name, sidecars in spelled.items()}
+
+
+def test_sidecars_that_wait_for_a_photo_are_let_go_with_their_name() -> None:
+    tracemalloc.start()
+    try:
+        assert not list(paired(found(f"{number:05}.XMP") for number in range(10_000)))
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_unordered_listing_stops_the_run() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from conftest import COLOURS, photo
 
 from tagger import metadata
 from tagger.cli import main
@@ -61,6 +62,51 @@ def test_another_file_of_that_name_is_left_alone(
     (copies / "a_taj.jpg").write_bytes(b"somebody else's")
     output = tag(colour_model, tmp_path, str(library), "--output", str(copies))
     assert "a_taj.jpg: changed" in output and output.count(": tagged") == 2
+    assert (copies / "a_taj.jpg").read_bytes() == b"somebody else's"
+
+
+def test_a_photo_that_was_replaced_renews_its_copy_and_its_sidecar_together(
+    library: Path, colour_model: Path, tmp_path: Path, bytes_of: Callable[[Path], dict[str, bytes]]
+) -> None:
+    source, copies = library / "a_taj.jpg", tmp_path / "copies"
+    newer = photo(COLOURS["Qutub_Minar"])
+    words = (str(source), "--output", str(copies), "--sidecar", "always")
+    tag(colour_model, tmp_path, *words)
+    first = bytes_of(copies)
+    source.write_bytes(newer)
+    assert "a_taj.jpg: tagged" in tag(colour_model, tmp_path, *words)
+    now = bytes_of(copies)
+    assert now["a_taj.jpg"] == newer and b"Qutub" in now["a_taj.jpg.xmp"]
+    assert b"Taj Mahal" not in now["a_taj.jpg.xmp"]
+    undone = CliRunner().invoke(main, ["undo", "last", "--ledger", str(tmp_path / "ledger.db")])
+    assert undone.exit_code == 0 and bytes_of(copies) == first
+
+
+@pytest.mark.parametrize("foreign", ["a_taj.jpg", "a_taj.jpg.xmp"])
+def test_beside_another_file_of_that_name_neither_copy_is_written(
+    library: Path, colour_model: Path, tmp_path: Path, foreign: str,
+    bytes_of: Callable[[Path], dict[str, bytes]],
+) -> None:  # fmt: skip
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    (copies / foreign).write_bytes(b"somebody else's")
+    words = (str(library / "a_taj.jpg"), "--output", str(copies), "--sidecar", "always")
+    for _ in range(2):
+        assert "a_taj.jpg: changed" in tag(colour_model, tmp_path, *words)
+        assert bytes_of(copies) == {foreign: b"somebody else's"}
+
+
+def test_a_sidecar_that_another_photo_may_own_does_not_make_a_file_ours(
+    library: Path, colour_model: Path, tmp_path: Path
+) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    (library / "a_taj.png").write_bytes(photo(COLOURS["Taj_Mahal"], format="PNG"))
+    (copies / "a_taj.jpg").write_bytes(b"somebody else's")
+    words = ("--output", str(copies), "--sidecar", "always", "--sidecar-name", "stem")
+    for _ in range(2):
+        output = tag(colour_model, tmp_path, str(library), *words)
+        assert "a_taj.jpg: changed" in output and (copies / "a_taj.xmp").exists()
     assert (copies / "a_taj.jpg").read_bytes() == b"somebody else's"
 
 
