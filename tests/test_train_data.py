@@ -86,6 +86,14 @@ def test_negatives_nest_and_name_their_source(tmp_path: Path) -> None:
     assert {sample.label for sample in samples} == {NO_LANDMARK}
 
 
+def test_no_part_of_the_negatives_stands_in_for_another(tmp_path: Path) -> None:
+    fill(tmp_path / "train" / "near", 2)
+    for part in ("test", "val"):
+        with pytest.raises(RunError, match=f"{part}: no such folder beside train or test"):
+            read_negatives(tmp_path, part)
+    assert len(read_negatives(tmp_path / "train", "test")) == 2
+
+
 def test_pixels_are_decoded_once_and_bad_photos_left_out(
     data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,11 +80,20 @@ def read_negatives(directory: Path, part: str = "") -> tuple[Sample, ...]:
 
     Args:
         directory: the folder of negatives.
-        part: ``train`` or ``test``: that folder below ``directory`` where there is one.
+        part: ``train`` or ``test``: that folder below ``directory``, or all of ``directory`` where
+            it is not parted so.
+
+    Raises:
+        RunError: the folder, the part of it or photos are missing; with the remedy.
     """
     if not directory.is_dir():
         raise RunError(f"{directory}: no such folder; give the folder of photos without landmarks")
-    root = directory / part if (directory / part).is_dir() else directory
+    root = directory / part
+    if not root.is_dir():
+        # All of a parted folder would mix photos that were trained on with those to measure on.
+        if any((directory / name).is_dir() for name in ("train", "test")):
+            raise RunError(f"{root}: no such folder beside train or test; put photos there")
+        root = directory
     origin = _origins(directory)
     samples = []
     for path in _photos(root):
