@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import photo
+from conftest import COLOURS, photo
 
 from tagger.errors import RunError
 from tagger.imaging import Resize
-from train.data import NO_LANDMARK, read_folder, read_negatives
+from train import show_data
+from train.__main__ import main
+from train.data import NO_LANDMARK, Sample, read_folder, read_negatives
+from train.evaluate import evaluate
 from train.pixels import load_pixels
 from train.split import gather, grouped_split, near_duplicates
 
@@ -152,3 +155,28 @@ def test_each_folder_of_negatives_is_held_out_of(data: Path, tmp_path: Path) -> 
     material = gather(data, folders, cache=tmp_path / "cache")
     for part in (material.train, material.valid):
         assert {sample.kind for sample in part} == {"landmark", "near", "monuments"}
+
+
+def test_photos_of_every_folder_of_negatives_are_measured_on(
+    tmp_path: Path, colour_model: Path
+) -> None:
+    for name in COLOURS:
+        fill(tmp_path / "data" / "test" / name, 2)
+    folders = [fill(tmp_path / name, count) for name, count in (("no", 2), ("more", 3))]
+    report = evaluate(
+        colour_model, tmp_path / "data", folders, cache=tmp_path / "cache", draws=10
+    ).report
+    assert report.photos == {"landmark": 6, "more": 3, "no": 2}
+
+
+def test_photos_of_every_folder_of_negatives_are_shown(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [fill(tmp_path / name, 2) for name in ("no", "more")]
+    shown: list[Sample] = []
+    monkeypatch.setattr(show_data, "class_counts", lambda samples, *_: shown.extend(samples))
+    monkeypatch.setattr(show_data, "contact_sheet", lambda *_: None)
+    monkeypatch.setattr(show_data, "augmented", lambda *_: None)
+    options = [f"--negatives={folder}" for folder in folders]
+    main(["show-data", str(data), f"--out={tmp_path}", *options], standalone_mode=False)
+    assert {sample.kind for sample in shown} == {"landmark", "no", "more"}

@@ -32,7 +32,7 @@ def main(threads: int | None) -> None:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of a stopped run.")
 def scratch(
-    data: Path, negatives: Path, out: Path, epochs: int | None, seed: int, resume: bool
+    data: Path, negatives: tuple[Path, ...], out: Path, epochs: int | None, seed: int, resume: bool
 ) -> None:
     """Train the CNN from random weights; OUT is the model file, OUT without .pt the run."""
     from train import scratch as model
@@ -62,7 +62,7 @@ def scratch(
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of a stopped run.")
 def transfer(
     data: Path,
-    negatives: Path,
+    negatives: tuple[Path, ...],
     out: Path,
     backbone: str,
     weights: Path | None,
@@ -125,7 +125,9 @@ def soup(
 @click.option("--classes", type=click.IntRange(1), default=12, show_default=True, help="Left out.")
 @click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-def unseen(data: Path, negatives: Path, out: Path, classes: int, epochs: int, seed: int) -> None:
+def unseen(
+    data: Path, negatives: tuple[Path, ...], out: Path, classes: int, epochs: int, seed: int
+) -> None:
     """Train without some classes and measure what photos of those pass for; see STEEPER."""
     from train import unseen as experiment
     from train.compare import save
@@ -142,7 +144,7 @@ def unseen(data: Path, negatives: Path, out: Path, classes: int, epochs: int, se
 @main.command()
 @click.argument("model", type=FOLDER)
 @click.option("--data", type=FOLDER, required=True, help=DATA)
-@click.option("--negatives", type=FOLDER, help=NEGATIVES)
+@click.option("--negatives", type=FOLDER, multiple=True, help=NEGATIVES)
 @click.option("--part", default="test", show_default=True, help="Which folder of DATA.")
 @click.option("--out", type=FOLDER, help="Folder for report.json and plots.")
 @click.option("--device", default="auto", show_default=True)
@@ -151,7 +153,7 @@ def unseen(data: Path, negatives: Path, out: Path, classes: int, epochs: int, se
 def evaluate(
     model: Path,
     data: Path,
-    negatives: Path | None,
+    negatives: tuple[Path, ...],
     part: str,
     out: Path | None,
     device: str,
@@ -184,16 +186,17 @@ def evaluate(
 
 @main.command("show-data")
 @click.argument("directory", type=FOLDER)
-@click.option("--negatives", type=FOLDER, help=NEGATIVES)
+@click.option("--negatives", type=FOLDER, multiple=True, help=NEGATIVES)
 @click.option("--out", type=FOLDER, default=Path("runs/data"), show_default=True)
 @click.option("--seed", default=0, show_default=True)
-def show_data(directory: Path, negatives: Path | None, out: Path, seed: int) -> None:
+def show_data(directory: Path, negatives: tuple[Path, ...], out: Path, seed: int) -> None:
     """Draw class counts, a contact sheet, and what augmentation does to a photo."""
     from train import scratch, show_data
     from train.data import read_folder, read_negatives
 
     folder = read_folder(directory / "train")
-    samples = folder.samples + (read_negatives(negatives, "train") if negatives else ())
+    others = [sample for place in negatives for sample in read_negatives(place, "train")]
+    samples = (*folder.samples, *others)
     out.mkdir(parents=True, exist_ok=True)
     show_data.class_counts(samples, folder.labels, out / "counts.png")
     show_data.contact_sheet(samples, folder.labels, out / "contact_sheet.png", seed)
