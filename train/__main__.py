@@ -2,12 +2,13 @@
 
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import click
 
-from tagger.errors import TaggerError
+from tagger.errors import RunError, TaggerError
 
 FOLDER = click.Path(path_type=Path)
 NEGATIVES = "Folder of photos without landmarks, any nesting; DIR/train and DIR/test if there."
@@ -39,12 +40,12 @@ def scratch(
     from train.ship import ship
     from train.split import gather
 
-    start, run = time.monotonic(), out.with_suffix("")
+    start, run = time.monotonic(), _run_folder(out)
     material = gather(data, negatives, seed)
     chosen = model.recipe(epochs, seed) if epochs else model.recipe(seed=seed)
     network = model.train_scratch(material, chosen, run, resume=resume)
     _finish(
-        run,
+        out,
         ship(network, material, "scratch", model.SIZE, model.RESIZE, out,
              recipe=str(chosen), run=run),
         start,
@@ -75,13 +76,13 @@ def transfer(
     from train.ship import ship
     from train.split import gather
 
-    start, run = time.monotonic(), out.with_suffix("")
+    start, run = time.monotonic(), _run_folder(out)
     material = gather(data, negatives, seed)
     network = models.transfer(backbone, len(material.labels) + 1, weights, finetune.DROPOUT)
     recipe = finetune.recipe(network, epochs or finetune.EPOCHS, seed)
     finetune.train_transfer(network, material, recipe, run, resume=resume)
     _finish(
-        run,
+        out,
         ship(network, material, backbone, finetune.SIZE, finetune.RESIZE, out,
              recipe=str(recipe), run=run),
         start,
@@ -108,10 +109,9 @@ def soup(
     from train.soup import average
     from train.split import gather
 
-    start, run = time.monotonic(), out.with_suffix("")
+    start, run = time.monotonic(), _run_folder(out)
     network, first, recipe = average(models)
     material = gather(data, negatives, seed)
-    run.mkdir(parents=True, exist_ok=True)
     written = ship(network, material, first.name, size or first.image_size, first.resize, out,
                    recipe=recipe, run=run)  # fmt: skip
     minutes = (time.monotonic() - start) / 60
@@ -129,6 +129,7 @@ def unseen(
     data: Path, negatives: tuple[Path, ...], out: Path, classes: int, epochs: int, seed: int
 ) -> None:
     """Train without some classes and measure what photos of those pass for; see STEEPER."""
+    _made(out)
     from train import unseen as experiment
     from train.compare import save
     from train.split import gather
@@ -161,6 +162,8 @@ def evaluate(
     comparison: Path | None,
 ) -> None:
     """Measure a model file on photos it never saw."""
+    if out:
+        _made(out)
     from train.evaluate import as_json, table
     from train.evaluate import evaluate as measure
 
@@ -169,7 +172,6 @@ def evaluate(
     if out:
         from train import plots
 
-        out.mkdir(parents=True, exist_ok=True)
         report = json.dumps(as_json(result.report), indent=1)
         (out / "report.json").write_text(report, encoding="utf-8")
         plots.confusion(result.answers, result.labels, out / "confusion.png")
@@ -197,7 +199,7 @@ def show_data(directory: Path, negatives: tuple[Path, ...], out: Path, seed: int
     folder = read_folder(directory / "train")
     others = [sample for place in negatives for sample in read_negatives(place, "train")]
     samples = (*folder.samples, *others)
-    out.mkdir(parents=True, exist_ok=True)
+    _made(out)
     show_data.class_counts(samples, folder.labels, out / "counts.png")
     show_data.contact_sheet(samples, folder.labels, out / "contact_sheet.png", seed)
     few = samples[:: max(1, len(samples) // 6)][:6]
@@ -205,12 +207,32 @@ def show_data(directory: Path, negatives: tuple[Path, ...], out: Path, seed: int
     click.echo(f"counts.png, contact_sheet.png and augmented.png are in {out}")
 
 
-def _finish(run: Path, size: int, start: float) -> None:
+def _run_folder(out: Path) -> Path:
+    """The folder of the run that ends in the model file ``out``, made before hours go into it."""
+    if out.suffix != ".pt" or out.is_dir():
+        raise RunError(f"--out {out}: not the name of a model file; end it in .pt")
+    _made(out.parent)
+    return _made(out.with_suffix(""))
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise RunError(
+            f"--out: {folder} cannot be written to ({error.strerror}); give another place"
+        ) from error
+    return folder
+
+
+def _finish(out: Path, size: int, start: float) -> None:
     from train import plots
 
+    run = out.with_suffix("")
     plots.curves(run / "metrics.csv", run / "curves.png")
     minutes = (time.monotonic() - start) / 60
-    click.echo(f"{run.with_suffix('.pt')}: {size / 1e6:.1f} MB, after {minutes:.0f} minutes")
+    click.echo(f"{out}: {size / 1e6:.1f} MB, after {minutes:.0f} minutes")
 
 
 if __name__ == "__main__":
