@@ -97,6 +97,13 @@ def test_no_part_of_the_negatives_stands_in_for_another(tmp_path: Path) -> None:
     assert len(read_negatives(tmp_path / "train", "test")) == 2
 
 
+@pytest.mark.parametrize("kind", ["landmark", "unknown"])
+def test_kinds_of_negatives_have_no_reserved_name(tmp_path: Path, kind: str) -> None:
+    fill(tmp_path / "train" / kind, 2)
+    with pytest.raises(RunError, match=f"called {kind}; rename the folder"):
+        read_negatives(tmp_path, "train")
+
+
 def test_pixels_are_decoded_once_and_bad_photos_left_out(
     data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,3 +187,31 @@ def test_photos_of_every_folder_of_negatives_are_shown(
     options = [f"--negatives={folder}" for folder in folders]
     main(["show-data", str(data), f"--out={tmp_path}", *options], standalone_mode=False)
     assert {sample.kind for sample in shown} == {"landmark", "no", "more"}
+
+
+@pytest.mark.parametrize(
+    ("landmarks", "negatives", "message"),
+    [
+        (4, 10, "photos of landmarks: 12 to train and 0 to validate"),
+        (10, 7, "photos of no landmark: 6 to train and 1 to validate"),
+        (10, 2, "photos of no landmark: 2 to train and 0 to validate"),
+        (10, 5, "photos of no landmark: 4 to train and 1 to validate"),
+    ],
+)
+def test_too_few_photos_to_calibrate_with(
+    tmp_path: Path, landmarks: int, negatives: int, message: str
+) -> None:
+    for seed, name in enumerate(NAMES):
+        fill(tmp_path / "data" / "train" / name, landmarks, seed)
+    fill(tmp_path / "no", negatives, 7)
+    with pytest.raises(RunError, match=f"{message} with are too few; give 10 or more"):
+        gather(tmp_path / "data", [tmp_path / "no"], cache=tmp_path / "cache")
+
+
+def test_a_class_that_cannot_be_read_is_not_shipped(data: Path, tmp_path: Path) -> None:
+    fill(data / "train" / "Atomium", 20, 8)
+    (data / "train" / "Eiffel_Tower").mkdir()
+    (data / "train" / "Eiffel_Tower" / "0.jpg").write_bytes(b"no photo")
+    fill(tmp_path / "no", 10)
+    with pytest.raises(RunError, match="no photo of Eiffel_Tower can be read; copy them anew"):
+        gather(data, [tmp_path / "no"], cache=tmp_path / "cache")
