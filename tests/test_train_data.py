@@ -1,13 +1,16 @@
 """Folders to samples, splits and pixels: names, near-duplicates, bad photos, clear errors."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import COLOURS, photo
 
 from tagger.errors import RunError
-from tagger.imaging import Resize
+from tagger.imaging import Resize, to_pixels
 from train import show_data
 from train.__main__ import main
 from train.data import NO_LANDMARK, Sample, read_folder, read_negatives
@@ -117,6 +120,26 @@ def test_pixels_are_decoded_once_and_bad_photos_left_out(
     again = load_pixels(samples, 24, Resize.SQUASH, tmp_path / "cache")
     assert (again.images == first.images).all()
     assert again.samples == first.samples
+
+
+def test_two_runs_may_decode_the_same_photos_at_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, both = read_folder(data / "train").samples, threading.Barrier(2, timeout=60)
+
+    def in_step(*photo: Any) -> Any:
+        both.wait()
+        return to_pixels(*photo)
+
+    monkeypatch.setattr("train.pixels.to_pixels", in_step)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [
+            pool.submit(load_pixels, samples, 24, Resize.SQUASH, tmp_path / "cache")
+            for _ in range(2)
+        ]
+    first, second = (run.result() for run in runs)
+    assert (first.images == second.images).all() and first.images.any((1, 2, 3)).all()
+    assert len(list((tmp_path / "cache").iterdir())) == 1  # nothing half-made is left
 
 
 def test_too_many_bad_photos(data: Path, tmp_path: Path) -> None:
