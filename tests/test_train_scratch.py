@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click import BadParameter
 from PIL import Image
 from torch import nn
 
@@ -115,3 +116,9 @@ def test_an_out_folder_below_a_file_is_refused(tmp_path: Path, command: str) -> 
     with pytest.raises(RunError, match="cannot be written to"):
         arguments = command.format(data=tmp_path).split()
         main([*arguments, f"--out={tmp_path / 'file' / 'out'}"], standalone_mode=False)
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:0,cuda:1", ""])
+def test_a_device_that_is_none_is_refused(device: str) -> None:
+    with pytest.raises(BadParameter, match="one of auto, cpu, cuda"):
+        main(["evaluate", "model.pt", "--data=none", "--device", device], standalone_mode=False)

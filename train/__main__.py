@@ -1,6 +1,7 @@
 """``python -m train``: make the two models, measure a model file, look at training photos."""
 
 import json
+import re
 import sys
 import tempfile
 import time
@@ -162,6 +163,8 @@ def evaluate(
     comparison: Path | None,
 ) -> None:
     """Measure a model file on photos it never saw."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise click.BadParameter("give one of auto, cpu, cuda, cuda:1", param_hint="--device")
     if out:
         _made(out)
     from train.evaluate import as_json, table
