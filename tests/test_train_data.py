@@ -1,14 +1,20 @@
 """Folders to samples, splits and pixels: names, near-duplicates, bad photos, clear errors."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from conftest import photo
+from conftest import COLOURS, photo
 
 from tagger.errors import RunError
-from tagger.imaging import Resize
-from train.data import NO_LANDMARK, read_folder, read_negatives
+from tagger.imaging import Resize, to_pixels
+from train import show_data
+from train.__main__ import main
+from train.data import NO_LANDMARK, Sample, read_folder, read_negatives
+from train.evaluate import evaluate
 from train.pixels import load_pixels
 from train.split import gather, grouped_split, near_duplicates
 
@@ -86,6 +92,21 @@ def test_negatives_nest_and_name_their_source(tmp_path: Path) -> None:
     assert {sample.label for sample in samples} == {NO_LANDMARK}
 
 
+def test_no_part_of_the_negatives_stands_in_for_another(tmp_path: Path) -> None:
+    fill(tmp_path / "train" / "near", 2)
+    for part in ("test", "val"):
+        with pytest.raises(RunError, match=f"{part}: no such folder beside train or test"):
+            read_negatives(tmp_path, part)
+    assert len(read_negatives(tmp_path / "train", "test")) == 2
+
+
+@pytest.mark.parametrize("kind", ["landmark", "unknown"])
+def test_kinds_of_negatives_have_no_reserved_name(tmp_path: Path, kind: str) -> None:
+    fill(tmp_path / "train" / kind, 2)
+    with pytest.raises(RunError, match=f"called {kind}; rename the folder"):
+        read_negatives(tmp_path, "train")
+
+
 def test_pixels_are_decoded_once_and_bad_photos_left_out(
     data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +120,26 @@ def test_pixels_are_decoded_once_and_bad_photos_left_out(
     again = load_pixels(samples, 24, Resize.SQUASH, tmp_path / "cache")
     assert (again.images == first.images).all()
     assert again.samples == first.samples
+
+
+def test_two_runs_may_decode_the_same_photos_at_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, both = read_folder(data / "train").samples, threading.Barrier(2, timeout=60)
+
+    def in_step(*photo: Any) -> Any:
+        both.wait()
+        return to_pixels(*photo)
+
+    monkeypatch.setattr("train.pixels.to_pixels", in_step)
+    with ThreadPoolExecutor(2) as pool:
+        runs = [
+            pool.submit(load_pixels, samples, 24, Resize.SQUASH, tmp_path / "cache")
+            for _ in range(2)
+        ]
+    first, second = (run.result() for run in runs)
+    assert (first.images == second.images).all() and first.images.any((1, 2, 3)).all()
+    assert len(list((tmp_path / "cache").iterdir())) == 1  # nothing half-made is left
 
 
 def test_too_many_bad_photos(data: Path, tmp_path: Path) -> None:
@@ -144,3 +185,56 @@ def test_each_folder_of_negatives_is_held_out_of(data: Path, tmp_path: Path) -> 
     material = gather(data, folders, cache=tmp_path / "cache")
     for part in (material.train, material.valid):
         assert {sample.kind for sample in part} == {"landmark", "near", "monuments"}
+
+
+def test_photos_of_every_folder_of_negatives_are_measured_on(
+    tmp_path: Path, colour_model: Path
+) -> None:
+    for name in COLOURS:
+        fill(tmp_path / "data" / "test" / name, 2)
+    folders = [fill(tmp_path / name, count) for name, count in (("no", 2), ("more", 3))]
+    report = evaluate(
+        colour_model, tmp_path / "data", folders, cache=tmp_path / "cache", draws=10
+    ).report
+    assert report.photos == {"landmark": 6, "more": 3, "no": 2}
+
+
+def test_photos_of_every_folder_of_negatives_are_shown(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [fill(tmp_path / name, 2) for name in ("no", "more")]
+    shown: list[Sample] = []
+    monkeypatch.setattr(show_data, "class_counts", lambda samples, *_: shown.extend(samples))
+    monkeypatch.setattr(show_data, "contact_sheet", lambda *_: None)
+    monkeypatch.setattr(show_data, "augmented", lambda *_: None)
+    options = [f"--negatives={folder}" for folder in folders]
+    main(["show-data", str(data), f"--out={tmp_path}", *options], standalone_mode=False)
+    assert {sample.kind for sample in shown} == {"landmark", "no", "more"}
+
+
+@pytest.mark.parametrize(
+    ("landmarks", "negatives", "message"),
+    [
+        (4, 10, "photos of landmarks: 12 to train and 0 to validate"),
+        (10, 7, "photos of no landmark: 6 to train and 1 to validate"),
+        (10, 2, "photos of no landmark: 2 to train and 0 to validate"),
+        (10, 5, "photos of no landmark: 4 to train and 1 to validate"),
+    ],
+)
+def test_too_few_photos_to_calibrate_with(
+    tmp_path: Path, landmarks: int, negatives: int, message: str
+) -> None:
+    for seed, name in enumerate(NAMES):
+        fill(tmp_path / "data" / "train" / name, landmarks, seed)
+    fill(tmp_path / "no", negatives, 7)
+    with pytest.raises(RunError, match=f"{message} with are too few; give 10 or more"):
+        gather(tmp_path / "data", [tmp_path / "no"], cache=tmp_path / "cache")
+
+
+def test_a_class_that_cannot_be_read_is_not_shipped(data: Path, tmp_path: Path) -> None:
+    fill(data / "train" / "Atomium", 20, 8)
+    (data / "train" / "Eiffel_Tower").mkdir()
+    (data / "train" / "Eiffel_Tower" / "0.jpg").write_bytes(b"no photo")
+    fill(tmp_path / "no", 10)
+    with pytest.raises(RunError, match="no photo of Eiffel_Tower can be read; copy them anew"):
+        gather(data, [tmp_path / "no"], cache=tmp_path / "cache")

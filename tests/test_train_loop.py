@@ -97,6 +97,43 @@ def test_resuming_with_another_recipe_is_refused(tmp_path: Path) -> None:
         fit(network(), colours(), colours(48, 5), RECIPE, tmp_path, resume=True)
 
 
+@pytest.mark.parametrize(
+    ("labels", "train", "check"),
+    [
+        (("Louvre", "Petra"), colours(), colours(48, 5)),
+        (("Louvre", "Atomium"), colours(96, 1), colours(48, 5)),
+        (("Louvre", "Atomium"), colours(), colours(48, 6)),
+    ],
+)
+def test_resuming_on_other_classes_or_photos_is_refused(
+    tmp_path: Path, labels: tuple[str, ...], train: Photos, check: Photos
+) -> None:
+    recipe, names = replace(RECIPE, epochs=1), ("Louvre", "Atomium")
+    fit(network(), colours(), colours(48, 5), recipe, tmp_path, labels=names)
+    with pytest.raises(RunError, match="of other classes or photos; leave --resume out"):
+        fit(network(), train, check, recipe, tmp_path, labels=labels, resume=True)
+    fit(network(), colours(), colours(48, 5), recipe, tmp_path, labels=names, resume=True)
+
+
+def test_a_checkpoint_that_does_not_know_its_photos_is_refused(tmp_path: Path) -> None:
+    fit(network(), colours(), colours(48, 5), RECIPE, tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del state["data"]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    with pytest.raises(RunError, match="of other classes or photos"):
+        fit(network(), colours(), colours(48, 5), RECIPE, tmp_path, resume=True)
+
+
+def test_a_run_that_stops_in_its_first_epoch_leaves_no_older_one_to_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(network(), colours(), colours(48, 5), RECIPE, tmp_path)
+    monkeypatch.setattr(Recipe, "size_at", cut_at(0))
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), colours(), colours(48, 5), RECIPE, tmp_path)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
 def test_early_stop_keeps_the_best_epoch(tmp_path: Path) -> None:
     # Targets on the wrong photos: validation can only get worse while training goes on.
     check = colours(48, 5)

@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click import BadParameter
 from PIL import Image
 from torch import nn
 
+from tagger.errors import RunError
 from tagger.model.artifact import Manifest, load
+from train.__main__ import main
 from train.data import NO_LANDMARK
 from train.export import deployed, write
 from train.rejection import Calibration, Shape
@@ -78,3 +81,44 @@ def test_a_run_from_folders(tmp_path: Path) -> None:
     network = train_scratch(material, short, out, cache=tmp_path / "cache")
     assert not network.training
     assert len((out / "metrics.csv").read_text(encoding="utf-8").splitlines()) == 3
+
+
+@pytest.mark.parametrize("command", ["scratch", "transfer", "soup"])
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("model", r"model: not the name of a model file; end it in \.pt"),
+        ("model.v1", r"end it in \.pt"),
+        ("folder.pt", r"end it in \.pt"),
+        ("file/model.pt", "file cannot be written to"),
+    ],
+)
+def test_a_bad_out_is_refused_before_anything_is_read(
+    tmp_path: Path, command: str, out: str, message: str
+) -> None:
+    (tmp_path / "folder.pt").mkdir()
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    models = ["model.pt"] if command == "soup" else []
+    options = ["--data=none", "--negatives=none", f"--out={tmp_path / out}"]
+    with pytest.raises(RunError, match=message):
+        main([command, *models, *options], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["unseen --data=none --negatives=none", "evaluate model.pt --data=none", "show-data {data}"],
+)
+def test_an_out_folder_below_a_file_is_refused(tmp_path: Path, command: str) -> None:
+    for name in ("Taj_Mahal", "Atomium"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        Image.new("RGB", (32, 32)).save(tmp_path / "train" / name / "0.jpg")
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    with pytest.raises(RunError, match="cannot be written to"):
+        arguments = command.format(data=tmp_path).split()
+        main([*arguments, f"--out={tmp_path / 'file' / 'out'}"], standalone_mode=False)
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:0,cuda:1", ""])
+def test_a_device_that_is_none_is_refused(device: str) -> None:
+    with pytest.raises(BadParameter, match="one of auto, cpu, cuda"):
+        main(["evaluate", "model.pt", "--data=none", "--device", device], standalone_mode=False)

@@ -1,13 +1,15 @@
 """``python -m train``: make the two models, measure a model file, look at training photos."""
 
 import json
+import re
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import click
 
-from tagger.errors import TaggerError
+from tagger.errors import RunError, TaggerError
 
 FOLDER = click.Path(path_type=Path)
 NEGATIVES = "Folder of photos without landmarks, any nesting; DIR/train and DIR/test if there."
@@ -32,19 +34,19 @@ def main(threads: int | None) -> None:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of a stopped run.")
 def scratch(
-    data: Path, negatives: Path, out: Path, epochs: int | None, seed: int, resume: bool
+    data: Path, negatives: tuple[Path, ...], out: Path, epochs: int | None, seed: int, resume: bool
 ) -> None:
     """Train the CNN from random weights; OUT is the model file, OUT without .pt the run."""
     from train import scratch as model
     from train.ship import ship
     from train.split import gather
 
-    start, run = time.monotonic(), out.with_suffix("")
+    start, run = time.monotonic(), _run_folder(out)
     material = gather(data, negatives, seed)
     chosen = model.recipe(epochs, seed) if epochs else model.recipe(seed=seed)
     network = model.train_scratch(material, chosen, run, resume=resume)
     _finish(
-        run,
+        out,
         ship(network, material, "scratch", model.SIZE, model.RESIZE, out,
              recipe=str(chosen), run=run),
         start,
@@ -62,7 +64,7 @@ def scratch(
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of a stopped run.")
 def transfer(
     data: Path,
-    negatives: Path,
+    negatives: tuple[Path, ...],
     out: Path,
     backbone: str,
     weights: Path | None,
@@ -75,13 +77,13 @@ def transfer(
     from train.ship import ship
     from train.split import gather
 
-    start, run = time.monotonic(), out.with_suffix("")
+    start, run = time.monotonic(), _run_folder(out)
     material = gather(data, negatives, seed)
     network = models.transfer(backbone, len(material.labels) + 1, weights, finetune.DROPOUT)
     recipe = finetune.recipe(network, epochs or finetune.EPOCHS, seed)
     finetune.train_transfer(network, material, recipe, run, resume=resume)
     _finish(
-        run,
+        out,
         ship(network, material, backbone, finetune.SIZE, finetune.RESIZE, out,
              recipe=str(recipe), run=run),
         start,
@@ -108,10 +110,9 @@ def soup(
     from train.soup import average
     from train.split import gather
 
-    start, run = time.monotonic(), out.with_suffix("")
+    start, run = time.monotonic(), _run_folder(out)
     network, first, recipe = average(models)
     material = gather(data, negatives, seed)
-    run.mkdir(parents=True, exist_ok=True)
     written = ship(network, material, first.name, size or first.image_size, first.resize, out,
                    recipe=recipe, run=run)  # fmt: skip
     minutes = (time.monotonic() - start) / 60
@@ -125,8 +126,11 @@ def soup(
 @click.option("--classes", type=click.IntRange(1), default=12, show_default=True, help="Left out.")
 @click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-def unseen(data: Path, negatives: Path, out: Path, classes: int, epochs: int, seed: int) -> None:
+def unseen(
+    data: Path, negatives: tuple[Path, ...], out: Path, classes: int, epochs: int, seed: int
+) -> None:
     """Train without some classes and measure what photos of those pass for; see STEEPER."""
+    _made(out)
     from train import unseen as experiment
     from train.compare import save
     from train.split import gather
@@ -142,7 +146,7 @@ def unseen(data: Path, negatives: Path, out: Path, classes: int, epochs: int, se
 @main.command()
 @click.argument("model", type=FOLDER)
 @click.option("--data", type=FOLDER, required=True, help=DATA)
-@click.option("--negatives", type=FOLDER, help=NEGATIVES)
+@click.option("--negatives", type=FOLDER, multiple=True, help=NEGATIVES)
 @click.option("--part", default="test", show_default=True, help="Which folder of DATA.")
 @click.option("--out", type=FOLDER, help="Folder for report.json and plots.")
 @click.option("--device", default="auto", show_default=True)
@@ -151,7 +155,7 @@ def unseen(data: Path, negatives: Path, out: Path, classes: int, epochs: int, se
 def evaluate(
     model: Path,
     data: Path,
-    negatives: Path | None,
+    negatives: tuple[Path, ...],
     part: str,
     out: Path | None,
     device: str,
@@ -159,6 +163,10 @@ def evaluate(
     comparison: Path | None,
 ) -> None:
     """Measure a model file on photos it never saw."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise click.BadParameter("give one of auto, cpu, cuda, cuda:1", param_hint="--device")
+    if out:
+        _made(out)
     from train.evaluate import as_json, table
     from train.evaluate import evaluate as measure
 
@@ -167,7 +175,6 @@ def evaluate(
     if out:
         from train import plots
 
-        out.mkdir(parents=True, exist_ok=True)
         report = json.dumps(as_json(result.report), indent=1)
         (out / "report.json").write_text(report, encoding="utf-8")
         plots.confusion(result.answers, result.labels, out / "confusion.png")
@@ -184,17 +191,18 @@ def evaluate(
 
 @main.command("show-data")
 @click.argument("directory", type=FOLDER)
-@click.option("--negatives", type=FOLDER, help=NEGATIVES)
+@click.option("--negatives", type=FOLDER, multiple=True, help=NEGATIVES)
 @click.option("--out", type=FOLDER, default=Path("runs/data"), show_default=True)
 @click.option("--seed", default=0, show_default=True)
-def show_data(directory: Path, negatives: Path | None, out: Path, seed: int) -> None:
+def show_data(directory: Path, negatives: tuple[Path, ...], out: Path, seed: int) -> None:
     """Draw class counts, a contact sheet, and what augmentation does to a photo."""
     from train import scratch, show_data
     from train.data import read_folder, read_negatives
 
     folder = read_folder(directory / "train")
-    samples = folder.samples + (read_negatives(negatives, "train") if negatives else ())
-    out.mkdir(parents=True, exist_ok=True)
+    others = [sample for place in negatives for sample in read_negatives(place, "train")]
+    samples = (*folder.samples, *others)
+    _made(out)
     show_data.class_counts(samples, folder.labels, out / "counts.png")
     show_data.contact_sheet(samples, folder.labels, out / "contact_sheet.png", seed)
     few = samples[:: max(1, len(samples) // 6)][:6]
@@ -202,12 +210,32 @@ def show_data(directory: Path, negatives: Path | None, out: Path, seed: int) -> 
     click.echo(f"counts.png, contact_sheet.png and augmented.png are in {out}")
 
 
-def _finish(run: Path, size: int, start: float) -> None:
+def _run_folder(out: Path) -> Path:
+    """The folder of the run that ends in the model file ``out``, made before hours go into it."""
+    if out.suffix != ".pt" or out.is_dir():
+        raise RunError(f"--out {out}: not the name of a model file; end it in .pt")
+    _made(out.parent)
+    return _made(out.with_suffix(""))
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise RunError(
+            f"--out: {folder} cannot be written to ({error.strerror}); give another place"
+        ) from error
+    return folder
+
+
+def _finish(out: Path, size: int, start: float) -> None:
     from train import plots
 
+    run = out.with_suffix("")
     plots.curves(run / "metrics.csv", run / "curves.png")
     minutes = (time.monotonic() - start) / 60
-    click.echo(f"{run.with_suffix('.pt')}: {size / 1e6:.1f} MB, after {minutes:.0f} minutes")
+    click.echo(f"{out}: {size / 1e6:.1f} MB, after {minutes:.0f} minutes")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """What a training run must keep to go on after an interruption, and how it is kept."""
 
 import csv
+import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -39,10 +41,19 @@ class Run:
     since_best: int = 0
 
 
-def write(run: Run, recipe: Recipe, out: Path) -> None:
+def fingerprint(labels: Sequence[str], *parts: Tensor) -> str:
+    """SHA-256 in hex of class names, pixels and targets: where photos lie makes no difference."""
+    digest = hashlib.sha256("\n".join(labels).encode())
+    for part in parts:
+        digest.update(part.contiguous().numpy())
+    return digest.hexdigest()
+
+
+def write(run: Run, recipe: Recipe, data: str, out: Path) -> None:
     """Checkpoint, best weights and metrics.csv, each replaced whole."""
     state = {
         "recipe": asdict(recipe),
+        "data": data,
         "model": run.model.state_dict(),
         "ema": run.ema.state_dict(),
         "optimiser": run.optimiser.state_dict(),
@@ -58,16 +69,21 @@ def write(run: Run, recipe: Recipe, out: Path) -> None:
         writer.writerows(state["log"])
 
 
-def restore(run: Run, recipe: Recipe, checkpoint: Path) -> None:
-    """Put a checkpoint back into ``run``.
+def restore(run: Run, recipe: Recipe, data: str, checkpoint: Path) -> None:
+    """Put a checkpoint back into ``run``; ``data`` is the fingerprint of the photos.
 
     Raises:
-        RunError: it belongs to another recipe.
+        RunError: it belongs to another recipe or to other photos.
     """
     device = next(run.model.parameters()).device
     state = torch.load(checkpoint, map_location=device, weights_only=True)
     if state["recipe"] != asdict(recipe):
         raise RunError(f"{checkpoint} is of another recipe; leave --resume out or remove it")
+    if state.get("data") != data:
+        raise RunError(
+            f"{checkpoint} is of other classes or photos; "
+            "leave --resume out or give the photos it was made of"
+        )
     run.model.load_state_dict(state["model"])
     run.ema.load_state_dict(state["ema"])
     run.optimiser.load_state_dict(state["optimiser"])

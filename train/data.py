@@ -13,6 +13,8 @@ from tagger.model.landmarks import load_landmarks
 from tagger.records import Landmark
 
 NO_LANDMARK = -1
+# Kinds with a meaning of their own: class photos, and those whose class is struck out.
+RESERVED = ("landmark", "unknown")
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic"})
 
 
@@ -80,15 +82,26 @@ def read_negatives(directory: Path, part: str = "") -> tuple[Sample, ...]:
 
     Args:
         directory: the folder of negatives.
-        part: ``train`` or ``test``: that folder below ``directory`` where there is one.
+        part: ``train`` or ``test``: that folder below ``directory``, or all of ``directory`` where
+            it is not parted so.
+
+    Raises:
+        RunError: the folder, the part of it or photos are missing, or a kind has a reserved name.
     """
     if not directory.is_dir():
         raise RunError(f"{directory}: no such folder; give the folder of photos without landmarks")
-    root = directory / part if (directory / part).is_dir() else directory
+    root = directory / part
+    if not root.is_dir():
+        # All of a parted folder would mix photos that were trained on with those to measure on.
+        if any((directory / name).is_dir() for name in ("train", "test")):
+            raise RunError(f"{root}: no such folder beside train or test; put photos there")
+        root = directory
     origin = _origins(directory)
     samples = []
     for path in _photos(root):
         kind = path.relative_to(root).parts[0] if path.parent != root else root.name
+        if kind in RESERVED:
+            raise RunError(f"{root}: no kind of negatives can be called {kind}; rename the folder")
         collection = origin.get(path.relative_to(directory).as_posix(), "")
         samples.append(Sample(path, NO_LANDMARK, f"{kind}/{collection}"))
     if not samples:

@@ -1,5 +1,6 @@
 """A model file against photos it never saw: all figures, as a table, as JSON and as plots."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Evaluation:
 def evaluate(
     model: Path,
     data: Path,
-    negatives: Path | None,
+    negatives: Iterable[Path] = (),
     part: str = "test",
     device: str = "auto",
     cache: Path = CACHE,
@@ -50,12 +51,13 @@ def evaluate(
     Args:
         model: a model file.
         data: ``data/part`` holds class folders; their order is the model's.
-        negatives: photos without landmarks, ``negatives/part`` where there is one.
+        negatives: folders of photos without landmarks, of each ``part`` where it is parted.
         draws: bootstrap draws of each interval.
     """
     loaded = artifact.load(model)
     folder = read_folder(data / part, loaded.manifest.labels)
-    samples = folder.samples + (read_negatives(negatives, part) if negatives else ())
+    others = [sample for place in negatives for sample in read_negatives(place, part)]
+    samples = (*folder.samples, *others)
     answers, kept = answer(loaded, samples, device, cache)
     kinds = sorted(set(answers.kinds) - {"landmark"})
     wanted = figures(kinds)

@@ -85,5 +85,5 @@ def train_transfer(
     if not (resume and (out / "checkpoint.pt").exists()):
         fit_head(network.head, embed(network, train.pixels), train.targets)
     speed_up(network)
-    fit(network, train, valid, chosen, out, resume=resume)
+    fit(network, train, valid, chosen, out, labels=material.labels, resume=resume)
     restore(network)

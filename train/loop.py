@@ -4,7 +4,7 @@ import copy
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from tagger.errors import RunError
 from train.augment import augment, mix, resized
-from train.checkpoint import EpochLog, Run, restore, write
+from train.checkpoint import EpochLog, Run, fingerprint, restore, write
 from train.optimise import autocast, average, epoch_order, make_optimiser, set_lr, smooth
 from train.recipe import Recipe
 
@@ -47,6 +47,7 @@ def fit(
     recipe: Recipe,
     out: Path,
     *,
+    labels: Sequence[str] = (),
     loss: Loss = F.cross_entropy,
     resume: bool = False,
 ) -> list[EpochLog]:
@@ -55,17 +56,23 @@ def fit(
     The model maps float32 [N, 3, S, S] in 0..1 to logits [N, K], or to a tuple that starts so.
     All randomness derives from (seed, epoch, process), so a resumed run equals an unbroken one.
     ``out`` receives metrics.csv, checkpoint.pt (for ``resume``) and best.pt (a state dict).
+    ``labels`` are the classes' names: a run resumes only with those and the photos it began with.
 
     Raises:
-        RunError: there is a checkpoint of another recipe, or the loss is no longer a number.
+        RunError: the checkpoint is of another recipe or of other photos, or the loss is no longer
+            a number.
     """
     rank, world, device = _join()
     out.mkdir(parents=True, exist_ok=True)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = copy.deepcopy(model).eval().requires_grad_(False)
     run = Run(model, ema, make_optimiser(model, recipe))
+    pictures = (train.pixels, train.targets, validation.pixels, validation.targets)
+    data = fingerprint(labels, *pictures)
     if resume and (out / "checkpoint.pt").exists():
-        restore(run, recipe, out / "checkpoint.pt")
+        restore(run, recipe, data, out / "checkpoint.pt")
+    elif rank == 0:  # else a run that stops in its first epoch would resume the run before
+        (out / "checkpoint.pt").unlink(missing_ok=True)
     # After make_optimiser, which freezes: DistributedDataParallel waits for every gradient.
     parallel = nn.parallel.DistributedDataParallel(model) if world > 1 else model
     for epoch in range(len(run.log), recipe.epochs):
@@ -78,7 +85,7 @@ def fit(
         seconds = time.monotonic() - start
         run.log.append(EpochLog(epoch, recipe.size_at(epoch), lr, *trained, *checked, seconds))
         if rank == 0:
-            write(run, recipe, out)
+            write(run, recipe, data, out)
     model.load_state_dict(run.best)
     model.eval()
     return run.log

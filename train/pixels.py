@@ -48,17 +48,30 @@ def load_pixels(
     with ThreadPoolExecutor(4) as pool:
         for digest in pool.map(_digest, samples):
             key.update(digest)
-    file = cache / f"{key.hexdigest()[:32]}.npz.d"
-    if not (file / "kept.npy").exists():
-        _decode(samples, size, resize, file)
-    kept = np.load(file / "kept.npy")
+    folder = cache / key.hexdigest()[:32]
+    if not folder.exists():
+        _fill(samples, size, resize, folder)
+    kept = np.load(folder / "kept.npy")
     chosen = tuple(samples[i] for i in kept)
     labels = np.array([sample.label for sample in chosen], dtype=np.int64)
-    return Pixels(np.load(file / "images.npy", mmap_mode="r"), labels, chosen)
+    return Pixels(np.load(folder / "images.npy", mmap_mode="r"), labels, chosen)
+
+
+def _fill(samples: Sequence[Sample], size: int, resize: Resize, folder: Path) -> None:
+    """Decode beside ``folder`` and move it there whole: another process may do the same."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+        made = Path(place) / "made"
+        made.mkdir()
+        _decode(samples, size, resize, made)
+        try:
+            made.rename(folder)
+        except OSError:
+            if not folder.exists():  # else the other one was first
+                raise
 
 
 def _decode(samples: Sequence[Sample], size: int, resize: Resize, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     shape = (len(samples), 3, size, size)
     images = np.lib.format.open_memmap(folder / "decoding.npy", "w+", np.uint8, shape)
     kept: list[int] = []

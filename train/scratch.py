@@ -154,5 +154,5 @@ def train_scratch(
     network = ScratchNet(columns)
     train = photos(material.train, columns, cache=cache)
     valid = photos(material.valid, columns, cache=cache)
-    fit(network, train, valid, chosen, out, resume=resume)
+    fit(network, train, valid, chosen, out, labels=material.labels, resume=resume)
     return network

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tagger.errors import RunError
 from tagger.imaging import Resize
-from train.data import Sample, read_folder, read_negatives
+from train.compare import NEIGHBOURS
+from train.data import NO_LANDMARK, Sample, read_folder, read_negatives
 from train.pixels import CACHE, Pixels, load_pixels
 
 VALIDATION = 0.10
@@ -36,6 +38,9 @@ def gather(data: Path, negatives: Iterable[Path], seed: int = 0, cache: Path = C
     """Read ``data/train`` and the folders of negatives, and carve validation off both.
 
     Of each folder of negatives twice the share is held out: what the rule of rejection learns from.
+
+    Raises:
+        RunError: a class cannot be read, or there are too few photos to calibrate a model with.
     """
     folder = read_folder(data / "train")
     landmarks = grouped_split(folder.samples, VALIDATION, seed, cache)
@@ -43,7 +48,27 @@ def gather(data: Path, negatives: Iterable[Path], seed: int = 0, cache: Path = C
     for directory in negatives:
         others = grouped_split(read_negatives(directory, "train"), 2 * VALIDATION, seed, cache)
         train, valid = train + others.train, valid + others.valid
-    return Material(folder.labels, train, valid)
+    material = Material(folder.labels, train, valid)
+    _check(material)
+    return material
+
+
+def _check(material: Material) -> None:
+    """Refuse now what would end in an error when the trained model is calibrated."""
+    learned = {sample.label for sample in material.train}
+    unread = [name for label, name in enumerate(material.labels) if label not in learned]
+    if unread:
+        raise RunError(f"no photo of {', '.join(unread)} can be read; copy them anew")
+    for name, shown in (("landmarks", True), ("no landmark", False)):
+        train, valid = (
+            sum((sample.label != NO_LANDMARK) == shown for sample in part)
+            for part in (material.train, material.valid)
+        )
+        if train < NEIGHBOURS or valid < 2:  # one is left where the rule is tried on the other
+            raise RunError(
+                f"photos of {name}: {train} to train and {valid} to validate with are too few; "
+                "give 10 or more of each class and of each folder of negatives, no look-alikes"
+            )
 
 
 def grouped_split(
