@@ -110,12 +110,14 @@ class Review:
             if row is None or entry.decision.landmark not in {"", *self.landmarks}:
                 continue
             original = self._originals.setdefault(row, entry.before)
-            states = history.setdefault(row, {original})
-            states.add(effect(entry.decision, original, self.landmarks))
+            states = history.setdefault(row, {_plain(original)})
+            states.add(_plain(effect(entry.decision, original, self.landmarks)))
             if not entry.undone:
                 self._stacks.setdefault(row, []).append(entry.decision)
         edited = [
-            row for row, states in history.items() if self.sheet.get(row, CELLS) not in states
+            row
+            for row, states in history.items()
+            if _plain(self.sheet.get(row, CELLS)) not in states
         ]
         for row in edited:
             self._stacks.pop(row, None)
@@ -155,3 +157,18 @@ class Review:
             with self._change:
                 self._saved = target
                 self._change.notify_all()
+
+
+def _plain(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """The cells of :data:`CELLS`, each number in one spelling: a spreadsheet makes 2.50000 2.5."""
+    return tuple(
+        _spelled(cell) if name in ("latitude", "longitude", "radius_m") else cell
+        for name, cell in zip(CELLS, cells, strict=True)
+    )
+
+
+def _spelled(cell: str) -> str:
+    try:
+        return repr(float(cell) + 0.0)  # -0.0 becomes 0.0
+    except ValueError:
+        return cell
