@@ -20,7 +20,7 @@ from tagger import cli_review
 from tagger.ledger import Ledger
 from tagger.model.landmarks import load_landmarks
 from tagger.records import Status
-from tagger.review import page_review, trial, writeback
+from tagger.review import page_review, picture, trial, writeback
 from tagger.review.decision import Decision, Verdict
 from tagger.review.htmlreport import write_html
 from tagger.review.options import Options, configure
@@ -193,6 +193,22 @@ def test_agreeing_that_there_is_none_writes_no_place(app: AppTest, report: Path)
     app.button(key="landmark").click().run()  # "It is Taj Mahal", key 1
     review.flush()
     assert [read_report(report)[1][name] for name in ("accept", "landmark")] == ["yes", "Taj Mahal"]
+
+
+def test_accepting_all_that_look_alike_means_the_guess_on_the_screen(
+    app: AppTest, report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture, "alike", lambda prints: [0] * len(prints))
+    app.toggle(key="together").set_value(True).run()  # 1 is dismissed, 2 another guess
+    app.session_state.current = 1
+    assert "accept_alike" not in {button.key for button in app.run().button}
+    app.session_state.current = 3
+    app.run()
+    assert app.button(key="accept_alike").label == "Accept all 2 that look alike"
+    app.button(key="accept_alike").click().run()
+    assert app.session_state.current == 1
+    page_review.opened(report, report.parent)[0].flush()
+    assert [row["accept"] for row in read_report(report)] == ["yes", "", "", "yes"]
 
 
 def test_any_landmark_can_be_named(app: AppTest, report: Path) -> None:
