@@ -145,6 +145,43 @@ def test_apply_refuses_what_lies_outside(report: Path, library: Path) -> None:
     review.close()
 
 
+def applied(report: Path, library: Path, rows: list[int]) -> list[str]:
+    """What the page's Apply says of each row that asks to be written."""
+    review = Review(report, load_landmarks())
+    try:
+        asked = writeback.to_write(review, rows)
+        outcomes = writeback.write_back(
+            review, asked, library, library.parent / "l.db", lambda part: None
+        )[1]
+        return [outcome.reason for outcome in outcomes]
+    finally:
+        review.close()
+
+
+@pytest.mark.parametrize(
+    ("accept", "said"),
+    [("Yes", "reviewed"), ("x", "reviewed"), (" 1 ", "reviewed"), ("ja", "write yes or no"),
+     ("No", ""), ("0", "")],
+)  # fmt: skip
+def test_apply_takes_the_words_that_the_command_takes(
+    report: Path, library: Path, accept: str, said: str
+) -> None:
+    rows = read_report(report)
+    write_report(report, [rows[0] | {"accept": accept}, *rows[1:]])
+    reasons = applied(report, library, [0, 1, 2, 3])
+    assert len(reasons) == bool(said) and all(said in reason for reason in reasons)
+
+
+def test_a_row_that_declines_a_photo_keeps_another_from_writing_it(
+    report: Path, library: Path
+) -> None:
+    rows, before = read_report(report), (library / "a_taj.jpg").read_bytes()
+    write_report(report, [*rows, rows[0] | {"run_id": "run-2", "accept": "no"}])
+    (reason,) = applied(report, library, [0])
+    assert "several rows write or decline this photo" in reason
+    assert (library / "a_taj.jpg").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("name", "data", "status"),
     [

@@ -13,7 +13,7 @@ from tagger.records import Status
 from tagger.review import lessons, style, writeback
 from tagger.review.calibration import bands, suggest
 from tagger.review.components import world
-from tagger.review.decision import REVIEWABLE, Decision, Verdict
+from tagger.review.decision import Decision, Verdict
 from tagger.review.options import Options
 from tagger.review.photo_panel import keep
 from tagger.review.review import Review
@@ -126,15 +126,10 @@ def _export(review: Review, root: Path) -> None:
 
 def show_apply(review: Review, view: View, options: Options) -> None:
     """Write the reviewed places into the photos."""
-    allowed = np.flatnonzero(view.allowed).tolist()
-    rows = [row for row in allowed if review.sheet.cell(row, "status") in REVIEWABLE]
+    rows = np.flatnonzero(view.allowed).tolist()
     every = st.toggle("Also photos that nobody reviewed yet", key="every")
     chosen = [row for row in rows if every or review.decision(row)]
-    asked = [
-        row
-        for row in writeback.to_write(review, chosen)
-        if review.sheet.cell(row, "status") != Status.TAGGED
-    ]
+    asked = writeback.to_write(review, chosen)
     st.markdown(
         f"**{photos(len(asked))}** will get the place that the review gives. Each is checked "
         "again before it is written, and `landmark-tag undo last` gives it back byte for byte."
