@@ -93,8 +93,28 @@ def test_the_views_show_what_was_reviewed(app: AppTest, report: Path, library: P
     app.button(key="apply").click().run()
     assert not app.exception and not app.error
     assert "3 photos written" in app.success[0].value
+    app.button(key="apply").click().run()  # nothing is left to write
+    assert not app.exception and not app.success
     with Ledger.open(library.parent / "ledger.db") as book:
         assert [run.written for run in book.runs()] == [3]
+
+
+def test_what_apply_wrote_is_not_offered_again(app: AppTest, report: Path, library: Path) -> None:
+    app.session_state.current = 0
+    app.run().button(key="accept").click().run()
+    (library / "trip/eiffel.JPG").write_bytes(photo((9, 9, 9)))  # changed: it stays on offer
+    app.session_state.current = 2
+    app.run().button(key="accept").click().run()
+    app.segmented_control(key="view").set_value("Apply").run()
+    app.button(key="apply").click().run()
+    assert "1 photo written" in app.success[0].value
+    app.button(key="apply").click().run()
+    assert "**1 photo** will get" in "".join(text.value for text in app.markdown)
+    assert "0 photos written" in app.success[0].value
+    assert "since the review started: 1 photo." in app.caption[-1].value
+    assert not any("not as you decided" in text.value for text in app.warning)
+    page_review.opened(report, library)[0].decide([0], Decision(Verdict.REJECT))
+    assert "not as you decided: 1 photo" in app.run().warning[0].value
 
 
 def test_filters_narrow_the_photos(app: AppTest) -> None:

@@ -22,6 +22,7 @@ class Review:
         decisions: the decision that stands, by row number.
         problem: why the CSV could not be saved, empty while all is well.
         kept: rows whose cells were edited elsewhere since they were decided; the edits stand.
+        written: rows whose photo Apply has written since the start, with the decision then.
     """
 
     def __init__(self, report: Path, landmarks: Mapping[str, Landmark]) -> None:
@@ -33,6 +34,7 @@ class Review:
         self._stacks: dict[int, list[Decision]] = {}
         self.problem = ""
         self.kept = 0
+        self.written: dict[int, Decision | None] = {}
         self._lock = threading.RLock()
         self._change = threading.Condition()
         self._wanted = self._saved = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from tagger import applying, reviewed
 from tagger.errors import RefusedError, RunError
 from tagger.ledger import Ledger, new_run_id
-from tagger.records import Outcome
+from tagger.records import Outcome, Status
 from tagger.review.review import Review
 from tagger.review.root import inside
 from tagger.reviewed import Row, Wish
@@ -43,7 +43,7 @@ def write_back(
     Raises:
         RunError: a row names a photo outside ``root``, or the run cannot start.
     """
-    asked = {review.sheet.photo(row) for row in rows}
+    asked = {review.sheet.photo(row): (row, review.decision(row)) for row in rows}
     for path in asked:
         if not inside(path, root) or not inside(
             os.path.realpath(path), Path(os.path.realpath(root))
@@ -71,5 +71,8 @@ def write_back(
             options = applying.Options(run_id)
             for done in applying.apply(part, review.landmarks, recorder, options):
                 outcomes.append(done.outcome)
+                if done.outcome.status is Status.TAGGED:
+                    row, decision = asked[done.outcome.entry.key]
+                    review.written[row] = decision
                 progress(min(1.0, len(outcomes) / max(1, len(keys))))
     return run_id, outcomes
