@@ -4,6 +4,7 @@ import codecs
 import csv
 import errno
 import io
+import itertools
 import os
 import re
 from collections import Counter
@@ -24,6 +25,7 @@ COLUMNS = (
 _FIRST_COLUMNS = "path,status,"  # what tells a report from any other file
 # What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), and our own mark.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+_SQLITE = ("-journal", "-wal", "-shm")  # sqlite.org/tempfiles.html
 
 
 def row(outcome: Outcome, names: dict[str, str], model: str, run_id: str) -> list[str]:
@@ -168,16 +170,28 @@ class ReportWriter:
 
 
 def _move_aside(path: Path) -> None:
-    """Keep an earlier report, which a person may have worked on, under the next free number."""
+    """Keep an earlier report, and the decisions on it, under the next free number."""
     with path.open("rb") as file:
         if not is_report(file.read(64)):
             raise RunError(
                 f"--report {path}: exists and is not a landmark-tag report; choose another name"
             )
-    number = 1
-    while (older := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
-        number += 1
-    path.rename(older)
+    names = (path.with_name(f"{path.stem}.{n}{path.suffix}") for n in itertools.count(1))
+    older = next(name for name in names if not any(file.exists() for file in _files(name)))
+    for old, new in zip(_files(path), _files(older), strict=True):
+        if old.exists():
+            old.rename(new)
+
+
+def decisions(path: Path) -> Path:
+    """The file beside a report that holds what a person decided in a review of it."""
+    return path.with_name(f"{path.name}.review")
+
+
+def _files(path: Path) -> list[Path]:
+    """A report, the decisions on it, and what SQLite may keep beside those."""
+    beside = decisions(path)
+    return [path, *(beside.with_name(beside.name + end) for end in ("", *_SQLITE))]
 
 
 def summary(counts: Counter[Status], seconds: float, dry_run: bool) -> str:

@@ -18,7 +18,7 @@ _YES = frozenset("yes y true 1 x ok".split())
 _NO = frozenset("no n false 0".split())
 _APPLICABLE = (Status.WOULD_TAG, Status.UNSURE, Status.NO_LANDMARK)
 # A spreadsheet keeps 15 digits of a number at best; to the second, with the size, is proof enough.
-_SECOND = 1_000_000_000
+_SECOND = 9  # the power of ten of the nanoseconds in it
 
 
 class Wish(Enum):
@@ -105,6 +105,8 @@ class Row:
         shown = self.text("mtime_ns").removesuffix("ns")
         try:
             told, told_size = Decimal(shown.replace(",", ".")), Decimal(self.text("size"))
+            if not (told.is_finite() and told_size.is_finite()):
+                raise InvalidOperation
         except InvalidOperation as error:
             raise RefusedError(
                 f"size or mtime_ns is no number ({self.text('size')!r}, {shown!r}); make a new "
@@ -119,7 +121,7 @@ class Row:
             exponent = told.normalize().as_tuple().exponent
         if not isinstance(exponent, int) or exponent < 3:
             return False
-        if 10**exponent > _SECOND:
+        if exponent > _SECOND:
             raise RefusedError(
                 f"a spreadsheet rounded mtime_ns to {shown}, so nothing tells whether the photo "
                 "changed since; keep that column as text, or make a new report with --dry-run"

@@ -69,6 +69,21 @@ def test_an_earlier_report_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "report.2.csv").exists()
 
 
+def test_the_decisions_on_an_earlier_report_go_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "report.csv"
+    # Those of a report that is gone are not replaced.
+    for name in ("report.csv.review", "report.csv.review-journal", "report.1.csv.review"):
+        (tmp_path / name).write_text(name)
+    written(path, Outcome(Entry("/p/a.jpg", VERSION), Status.FAILED, "first"))
+    written(path)
+    assert {file.name: file.read_text()[:17] for file in tmp_path.iterdir() if file != path} == {
+        "report.1.csv.review": "report.1.csv.revi",
+        "report.2.csv": "path,status,landm",
+        "report.2.csv.review": "report.csv.review",
+        "report.2.csv.review-journal": "report.csv.review",
+    }
+
+
 @pytest.mark.parametrize(
     "encoding, delimiter, quoting",
     [

@@ -22,7 +22,7 @@ from tagger import cli_review
 from tagger.ledger import Ledger
 from tagger.model.landmarks import load_landmarks
 from tagger.records import Status
-from tagger.review import page_review, trial, writeback
+from tagger.review import page_review, picture, trial, writeback
 from tagger.review.decision import Decision, Verdict
 from tagger.review.htmlreport import write_html
 from tagger.review.options import Options, configure
@@ -95,8 +95,28 @@ def test_the_views_show_what_was_reviewed(app: AppTest, report: Path, library: P
     app.button(key="apply").click().run()
     assert not app.exception and not app.error
     assert "3 photos written" in app.success[0].value
+    app.button(key="apply").click().run()  # nothing is left to write
+    assert not app.exception and not app.success
     with Ledger.open(library.parent / "ledger.db") as book:
         assert [run.written for run in book.runs()] == [3]
+
+
+def test_what_apply_wrote_is_not_offered_again(app: AppTest, report: Path, library: Path) -> None:
+    app.session_state.current = 0
+    app.run().button(key="accept").click().run()
+    (library / "trip/eiffel.JPG").write_bytes(photo((9, 9, 9)))  # changed: it stays on offer
+    app.session_state.current = 2
+    app.run().button(key="accept").click().run()
+    app.segmented_control(key="view").set_value("Apply").run()
+    app.button(key="apply").click().run()
+    assert "1 photo written" in app.success[0].value
+    app.button(key="apply").click().run()
+    assert "**1 photo** will get" in "".join(text.value for text in app.markdown)
+    assert "0 photos written" in app.success[0].value
+    assert "since the review started: 1 photo." in app.caption[-1].value
+    assert not any("not as you decided" in text.value for text in app.warning)
+    page_review.opened(report, library)[0].decide([0], Decision(Verdict.REJECT))
+    assert "not as you decided: 1 photo" in app.run().warning[0].value
 
 
 def test_filters_narrow_the_photos(app: AppTest) -> None:
@@ -147,6 +167,43 @@ def test_apply_refuses_what_lies_outside(report: Path, library: Path) -> None:
     review.close()
 
 
+def applied(report: Path, library: Path, rows: list[int]) -> list[str]:
+    """What the page's Apply says of each row that asks to be written."""
+    review = Review(report, load_landmarks())
+    try:
+        asked = writeback.to_write(review, rows)
+        outcomes = writeback.write_back(
+            review, asked, library, library.parent / "l.db", lambda part: None
+        )[1]
+        return [outcome.reason for outcome in outcomes]
+    finally:
+        review.close()
+
+
+@pytest.mark.parametrize(
+    ("accept", "said"),
+    [("Yes", "reviewed"), ("x", "reviewed"), (" 1 ", "reviewed"), ("ja", "write yes or no"),
+     ("No", ""), ("0", "")],
+)  # fmt: skip
+def test_apply_takes_the_words_that_the_command_takes(
+    report: Path, library: Path, accept: str, said: str
+) -> None:
+    rows = read_report(report)
+    write_report(report, [rows[0] | {"accept": accept}, *rows[1:]])
+    reasons = applied(report, library, [0, 1, 2, 3])
+    assert len(reasons) == bool(said) and all(said in reason for reason in reasons)
+
+
+def test_a_row_that_declines_a_photo_keeps_another_from_writing_it(
+    report: Path, library: Path
+) -> None:
+    rows, before = read_report(report), (library / "a_taj.jpg").read_bytes()
+    write_report(report, [*rows, rows[0] | {"run_id": "run-2", "accept": "no"}])
+    (reason,) = applied(report, library, [0])
+    assert "several rows write or decline this photo" in reason
+    assert (library / "a_taj.jpg").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("name", "data", "status"),
     [
@@ -195,6 +252,22 @@ def test_agreeing_that_there_is_none_writes_no_place(app: AppTest, report: Path)
     app.button(key="landmark").click().run()  # "It is Taj Mahal", key 1
     review.flush()
     assert [read_report(report)[1][name] for name in ("accept", "landmark")] == ["yes", "Taj Mahal"]
+
+
+def test_accepting_all_that_look_alike_means_the_guess_on_the_screen(
+    app: AppTest, report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture, "alike", lambda prints: [0] * len(prints))
+    app.toggle(key="together").set_value(True).run()  # 1 is dismissed, 2 another guess
+    app.session_state.current = 1
+    assert "accept_alike" not in {button.key for button in app.run().button}
+    app.session_state.current = 3
+    app.run()
+    assert app.button(key="accept_alike").label == "Accept all 2 that look alike"
+    app.button(key="accept_alike").click().run()
+    assert app.session_state.current == 1
+    page_review.opened(report, report.parent)[0].flush()
+    assert [row["accept"] for row in read_report(report)] == ["yes", "", "", "yes"]
 
 
 def test_any_landmark_can_be_named(app: AppTest, report: Path) -> None:

@@ -156,6 +156,22 @@ def test_an_edit_made_elsewhere_stands(report: Path) -> None:
     assert read_report(report)[0]["latitude"] == "1.0"
 
 
+def test_zeros_that_a_spreadsheet_drops_are_no_edit(report: Path) -> None:
+    first = Review(report, load_landmarks())
+    first.decide([2], Decision(Verdict.LANDMARK, "Eiffel_Tower"))
+    first.decide([3], Decision(Verdict.PLACE, "", -33.5, -0.0, "Hut"))
+    decisions = first.decisions
+    first.close()
+    saved = read_report(report)
+    landmark = saved[2] | {"radius_m": f"{saved[2]['radius_m']}.0"}
+    place = saved[3] | {"latitude": "-33.5", "longitude": "0"}
+    write_report(report, [*saved[:2], landmark, place])
+    second = Review(report, load_landmarks())
+    assert (second.kept, second.decisions) == (0, decisions)
+    second.close()
+    assert read_report(report) == saved
+
+
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "", "path,status\n", "\xff\xfe"])
 def test_another_file_is_not_a_report(text: str, tmp_path: Path) -> None:
     other = tmp_path / "other.csv"

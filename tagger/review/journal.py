@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import RunError
+from tagger.report import decisions
 from tagger.review.decision import Decision
 
 Key = tuple[str, str]
@@ -43,7 +44,7 @@ class Journal:
         Raises:
             RunError: another review has it open, or it is damaged or cannot be written.
         """
-        self.path = report.with_name(f"{report.name}.review")
+        self.path = decisions(report)
         self._lock = threading.Lock()
         with self._explained():
             self._db = sqlite3.connect(

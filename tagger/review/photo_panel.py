@@ -111,9 +111,11 @@ def _move_buttons(review: Review, order: list[int], place: int) -> None:
 
 def _others(review: Review, order: list[int], place: int, alike: list[int]) -> None:
     row = order[place]
-    if len(alike) > 1:
-        st.button(f"Accept all {len(alike)} that look alike", width="stretch", key="accept_alike",
-                  on_click=_decide_all, args=(review, alike, order, place))  # fmt: skip
+    guess = _claimed(review, row)
+    same = [other for other in alike if _claimed(review, other) == guess]
+    if guess and len(same) > 1:
+        st.button(f"Accept all {len(same)} that look alike", width="stretch", key="accept_alike",
+                  on_click=_accept_all, args=(review, same, order, place))  # fmt: skip
     names = {landmark.name: slug for slug, landmark in sorted(review.landmarks.items())}
 
     def named() -> None:
@@ -125,6 +127,13 @@ def _others(review: Review, order: list[int], place: int, alike: list[int]) -> N
                      placeholder="type its name, Enter saves it", on_change=named)  # fmt: skip
     with st.container(key="other_place"), st.expander("A place on the map (key M)"):
         _place_form(review, order, place)
+
+
+def _claimed(review: Review, row: int) -> str:
+    """The guess that a row stands for; empty where the tool itself dismissed it."""
+    status = review.sheet.cell(row, "status")
+    able = status in REVIEWABLE and status != Status.NO_LANDMARK
+    return review.original(row, "landmark") if able else ""
 
 
 def _place_form(review: Review, order: list[int], place: int) -> None:
@@ -166,15 +175,11 @@ def _decide_place(review: Review, order: list[int], place: int, point: str, name
         _go(order, place + 1)
 
 
-def _decide_all(review: Review, rows: list[int], order: list[int], place: int) -> None:
-    able = [
-        row
-        for row in rows
-        if review.sheet.cell(row, "status") in REVIEWABLE and review.original(row, "landmark")
-    ]
-    _told(lambda: review.decide(able, Decision(Verdict.ACCEPT)))
-    last = max(order.index(row) for row in rows)
-    _go(order, last + 1)
+def _accept_all(review: Review, rows: list[int], order: list[int], place: int) -> None:
+    """Accept the rows, and go on to the next other one, which may look like them."""
+    _told(lambda: review.decide(rows, Decision(Verdict.ACCEPT)))
+    accepted = set(rows)
+    _go(order, next((n for n in range(place, len(order)) if order[n] not in accepted), len(order)))
 
 
 def _undo(review: Review) -> None:

@@ -22,6 +22,7 @@ class Review:
         decisions: the decision that stands, by row number.
         problem: why the CSV could not be saved, empty while all is well.
         kept: rows whose cells were edited elsewhere since they were decided; the edits stand.
+        written: rows whose photo Apply has written since the start, with the decision then.
     """
 
     def __init__(self, report: Path, landmarks: Mapping[str, Landmark]) -> None:
@@ -33,6 +34,7 @@ class Review:
         self._stacks: dict[int, list[Decision]] = {}
         self.problem = ""
         self.kept = 0
+        self.written: dict[int, Decision | None] = {}
         self._lock = threading.RLock()
         self._change = threading.Condition()
         self._wanted = self._saved = 0
@@ -110,12 +112,14 @@ class Review:
             if row is None or entry.decision.landmark not in {"", *self.landmarks}:
                 continue
             original = self._originals.setdefault(row, entry.before)
-            states = history.setdefault(row, {original})
-            states.add(effect(entry.decision, original, self.landmarks))
+            states = history.setdefault(row, {_plain(original)})
+            states.add(_plain(effect(entry.decision, original, self.landmarks)))
             if not entry.undone:
                 self._stacks.setdefault(row, []).append(entry.decision)
         edited = [
-            row for row, states in history.items() if self.sheet.get(row, CELLS) not in states
+            row
+            for row, states in history.items()
+            if _plain(self.sheet.get(row, CELLS)) not in states
         ]
         for row in edited:
             self._stacks.pop(row, None)
@@ -155,3 +159,18 @@ class Review:
             with self._change:
                 self._saved = target
                 self._change.notify_all()
+
+
+def _plain(cells: tuple[str, ...]) -> tuple[str, ...]:
+    """The cells of :data:`CELLS`, each number in one spelling: a spreadsheet makes 2.50000 2.5."""
+    return tuple(
+        _spelled(cell) if name in ("latitude", "longitude", "radius_m") else cell
+        for name, cell in zip(CELLS, cells, strict=True)
+    )
+
+
+def _spelled(cell: str) -> str:
+    try:
+        return repr(float(cell) + 0.0)  # -0.0 becomes 0.0
+    except ValueError:
+        return cell

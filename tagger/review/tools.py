@@ -13,7 +13,7 @@ from tagger.records import Status
 from tagger.review import lessons, style, writeback
 from tagger.review.calibration import bands, suggest
 from tagger.review.components import world
-from tagger.review.decision import REVIEWABLE, Decision, Verdict
+from tagger.review.decision import Decision, Verdict
 from tagger.review.options import Options
 from tagger.review.photo_panel import keep
 from tagger.review.review import Review
@@ -126,28 +126,23 @@ def _export(review: Review, root: Path) -> None:
 
 def show_apply(review: Review, view: View, options: Options) -> None:
     """Write the reviewed places into the photos."""
-    allowed = np.flatnonzero(view.allowed).tolist()
-    rows = [row for row in allowed if review.sheet.cell(row, "status") in REVIEWABLE]
+    rows = np.flatnonzero(view.allowed).tolist()
     every = st.toggle("Also photos that nobody reviewed yet", key="every")
-    chosen = [row for row in rows if every or review.decision(row)]
-    asked = [
-        row
-        for row in writeback.to_write(review, chosen)
-        if review.sheet.cell(row, "status") != Status.TAGGED
-    ]
+    open_rows = [row for row in rows if row not in review.written]
+    chosen = [row for row in open_rows if every or review.decision(row)]
+    asked = writeback.to_write(review, chosen)
     st.markdown(
         f"**{photos(len(asked))}** will get the place that the review gives. Each is checked "
         "again before it is written, and `landmark-tag undo last` gives it back byte for byte."
     )
-    wrong = sum(
-        review.sheet.cell(row, "status") == Status.TAGGED
-        and (decision := review.decision(row)) is not None
-        and decision.verdict is not Verdict.ACCEPT
-        for row in rows
-    )
-    if wrong:
+    if review.written:
+        st.caption(
+            f"Written already since the review started: {photos(len(review.written))}. If you "
+            "undo that, start the review again to write anew."
+        )
+    if wrong := sum(_tagged_otherwise(review, row) for row in rows):
         st.warning(
-            f"Already tagged by the run, but not as you decided: {photos(wrong)}. Undo the run "
+            f"Already tagged by a run, but not as you decided: {photos(wrong)}. Undo the run "
             "(`landmark-tag runs` lists it) and make a new report with --dry-run."
         )
     if st.button(
@@ -165,6 +160,15 @@ def show_apply(review: Review, view: View, options: Options) -> None:
             st.warning(f"{photos(len(refused))} left unchanged:")
             told = [f"{keep(outcome.entry.key)}: {outcome.reason}" for outcome in refused[:200]]
             style.card(*map(style.note, told))
+
+
+def _tagged_otherwise(review: Review, row: int) -> bool:
+    """Whether the photo has a place that the decision on it does not give."""
+    decision = review.decision(row)
+    if row in review.written:
+        return decision != review.written[row]
+    tagged = review.sheet.cell(row, "status") == Status.TAGGED
+    return tagged and decision is not None and decision.verdict is not Verdict.ACCEPT
 
 
 def _move(bar: st.delta_generator.DeltaGenerator, part: float) -> None:

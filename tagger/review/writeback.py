@@ -7,24 +7,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tagger import applying, reviewed
-from tagger.errors import RunError
+from tagger.errors import RefusedError, RunError
 from tagger.ledger import Ledger, new_run_id
-from tagger.records import Outcome
+from tagger.records import Outcome, Status
 from tagger.review.review import Review
 from tagger.review.root import inside
+from tagger.reviewed import Row, Wish
 
 
 def to_write(review: Review, rows: Sequence[int]) -> list[int]:
-    """Those of the rows that ``landmark-tag apply`` would write."""
-    return [
-        row
-        for row in rows
-        if review.sheet.cell(row, "accept") == "yes"
-        or (
-            review.sheet.cell(row, "accept") == ""
-            and review.sheet.cell(row, "status") == "would_tag"
-        )
-    ]
+    """Those of the rows that ``landmark-tag apply`` would write, or refuse with a reason."""
+    return [row for row in rows if _asks(review, row)]
+
+
+def _asks(review: Review, row: int) -> bool:
+    cells = dict(zip(review.sheet.columns, review.sheet.rows[row], strict=True))
+    try:
+        return Row(row + 2, cells).wish() is Wish.WRITE
+    except RefusedError:
+        return True
 
 
 def write_back(
@@ -42,8 +43,8 @@ def write_back(
     Raises:
         RunError: a row names a photo outside ``root``, or the run cannot start.
     """
-    for row in rows:
-        path = review.sheet.photo(row)
+    asked = {review.sheet.photo(row): (row, review.decision(row)) for row in rows}
+    for path in asked:
         if not inside(path, root) or not inside(
             os.path.realpath(path), Path(os.path.realpath(root))
         ):
@@ -55,7 +56,12 @@ def write_back(
         with part.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(review.sheet.columns)
-            writer.writerows(review.sheet.rows[row] for row in rows)
+            # Another row of the same photo has its say, too.
+            writer.writerows(
+                cells
+                for row, cells in enumerate(review.sheet.rows)
+                if review.sheet.photo(row) in asked
+            )
         keys = applying.keys_to_write(part)
         settings = {"report": str(review.sheet.path.absolute()), "from": "review"}
         with (
@@ -65,5 +71,8 @@ def write_back(
             options = applying.Options(run_id)
             for done in applying.apply(part, review.landmarks, recorder, options):
                 outcomes.append(done.outcome)
+                if done.outcome.status is Status.TAGGED:
+                    row, decision = asked[done.outcome.entry.key]
+                    review.written[row] = decision
                 progress(min(1.0, len(outcomes) / max(1, len(keys))))
     return run_id, outcomes
