@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
+from tagger.errors import ChangedError, PhotoError, RefusedError, RunError, VanishedError
 from tagger.listing import Found
 from tagger.storage import CHANGED, Traits
 
@@ -63,16 +63,17 @@ class S3:
         """Headers, user metadata, storage class and tags, with the ETag they go with.
 
         Raises:
-            PhotoError: it has something that obstore could not write again, or cannot be read.
+            RefusedError: it has something that obstore could not write again.
+            PhotoError: it cannot be read.
         """
         with _explained("read"):
             head = self._client.head_object(Bucket=self._bucket, Key=path)
             if named := sorted(_RESERVED & {name.lower() for name in head["Metadata"]}):
-                raise PhotoError(
+                raise RefusedError(
                     f"has user metadata named like a header, which would be lost; rename {named[0]}"
                 )
             if "WebsiteRedirectLocation" in head:
-                raise PhotoError("has a website redirect, which would be lost; remove that first")
+                raise RefusedError("has a website redirect, which would be lost; remove that first")
             attributes = {_HEADERS[name]: head[name] for name in _HEADERS if name in head}
             return Traits(attributes | head["Metadata"], self._tags(path), head["ETag"])
 

@@ -18,10 +18,8 @@ from train.head import embed, fit_head
 from train.loop import Photos, one_hot
 from train.models import Transfer, transfer
 from train.rejection import Evidence, Exact, fit_rule, fit_shape, fit_temperature
-from train.soup import average
 
 timm = pytest.importorskip("timm")
-LABELS = ("Taj_Mahal", "Eiffel_Tower", "Qutub_Minar")
 
 
 def tiny() -> Transfer:
@@ -128,40 +126,6 @@ def test_evidence_is_finite_for_a_blank_embedding() -> None:
     assert evidence(torch.zeros(1, 4), torch.zeros(1, 16)).isfinite().all()
 
 
-def saved(network: Transfer, path: Path, labels: tuple[str, ...] = LABELS) -> Path:
-    """A model file of the network, with a rule of no matter."""
-    torch.manual_seed(2)
-    labels4 = torch.arange(40) % 4 - 1  # -1: no landmark
-    kinds = tuple("near" if label < 0 else "landmark" for label in labels4.tolist())
-    seen = Seen(torch.randn(40, network.head.in_features), labels4, kinds)
-    shape, calibration = calibrate(network.head, seen, seen, torch.zeros(3))
-    module = deployed(
-        network.trunk, network.mean, network.std, network.head, shape, calibration
-    )  # fmt: skip
-    manifest = artifact.Manifest(labels, 64, Resize.SQUASH, network.head.in_features, "lite0")
-    artifact.save(module, manifest, path)
-    return path
-
-
-def test_a_soup_is_the_mean_of_its_models(tmp_path: Path) -> None:
-    one, other = tiny(), tiny()
-    with torch.no_grad():
-        other.head.weight.add_(0.5)
-        other.trunk.conv_head.weight.mul_(3)
-    files = [saved(one, tmp_path / "one.pt"), saved(other, tmp_path / "other.pt")]
-    network, manifest, recipe = average(files)
-    assert manifest.labels == LABELS and recipe.startswith("mean of ")
-    assert torch.allclose(network.head.weight, one.head.weight + 0.25)
-    wanted = 2 * fold(one.trunk).conv_head.weight
-    assert torch.allclose(network.trunk.conv_head.weight, wanted, rtol=1e-2, atol=1e-3)
-    alone = average(files[:1])[0]
-    probe = torch.rand(1, 3, 64, 64)
-    assert torch.allclose(alone(probe)[0], one(probe)[0], atol=0.05)
-    files.append(saved(one, tmp_path / "more.pt", (*LABELS[:2], "Atomium")))
-    with pytest.raises(RunError, match=r"more\.pt: another network"):
-        average(files)
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_model_file_says_what_the_network_says(tmp_path: Path, dtype: torch.dtype) -> None:
     network = tiny()
@@ -176,7 +140,8 @@ def test_the_model_file_says_what_the_network_says(tmp_path: Path, dtype: torch.
     module = deployed(
         network.trunk, network.mean, network.std, network.head, shape, calibration
     )  # fmt: skip
-    manifest = artifact.Manifest(LABELS, 64, Resize.SQUASH, network.head.in_features, "tiny")
+    labels3 = ("Taj_Mahal", "Eiffel_Tower", "Qutub_Minar")
+    manifest = artifact.Manifest(labels3, 64, Resize.SQUASH, network.head.in_features, "tiny")
     artifact.save(module, manifest, tmp_path / "tiny.pt")
     loaded = artifact.load(tmp_path / "tiny.pt").module
     ready = artifact.prepare(loaded, torch.device("cpu"), dtype)

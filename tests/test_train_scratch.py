@@ -83,7 +83,7 @@ def test_a_run_from_folders(tmp_path: Path) -> None:
     assert len((out / "metrics.csv").read_text(encoding="utf-8").splitlines()) == 3
 
 
-@pytest.mark.parametrize("command", ["scratch", "transfer", "soup"])
+@pytest.mark.parametrize("command", ["scratch", "transfer"])
 @pytest.mark.parametrize(
     ("out", "message"),
     [
@@ -98,10 +98,9 @@ def test_a_bad_out_is_refused_before_anything_is_read(
 ) -> None:
     (tmp_path / "folder.pt").mkdir()
     (tmp_path / "file").write_text("not a folder", encoding="utf-8")
-    models = ["model.pt"] if command == "soup" else []
     options = ["--data=none", "--negatives=none", f"--out={tmp_path / out}"]
     with pytest.raises(RunError, match=message):
-        main([command, *models, *options], standalone_mode=False)
+        main([command, *options], standalone_mode=False)
 
 
 @pytest.mark.parametrize(

@@ -91,35 +91,6 @@ def transfer(
 
 
 @main.command()
-@click.argument("models", type=FOLDER, nargs=-1, required=True)
-@click.option("--data", type=FOLDER, required=True, help=DATA)
-@click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
-@click.option("--out", type=FOLDER, default=Path("runs/soup.pt"), show_default=True)
-@click.option("--size", type=click.IntRange(32), help="Edge of the input; as the first model's.")
-@click.option("--seed", default=0, show_default=True, help="That of the runs.")
-def soup(
-    models: tuple[Path, ...],
-    data: Path,
-    negatives: tuple[Path, ...],
-    out: Path,
-    size: int | None,
-    seed: int,
-) -> None:
-    """Average MODELS, which transfer made of the same photos, and calibrate the average."""
-    from train.ship import ship
-    from train.soup import average
-    from train.split import gather
-
-    start, run = time.monotonic(), _run_folder(out)
-    network, first, recipe = average(models)
-    material = gather(data, negatives, seed)
-    written = ship(network, material, first.name, size or first.image_size, first.resize, out,
-                   recipe=recipe, run=run)  # fmt: skip
-    minutes = (time.monotonic() - start) / 60
-    click.echo(f"{out}: {written / 1e6:.1f} MB, after {minutes:.0f} minutes")
-
-
-@main.command()
 @click.option("--data", type=FOLDER, required=True, help=DATA)
 @click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
 @click.option("--out", type=FOLDER, default=Path("runs/unseen"), show_default=True)

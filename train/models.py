@@ -57,21 +57,11 @@ def transfer(
     Raises:
         RunError: no such backbone, or its weights cannot be had; with the remedy.
     """
-    network = untrained(backbone, columns, dropout)
-    _load(network.trunk, _state(backbone, weights), weights or Path(backbone))
-    return network
-
-
-def untrained(backbone: str, columns: int, dropout: float = 0.0) -> Transfer:
-    """The network of :func:`transfer` before it has weights.
-
-    Raises:
-        RunError: no such backbone.
-    """
     name = LITE.get(backbone, backbone)
     if not timm.is_model(name):
         raise RunError(f"--backbone {backbone}: timm knows no such model; see timm.list_models()")
     trunk = timm.create_model(name, num_classes=0)
+    _load(trunk, _state(backbone, name, weights), weights or Path(backbone))
     if backbone in LITE:
         mean, std = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)  # the TensorFlow weights expect -1..1
     else:
@@ -90,11 +80,11 @@ def unfreeze_from(network: Transfer, stage: int, depthwise: bool = False) -> Non
         parameter.requires_grad_(not name.startswith(early) and (depthwise or not kernel))
 
 
-def _state(backbone: str, weights: Path | None) -> dict[str, Tensor]:
+def _state(backbone: str, name: str, weights: Path | None) -> dict[str, Tensor]:
     if weights is not None:
         return _read(weights)
     if backbone in LITE:
-        return _by_order(_lite(backbone), LITE[backbone])
+        return _by_order(_lite(backbone), name)
     if backbone == "resnet50":
         from torchvision.models import ResNet50_Weights
 

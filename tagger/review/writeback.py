@@ -71,7 +71,7 @@ def write_back(
             options = applying.Options(run_id)
             for done in applying.apply(part, review.landmarks, recorder, options):
                 outcomes.append(done.outcome)
-                if done.outcome.status is Status.TAGGED:
+                if done.outcome.status is Status.TAGGED and done.outcome.entry.key in asked:
                     row, decision = asked[done.outcome.entry.key]
                     review.written[row] = decision
                 progress(min(1.0, len(outcomes) / max(1, len(keys))))
