@@ -83,18 +83,21 @@ def main(arguments: list[str]) -> int:
 
 def paired(before: Path, after: Path) -> list[str]:
     """Names, relative to the two folders, of the files that both have; '' for two files."""
-    if before.is_file():
-        return [""]
-    names = sorted(str(path.relative_to(before)) for path in before.rglob("*") if path.is_file())
-    return [name for name in names if (after / name).is_file()]
+    return [name for name in files(before) if (after / name).is_file()]
 
 
 def missing(before: Path, after: Path) -> Iterator[Problem]:
     """Files that only the older folder has."""
-    for path in sorted(before.rglob("*")):
-        name = path.relative_to(before)
-        if path.is_file() and not (after / name).is_file():
-            yield Problem(str(name), "is missing")
+    for name in files(before):
+        if not (after / name).is_file():
+            yield Problem(name, "is missing")
+
+
+def files(place: Path) -> list[str]:
+    """Names, relative to a folder, of the files in it; '' for a file."""
+    if place.is_file():
+        return [""]
+    return sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.is_file())
 
 
 def compare(
