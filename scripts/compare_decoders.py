@@ -20,9 +20,9 @@ from PIL import Image
 from tagger import imaging
 
 Pixels = NDArray[np.uint8]
-EDGE = 288
-# 1/4 of 12 megapixels and of 24 still has twice the edge, which is what imaging asks for.
-SHRINK = 4
+EDGE = 256
+# 1/8 of 12 megapixels and of 24 is still as large as imaging asks for.
+SHRINK = 8
 
 
 def pillow_draft(data: bytes) -> Pixels:
@@ -39,7 +39,7 @@ def simplejpeg(data: bytes) -> Pixels:
     import simplejpeg
 
     height, width, *_ = simplejpeg.decode_jpeg_header(data)
-    short = 2 * EDGE / min(height, width)
+    short = imaging.SPARE * EDGE / min(height, width)
     return _fit(
         simplejpeg.decode_jpeg(
             data, "RGB", min_height=round(height * short), min_width=round(width * short)

@@ -13,13 +13,14 @@ from tagger.model import artifact
 from train.calibrate import Seen, calibrate, doubts, see
 from train.data import Sample
 from train.depthwise import DepthwiseConv, restore, speed_up
-from train.export import deployed, fold
+from train.export import deployed, fold, half_turned
 from train.head import embed, fit_head
 from train.loop import Photos, one_hot
 from train.models import Transfer, transfer
 from train.rejection import Evidence, Exact, fit_rule, fit_shape, fit_temperature
 
 timm = pytest.importorskip("timm")
+Conv2dSame = timm.layers.Conv2dSame
 
 
 def tiny() -> Transfer:
@@ -68,6 +69,21 @@ def test_folding_leaves_strange_orders_alone() -> None:
     network = Backwards().eval()
     probe = torch.rand(1, 3, 8, 8)
     assert torch.allclose(network(probe), fold(network)(probe), atol=1e-5)
+
+
+@pytest.mark.parametrize("edge", [64, 72, 80])  # even and odd before a stride
+def test_turned_with_the_photo_it_needs_no_padding(edge: int) -> None:
+    trunk, probe = fold(tiny().trunk), torch.rand(2, 3, edge, edge)
+    turned = half_turned(trunk)
+    assert turned is not None
+    assert torch.allclose(turned(probe.flip(2, 3)), trunk(probe), atol=1e-4)
+    assert not [m for m in turned.modules() if isinstance(m, Conv2dSame)]
+
+
+def test_another_padding_is_left_alone() -> None:
+    assert half_turned(nn.Conv2d(3, 4, 3, 2)) is None
+    wide = Conv2dSame(3, 4, 3, 4)  # at a stride of 4 no padding within gives the same
+    assert half_turned(nn.Sequential(wide)) is None
 
 
 def test_depthwise_equals_the_ordinary_layer() -> None:
@@ -137,9 +153,8 @@ def test_the_model_file_says_what_the_network_says(tmp_path: Path, dtype: torch.
     kinds = tuple("near" if label == 3 else "landmark" for label in labels.tolist())
     seen = see(network, photos, kinds)
     shape, calibration = calibrate(network.head, seen, seen, torch.zeros(3))
-    module = deployed(
-        network.trunk, network.mean, network.std, network.head, shape, calibration
-    )  # fmt: skip
+    module = deployed(network.trunk, network.mean, network.std, network.head, shape, calibration)
+    assert module.turned
     labels3 = ("Taj_Mahal", "Eiffel_Tower", "Qutub_Minar")
     manifest = artifact.Manifest(labels3, 64, Resize.SQUASH, network.head.in_features, "tiny")
     artifact.save(module, manifest, tmp_path / "tiny.pt")

