@@ -33,7 +33,7 @@ from tagger.records import Landmark, Outcome, Version
 from tagger.storage import Blob, Storage
 
 # A task takes so many photos: long against what a task costs (some ms), short against what is done
-# again when a node is lost, and small in the object store (32 pictures of 288 pixels: 8 MB).
+# again when a node is lost, and small in the object store (32 pictures of 256 pixels: 6 MB).
 BLOCK = 32
 # One data set takes so many photos that need work, out of at most so many listed: starting one
 # takes seconds, and the driver keeps what it listed (about 500 bytes a photo) until it is reported.

@@ -141,6 +141,17 @@ def test_copies_go_elsewhere_and_the_photos_stay(command: Command, tmp_path: Pat
     assert code == 2 and "overlaps" in output
 
 
+def test_a_name_that_no_bucket_can_hold_is_told(command: Command, tmp_path: Path) -> None:
+    folder, bucket, taj = tmp_path / "photos", command.bucket, photo(COLOURS["Taj_Mahal"])
+    folder.mkdir()
+    for name in (b"caf\xe9.jpg", b"cafe.jpg"):
+        (folder / os.fsdecode(name)).write_bytes(taj)
+    words = (str(folder), "--output", f"{bucket.url}/out", "--report", str(tmp_path / "r"))
+    code, output = command(*words, "-v")
+    assert code == 1 and "its name is not UTF-8, which names in a bucket are; rename it" in output
+    assert bucket.get("out/cafe.jpg") and (folder / os.fsdecode(b"caf\xe9.jpg")).exists()
+
+
 def test_sidecars_lie_beside_photos_and_go_away_again(command: Command, tmp_path: Path) -> None:
     bucket, report = command.bucket, str(tmp_path / "report.csv")
     before = {"a.jpg": photo(COLOURS["Taj_Mahal"]), "b.jpg": photo(GREY)}

@@ -15,8 +15,8 @@ class Recipe:
             learning rate, 0 freezes it (layer-wise decay for fine-tuning).
         sizes: (until, pixels) pairs: up to this fraction of the epochs, train at this edge
             (progressive resizing, EfficientNetV2, arXiv:2104.00298).
-        eval_size: edge of validation photos, larger than the last training size because random
-            crops show things larger (FixRes, arXiv:1906.06423).
+        eval_size: edge of validation photos, up to a tenth larger than the last training size, as
+            random crops show things larger (FixRes, arXiv:1906.06423).
         balance: 0 draws every photo once an epoch, 1 draws all classes equally often.
         ema_decay: per step, of the averaged weights that are validated and kept.
         mix: share of batches mixed, half by mixup (``mixup`` is its Beta parameter), half by
