@@ -99,12 +99,13 @@ class Other(Classifier):
 def exported(path: Path) -> None:
     """The model as ONNX: uint8 "pictures" [N, 3, S, S] to probabilities [N, C]."""
     loaded = artifact.load(DEFAULT_MODEL)
-    module = artifact.prepare(loaded.module, torch.device("cpu"), torch.float32)
     size = loaded.manifest.image_size
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        # artifact.prepare would put oneDNN's own operations in.
+        frozen = torch.jit.freeze(loaded.module)
         torch.onnx.export(
-            module, (torch.zeros(1, 3, size, size, dtype=torch.uint8),), path, dynamo=False,
+            frozen, (torch.zeros(1, 3, size, size, dtype=torch.uint8),), path, dynamo=False,
             input_names=["pictures"], dynamic_axes={"pictures": {0: "n"}}, opset_version=17,
         )  # fmt: skip
 
