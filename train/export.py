@@ -64,7 +64,7 @@ def deployed(
     shape: Shape,
     calibration: Calibration,
 ) -> Deployed:
-    """The module that ships: batch norms folded, no padding apart, float16 (half the file)."""
+    """The module that ships: norms and paddings within convolutions, float16 (half the file)."""
     slim = fold(trunk)
     turned = half_turned(slim)
     module = Deployed(turned or slim, mean, std, head, shape, calibration, turned is not None)
