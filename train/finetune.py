@@ -8,9 +8,9 @@ from tagger.imaging import Resize
 from train.data import Sample
 from train.depthwise import restore, speed_up
 from train.head import embed, fit_head
-from train.loop import Photos, fit, one_hot
+from train.loop import fit, load_photos
 from train.models import Transfer
-from train.pixels import CACHE, load_pixels
+from train.pixels import CACHE
 from train.recipe import Recipe
 from train.split import Material
 
@@ -22,15 +22,6 @@ SIZE = 256
 STORED = 288  # edge of the photos that training crops are cut from
 EPOCHS = 12
 DROPOUT = 0.2
-
-
-def photos(
-    samples: tuple[Sample, ...], columns: int, size: int = STORED, cache: Path = CACHE
-) -> Photos:
-    """Decode to uint8 [N, 3, size, size] and one-hot targets [N, columns], background last."""
-    pixels = load_pixels(samples, size, RESIZE, cache)
-    labels = torch.from_numpy(pixels.labels)
-    return Photos(torch.from_numpy(pixels.images.copy()), one_hot(labels, columns))
 
 
 def repeat_near(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
@@ -82,8 +73,8 @@ def train_transfer(
     """Fit the head on frozen features, then train the late blocks with it; see ``loop.fit``."""
     torch.manual_seed(chosen.seed)
     columns = len(material.labels) + 1
-    train = photos(repeat_near(material.train), columns, cache=cache)
-    valid = photos(material.valid, columns, cache=cache)
+    train, _ = load_photos(repeat_near(material.train), columns, STORED, RESIZE, cache)
+    valid, _ = load_photos(material.valid, columns, STORED, RESIZE, cache)
     if not (resume and (out / "checkpoint.pt").exists()):
         fit_head(network.head, embed(network, train.pixels), train.targets)
     speed_up(network)

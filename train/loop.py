@@ -16,9 +16,12 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from tagger.errors import RunError
+from tagger.imaging import Resize
 from train.augment import augment, mix, resized
 from train.checkpoint import EpochLog, Run, fingerprint, restore, write
+from train.data import Sample
 from train.optimise import autocast, average, epoch_order, make_optimiser, set_lr, smooth
+from train.pixels import CACHE, load_pixels
 from train.recipe import Recipe
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # (logits [N, K], soft targets [N, K]) -> scalar
@@ -89,6 +92,20 @@ def fit(
     model.load_state_dict(run.best)
     model.eval()
     return run.log
+
+
+def load_photos(
+    samples: Sequence[Sample], columns: int, size: int, resize: Resize, cache: Path = CACHE
+) -> tuple[Photos, tuple[str, ...]]:
+    """Decode to uint8 [N, 3, size, size] and one-hot targets [N, columns], background last.
+
+    Returns:
+        the photos that can be read, and the kind of each.
+    """
+    pixels = load_pixels(samples, size, resize, cache)
+    targets = one_hot(torch.from_numpy(pixels.labels), columns)
+    photos = Photos(torch.from_numpy(pixels.images.copy()), targets)
+    return photos, tuple(sample.kind for sample in pixels.samples)
 
 
 @torch.no_grad()

@@ -69,17 +69,6 @@ def transfer(
     return Transfer(trunk, columns, mean, std, dropout)
 
 
-def unfreeze_from(network: Transfer, stage: int, depthwise: bool = False) -> None:
-    """Train the trunk from block ``stage`` on; depthwise kernels only when asked.
-
-    Depthwise kernels are 2 % of an EfficientNet's weights and a third of its backward pass.
-    """
-    early = ("conv_stem", "bn1", *(f"blocks.{number}." for number in range(stage)))
-    for name, parameter in network.trunk.named_parameters():
-        kernel = parameter.ndim == 4 and parameter.shape[1] == 1
-        parameter.requires_grad_(not name.startswith(early) and (depthwise or not kernel))
-
-
 def _state(backbone: str, name: str, weights: Path | None) -> dict[str, Tensor]:
     if weights is not None:
         return _read(weights)

@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tagger.imaging import Resize
-from train.data import Sample
-from train.loop import Photos, fit, one_hot
-from train.pixels import CACHE, load_pixels
+from train.loop import fit, load_photos
+from train.pixels import CACHE
 from train.recipe import Recipe
 from train.split import Material
 
@@ -136,15 +134,6 @@ def recipe(epochs: int = 140, seed: int = 0) -> Recipe:
     )
 
 
-def photos(
-    samples: tuple[Sample, ...], columns: int, size: int = STORED, cache: Path = CACHE
-) -> Photos:
-    """Decode to uint8 [N, 3, size, size] and one-hot targets [N, columns], background last."""
-    pixels = load_pixels(samples, size, RESIZE, cache)
-    labels = torch.from_numpy(pixels.labels)
-    return Photos(torch.from_numpy(np.array(pixels.images)), one_hot(labels, columns))
-
-
 def train_scratch(
     material: Material, chosen: Recipe, out: Path, *, resume: bool = False, cache: Path = CACHE
 ) -> ScratchNet:
@@ -152,7 +141,7 @@ def train_scratch(
     columns = len(material.labels) + 1
     torch.manual_seed(chosen.seed)
     network = ScratchNet(columns)
-    train = photos(material.train, columns, cache=cache)
-    valid = photos(material.valid, columns, cache=cache)
+    train, _ = load_photos(material.train, columns, STORED, RESIZE, cache)
+    valid, _ = load_photos(material.valid, columns, STORED, RESIZE, cache)
     fit(network, train, valid, chosen, out, labels=material.labels, resume=resume)
     return network

@@ -13,10 +13,9 @@ from tagger.model.artifact import Manifest
 from tagger.model.landmarks import load_landmarks
 from train.calibrate import RULE, calibrate, doubts, see
 from train.compare import compare, measured, save
-from train.data import Sample
 from train.export import deployed, write
-from train.loop import Photos, one_hot
-from train.pixels import CACHE, load_pixels
+from train.loop import load_photos
+from train.pixels import CACHE
 from train.split import Material
 
 
@@ -45,7 +44,7 @@ def ship(
     network = network.cpu().eval()
     columns = len(material.labels) + 1
     seen = [
-        see(network, *_decoded(samples, columns, size, resize, cache))
+        see(network, *load_photos(samples, columns, size, resize, cache))
         for samples in (material.train, material.valid)
     ]
     doubt = doubts(material.labels, load_landmarks())
@@ -70,16 +69,6 @@ def ship(
         },
     )
     return write(module, manifest, out)
-
-
-def _decoded(
-    samples: tuple[Sample, ...], columns: int, size: int, resize: Resize, cache: Path
-) -> tuple[Photos, tuple[str, ...]]:
-    pixels = load_pixels(samples, size, resize, cache)
-    photos = Photos(
-        torch.from_numpy(pixels.images.copy()), one_hot(torch.from_numpy(pixels.labels), columns)
-    )
-    return photos, tuple(sample.kind for sample in pixels.samples)
 
 
 def _commit() -> str:

@@ -14,6 +14,7 @@ from train import finetune, models
 from train.calibrate import Seen, calibrate_rule, doubts, mix_weights, see, with_unknown
 from train.compare import RULES
 from train.data import NO_LANDMARK, Sample
+from train.loop import load_photos
 from train.metrics import Answers, area, tagged, tagged_right
 from train.pixels import CACHE
 from train.rejection import Evidence, fit_shape
@@ -84,8 +85,7 @@ def measure(
     finetune.train_transfer(network, part, recipe, out, cache=cache)
 
     def seen(samples: tuple[Sample, ...]) -> Seen:
-        photos = finetune.photos(samples, columns, EVALUATED, cache)
-        return see(network, photos, tuple(sample.kind for sample in samples))
+        return see(network, *load_photos(samples, columns, EVALUATED, finetune.RESIZE, cache))
 
     train, valid, unseen = seen(part.train), seen(part.valid), seen(strangers)
     shape = fit_shape(train.embeddings, train.labels, columns - 1)
