@@ -74,7 +74,8 @@ def write_tag(
             if output is None:
                 _replace(storage, recorder, entry.key, blob, tagged)
                 return ""
-            return f"as {_copy(storage, recorder, entry.key, blob, tagged, output)}"
+            older = _older(output, entry.key, tagged)
+            return f"as {_copy(storage, recorder, entry.key, blob, tagged, output, older)}"
         except RefusedError as error:
             if ours or options.sidecar is SidecarMode.NEVER:
                 raise
@@ -122,9 +123,11 @@ def _write_sidecar(
     if output is not None:
         # A file that may not be replaced stops both, so that no tag lies beside another photo. The
         # photo's copy carries no tag, but its sidecar does; photo.xmp may be another photo's.
-        known = _older(output, key, after) is not None and key[:-4] == entry.key
-        _copy(storage, recorder, entry.key, photo, photo.data, output, known)
-        _copy(storage, recorder, key, before, after, output)
+        older = _older(output, key, after)
+        known = older is not None and key[:-4] == entry.key
+        copy = _older(output, entry.key, photo.data, known)
+        _copy(storage, recorder, entry.key, photo, photo.data, output, copy)
+        _copy(storage, recorder, key, before, after, output, older)
         return
     try:
         _replace(storage, recorder, key, before, after)
@@ -141,10 +144,10 @@ def _copy(
     before: Blob | None,
     after: bytes,
     output: Output,
-    known: bool = False,
+    older: Blob | None,
 ) -> str:
-    """Create what ``key`` would become at the output, or renew a copy of ours; gives its key."""
-    to, older = output.key(key), _older(output, key, after, known)
+    """Create what ``key`` would become at the output, or renew the older copy; gives its key."""
+    to = output.key(key)
     traits = storage.traits(key) if before else None
     _replace(output.storage, recorder, to, older, after, traits)
     return to
