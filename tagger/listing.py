@@ -97,7 +97,11 @@ def wanted(key: str, relative: str, exclude: Sequence[str]) -> bool:
 
 
 def problem_of(path: str) -> str:
-    """Why obstore would ask for another object by this name, if it would."""
-    if {"", ".", ".."}.isdisjoint(path.split("/")):
-        return ""
-    return "has an empty, . or .. folder in its name, which cannot be asked for; rename it"
+    """Why obstore would not ask for the object of this name, if it would not."""
+    if not {"", ".", ".."}.isdisjoint(path.split("/")):
+        return "has an empty, . or .. folder in its name, which cannot be asked for; rename it"
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # a file's name, to be copied
+        return "its name is not UTF-8, which names in a bucket are; rename it"
+    return ""

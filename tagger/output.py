@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tagger.errors import PhotoError, RunError
+from tagger.errors import RunError
 from tagger.locking import overlap
 from tagger.storage import LISTED_SUFFIXES, Storage, bucket_of, storage_at, suffix
 
@@ -21,13 +21,7 @@ class Output:
     base: str
 
     def key(self, key: str) -> str:
-        """Where the copy of a photo or sidecar lies.
-
-        Raises:
-            PhotoError: a bucket has no such name.
-        """
-        if "://" in self.root and any("\udc80" <= letter <= "\udcff" for letter in key):
-            raise PhotoError("its name is not UTF-8, which names in a bucket are; rename it")
+        """Where the copy of a photo or sidecar lies."""
         parts = key.removeprefix(self.base).split("/" if "://" in key else os.sep)
         return ("/" if "://" in self.root else os.sep).join([self.root, *filter(None, parts)])
 
