@@ -16,7 +16,7 @@ from train.split import Material
 
 # Chosen on validation photos: squeezing keeps all of a tall minaret or a wide bridge in view.
 # Linear head on frozen features at 288 px, top-1: squash 94.9 %, centre crop 94.3 %. The fine-tuned
-# network is as good at 256 as at 288 (MODEL_CARD.md), and a pass is a fifth shorter.
+# network is as good at 256 as at 288 (MODEL_CARD.md), and a pass is a sixth shorter.
 RESIZE = Resize.SQUASH
 SIZE = 256
 STORED = 288  # edge of the photos that training crops are cut from
