@@ -8,7 +8,6 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
@@ -125,11 +124,10 @@ class Messenger:
 
     def __init__(self, books: Any) -> None:
         self._books, self._keys = books, dict[int, str]()
-        self._hasher = ThreadPoolExecutor(2, thread_name_prefix="sha256")
         self.written = dict[str, Version | None]()
 
     def intend(self, key: str, before: Blob | None, after: bytes | None) -> Callable[[], int]:
-        intent = Intent.begun(key, before, after, self._hasher)
+        intent = Intent.begun(key, before, after)
 
         def note() -> int:
             number: int = ask(self._books.note, intent())

@@ -1,13 +1,11 @@
 """One run's side of the ledger: writes are noted before they happen, outcomes as they come."""
 
-import hashlib
 import json
 import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tagger import delta, schema
+from tagger.digest import Digest
 from tagger.errors import RunError
 from tagger.records import Candidate, Entry, Guess, Outcome, Seen, Status, Version
 from tagger.storage import Blob, is_sidecar
@@ -41,19 +40,20 @@ class Intent:
     patch: bytes
 
     @classmethod
-    def begun(
-        cls, key: str, before: Blob | None, after: bytes | None, hasher: Executor
-    ) -> "Callable[[], Intent]":
-        """The intent to make ``after`` of ``before``, once it is asked for.
-
-        SHA-256 of a 4 MB photo takes 2 to 4 ms; it is taken while the newer bytes go to the disk.
-        """
-        hashed = [hasher.submit(_sha256, data) for data in (before.data if before else None, after)]
+    def begun(cls, key: str, before: Blob | None, after: bytes | None) -> "Callable[[], Intent]":
+        """The intent to make ``after`` of ``before``, once it is asked for."""
+        older = (before.digest or Digest(before.data)) if before else None
+        newer = None if after is None else Digest(after)
 
         def finish() -> Intent:
-            patch = delta.make(before.data, after or b"") if before else b""
-            older, newer = (digest.result() for digest in hashed)
-            return cls(key, older, newer, before.version if before else None, patch)
+            patch = delta.make(before.data, after or b"") if before else b""  # hashing goes on
+            return cls(
+                key,
+                older.result() if older else None,
+                newer.result() if newer else None,
+                before.version if before else None,
+                patch,
+            )
 
         return finish
 
@@ -71,7 +71,6 @@ class RunRecorder:
         self._known: dict[bytes, tuple[Any, ...]] = {}
         self._first = self._last = b""
         self._runs: dict[int, tuple[str, str]] = {}
-        self._hasher = ThreadPoolExecutor(2, thread_name_prefix="sha256")
         self.counts: Counter[str] = Counter()
 
     @property
@@ -93,7 +92,6 @@ class RunRecorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._hasher.shutdown()
         # What ended the run is the better message where the ledger fails too.
         with suppress(RunError) if error else nullcontext():
             self._flush()
@@ -104,7 +102,7 @@ class RunRecorder:
         Returns:
             what to call before it happens; as :meth:`note`.
         """
-        intent = Intent.begun(key, before, after, self._hasher)
+        intent = Intent.begun(key, before, after)
         return lambda: self.note(intent())
 
     def note(self, intent: Intent) -> int:
@@ -243,10 +241,6 @@ class RunRecorder:
 def _identity(version: Version, sidecar: bool) -> tuple[int, int, str]:
     """What must be the same for a photo to count as unchanged; a sidecar may hold its position."""
     return version.size, version.mtime_ns, version.etag + "+xmp" * sidecar
-
-
-def _sha256(data: bytes | None) -> bytes | None:
-    return None if data is None else hashlib.sha256(data).digest()
 
 
 def _version(version: Version | None) -> tuple[int | None, int | None, str | None]:

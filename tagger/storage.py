@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from tagger.digest import Digest
 from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
 from tagger.excluding import excluded, globs
 from tagger.records import Entry, Version
@@ -33,10 +34,11 @@ TEMP_PREFIX = ".landmark-tag-"
 
 
 class Blob(NamedTuple):
-    """A photo's bytes and the version they are of."""
+    """A photo's bytes, the version they are of, and their SHA-256 where it is being taken."""
 
     data: bytes
     version: Version
+    digest: Digest | None = None
 
 
 class Traits(NamedTuple):

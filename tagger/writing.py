@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tagger import metadata
+from tagger.digest import Digest
 from tagger.errors import ChangedError, PhotoError, RefusedError, VanishedError
 from tagger.output import Output
 from tagger.records import Entry, GpsState, SidecarMode, SidecarName, Tag, Version
@@ -69,6 +70,8 @@ def write_tag(
         if metadata.has_sidecar_gps(data) and not tagged_by(data, run_id):
             raise ChangedError("its sidecar carries GPS by now; both are left as they are")
     if options.sidecar is not SidecarMode.ALWAYS:
+        if output is None:
+            blob = blob._replace(digest=Digest(blob.data))
         try:
             tagged = metadata.tagged(blob.data, tag)
             if output is None:

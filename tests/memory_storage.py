@@ -64,7 +64,7 @@ class MemoryStorage:
         del self.files[key]
 
     def set_mtime(self, key: str, mtime_ns: int) -> None:
-        data, version = self.read(key)
+        data, version = self.read(key)[:2]
         self.files[key] = Blob(data, Version(version.size, mtime_ns, version.etag))
 
     def _guard(self, key: str, expected: Version | None) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tagger.errors import ChangedError, VanishedError
 from tagger.records import Version
-from tagger.storage import Storage
+from tagger.storage import Blob, Storage
 
 
 @dataclass
@@ -39,7 +39,7 @@ class StorageContract:
         shelf.put("a.jpg", b"photo")
         (entry,) = shelf.storage.list()
         blob = shelf.storage.read(entry.key)
-        assert blob == (b"photo", entry.version) and blob.version.size == 5
+        assert blob == Blob(b"photo", entry.version) and blob.version.size == 5
 
     def test_reads_a_head_that_may_be_the_whole(self, shelf: Shelf) -> None:
         shelf.put("a.jpg", b"0123456789")
@@ -70,7 +70,7 @@ class StorageContract:
 
     def test_create_makes_a_new_file_and_never_takes_a_name(self, shelf: Shelf) -> None:
         version = shelf.storage.write(shelf.key("a.jpg.xmp"), b"<x/>", None)
-        assert shelf.storage.read(shelf.key("a.jpg.xmp")) == (b"<x/>", version)
+        assert shelf.storage.read(shelf.key("a.jpg.xmp")) == Blob(b"<x/>", version)
         with pytest.raises(ChangedError, match="appeared"):
             shelf.storage.write(shelf.key("a.jpg.xmp"), b"other", None)
         assert shelf.get("a.jpg.xmp") == b"<x/>" and shelf.names() == ["a.jpg.xmp"]

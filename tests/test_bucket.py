@@ -22,7 +22,7 @@ from tagger.imaging import Resize
 from tagger.listing import Found, paired
 from tagger.pipeline import inspect
 from tagger.records import Status
-from tagger.storage import LISTED_SUFFIXES, open_storage, sidecar_names, suffix
+from tagger.storage import LISTED_SUFFIXES, Blob, open_storage, sidecar_names, suffix
 
 KEPT: dict[str, Any] = {
     "ContentType": "image/jpeg", "CacheControl": "max-age=9", "ContentDisposition": "inline",
@@ -187,7 +187,7 @@ def test_names_of_any_form_are_read_or_refused_one_by_one(bucket: s3.Bucket) -> 
     # A name that starts with a dot is hidden, as on a disk.
     assert set(entries) == {*NAMES, "double//slash.jpg"}
     for name in NAMES:
-        assert storage.read(entries[name].key) == (name.encode(), entries[name].version)
+        assert storage.read(entries[name].key) == Blob(name.encode(), entries[name].version)
     assert "rename it" in entries["double//slash.jpg"].problem
     with pytest.raises(PhotoError, match="rename it"):
         storage.read(f"{bucket.url}/{odd[0]}")

@@ -290,6 +290,35 @@ def test_pointers_to_a_preview_behind_the_picture_are_refused() -> None:
     refused(jpeg(app1_exif(exif(note=note)), trailer=preview), "preview|points beyond")
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("base", ["the file", "the EXIF block"])
+def test_a_preview_is_pointed_at_in_any_place_and_order(order: str, base: str) -> None:
+    preview = picture((8, 8))
+
+    def photo(place: int) -> bytes:
+        field = segment(0xED, b"Maker\0!" + struct.pack(order + "I", place))
+        return jpeg(app1_exif(exif()), field, trailer=preview)
+
+    plain = photo(0)
+    place = len(plain) - len(preview)
+    start = 0 if base == "the file" else plain.index(b"Exif\0\0") + 6
+    refused(photo(place - start), "preview behind")
+    for other in (place - start + 1, len(plain) + 9):  # within the preview, and beyond the file
+        assert metadata.position(metadata.tagged(photo(other), TAG))
+
+
+def test_a_large_number_in_a_maker_note_is_no_pointer_unless_behind_the_picture() -> None:
+    def photo(number: int) -> bytes:
+        note = directory("<", 0, [(0x88, 4, 1, struct.pack("<I", number))]).ljust(len(NOTE), b"\0")
+        return jpeg(app1_exif(exif(note=note)), trailer=b"a trailer")
+
+    plain = photo(0)
+    start = plain.index(b"Exif\0\0") + 6
+    within, behind = plain.index(b"\xff\xda") + 20, plain.index(b"a trailer")
+    assert metadata.position(metadata.tagged(photo(within - start), TAG))
+    refused(photo(behind - start), "points beyond")
+
+
 def test_a_maker_note_that_reaches_beyond_its_block_is_refused() -> None:
     length = len(exif(note=NOTE))
     note = directory("<", 0, [(1, 4, 20, b"\0" * 80)])

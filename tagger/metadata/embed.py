@@ -33,8 +33,8 @@ def tagged(data: bytes, tag: Tag, *, replace_gps: bool = False) -> bytes:
             raise RefusedError(f"{reading.reason}; left alone")
         change = _change(parts, tag)
         new = container.write(data, change)
-        prove(container, data, parts, new)
-        verify.reads_back(container.read(new).exif or b"", tag)
+        after = prove(container, data, parts, new)
+        verify.reads_back(after.exif or b"", tag)
         return new
     except (struct.error, RecursionError, OverflowError, MemoryError) as error:
         raise RefusedError(f"its metadata does not parse ({error}); repair it first") from error
@@ -77,8 +77,11 @@ def _unreadable(text: bytes) -> str:
     return ""
 
 
-def prove(container: Container, old: bytes, before: Parts, new: bytes) -> None:
+def prove(container: Container, old: bytes, before: Parts, new: bytes) -> Parts:
     """``new`` is ``old`` plus a tag, and nothing else, as far as we can read either.
+
+    Returns:
+        the parts of ``new``.
 
     Raises:
         RefusedError: it is not.
@@ -90,6 +93,7 @@ def prove(container: Container, old: bytes, before: Parts, new: bytes) -> None:
     reading = look.gps_state(new, whole=True)
     if reading is None or reading.state is not GpsState.VALID:
         raise RefusedError("the position does not read back; please report this")
+    return after
 
 
 def xmp_note(data: bytes) -> str:

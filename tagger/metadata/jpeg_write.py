@@ -1,6 +1,5 @@
 """Puts new EXIF and XMP into a JPEG where the old ones stood, and mends what counts bytes."""
 
-import itertools
 import struct
 from collections.abc import Iterator
 
@@ -13,6 +12,7 @@ from tagger.metadata.jpeg import (
     EXIF,
     MAX_PAYLOAD,
     MPF,
+    SOI,
     XMP,
     Header,
     Segment,
@@ -24,8 +24,6 @@ from tagger.metadata.jpeg import (
 from tagger.metadata.parts import Change
 
 __all__ = ["check_rest", "read", "write"]
-
-_SEARCHED = 1 << 18  # bytes
 
 
 def write(data: bytes, change: Change) -> bytes:
@@ -116,40 +114,41 @@ def _check_pointers(data: bytes, header: Header, edits: list[Edit]) -> None:
     grown = growth(edits)
     if not grown:
         return
-    ending, pictures = _behind(data, header.sos)
     bases = [part.at + len(EXIF) for part in header.exif]
     for base in bases:
         block = data[base : header.exif[0].end]
-        preview = range(ending - base, len(data) - base)
-        if ifd.header(block)[1] and makernote.reaches(block, len(block) + grown, preview):
-            raise RefusedError("its maker note points beyond its EXIF block")
-    for at, base, order in itertools.product(pictures, (0, *bases), "<>"):
-        found = data.find(struct.pack(order + "I", at - base), 0, header.sos)
-        if found >= 0 and not any(part.at <= found < part.end for part in header.mpf):
+        if not ifd.header(block)[1]:
+            continue
+        scans = range(header.sos - base, len(data) - base)
+        if makernote.reaches(block, len(block) + grown, scans):
+            # Few notes hold a number that large; to find the picture's end takes 1 ms a megabyte.
+            ending = data.find(bytes((0xFF, EOI)), header.sos) + 2
+            preview = scans[ending - header.sos :] if ending > 1 else scans[:0]
+            if makernote.reaches(block, len(block) + grown, preview):
+                raise RefusedError("its maker note points beyond its EXIF block")
+    for at in _pointers(data, header.sos, (0, *bases)):
+        if not any(part.at <= at < part.end for part in header.mpf):
             raise RefusedError("its header points to a preview behind the picture")
 
 
-def _behind(data: bytes, sos: int) -> tuple[int, list[int]]:
-    """Where the main picture ends, and where (at most 32) further JPEGs start behind it.
+def _pointers(data: bytes, sos: int, bases: tuple[int, ...]) -> list[int]:
+    """Where before ``sos``, in any byte order, four bytes say how far a later JPEG is from a base.
 
-    Inside a scan 0xFF is followed by 0 or a restart marker (ITU T.81 B.1.1.5). SOI and EOI differ
-    in one bit. In slices that stay in the processor's cache numpy finds them in 4 MB in 0.6 ms;
-    bytes.find takes 4 ms.
+    Looking where they point spares the search for JPEGs in the scans, 1 ms for 4 MB.
     """
     import numpy as np
 
-    codes, ending, starts = np.frombuffer(data, np.uint8), 0, list[int]()
-    for start in range(sos, len(data), _SEARCHED):
-        part = codes[start : start + _SEARCHED + 1]
-        found = (part[1:] | 1) == EOI
-        found &= part[:-1] == 0xFF
-        marks = start + np.flatnonzero(found)
-        ends = codes[marks + 1] == EOI
-        if not ending and ends.any():
-            ending = int(marks[ends][0]) + 2
-        begins = map(int, marks[~ends][:32])
-        starts += [at for at in begins if data[at + 2 : at + 3] == b"\xff"]
-    return ending or len(data), starts[:32]
+    count, codes, found = max(0, sos - 3), np.frombuffer(data, np.uint8), list[int]()
+    for order in "<>":
+        numbers = np.ndarray((count,), order + "u4", data, strides=(1,))
+        small = np.flatnonzero(numbers < len(data))
+        for base in bases:
+            places = numbers[small].astype(np.int64) + base
+            inside = (places >= sos) & (places < len(data) - 2)
+            held, to = small[inside], places[inside]
+            marks = (codes[to] == 0xFF) & (codes[to + 1] == SOI) & (codes[to + 2] == 0xFF)
+            found += held[marks].tolist()
+    return found
 
 
 def _others(data: bytes, header: Header) -> list[bytes]:

@@ -1,0 +1,23 @@
+"""SHA-256 on a thread of its own, while a photo is tagged or goes to the disk."""
+
+import hashlib
+import threading
+
+
+class Digest:
+    """The SHA-256 of some bytes: 2 to 4 ms for a photo of 4 MB, which are not waited for here."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._found = data, b""
+        self._thread = threading.Thread(target=self._take, name="sha256")
+        # Returns once the thread runs. One of a pool would first get the interpreter lock when the
+        # caller waits for something; hashing needs it no more.
+        self._thread.start()
+
+    def _take(self) -> None:
+        self._found = hashlib.sha256(self._data).digest()
+
+    def result(self) -> bytes:
+        """The 32 bytes, once they are there."""
+        self._thread.join()
+        return self._found
