@@ -12,6 +12,10 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     exit 1
 fi
 .venv/bin/python -m pip --version > /dev/null 2>&1 || "$python" -m venv --clear .venv
+free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1048576) }')
+if [ "$free" -lt 8 ]; then
+    echo "Only $free GB are free here; on x86-64 .venv takes 7 with PyTorch's CUDA libraries." >&2
+fi
 echo "Installing into .venv (PyTorch is large: a few minutes the first time) ..." >&2
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}" \
     2> >(grep -v '^WARNING: Location' >&2)

@@ -61,6 +61,8 @@ def write_tag(
         PhotoError: reading, tagging or writing failed; the photo is as it was.
     """
     blob, run_id = storage.read(entry.key), tag.provenance.run_id
+    if output is None and options.sidecar is not SidecarMode.ALWAYS:
+        blob = blob._replace(digest=Digest(blob.data))
     ours, problem = False, _not_as_seen(blob, entry)
     if problem:
         ours = tagged_by(blob.data, run_id)
@@ -70,8 +72,6 @@ def write_tag(
         if metadata.has_sidecar_gps(data) and not tagged_by(data, run_id):
             raise ChangedError("its sidecar carries GPS by now; both are left as they are")
     if options.sidecar is not SidecarMode.ALWAYS:
-        if output is None:
-            blob = blob._replace(digest=Digest(blob.data))
         try:
             tagged = metadata.tagged(blob.data, tag)
             if output is None:
