@@ -122,8 +122,8 @@ def _check_pointers(data: bytes, header: Header, edits: list[Edit]) -> None:
         scans = range(header.sos - base, len(data) - base)
         if makernote.reaches(block, len(block) + grown, scans):
             # Few notes hold a number that large; to find the picture's end takes 1 ms a megabyte.
-            ending = data.find(bytes((0xFF, EOI)), header.sos) + 2
-            preview = scans[ending - header.sos :] if ending > 1 else scans[:0]
+            ending = data.find(bytes((0xFF, EOI)), header.sos)
+            preview = scans[ending + 2 - header.sos :] if ending >= 0 else range(0)
             if makernote.reaches(block, len(block) + grown, preview):
                 raise RefusedError("its maker note points beyond its EXIF block")
     for at in _pointers(data, header.sos, (0, *bases)):
