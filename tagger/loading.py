@@ -29,6 +29,9 @@ def in_order(
     try:
         for item in items:
             known = ready(item)
+            if known is not None and not waiting:
+                yield known
+                continue
             waiting.append(pool.submit(work, item) if known is None else known)
             while waiting and (len(waiting) >= window or not isinstance(waiting[0], Future)):
                 yield _result(waiting.popleft())

@@ -184,7 +184,7 @@ class RunRecorder:
     def recall(self, entry: Entry) -> Seen | None:
         """What an earlier run found of this very version of the photo, if anything."""
         key = schema.blob(entry.key)
-        with self._lock, schema.explained(self._path):
+        with self._lock:
             if not self._first <= key <= self._last:
                 self._read_ahead(key)
             row = self._known.get(key)
@@ -201,22 +201,24 @@ class RunRecorder:
 
     def _read_ahead(self, key: bytes) -> None:
         """Rows from ``key`` on; a key between the first and the last that is not there is new."""
-        rows = self._db.execute(
-            "SELECT key, size, mtime_ns, etag, status, guess, run FROM photos WHERE key >= ?"
-            f" ORDER BY key LIMIT {_AHEAD}",
-            (key,),
-        ).fetchall()
+        with schema.explained(self._path):
+            rows = self._db.execute(
+                "SELECT key, size, mtime_ns, etag, status, guess, run FROM photos WHERE key >= ?"
+                f" ORDER BY key LIMIT {_AHEAD}",
+                (key,),
+            ).fetchall()
         self._known = {row[0]: row[1:] for row in rows}
         self._first, self._last = key, rows[-1][0] if len(rows) == _AHEAD else _BEHIND_ALL
 
     def _run_of(self, number: int) -> tuple[str, str]:
         """The model and the output of a run."""
         if number not in self._runs:
-            self._runs[number] = self._db.execute(
-                "SELECT model_sha256, coalesce(json_extract(settings, '$.output'), '') FROM runs"
-                " WHERE number = ?",
-                (number,),
-            ).fetchone()
+            with schema.explained(self._path):
+                self._runs[number] = self._db.execute(
+                    "SELECT model_sha256, coalesce(json_extract(settings, '$.output'), '')"
+                    " FROM runs WHERE number = ?",
+                    (number,),
+                ).fetchone()
         return self._runs[number]
 
     def _later(self, statement: str, values: tuple[Any, ...]) -> None:

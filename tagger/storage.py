@@ -297,7 +297,7 @@ class LocalStorage:
                 reason = f"folder cannot be listed ({error.strerror}); check its permissions"
                 yield Entry(folder, Version(0, 0), reason)
                 continue
-            names = {item.name for item in items}
+            beside = {item.name for item in items if item.name[-4:].lower() == ".xmp"}
             folders = []
             for item in items:
                 if item.name.startswith(TEMP_PREFIX):
@@ -311,7 +311,7 @@ class LocalStorage:
                     item.is_symlink() and os.path.isdir(item.path)
                 ):
                     if not item.is_symlink():
-                        yield self._entry(item.path, names)
+                        yield self._entry(item.path, beside)
                     elif not Path(os.path.realpath(item.path)).is_relative_to(root):
                         reason = "a link out of the folder is not followed; give its target as PATH"
                         yield Entry(item.path, Version(0, 0), reason, fault=False)
@@ -326,10 +326,13 @@ class LocalStorage:
         return excluded(item.path, os.path.relpath(item.path, root), self._exclude)
 
     @staticmethod
-    def _entry(path: str, names: set[str]) -> Entry:
-        folder, name = os.path.split(path)
-        spelled = (n for new in sidecar_names(name) for n in (new, new[:-4] + ".XMP"))
-        sidecars = tuple(os.path.join(folder, n) for n in spelled if n in names)
+    def _entry(path: str, beside: set[str]) -> Entry:
+        """The photo at ``path``; ``beside`` are the names of its folder's sidecars."""
+        sidecars: tuple[str, ...] = ()
+        if beside:
+            folder, name = os.path.split(path)
+            spelled = (n for new in sidecar_names(name) for n in (new, new[:-4] + ".XMP"))
+            sidecars = tuple(os.path.join(folder, n) for n in spelled if n in beside)
         try:
             now = os.stat(path)
         except OSError as error:
