@@ -16,7 +16,7 @@ from tagger.errors import PhotoError, RunError
 from tagger.review.lessons import number
 from tagger.review.picture import data_url, thumbnail_of
 from tagger.review.root import inside
-from tagger.review.sheet import Sheet
+from tagger.review.sheet import Sheet, printable
 from tagger.review.worldmap import VIEW_BOX, asset, land
 
 _EDGE = 240
@@ -77,7 +77,7 @@ def _row(sheet: Sheet, n: int, root: Path) -> dict[str, Any] | None:
     path = sheet.photo(n)
     if not inside(path, root):
         return None
-    shown = _printable(os.path.relpath(path, root))
+    shown = printable(os.path.relpath(path, root))
     texts = ("status", "landmark", "city", "country", "reason", "accept")
     others = [
         f"{sheet.cell(n, name)} {100 * share:.0f} %"
@@ -109,7 +109,7 @@ def _page(sheet: Sheet, rows: list[dict[str, Any]], refused: int, root: Path) ->
     summary = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.most_common())
     lead = f"{len(rows)} photos: {summary}." if rows else "No photos."
     if refused:
-        lead += f" {refused} rows name files outside {_printable(str(root))} and are left out."
+        lead += f" {refused} rows name files outside {printable(str(root))} and are left out."
     data = {
         "rows": rows,
         "land": land(),
@@ -121,14 +121,10 @@ def _page(sheet: Sheet, rows: list[dict[str, Any]], refused: int, root: Path) ->
     # "<" would let text in a row end the script element.
     blob = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     parts = {
-        "title": html.escape(f"Landmarks in {_printable(sheet.path.name)}"),
+        "title": html.escape(f"Landmarks in {printable(sheet.path.name)}"),
         "lead": html.escape(lead),
         "style": asset("report.css") + asset("map.css"),
         "data": blob.encode("utf-8", "backslashreplace").decode(),
         "script": asset("map.js") + asset("report.js"),
     }
     return re.sub("@@([a-z]+)@@", lambda found: parts[found[1]], asset("report.html"))
-
-
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -16,8 +16,9 @@ from tagger.review.components import gallery
 from tagger.review.decision import Decision, Verdict
 from tagger.review.lessons import number
 from tagger.review.options import Options
-from tagger.review.photo_panel import keep, show_photo
+from tagger.review.photo_panel import show_photo
 from tagger.review.review import Review
+from tagger.review.sheet import printable
 from tagger.review.view import Filter, Order, Progress, View
 
 _PAGE = 24
@@ -192,7 +193,7 @@ def _card(review: Review, row: int, thumb: str, current: bool) -> dict[str, Any]
     return {
         "row": row,
         "thumb": thumb,
-        "file": Path(keep(review.sheet.photo(row))).name,
+        "file": Path(printable(review.sheet.photo(row))).name,
         "title": review.sheet.headline(row),
         "note": review.sheet.cell(row, "status").replace("_", " ") + percent,
         "decision": _badge(decision, review.sheet.cell(row, "status")),

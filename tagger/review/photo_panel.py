@@ -13,6 +13,7 @@ from tagger.review.components import world
 from tagger.review.decision import REVIEWABLE, Decision, Verdict, parse_place
 from tagger.review.lessons import Place, number, places
 from tagger.review.review import Review
+from tagger.review.sheet import printable
 
 _TONES = {"tagged": "good", "would_tag": "good", "unsure": "warn", "no_landmark": "soft",
           "has_gps": "soft"}  # fmt: skip
@@ -42,7 +43,7 @@ def show_photo(review: Review, root: Path, order: list[int], place: int, alike: 
 def _picture(review: Review, row: int, root: Path) -> None:
     path = review.sheet.photo(row)
     try:
-        st.image(picture.large_of(path, root), width="stretch", alt=Path(keep(path)).name)
+        st.image(picture.large_of(path, root), width="stretch", alt=Path(printable(path)).name)
     except PhotoError as error:
         style.card(style.lines("Not shown", str(error)))
 
@@ -68,7 +69,7 @@ def _facts(review: Review, row: int, root: Path) -> None:
         style.verdict(tone, said or status.replace("_", " ").capitalize()),
         style.lines(review.sheet.headline(row), place, cell("reason")),
         style.bars([(name, share) for name, share in shares if name and share is not None]),
-        style.note(keep(os.path.relpath(review.sheet.photo(row), root))),
+        style.note(printable(os.path.relpath(review.sheet.photo(row), root))),
     )
 
 
@@ -202,8 +203,3 @@ def _told(action: Callable[[], None]) -> bool:
         st.session_state.message = str(error)
         return False
     return True
-
-
-def keep(text: str) -> str:
-    """Text of a file name as a browser can show it."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -118,6 +118,11 @@ class Sheet:
             ) from error
 
 
+def printable(text: str) -> str:
+    """A file's name as a page can show it, bytes that are not UTF-8 escaped."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _replace(path: Path, data: bytes) -> tuple[int, int, int]:
     descriptor, temp = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:

@@ -15,8 +15,8 @@ from tagger.review.calibration import bands, suggest
 from tagger.review.components import world
 from tagger.review.decision import Decision, Verdict
 from tagger.review.options import Options
-from tagger.review.photo_panel import keep
 from tagger.review.review import Review
+from tagger.review.sheet import printable
 from tagger.review.view import View
 
 
@@ -158,7 +158,7 @@ def show_apply(review: Review, view: View, options: Options) -> None:
         refused = [outcome for outcome in outcomes if outcome.status is not Status.TAGGED]
         if refused:
             st.warning(f"{photos(len(refused))} left unchanged:")
-            told = [f"{keep(outcome.entry.key)}: {outcome.reason}" for outcome in refused[:200]]
+            told = [f"{printable(item.entry.key)}: {item.reason}" for item in refused[:200]]
             style.card(*map(style.note, told))
 
 
