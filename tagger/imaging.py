@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from tagger import eighth
 from tagger.errors import DamagedError, PhotoError, UnsupportedError
 
 # Pillow warns of broken EXIF and truncated extras; here the pixels are what counts.
@@ -64,7 +65,7 @@ def open_upright(data: bytes, size: int) -> Image.Image:
 
     Orientation is EXIF tag 0x0112 (EXIF 2.32 section 4.6.4); a JPEG is decoded scaled, in the DCT
     domain, to the smallest of 1/1, 1/2, 1/4, 1/8 that keeps the short side at SPARE x ``size`` or
-    more: 4 times faster at 12 megapixels, and the final resize still averages.
+    more: 8 times faster at 12 megapixels, and the final resize still averages.
     """
     try:
         picture = _identified(data)
@@ -79,6 +80,7 @@ def open_upright(data: bytes, size: int) -> Image.Image:
         # draft() keeps both sides at or above what is asked, so ask in proportion.
         scale = SPARE * size / min(picture.size)
         picture.draft("RGB", (round(picture.width * scale), round(picture.height * scale)))
+        picture = _at_an_eighth(data, picture) or picture
         ImageOps.exif_transpose(picture, in_place=True)  # a copy would double the memory
         return _rgb(picture, size)
     except UnidentifiedImageError as error:
@@ -102,6 +104,19 @@ def open_upright(data: bytes, size: int) -> Image.Image:
         raise DamagedError(
             f"damaged, cannot be decoded ({error}); restore it from a backup"
         ) from error
+
+
+def _at_an_eighth(data: bytes, picture: Image.Image) -> Image.Image | None:
+    """What Pillow would decode, where it would decode a plain JPEG to an eighth of its size."""
+    if getattr(picture, "decoderconfig", ())[:1] != (8,):
+        return None
+    found = eighth.decode(data)
+    if found is None:
+        return None
+    values, width, height, count = found
+    small = Image.frombytes("RGB" if count == 3 else "L", (width, height), values)
+    small.info = picture.info  # EXIF, with the orientation in it
+    return small
 
 
 def fit(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
