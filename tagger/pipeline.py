@@ -168,7 +168,8 @@ def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Ite
         ]
 
     whole = batches(looked, lambda item: item.pixels is not None, size, MOST_WAITING, PATIENCE)
-    for batch in in_order(guessed, whole, classifier.lanes, classifier.lanes):
+    # One batch more than it works on, so that it need not wait while the last one is written.
+    for batch in in_order(guessed, whole, classifier.lanes, classifier.lanes + 1):
         yield from batch
 
 
