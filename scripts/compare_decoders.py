@@ -25,9 +25,15 @@ EDGE = 256
 SHRINK = 8
 
 
-def pillow_draft(data: bytes) -> Pixels:
-    """What landmark-tag does."""
+def landmark_tag(data: bytes) -> Pixels:
+    """What a run does: tagger.eighth, or where that passes, Pillow at the same scale."""
     return imaging.to_pixels(data, EDGE, imaging.Resize.SQUASH)
+
+
+def pillow_draft(data: bytes) -> Pixels:
+    with Image.open(io.BytesIO(data)) as picture:
+        picture.draft("RGB", (picture.width // SHRINK, picture.height // SHRINK))
+        return _fit(np.asarray(picture.convert("RGB")))
 
 
 def pillow_full(data: bytes) -> Pixels:
@@ -68,7 +74,7 @@ def pyvips(data: bytes) -> Pixels:
     return np.ascontiguousarray(small.numpy().transpose(2, 0, 1))
 
 
-DECODERS = (pillow_draft, pillow_full, simplejpeg, pyturbojpeg, torchvision, pyvips)
+DECODERS = (landmark_tag, pillow_draft, pillow_full, simplejpeg, pyturbojpeg, torchvision, pyvips)
 
 
 def _fit(pixels: Pixels) -> Pixels:
@@ -92,7 +98,7 @@ def rate(pool: Executor, data: list[bytes], rounds: int) -> float:
     taken = []
     for _ in range(rounds + 1):
         start = time.perf_counter()
-        list(pool.map(pillow_draft, data))
+        list(pool.map(landmark_tag, data))
         taken.append(time.perf_counter() - start)
     return len(data) / min(taken[1:])
 
