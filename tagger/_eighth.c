@@ -25,10 +25,10 @@ typedef struct {
 } Table;
 
 typedef struct {
-    int h, v, size;  /* blocks a unit (MCU), across and down; values across and down a block */
+    int h, v, size;   /* blocks a unit (MCU), across and down; values across and down a block */
     int across, down; /* how often each value is repeated, as a power of 2 */
-    int stride;      /* of its plane */
-    int dc;          /* the last block's */
+    int stride;       /* of its plane */
+    int dc;           /* the last block's */
     uint8_t quant[64];
     uint8_t *plane;
     Table *means, *rest;
@@ -125,9 +125,9 @@ static int make_table(Table *table, const uint8_t *told, Py_ssize_t length, int 
         unsigned bits = 0, coefficients = 0, ends = 0;
         while (!ends) {
             unsigned found = lookup(table, next << (16 - GROUP) << bits & 0xFFFF);
-            unsigned run = (found & 255) >> 4, size = found & 15, long_ = (found >> 8) + size;
-            if (!found || bits + long_ > GROUP || coefficients + run + 1 > 63) break;
-            bits += long_;
+            unsigned run = (found & 255) >> 4, size = found & 15, whole = (found >> 8) + size;
+            if (!found || bits + whole > GROUP || coefficients + run + 1 > 63) break;
+            bits += whole;
             if (size || run == 15) coefficients += run + 1;
             else ends = ENDS;
         }

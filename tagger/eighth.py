@@ -70,7 +70,7 @@ def _take(header: _Header, marker: int, payload: bytes) -> None:
     if marker == _DQT:
         for start in range(0, len(payload), 65):
             number, table = payload[start], payload[start + 1 : start + 65]
-            if number > 3 or len(table) != 64:  # 4 and more: 16 bits, or no table
+            if number > 3 or len(table) != 64 or 0 in table:  # 4 and more: 16 bits, or no table
                 raise _Unlike
             header.quants[number] = table
     elif marker == _DHT:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from itertools import product
 
 import numpy as np
@@ -100,11 +101,22 @@ def test_cameras_photos_come_out_as_pillow_decodes_them() -> None:
         jpeg(64, 64, keep_rgb=True),
         jpeg(64, 64)[:-2],
         jpeg(64, 64)[:-40],
+        re.sub(rb"(?s)(\xff\xdb...).", rb"\1\0", jpeg(64, 64)),
         b"",
         b"\xff\xd8\xff",
         b"no photo",
     ],
-    ids=["progressive", "CMYK", "RGB", "no end", "cut", "empty", "a start", "a text"],
+    ids=[
+        "progressive",
+        "CMYK",
+        "RGB",
+        "no end",
+        "cut",
+        "zero quantum",
+        "empty",
+        "a start",
+        "a text",
+    ],
 )
 def test_others_are_left_to_pillow(data: bytes) -> None:
     assert eighth.decode(data) is None
