@@ -1,12 +1,13 @@
 """What a tag says, as EXIF values: the one place that decides which tags are written."""
 
+import functools
 import struct
 
 import piexif
 
 from tagger.errors import RefusedError
 from tagger.metadata import gps, ifd
-from tagger.records import Coords, Tag
+from tagger.records import Coords, Landmark, Tag
 
 IMAGE_DESCRIPTION = 0x010E
 OWN_GPS = frozenset(
@@ -35,12 +36,12 @@ def check(tag: Tag) -> None:
         raise RefusedError(f"landmark {place.slug} has control characters; correct its row")
 
 
-def gps_values(tag: Tag, order: str, method: str) -> list[ifd.Value]:
-    """The GPS directory of ``tag`` in byte order ``order``, built by piexif.
+@functools.lru_cache(maxsize=128)
+def gps_values(place: Landmark, coords: Coords, order: str, method: str) -> tuple[ifd.Value, ...]:
+    """The GPS directory of a tag in byte order ``order``, built by piexif.
 
     GPSLatitude is the camera, GPSDestLatitude the subject (MWG guidelines 2.0 section 5.6).
     """
-    place = tag.landmark
     position = (
         "NS"[place.latitude < 0].encode(),
         gps.to_rationals(place.latitude),
@@ -54,11 +55,11 @@ def gps_values(tag: Tag, order: str, method: str) -> list[ifd.Value]:
         gps.AREA_INFORMATION: _charset(place.name, order),
         gps.POSITIONING_ERROR: (place.radius_m, 1),
     }
-    if tag.coords is not Coords.SUBJECT:
+    if coords is not Coords.SUBJECT:
         values |= zip(range(gps.LATITUDE_REF, gps.LONGITUDE + 1), position, strict=True)
-    if tag.coords is not Coords.CAMERA:
+    if coords is not Coords.CAMERA:
         values |= zip(range(gps.DEST_LATITUDE_REF, gps.DEST_LONGITUDE + 1), position, strict=True)
-    return _from_piexif(piexif.dump({"GPS": values})[6:], order)
+    return tuple(_from_piexif(piexif.dump({"GPS": values})[6:], order))
 
 
 def description(tag: Tag) -> ifd.Value:
