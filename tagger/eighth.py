@@ -1,16 +1,17 @@
-"""JPEGs at an eighth of their size, the pixels that libjpeg gives, in about half its time."""
+"""JPEGs at an eighth of their size, the pixels that libjpeg gives, in 0.6 of its time."""
 
 import struct
 from dataclasses import dataclass, field
+
+from tagger.errors import RefusedError
+from tagger.metadata.jpeg import APP0, SOS, segments
 
 try:
     from tagger import _eighth
 except ImportError:  # installed where there was no C compiler: Pillow decodes all
     _eighth = None  # type: ignore[assignment]
 
-_SOF0, _SOF1, _DHT, _SOS, _DQT, _DRI, _APP0, _APP14, _COM = (
-    0xC0, 0xC1, 0xC4, 0xDA, 0xDB, 0xDD, 0xE0, 0xEE, 0xFE,
-)  # fmt: skip
+_SOF0, _SOF1, _DHT, _DQT, _DRI, _APP14, _COM = 0xC0, 0xC1, 0xC4, 0xDB, 0xDD, 0xEE, 0xFE
 _YCC = b"\1\2\3"  # how JFIF numbers its components
 _MOST_BLOCKS = 10  # a unit (MCU) holds, ITU-T T.81 section B.2.3
 
@@ -45,7 +46,7 @@ def decode(data: bytes) -> tuple[bytes, int, int, int] | None:
         height, width, count = struct.unpack_from(">HHB", header.frame, 1)
         parts = _components(header, scan, count)
         values = _eighth.eighth(data, at, width, height, header.interval, parts)
-    except (_Unlike, struct.error, IndexError, KeyError, ValueError):
+    except (_Unlike, RefusedError, struct.error, IndexError, KeyError, ValueError):
         return None
     if values is None:
         return None
@@ -54,15 +55,15 @@ def decode(data: bytes) -> tuple[bytes, int, int, int] | None:
 
 def _read(data: bytes) -> tuple[_Header, bytes, int]:
     """The header, the scan's own, and where its codes begin."""
-    header, at = _Header(), 2
-    while True:
-        mark, marker, length = struct.unpack_from(">BBH", data, at)
-        payload, at = data[at + 4 : at + 2 + length], at + 2 + length
-        if mark != 0xFF or len(payload) != length - 2:
-            raise _Unlike
-        if marker == _SOS:
-            return header, payload, at
-        _take(header, marker, payload)
+    header = _Header()
+    for part in segments(data):
+        payload = data[part.at : part.end]
+        if len(payload) != part.end - part.at:
+            break
+        if part.marker == SOS:
+            return header, payload, part.end
+        _take(header, part.marker, payload)
+    raise _Unlike
 
 
 def _take(header: _Header, marker: int, payload: bytes) -> None:
@@ -88,11 +89,11 @@ def _take(header: _Header, marker: int, payload: bytes) -> None:
         header.frame = payload
     elif marker == _DRI:
         (header.interval,) = struct.unpack(">H", payload)
-    elif marker == _APP0 and payload[:5] == b"JFIF\0":
+    elif marker == APP0 and payload[:5] == b"JFIF\0":
         header.jfif = header.jfif or len(payload) >= 14
     elif marker == _APP14 and payload[:5] == b"Adobe" and len(payload) >= 12:
         header.transform = payload[11]
-    elif marker & 0xF0 != _APP0 and marker != _COM:
+    elif marker & 0xF0 != APP0 and marker != _COM:
         raise _Unlike
 
 
