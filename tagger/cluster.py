@@ -29,6 +29,7 @@ from tagger.output import Output
 from tagger.pipeline import Looked, Settings, classified, finished, inspect, news, recalled
 from tagger.recorder import Intent, RunRecorder
 from tagger.records import Landmark, Outcome, Version
+from tagger.spliced import Content
 from tagger.storage import Blob, Storage
 
 # A task takes so many photos: long against what a task costs (some ms), short against what is done
@@ -126,7 +127,7 @@ class Messenger:
         self._books, self._keys = books, dict[int, str]()
         self.written = dict[str, Version | None]()
 
-    def intend(self, key: str, before: Blob | None, after: bytes | None) -> Callable[[], int]:
+    def intend(self, key: str, before: Blob | None, after: Content | None) -> Callable[[], int]:
         intent = Intent.begun(key, before, after)
 
         def note() -> int:

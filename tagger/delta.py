@@ -5,6 +5,7 @@ import zlib
 from dataclasses import dataclass
 
 from tagger.errors import RefusedError
+from tagger.spliced import Content, Spliced
 
 # Deflate looks back 32 KB. A block of 8 KB with 24 KB of the newer bytes around it as dictionary
 # shrinks a header that was patched, or moved by up to 8 KB, to some tens of bytes.
@@ -21,12 +22,17 @@ class _Frame:
     suffix: int
 
 
-def make(older: bytes, newer: bytes) -> bytes:
+def make(older: bytes, newer: Content) -> bytes:
     """What :func:`restore` needs, besides ``newer``, to give ``older`` back."""
+    rest = 0  # bytes at the end that are the same, as they are one object
+    if isinstance(newer, Spliced) and newer.older is older:
+        rest = len(older) - newer.at
+        older, newer = older[: newer.at], newer.head
+    newer = bytes(newer)
     frame = _frame(older, newer)
     middle = older[frame.prefix : len(older) - frame.suffix]
     against = newer[frame.prefix : len(newer) - frame.suffix]
-    header = _FORMAT.pack(frame.prefix, frame.suffix, len(middle))
+    header = _FORMAT.pack(frame.prefix, frame.suffix + rest, len(middle))
     parts = [header]
     for start in range(0, len(middle), _BLOCK):
         block = middle[start : start + _BLOCK]

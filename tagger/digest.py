@@ -3,11 +3,13 @@
 import hashlib
 import threading
 
+from tagger.spliced import Content, pieces
+
 
 class Digest:
     """The SHA-256 of some bytes: 2 to 4 ms for a photo of 4 MB, which are not waited for here."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: Content) -> None:
         self._data = data
         self._found: bytes  # not there at all should hashing fail: no wrong digest is ever noted
         self._thread = threading.Thread(target=self._take, name="sha256")
@@ -16,7 +18,10 @@ class Digest:
         self._thread.start()
 
     def _take(self) -> None:
-        self._found = hashlib.sha256(self._data).digest()
+        digest = hashlib.sha256()
+        for piece in pieces(self._data):
+            digest.update(piece)
+        self._found = digest.digest()
 
     def result(self) -> bytes:
         """The 32 bytes, once they are there."""

@@ -16,6 +16,7 @@ from tagger import delta, schema
 from tagger.digest import Digest
 from tagger.errors import RunError
 from tagger.records import Candidate, Entry, Guess, Outcome, Seen, Status, Version
+from tagger.spliced import Content
 from tagger.storage import Blob, is_sidecar
 
 # Outcomes and settled writes wait for the next intent, this many rows or this long. Losing them
@@ -35,22 +36,23 @@ class Intent:
 
     key: str
     sha256_before: bytes | None
-    sha256_after: bytes | None
+    sha256_after: Content | None
     before: Version | None
     patch: bytes
 
     @classmethod
-    def begun(cls, key: str, before: Blob | None, after: bytes | None) -> "Callable[[], Intent]":
+    def begun(cls, key: str, before: Blob | None, after: Content | None) -> "Callable[[], Intent]":
         """The intent to make ``after`` of ``before``, once it is asked for."""
         older = (before.digest or Digest(before.data)) if before else None
-        newer = None if after is None else Digest(after)
+        taken = None if after is None else Digest(after)
 
         def finish() -> Intent:
-            patch = delta.make(before.data, after or b"") if before else b""  # hashing goes on
+            newer = b"" if after is None else after
+            patch = delta.make(before.data, newer) if before else b""  # hashing goes on
             return cls(
                 key,
                 older.result() if older else None,
-                newer.result() if newer else None,
+                taken.result() if taken else None,
                 before.version if before else None,
                 patch,
             )
@@ -96,7 +98,7 @@ class RunRecorder:
         with suppress(RunError) if error else nullcontext():
             self._flush()
 
-    def intend(self, key: str, before: Blob | None, after: bytes | None) -> Callable[[], int]:
+    def intend(self, key: str, before: Blob | None, after: Content | None) -> Callable[[], int]:
         """Begin to note that ``key`` is about to become ``after`` (None: be removed).
 
         Returns:

@@ -17,6 +17,7 @@ from tagger.digest import Digest
 from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
 from tagger.excluding import excluded, globs
 from tagger.records import Entry, Version
+from tagger.spliced import Content, pieces
 
 PHOTO_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .heic .heif .avif".split())
 # Listed so that they show up in the report; they cannot be decoded without a raw developer.
@@ -79,7 +80,7 @@ class Storage(Protocol):
     def write(
         self,
         key: str,
-        data: bytes,
+        data: Content,
         expected: Version | None,
         traits: Traits | None = None,
         ready: Callable[[], None] = nothing,
@@ -221,7 +222,7 @@ class LocalStorage:
     def write(
         self,
         key: str,
-        data: bytes,
+        data: Content,
         expected: Version | None,
         traits: Traits | None = None,
         ready: Callable[[], None] = nothing,
@@ -235,7 +236,7 @@ class LocalStorage:
             descriptor, temp = tempfile.mkstemp(suffix=".tmp", prefix=prefix, dir=path.parent)
             try:
                 with open(descriptor, "wb") as file:
-                    file.write(data)
+                    file.writelines(pieces(data))
                     file.flush()
                     if before is not None:
                         _keep_attributes(path, before, temp)

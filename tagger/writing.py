@@ -9,13 +9,14 @@ from tagger.digest import Digest
 from tagger.errors import ChangedError, PhotoError, RefusedError, VanishedError
 from tagger.output import Output
 from tagger.records import Entry, GpsState, SidecarMode, SidecarName, Tag, Version
+from tagger.spliced import Content
 from tagger.storage import Blob, Storage, Traits, is_sidecar, sidecar_names
 
 
 class Recorder(Protocol):
     """Remembers a write before it happens, so that it can be undone whenever it is cut short."""
 
-    def intend(self, key: str, before: Blob | None, after: bytes | None) -> Callable[[], int]:
+    def intend(self, key: str, before: Blob | None, after: Content | None) -> Callable[[], int]:
         """Begin to note that ``key`` is about to become ``after`` (None: be removed).
 
         The function given is called before that happens: it returns once the change is noted
@@ -73,7 +74,7 @@ def write_tag(
             raise ChangedError("its sidecar carries GPS by now; both are left as they are")
     if options.sidecar is not SidecarMode.ALWAYS:
         try:
-            tagged = metadata.tagged(blob.data, tag)
+            tagged = metadata.spliced(blob.data, tag)
             if output is None:
                 _replace(storage, recorder, entry.key, blob, tagged)
                 return ""
@@ -145,7 +146,7 @@ def _copy(
     recorder: Recorder,
     key: str,
     before: Blob | None,
-    after: bytes,
+    after: Content,
     output: Output,
     older: Blob | None,
 ) -> str:
@@ -156,7 +157,7 @@ def _copy(
     return to
 
 
-def _older(output: Output, key: str, after: bytes, known: bool = False) -> Blob | None:
+def _older(output: Output, key: str, after: Content, known: bool = False) -> Blob | None:
     """The copy of ``key`` that is to become ``after``, if there is one.
 
     Raises:
@@ -167,7 +168,7 @@ def _older(output: Output, key: str, after: bytes, known: bool = False) -> Blob 
         older = output.storage.read(to)
     except VanishedError:
         return None
-    if not known and older.data != after and metadata.provenance(older.data) is None:
+    if not known and older.data != bytes(after) and metadata.provenance(older.data) is None:
         raise ChangedError(f"{to} is there already and carries no tag of ours; move it away")
     return older
 
@@ -195,7 +196,7 @@ def _replace(
     recorder: Recorder,
     key: str,
     before: Blob | None,
-    after: bytes | None,
+    after: Content | None,
     traits: Traits | None = None,
 ) -> None:
     """Note, write, settle; ``before`` None creates the file, ``after`` None removes it."""

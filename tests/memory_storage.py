@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tagger.errors import ChangedError, VanishedError
 from tagger.records import Entry, Version
+from tagger.spliced import Content
 from tagger.storage import LISTED_SUFFIXES, Blob, Traits, nothing, sidecar_names
 
 
@@ -48,7 +49,7 @@ class MemoryStorage:
     def write(
         self,
         key: str,
-        data: bytes,
+        data: Content,
         expected: Version | None,
         traits: Traits | None = None,
         ready: Callable[[], None] = nothing,
@@ -56,7 +57,7 @@ class MemoryStorage:
         ready()
         self.before_write(key)
         self._guard(key, expected)
-        return self.put(key, data, expected.mtime_ns if expected else None)
+        return self.put(key, bytes(data), expected.mtime_ns if expected else None)
 
     def delete(self, key: str, expected: Version) -> None:
         self.before_write(key)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tagger import delta
 from tagger.errors import RefusedError
+from tagger.spliced import Spliced
 
 few = st.binary(max_size=40) | st.text("ab", max_size=40).map(str.encode)
 
@@ -16,6 +17,18 @@ few = st.binary(max_size=40) | st.text("ab", max_size=40).map(str.encode)
 def test_any_change_is_undone(start: bytes, older: bytes, newer: bytes, end: bytes) -> None:
     before, after = start + older + end, start + newer + end
     assert delta.restore(after, delta.make(before, after)) == before
+
+
+@given(few, few, few, few)
+def test_a_spliced_version_has_the_same_patch_or_one_as_good(
+    start: bytes, older: bytes, newer: bytes, end: bytes
+) -> None:
+    before = start + older + end
+    after = Spliced(start + newer, before, len(start + older))
+    assert bytes(after) == start + newer + end
+    assert delta.restore(bytes(after), delta.make(before, after)) == before
+    other = Spliced(start + newer, bytes(bytearray(before)), len(start + older))
+    assert delta.restore(bytes(other), delta.make(before, other)) == before
 
 
 @given(st.integers(0, 2**32), st.integers(0, 70_000), st.integers(0, 70_000))

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 
 import piexif
@@ -26,7 +27,9 @@ from PIL import Image
 from tagger import metadata
 from tagger.errors import RefusedError
 from tagger.metadata import jpeg as parser
+from tagger.metadata import jpeg_write
 from tagger.records import Coords, GpsState, Tag
+from tagger.spliced import Spliced
 
 THUMBNAIL = picture((16, 12))
 NOTE = b"Canon\0" + bytes(range(256)) * 3
@@ -217,6 +220,25 @@ def test_extended_xmp_is_kept() -> None:
     assert more in tagged
     assert GUID in tagged[: tagged.index(more)]
     assert metadata.stripped(tagged) == photo
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda new: replace(new, older=bytes(bytearray(new.older))),
+        lambda new: replace(new, at=new.at + 1),
+        lambda new: replace(new, at=new.at - 1),
+        lambda new: replace(new, head=new.head[:-1] + b"!"),
+        lambda new: replace(new, head=new.head + new.older[new.at :], older=b"", at=0),
+    ],
+)
+def test_a_picture_that_is_not_the_old_one_is_refused(
+    spoil: Callable[[Spliced], Spliced], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = jpeg_write.write
+    monkeypatch.setattr(jpeg_write, "write", lambda *words: spoil(write(*words)))
+    with pytest.raises(RefusedError, match="picture data"):
+        metadata.tagged(jpeg(app1_exif(exif())), TAG)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tagger.errors import ChangedError, PhotoError, RefusedError, RunError
 from tagger.imaging import Resize
 from tagger.pipeline import inspect
 from tagger.records import Entry, GpsState, SidecarMode, SidecarName, Version
+from tagger.spliced import Content
 from tagger.storage import Blob, LocalStorage
 from tagger.writing import WriteOptions, remove_tag, tagged_by, write_tag
 
@@ -28,11 +29,12 @@ class Diary:
         self.told: list[tuple[object, ...]] = []
         self._broken = broken
 
-    def intend(self, key: str, before: Blob | None, after: bytes | None) -> Callable[[], int]:
+    def intend(self, key: str, before: Blob | None, after: Content | None) -> Callable[[], int]:
         def note() -> int:
             if self._broken:
                 raise RunError("--ledger: the disk is full")
-            self.told.append(("intend", key, before.data if before else None, after))
+            new = None if after is None else bytes(after)
+            self.told.append(("intend", key, before.data if before else None, new))
             return len(self.told)
 
         return note
@@ -187,7 +189,7 @@ def test_a_refused_photo_gets_a_sidecar_or_with_never_nothing(
     def refuse(data: bytes, wanted: object) -> bytes:
         raise RefusedError("its EXIF has no room")
 
-    monkeypatch.setattr(metadata, "tagged", refuse)
+    monkeypatch.setattr(metadata, "spliced", refuse)
     storage = MemoryStorage({"a.jpg": PLAIN})
     entry, never = one(storage), WriteOptions(SidecarMode.NEVER)
     with pytest.raises(RefusedError, match="no room"):

@@ -1,6 +1,6 @@
 """Questions and answers about a photo's location metadata: pure functions, bytes in, bytes out."""
 
-from tagger.metadata.embed import tagged, xmp_note
+from tagger.metadata.embed import spliced, tagged, xmp_note
 from tagger.metadata.gps import GpsReading
 from tagger.metadata.look import HEAD_BYTES, gps_state, position, provenance
 from tagger.metadata.sidecar import has_sidecar_gps, sidecar, stripped_sidecar
@@ -14,6 +14,7 @@ __all__ = [
     "position",
     "provenance",
     "sidecar",
+    "spliced",
     "stripped",
     "stripped_sidecar",
     "tagged",

@@ -8,9 +8,15 @@ from tagger.errors import RefusedError
 from tagger.metadata import content, exif, formats, ifd, look, packet, record, verify, xmp
 from tagger.metadata.parts import Change, Container, Parts
 from tagger.records import GpsState, Tag
+from tagger.spliced import Content, Spliced
 
 
 def tagged(data: bytes, tag: Tag, *, replace_gps: bool = False) -> bytes:
+    """As :func:`spliced`, in one piece."""
+    return bytes(spliced(data, tag, replace_gps=replace_gps))
+
+
+def spliced(data: bytes, tag: Tag, *, replace_gps: bool = False) -> Content:
     """The photo with ``tag`` embedded, verified; the same bytes where it carries it already.
 
     Args:
@@ -77,7 +83,7 @@ def _unreadable(text: bytes) -> str:
     return ""
 
 
-def prove(container: Container, old: bytes, before: Parts, new: bytes) -> Parts:
+def prove(container: Container, old: bytes, before: Parts, new: Spliced) -> Parts:
     """``new`` is ``old`` plus a tag, and nothing else, as far as we can read either.
 
     Returns:
@@ -86,11 +92,11 @@ def prove(container: Container, old: bytes, before: Parts, new: bytes) -> Parts:
     Raises:
         RefusedError: it is not.
     """
-    after = container.read(new)
+    after = container.read(new.head)
     container.check_rest(old, new)
     if before.exif is not None:
         verify.same_exif(before.exif, after.exif or b"", True, before.xmp_tag)
-    reading = look.gps_state(new, whole=True)
+    reading = look.gps_state(new.head, whole=True)
     if reading is None or reading.state is not GpsState.VALID:
         raise RefusedError("the position does not read back; please report this")
     return after

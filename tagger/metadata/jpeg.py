@@ -37,6 +37,7 @@ class Header:
     extended: list[Segment] = field(default_factory=list)
     mpf: list[Segment] = field(default_factory=list)
     sos: int = 0  # 0: the bytes end before it
+    picture: int = 0  # what follows the marker of the first scan and its two length bytes
 
 
 def segments(data: bytes) -> Iterator[Segment]:
@@ -77,7 +78,7 @@ def scan(data: bytes, found: Header | None = None) -> Header:
     found = found or Header()
     for segment in segments(data):
         if segment.marker == SOS:
-            found.sos = segment.start
+            found.sos, found.picture = segment.start, segment.at
             break
         found.segments.append(segment)
         if segment.marker == APP1:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from tagger.spliced import Spliced
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -58,10 +60,10 @@ class Container(Protocol):
         """The photo's metadata; RefusedError where it cannot be written without risk."""
         ...
 
-    def write(self, data: bytes, change: Change) -> bytes:
-        """The photo with other metadata; RefusedError where that does not fit."""
+    def write(self, data: bytes, change: Change) -> Spliced:
+        """The photo with other metadata, all of it in the head; RefusedError where it cannot be."""
         ...
 
-    def check_rest(self, old: bytes, new: bytes) -> None:
+    def check_rest(self, old: bytes, new: Spliced) -> None:
         """RefusedError unless all but EXIF and XMP is the same, byte for byte."""
         ...

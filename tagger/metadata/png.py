@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tagger.errors import RefusedError
 from tagger.metadata.edits import Edit, apply
 from tagger.metadata.parts import Blocks, Change, Parts
+from tagger.spliced import Spliced
 
 START = 8  # the signature
 XMP_KEYWORD = b"XML:com.adobe.xmp\0"
@@ -149,7 +150,7 @@ def _density(data: bytes, found: list[Chunk]) -> tuple[int, int, int]:
     return 72, 72, 2
 
 
-def write(data: bytes, change: Change) -> bytes:
+def write(data: bytes, change: Change) -> Spliced:
     """The PNG with other EXIF and XMP; new EXIF goes behind IHDR, new XMP behind EXIF."""
     found = list(chunks(data))
     exif = [chunk for chunk in found if chunk.kind == b"eXIf"]
@@ -158,7 +159,7 @@ def write(data: bytes, change: Change) -> bytes:
         xmp = [chunk for chunk in found if _is_xmp(data, chunk)]
         body = None if change.xmp is None else XMP_HEAD + change.xmp
         edits.append(_edit(exif or found, xmp, b"iTXt", body))
-    return apply(data, edits)
+    return Spliced(apply(data, edits))
 
 
 def _edit(before: list[Chunk], old: list[Chunk], kind: bytes, body: bytes | None) -> Edit:
@@ -169,13 +170,13 @@ def _edit(before: list[Chunk], old: list[Chunk], kind: bytes, body: bytes | None
     return Edit(*place, struct.pack(">I4s", length, kind) + body + struct.pack(">I", crc))
 
 
-def check_rest(old: bytes, new: bytes) -> None:
+def check_rest(old: bytes, new: Spliced) -> None:
     """All chunks but eXIf and XMP are the same, in the same order, and what follows IEND is.
 
     Raises:
         RefusedError: they are not.
     """
-    if _rest(old) != _rest(new):
+    if _rest(old) != _rest(new.head):
         raise RefusedError("writing would change another part of the file; please report this")
 
 

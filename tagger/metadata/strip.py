@@ -38,13 +38,13 @@ def stripped(data: bytes) -> bytes:
         if text is not None and in_xmp is not None:
             text = packet_without_tag(text)
         new = container.write(data, Change(block, text, in_xmp is None))
-        container.check_rest(new, data)
-        after = container.read(new)
+        container.check_rest(data, new)
+        after = container.read(new.head)
         if after.exif is not None and parts.exif is not None:
             verify.same_exif(after.exif, parts.exif, False, parts.xmp_tag)
         if look.in_exif(after.exif) or look.in_xmp(after.xmp):
             raise RefusedError("our tag would not be gone; please report this")
-        return new
+        return bytes(new)
     except (struct.error, RecursionError, OverflowError, MemoryError) as error:
         raise RefusedError(f"its metadata does not parse ({error}); repair it first") from error
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from tagger.errors import RefusedError
 from tagger.metadata import exif, gps, ifd
 from tagger.metadata.parts import Blocks, Change, Parts, in_iptc
+from tagger.spliced import Spliced
 
 XMP_TAG = 700
 IPTC_TAGS = (33723, 34377)  # IPTC-NAA, and Photoshop's image resources, which hold IPTC too
@@ -71,8 +72,12 @@ def read(data: bytes) -> Parts:
     )
 
 
-def write(data: bytes, change: Change) -> bytes:
+def write(data: bytes, change: Change) -> Spliced:
     """The TIFF with other EXIF and XMP; both are appended, the pictures stay where they are."""
+    return Spliced(_appended(data, change))
+
+
+def _appended(data: bytes, change: Change) -> bytes:
     block = data if change.exif is None else change.exif
     if change.leave_xmp:
         return block
@@ -89,13 +94,13 @@ def write(data: bytes, change: Change) -> bytes:
     return base[: exif.IFD0_POINTER] + struct.pack(order + "I", len(base)) + base[8:] + tail
 
 
-def check_rest(old: bytes, new: bytes) -> None:
+def check_rest(old: bytes, new: Spliced) -> None:
     """Every strip and tile of every page is the same.
 
     Raises:
         RefusedError: they are not.
     """
-    if list(_picture(old)) != list(_picture(new)):
+    if list(_picture(old)) != list(_picture(new.head)):
         raise RefusedError("writing would change the picture data; please report this")
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tagger.errors import RefusedError
 from tagger.metadata.parts import Blocks, Change, Parts
+from tagger.spliced import Spliced
 
 EXIF_FLAG, XMP_FLAG, ALPHA_FLAG = 0x08, 0x04, 0x10
 PREFIX = b"Exif\0\0"  # some writers put JPEG's prefix before the TIFF header
@@ -81,7 +82,7 @@ def read(data: bytes) -> Parts:
     )
 
 
-def write(data: bytes, change: Change) -> bytes:
+def write(data: bytes, change: Change) -> Spliced:
     """The WebP with other EXIF and XMP, in the extended layout, behind the picture."""
     found = list(chunks(data))
     prefix = b""
@@ -111,7 +112,7 @@ def write(data: bytes, change: Change) -> bytes:
         del picture[0]  # what the simple layout says as well
     metadata = [(b"EXIF", body) for body in exif] + [(b"XMP ", body) for body in xmp]
     body = b"".join(_chunk(*item) for item in [*picture, *metadata, *others])
-    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
+    return Spliced(b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body)
 
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
@@ -129,15 +130,15 @@ def _size(data: bytes, chunk: Chunk) -> tuple[int, int, bool]:
     raise RefusedError("its picture does not parse; re-save a copy")
 
 
-def check_rest(old: bytes, new: bytes) -> None:
+def check_rest(old: bytes, new: Spliced) -> None:
     """All chunks but EXIF, XMP and their two flags are the same.
 
     Raises:
         RefusedError: they are not.
     """
-    before, after = _rest(old), _rest(new)
-    if before[0][0] != b"VP8X":
-        after = after[1:]
+    before, after = _rest(old), _rest(new.head)
+    if before[0][0] != after[0][0]:  # only one of them has the extended layout
+        before, after = (rest[rest[0][0] == b"VP8X" :] for rest in (before, after))
     if before != after:
         raise RefusedError("writing would change another part of the file; please report this")
 

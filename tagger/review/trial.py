@@ -8,6 +8,7 @@ from tagger.decide import decide
 from tagger.errors import RefusedError
 from tagger.pipeline import Classify, Settings, inspect, settle
 from tagger.records import Coords, Decision, Entry, Outcome, Provenance, Tag, Version
+from tagger.spliced import Content
 from tagger.storage import Blob, Traits, nothing
 
 
@@ -33,7 +34,7 @@ class Uploaded:
     def write(
         self,
         key: str,
-        data: bytes,
+        data: Content,
         expected: Version | None,
         traits: Traits | None = None,
         ready: Callable[[], None] = nothing,
