@@ -36,7 +36,7 @@ class Intent:
 
     key: str
     sha256_before: bytes | None
-    sha256_after: Content | None
+    sha256_after: bytes | None
     before: Version | None
     patch: bytes
 
