@@ -36,9 +36,16 @@ def check(tag: Tag) -> None:
         raise RefusedError(f"landmark {place.slug} has control characters; correct its row")
 
 
+def gps_values(tag: Tag, order: str, method: str) -> tuple[ifd.Value, ...]:
+    """The GPS directory of ``tag`` in byte order ``order``, with ``method`` as its record."""
+    raw = _charset(method, order)
+    said = ifd.Value(gps.PROCESSING_METHOD, 7, len(raw), raw)
+    return (*_of_place(tag.landmark, tag.coords, order), said)
+
+
 @functools.lru_cache(maxsize=128)
-def gps_values(place: Landmark, coords: Coords, order: str, method: str) -> tuple[ifd.Value, ...]:
-    """The GPS directory of a tag in byte order ``order``, built by piexif.
+def _of_place(place: Landmark, coords: Coords, order: str) -> tuple[ifd.Value, ...]:
+    """What all photos of a landmark have alike, built by piexif.
 
     GPSLatitude is the camera, GPSDestLatitude the subject (MWG guidelines 2.0 section 5.6).
     """
@@ -51,7 +58,6 @@ def gps_values(place: Landmark, coords: Coords, order: str, method: str) -> tupl
     values: dict[int, object] = {
         gps.VERSION: (2, 3, 0, 0),
         gps.MAP_DATUM: b"WGS-84",
-        gps.PROCESSING_METHOD: _charset(method, order),
         gps.AREA_INFORMATION: _charset(place.name, order),
         gps.POSITIONING_ERROR: (place.radius_m, 1),
     }

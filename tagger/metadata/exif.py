@@ -34,7 +34,7 @@ def with_tag(block: bytes, tag: Tag, method: str, describe: bool) -> bytes:
         ifd0 = directories[0][1]
         old = next((found for name, found in directories if name == "IFD0/8825"), None)
     base = block + b"\0" * (len(block) % 2)
-    values = content.gps_values(tag.landmark, tag.coords, order, method)
+    values = content.gps_values(tag, order, method)
     version = old.find(gps.VERSION) if old else None
     if version and block[version.start : version.start + 4] > gps.LOWEST_VERSION:
         values = tuple(value for value in values if value.tag != gps.VERSION)
