@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from tagger import imaging  # noqa: E402
 from tagger.model.classifier import Classifier  # noqa: E402
-from train.data import NO_LANDMARK  # noqa: E402
+from train.data import NO_LANDMARK, Sample  # noqa: E402
 from train.metrics import area  # noqa: E402
 from train.split import gather  # noqa: E402
 
@@ -141,28 +141,23 @@ def main(
         kept = pool.map(partial(references, photos, points), known, chunksize=1)
         size = sum(len(one.points) * (128 + 4) for part in kept for one in part) / 1e6
         click.echo(f"references: {sum(map(len, kept))} photos, {size:.1f} MB as bytes")
-        asked = [
-            (s.path, s.label, s.kind if s.label == NO_LANDMARK else "landmark")
-            for s in material.valid
-        ]
+        asked = list(material.valid)
         for folder, kind in ((strangers, "stranger"), (SAMPLES, "sample")):
-            asked += (
-                [(path, NO_LANDMARK, kind) for path in sorted(folder.rglob("*.jpg"))]
-                if folder
-                else []
-            )
+            paths = sorted(folder.rglob("*.jpg")) if folder else []
+            asked += [Sample(path, NO_LANDMARK, kind) for path in paths]
         guesses, queries = [], []
-        for path, _, _ in asked:
-            pixels = imaging.to_pixels(path.read_bytes(), classifier.image_size, classifier.resize)
+        for photo in asked:
+            encoded = photo.path.read_bytes()
+            pixels = imaging.to_pixels(encoded, classifier.image_size, classifier.resize)
             guesses.append(classifier.classify(pixels[None])[0].best)
-            queries.append((path, kept[material.labels.index(guesses[-1].slug)]))
+            queries.append((photo.path, kept[material.labels.index(guesses[-1].slug)]))
         start = time.perf_counter()
         supports = np.array(pool.map(support, queries, chunksize=16))
         taken = 1e3 * CORES * (time.perf_counter() - start) / len(queries)
     click.echo(f"{taken:.0f} ms of a core a photo")
-    kinds = np.array([kind for _, _, kind in asked])
-    wanted = [None if label == NO_LANDMARK else material.labels[label] for _, label, _ in asked]
-    right = np.array([guess.slug == slug for guess, slug in zip(guesses, wanted, strict=True)])
+    kinds = np.array([photo.kind for photo in asked])
+    guessed = [material.labels.index(guess.slug) for guess in guesses]
+    right = np.array(guessed) == [photo.label for photo in asked]
     sure = np.clip([guess.confidence for guess in guesses], 1e-6, 1 - 1e-6)
     odds = np.log(sure) - np.log1p(-sure)
     both = odds + np.log1p(supports)
@@ -175,9 +170,10 @@ def main(
             alone, helped = (area(score[shown], score[chosen]) for score in (odds, both))
             line += f"; AUROC {alone:.4f} by confidence, {helped:.4f} with ln(1 + support) added"
         click.echo(line)
-    for (path, _, kind), guess, points_ in zip(asked, guesses, supports, strict=True):
-        if kind == "sample":
-            click.echo(f"{path.name:32} {guess.slug:24} {guess.confidence:.2f} {points_:3} points")
+    for photo, guess, found in zip(asked, guesses, supports, strict=True):
+        if photo.kind == "sample":
+            told = f"{photo.path.name:32} {guess.slug:24} {guess.confidence:.2f}"
+            click.echo(f"{told} {found:3} points")
 
 
 if __name__ == "__main__":

@@ -210,7 +210,7 @@ class BucketStorage:
         traits: Traits | None = None,
         ready: Callable[[], None] = nothing,
     ) -> Version:
-        new = bytes(data)
+        data = bytes(data)
         mode: Any = "create"
         if expected is not None:
             traits = self.traits(key)
@@ -222,16 +222,16 @@ class BucketStorage:
         try:
             with _explained("written"):
                 done = obstore.put(
-                    self._link()[0], self._path(key), new, mode=mode, use_multipart=False,
+                    self._link()[0], self._path(key), data, mode=mode, use_multipart=False,
                     attributes=dict(kept.attributes), tags=dict(kept.tags),
                 )  # fmt: skip
         except ChangedError:
             # Where the answer to a first try was lost, the second meets what the first one wrote.
             now = self.read(key)
-            if now.data != new:
+            if now.data != data:
                 raise
             return now.version
-        return _version(len(new), done["e_tag"])
+        return _version(len(data), done["e_tag"])
 
     def delete(self, key: str, expected: Version) -> None:
         self._link()[1].delete(self._path(key), f'"{expected.etag}"')

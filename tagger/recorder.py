@@ -44,15 +44,14 @@ class Intent:
     def begun(cls, key: str, before: Blob | None, after: Content | None) -> "Callable[[], Intent]":
         """The intent to make ``after`` of ``before``, once it is asked for."""
         older = (before.digest or Digest(before.data)) if before else None
-        taken = None if after is None else Digest(after)
+        newer = None if after is None else Digest(after)
 
         def finish() -> Intent:
-            newer = b"" if after is None else after
-            patch = delta.make(before.data, newer) if before else b""  # hashing goes on
+            patch = delta.make(before.data, after or b"") if before else b""  # hashing goes on
             return cls(
                 key,
                 older.result() if older else None,
-                taken.result() if taken else None,
+                newer.result() if newer else None,
                 before.version if before else None,
                 patch,
             )
