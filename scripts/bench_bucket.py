@@ -19,6 +19,7 @@ from places import tag  # noqa: E402
 
 from tagger import metadata  # noqa: E402
 from tagger.cli_bucket import BUCKET_WORKERS  # noqa: E402
+from tagger.imaging import Views  # noqa: E402
 from tagger.ledger import Ledger, new_run_id  # noqa: E402
 from tagger.model.classifier import Classifier  # noqa: E402
 from tagger.model.lazy import DEFAULT_MODEL  # noqa: E402
@@ -55,8 +56,9 @@ def main(photos: int, pixels: str, model: Path) -> None:
     os.environ |= s3.ENVIRONMENT
     classifier, cores = Classifier(model, "cpu"), os.cpu_count() or 1
     side = classifier.image_size
+    black = Views(np.zeros((3, side, side), np.uint8), np.zeros((side, side), np.uint8))
     for _ in range(3):  # the first passes compile
-        classifier.classify(np.zeros((16, 3, side, side), np.uint8))
+        classifier.classify([black] * 16)
     with s3.running() as server, tempfile.TemporaryDirectory() as name:
         os.environ["AWS_ENDPOINT_URL"] = server.url
         bucket, folder = s3.Bucket(server.client(), "bench"), Path(name, "photos")

@@ -24,6 +24,7 @@ from ray.cluster_utils import Cluster  # noqa: E402
 from tagger import cluster, metadata, pipeline  # noqa: E402
 from tagger.cli_bucket import BUCKET_WORKERS  # noqa: E402
 from tagger.cli_cluster import THREADS  # noqa: E402
+from tagger.imaging import Views  # noqa: E402
 from tagger.ledger import Ledger, new_run_id  # noqa: E402
 from tagger.model.lazy import DEFAULT_MODEL, LazyClassifier  # noqa: E402
 from tagger.recorder import Intent  # noqa: E402
@@ -78,9 +79,10 @@ def main(photos: int, pixels: str) -> None:
     os.environ |= s3.ENVIRONMENT
     cores = os.cpu_count() or 1
     classifier = LazyClassifier(DEFAULT_MODEL, "cpu")
+    side = classifier.image_size
+    black = Views(np.zeros((3, side, side), np.uint8), np.zeros((side, side), np.uint8))
     for _ in range(3):  # the first passes compile
-        side = classifier.image_size
-        classifier.classify(np.zeros((16, 3, side, side), np.uint8))
+        classifier.classify([black] * 16)
     taj, tea = (
         camera_photo(REPOSITORY / "sample_photos" / f"{name}.jpg", (width, height))
         for name in ("taj_mahal", "cup_of_tea")

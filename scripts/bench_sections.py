@@ -13,7 +13,6 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from bench_rivals import ExifTool, camera_photo, dataloader, naive
 from PIL import Image
@@ -100,7 +99,7 @@ def pipeline(scratch: Path, photos: int) -> Figures:
     )  # fmt: skip
     frozen = replace(frozen, module=artifact.prepare(frozen.module, cpu, fast_dtype(cpu)))
     size, resize = classifier.image_size, classifier.resize
-    some = np.stack([imaging.to_pixels(photo, size, resize) for photo in data[:16]])
+    some = [imaging.to_views(photo, size, resize) for photo in data[:16]]
     passes = -(-len(data) // len(some))
     paths = fill(folder, data)
     contestants: dict[str, Callable[[], object]] = {
@@ -108,7 +107,7 @@ def pipeline(scratch: Path, photos: int) -> Figures:
         "dataloader": lambda: dataloader(paths, frozen, places, CONFIDENCE, CORES),
         "ours": lambda: ours(folder, scratch / f"{new_run_id()}.db", classifier),
         "decode": lambda: list(
-            in_order(lambda d: imaging.to_pixels(d, size, resize), data, CORES, 2 * CORES)
+            in_order(lambda d: imaging.to_views(d, size, resize), data, CORES, 2 * CORES)
         ),
         "infer": lambda: [classifier.classify(some) for _ in range(passes)],
     }

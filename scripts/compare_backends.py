@@ -123,8 +123,8 @@ def guesses(classifier: Classifier, folder: Path, most: int) -> list[Guess]:
     chosen = listed[:: max(1, len(listed) // most)]
     found: list[Guess] = []
     for path in chosen:
-        pixels = imaging.to_pixels(path.read_bytes(), classifier.image_size, classifier.resize)
-        found += classifier.classify(pixels[None])
+        views = imaging.to_views(path.read_bytes(), classifier.image_size, classifier.resize)
+        found += classifier.classify([views])
     return found
 
 
@@ -146,7 +146,8 @@ def main(photos: int, rounds: int, test: Path | None, most: int) -> None:
                 told = str(error).strip().splitlines()
                 click.echo(f"{backend} is left out: {told[0]} ... {told[-1]}")
         size = rivals["torchscript"].image_size
-        pixels = np.random.default_rng(0).integers(0, 255, (16, 3, size, size), dtype=np.uint8)
+        noise = np.random.default_rng(0).integers(0, 255, (3, size, size), dtype=np.uint8)
+        views = [imaging.Views(noise, noise[0])] * 16
         for kind, shape in SIZES.items():
             data = cameras(photos, shape)
             best = dict.fromkeys(rivals, float("inf"))
@@ -165,7 +166,7 @@ def main(photos: int, rounds: int, test: Path | None, most: int) -> None:
         for backend, classifier in rivals.items():
             start = time.process_time()
             for _ in range(2):
-                classifier.classify(pixels)
+                classifier.classify(views)
             each = 1e3 * (time.process_time() - start) / 32
             click.echo(f"inference alone     {backend:12} {each:7.1f} ms of one core a picture")
         if test:

@@ -3,13 +3,10 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tagger import __version__, imaging, metadata
 from tagger.decide import decide
@@ -82,7 +79,7 @@ class Classify(Model, Protocol):
     @property
     def resize(self) -> imaging.Resize: ...
 
-    def classify(self, batch: NDArray[np.uint8]) -> list[Guess]: ...
+    def classify(self, photos: Sequence[imaging.Views]) -> list[Guess]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +103,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A photo after the first stages: settled, or pixels for the classifier, or a guess.
+    """A photo after the first stages: settled, or decoded for the classifier, or with a guess.
 
     ``fresh`` is False where the guess is an earlier run's.
     """
 
     entry: Entry
     outcome: Outcome | None = None
-    pixels: NDArray[np.uint8] | None = None
+    views: imaging.Views | None = None
     guess: Guess | None = None
     fresh: bool = True
 
@@ -157,17 +154,13 @@ def run(
 
 
 def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Iterator[Looked]:
-    """Guesses for those that have pixels, in batches; the others pass through in their place."""
+    """Guesses for those that were decoded, in batches; the others pass through in their place."""
 
     def guessed(batch: list[Looked]) -> list[Looked]:
-        pixels = [item.pixels for item in batch if item.pixels is not None]
-        guesses = iter(classifier.classify(np.stack(pixels)) if pixels else [])
-        return [
-            item if item.pixels is None else Looked(item.entry, guess=next(guesses))
-            for item in batch
-        ]
+        guesses = iter(classifier.classify([item.views for item in batch if item.views]))
+        return [Looked(item.entry, guess=next(guesses)) if item.views else item for item in batch]
 
-    whole = batches(looked, lambda item: item.pixels is not None, size, MOST_WAITING, PATIENCE)
+    whole = batches(looked, lambda item: item.views is not None, size, MOST_WAITING, PATIENCE)
     # One batch more than it works on, so that it need not wait while the last one is written.
     for batch in in_order(guessed, whole, classifier.lanes, classifier.lanes + 1):
         yield from batch
@@ -210,7 +203,7 @@ def inspect(
         if outcome is not None:
             return Looked(entry, outcome)
         data = data or storage.read(entry.key).data
-        return Looked(entry, pixels=imaging.to_pixels(data, size, resize))
+        return Looked(entry, views=imaging.to_views(data, size, resize))
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
         return Looked(entry, _failed(entry, error))
 

@@ -27,20 +27,20 @@ def shipped() -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def pictures(shipped: Classifier) -> np.ndarray:
+def pictures(shipped: Classifier) -> list[imaging.Views]:
     """Samples, two of them of landmarks, as the classifier takes them."""
     names = ("eiffel_tower", "taj_mahal", "colosseum", "cup_of_tea")
     photos = [(SAMPLES / f"{name}.jpg").read_bytes() for name in names]
     size, resize = shipped.image_size, shipped.resize
-    return np.stack([imaging.to_pixels(photo, size, resize) for photo in photos])
+    return [imaging.to_views(photo, size, resize) for photo in photos]
 
 
 def test_a_guess_does_not_depend_on_the_photos_beside_it(
-    shipped: Classifier, pictures: np.ndarray
+    shipped: Classifier, pictures: list[imaging.Views]
 ) -> None:
     together = shipped.classify(pictures)
-    alone = [shipped.classify(picture[None])[0] for picture in pictures]
-    turned = shipped.classify(np.ascontiguousarray(pictures[::-1]))[::-1]
+    alone = [shipped.classify([picture])[0] for picture in pictures]
+    turned = shipped.classify(pictures[::-1])[::-1]
     assert together == alone == turned  # to the last bit
 
 
@@ -70,9 +70,8 @@ def test_batches_on_several_devices_come_back_in_order(colour_model: Path, libra
 def test_many_threads_may_classify_at_once(colour_model: Path) -> None:
     classifier = Classifier(colour_model, "cpu,cpu")
     colours = list(COLOURS.values()) * 8
-    batches = [np.full((2, 3, 32, 32), 0, np.uint8) for _ in colours]
-    for batch, colour in zip(batches, colours, strict=True):
-        batch[:] = np.array(colour, np.uint8)[:, None, None]
+    squares = [np.full((32, 32, 3), colour, np.uint8).transpose(2, 0, 1) for colour in colours]
+    batches = [[imaging.Views(square, square[0])] * 2 for square in squares]
     with ThreadPoolExecutor(8) as pool:
         found = [guesses[0].best.slug for guesses in pool.map(classifier.classify, batches)]
     assert found == list(COLOURS) * 8
@@ -98,15 +97,18 @@ def test_a_torch_that_cannot_tell_computes_in_float32(monkeypatch: pytest.Monkey
     assert fast_dtype(torch.device("cpu")) is torch.float32
 
 
-def test_bfloat16_decides_as_float32_does(shipped: Classifier, pictures: np.ndarray) -> None:
+def test_bfloat16_decides_as_float32_does(
+    shipped: Classifier, pictures: list[imaging.Views]
+) -> None:
     """Emulated where the processor has none: slow, and the same arithmetic."""
     cpu = torch.device("cpu")
     answers = []
+    squares = torch.from_numpy(np.stack([picture.square for picture in pictures[:2]]))
     for dtype in (torch.float32, torch.bfloat16):
         loaded = artifact.load(REPOSITORY / "tagger" / "model" / "default.pt")
         module = artifact.prepare(loaded.module, cpu, dtype)
         with torch.inference_mode():
-            answers.append(module(torch.from_numpy(pictures[:2]))[0].float())
+            answers.append(module(squares)[0].float())
     exact, short = answers
     sure = exact.max(1).values > 0.5
     assert sure.any()
@@ -123,7 +125,7 @@ def test_a_gpu_that_is_not_there_is_named(name: str) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_a_gpu_decides_as_the_cpu_does(shipped: Classifier, pictures: np.ndarray) -> None:
+def test_a_gpu_decides_as_the_cpu_does(shipped: Classifier, pictures: list[imaging.Views]) -> None:
     for ours, theirs in zip(
         shipped.classify(pictures), Classifier(device="cuda").classify(pictures), strict=True
     ):

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from _pytest.mark import ParameterSet
 from click.testing import CliRunner
 from conftest import SAMPLES
 
@@ -22,19 +21,6 @@ with (SAMPLES / "attribution.csv").open(encoding="utf-8", newline="") as _file:
     SHOWN = {row["file"]: row["landmark"] for row in csv.DictReader(_file)}
 STRANGERS = sorted(name for name, landmark in SHOWN.items() if not landmark)
 KNOWN = sorted(name for name, landmark in SHOWN.items() if landmark and "with_gps" not in name)
-# What the model that ships gets wrong here; MODEL_CARD.md says why. Strict: a better model must
-# take these marks away.
-MISSED = {"louvre.jpg": "below 0.6", "louvre_screen.png": "below 0.6"}
-MISTAKEN = {"sydney_opera_house.jpg": "white shells are taken for the Lotus Temple's"}
-
-
-def marked(names: list[str], mistakes: dict[str, str]) -> list[ParameterSet]:
-    return [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=mistakes[name]))
-        if name in mistakes
-        else pytest.param(name)
-        for name in names
-    ]
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -67,7 +53,7 @@ def tagged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dic
     yield folder, before
 
 
-@pytest.mark.parametrize("name", marked(KNOWN, MISSED))
+@pytest.mark.parametrize("name", KNOWN)
 def test_a_landmark_is_recognised(tagged: tuple[Path, dict[str, str]], name: str) -> None:
     folder, before = tagged
     row = rows(folder.parent / "first.csv")[name]
@@ -76,7 +62,7 @@ def test_a_landmark_is_recognised(tagged: tuple[Path, dict[str, str]], name: str
     assert digests(folder)[name] != before[name]
 
 
-@pytest.mark.parametrize("name", marked(STRANGERS, MISTAKEN))
+@pytest.mark.parametrize("name", STRANGERS)
 def test_another_photo_is_left_as_it_is(tagged: tuple[Path, dict[str, str]], name: str) -> None:
     folder, before = tagged
     row = rows(folder.parent / "first.csv")[name]
@@ -94,7 +80,7 @@ def test_a_photo_with_gps_is_left_as_it_is(tagged: tuple[Path, dict[str, str]]) 
 @pytest.mark.skipif(
     shutil.which("exiftool") is None and not os.environ.get("CI"), reason="needs exiftool"
 )
-@pytest.mark.parametrize("name", marked(KNOWN, MISSED))
+@pytest.mark.parametrize("name", KNOWN)
 def test_exiftool_reads_the_place(tagged: tuple[Path, dict[str, str]], name: str) -> None:
     folder, _ = tagged
     command = ["exiftool", "-j", "-n", "-GPSLatitude", "-GPSLongitude", str(folder / name)]

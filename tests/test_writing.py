@@ -145,7 +145,7 @@ def test_a_try_that_was_lost_after_it_wrote_is_made_again(
     first = write_tag(storage, Diary(), entry, tag(), options)
     written = dict(storage.files)
     assert any(tagged_by(blob.data, "run-1") for blob in written.values())
-    assert inspect(storage, entry, 32, Resize.CROP, "run-1").pixels is not None
+    assert inspect(storage, entry, 32, Resize.CROP, "run-1").views is not None
     assert write_tag(storage, Diary(), entry, tag(), options) == first
     assert storage.files == written
 

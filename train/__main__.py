@@ -74,6 +74,7 @@ def transfer(
 ) -> None:
     """Fine-tune a pretrained network; OUT is the model file, OUT without .pt the run."""
     from train import finetune, models
+    from train.references import add_references
     from train.ship import ship
     from train.split import gather
 
@@ -82,12 +83,27 @@ def transfer(
     network = models.transfer(backbone, len(material.labels) + 1, weights, finetune.DROPOUT)
     recipe = finetune.recipe(network, epochs or finetune.EPOCHS, seed)
     finetune.train_transfer(network, material, recipe, run, resume=resume)
-    _finish(
-        out,
-        ship(network, material, backbone, finetune.SIZE, finetune.RESIZE, out,
-             recipe=str(recipe), run=run),
-        start,
-    )  # fmt: skip
+    ship(network, material, backbone, finetune.SIZE, finetune.RESIZE, out,
+         recipe=str(recipe), run=run)  # fmt: skip
+    _finish(out, add_references(out, material), start)
+
+
+@main.command()
+@click.argument("model", type=FOLDER)
+@click.option("--data", type=FOLDER, required=True, help=DATA)
+@click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
+@click.option("--seed", default=0, show_default=True, help="That of the model's training.")
+def references(model: Path, data: Path, negatives: tuple[Path, ...], seed: int) -> None:
+    """Put local features of the photos to learn from into MODEL, as transfer does at its end."""
+    from tagger.model import artifact
+    from train.references import add_references
+    from train.split import gather
+
+    labels, material = artifact.load(model).manifest.labels, gather(data, negatives, seed)
+    if material.labels != labels:
+        raise RunError(f"{model}: knows other landmarks than {data}; give the data it learned from")
+    size = add_references(model, material)
+    click.echo(f"{model}: {size / 1e6:.1f} MB")
 
 
 @main.command()

@@ -1,6 +1,7 @@
 """A model file against photos it never saw: all figures, as a table, as JSON and as plots."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tagger.imaging import to_views
 from tagger.model import artifact
 from tagger.model.artifact import Artifact
 from tagger.model.classifier import fast_dtype, pick_device
@@ -78,8 +80,25 @@ def answer(
     where = pick_device(device)
     module = artifact.prepare(loaded.module, where, fast_dtype(where))
     probabilities = _run(module, pixels.images, where)
+    if loaded.references:
+        probabilities = _weighed(loaded, probabilities, pixels.samples)
     kinds = np.array([sample.kind for sample in pixels.samples])
     return Answers(probabilities, pixels.labels, kinds), pixels.samples
+
+
+def _weighed(
+    loaded: Artifact, probabilities: np.ndarray, samples: tuple[Sample, ...]
+) -> np.ndarray:
+    """The probabilities [N, C] with the evidence of local features, as the classifier does."""
+    assert loaded.references
+
+    def one(row: np.ndarray, sample: Sample) -> np.ndarray:
+        manifest, data = loaded.manifest, sample.path.read_bytes()
+        grey = to_views(data, manifest.image_size, manifest.resize).grey
+        return loaded.references.weighed(torch.from_numpy(row), grey).numpy()
+
+    with ThreadPoolExecutor(initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return np.stack(list(pool.map(one, probabilities, samples)))
 
 
 def per_class(

@@ -15,9 +15,10 @@ import torch
 
 from tagger.errors import RunError
 from tagger.imaging import Resize
+from tagger.model.local import References
 
 FORMAT = "landmark-tag/1"
-MANIFEST = "manifest.json"
+MANIFEST, REFERENCES = "manifest.json", "references.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,13 @@ class Artifact:
 
     ``module(uint8 [N, 3, S, S])`` gives float32 ``(probabilities [N, C], embedding [N, D])``.
     A row of probabilities sums to 1 at most; what is missing is the probability of no landmark.
+    Where there are ``references``, local features are evidence beside what the module says.
     """
 
     module: torch.jit.ScriptModule
     manifest: Manifest
     sha256: str
+    references: References | None = None
 
 
 @contextlib.contextmanager
@@ -72,6 +75,19 @@ def save(module: torch.nn.Module, manifest: Manifest, path: Path) -> None:
     with _torchscript():
         scripted = torch.jit.script(module.eval())
         torch.jit.save(scripted, buffer, _extra_files=extra)
+    _checked(buffer.getvalue(), str(path))
+    path.write_bytes(buffer.getvalue())
+
+
+def add_references(path: Path, references: References) -> None:
+    """Write the model file again with these references in it; the module stays as it is."""
+    _checked(path.read_bytes(), str(path))
+    buffer, extra = io.BytesIO(), {MANIFEST: ""}
+    with _torchscript():
+        load: Any = torch.jit.load
+        module = load(str(path), map_location="cpu", _extra_files=extra)
+        files = {MANIFEST: extra[MANIFEST], REFERENCES: references.to_bytes()}
+        torch.jit.save(module, buffer, _extra_files=files)
     _checked(buffer.getvalue(), str(path))
     path.write_bytes(buffer.getvalue())
 
@@ -112,7 +128,7 @@ def _checked(data: bytes, name: str) -> Artifact:
         remedy = "use a file made by python -m train, or leave --model out"
         return RunError(f"--model {name}: {check}; {remedy}")
 
-    extra: dict[str, Any] = {MANIFEST: ""}
+    extra: dict[str, Any] = {MANIFEST: "", REFERENCES: b""}
     try:
         # torch does not compare checksums when it reads weights.
         damaged = zipfile.ZipFile(io.BytesIO(data)).testzip()
@@ -139,12 +155,18 @@ def _checked(data: bytes, name: str) -> Artifact:
         raise refuse(f"its format is {manifest.format!r}, this version reads {FORMAT!r}")
     if not manifest.labels or len(set(manifest.labels)) != len(manifest.labels):
         raise refuse("its manifest lists no labels, or one of them twice")
+    try:
+        known = References.from_bytes(extra[REFERENCES]) if extra[REFERENCES] else None
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise refuse(f"its references are not valid ({error})") from error
+    if known and len(known.shares) != len(manifest.labels):
+        raise refuse(f"it has references of {len(known.shares)} landmarks, not of its labels")
     # Files hold half precision to be small; a CPU takes 20 times as long for a pass in it.
     module.eval().float()
     problem = _probe(module, manifest)
     if problem:
         raise refuse(problem)
-    return Artifact(module, manifest, hashlib.sha256(data).hexdigest())
+    return Artifact(module, manifest, hashlib.sha256(data).hexdigest(), known)
 
 
 def _probe(module: torch.jit.ScriptModule, manifest: Manifest) -> str:

@@ -1,15 +1,15 @@
 """Artefact, landmarks and devices: pixels in, calibrated guesses out."""
 
 import queue
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tagger.errors import RunError
-from tagger.imaging import Resize
+from tagger.imaging import Resize, Views
 from tagger.model import artifact
 from tagger.model.landmarks import load_landmarks
 from tagger.model.lazy import DEFAULT_MODEL
@@ -56,24 +56,22 @@ class Classifier:
         }
         self.sha256: str = loaded.sha256
         self._labels = loaded.manifest.labels
+        self._references = loaded.references
+        self._threads = ThreadPoolExecutor(THREADS, "classify", torch.set_num_threads, (1,))
         devices = pick_devices(device)
         self.lanes: int = len(devices)
         self._idle: queue.SimpleQueue[OnCpu | OnGpu] = queue.SimpleQueue()
         for number, where in enumerate(devices):
             # A module of its own: moving it must not move another device's.
             own = artifact.load(path) if number else loaded
-            self._idle.put(OnCpu(own) if where.type == "cpu" else OnGpu(own, where))
+            on_cpu = where.type == "cpu"
+            self._idle.put(OnCpu(own, self._threads) if on_cpu else OnGpu(own, where))
 
-    def classify(self, batch: NDArray[np.uint8]) -> list[Guess]:
-        """Guess for uint8 pictures [N, 3, S, S]; N guesses in the same order."""
-        if not len(batch):
+    def classify(self, photos: Sequence[Views]) -> list[Guess]:
+        """A guess for each of N photos, in the same order."""
+        if not photos:
             return []
-        runner = self._idle.get()
-        try:
-            with torch.inference_mode():
-                probabilities = runner.probabilities(torch.from_numpy(batch))
-        finally:
-            self._idle.put(runner)
+        probabilities = self.probabilities(photos)
         values, places = probabilities.topk(min(KEPT, len(self._labels)))
         nothing = (1 - probabilities.sum(1)).clamp(0, 1)
         return [
@@ -89,6 +87,20 @@ class Classifier:
             )
         ]
 
+    def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
+        """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""
+        pictures = torch.from_numpy(np.stack([photo.square for photo in photos]))
+        runner = self._idle.get()
+        try:
+            with torch.inference_mode():
+                found = runner.probabilities(pictures)
+        finally:
+            self._idle.put(runner)
+        if self._references is None:
+            return found
+        greys = [photo.grey for photo in photos]
+        return torch.stack(list(self._threads.map(self._references.weighed, found, greys)))
+
 
 class OnCpu:
     """One picture a pass on one thread, as many passes at once as there are threads.
@@ -98,10 +110,10 @@ class OnCpu:
     depend, to the last bit, on the photos beside it.
     """
 
-    def __init__(self, loaded: artifact.Artifact) -> None:
+    def __init__(self, loaded: artifact.Artifact, threads: ThreadPoolExecutor) -> None:
         cpu = torch.device("cpu")
         self._module = artifact.prepare(loaded.module, cpu, fast_dtype(cpu))
-        self._threads = ThreadPoolExecutor(THREADS, "classify", torch.set_num_threads, (1,))
+        self._threads = threads
 
     def probabilities(self, pictures: torch.Tensor) -> torch.Tensor:
         """For uint8 [N, 3, S, S], float32 [N, C]."""

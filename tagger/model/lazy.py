@@ -3,14 +3,12 @@
 import hashlib
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tagger.errors import RunError
-from tagger.imaging import Resize
+from tagger.imaging import Resize, Views
 from tagger.model.landmarks import load_landmarks
 from tagger.records import Guess, Landmark
 
@@ -72,5 +70,5 @@ class LazyClassifier:
     def resize(self) -> Resize:
         return self.load().resize
 
-    def classify(self, batch: NDArray[np.uint8]) -> list[Guess]:
-        return self.load().classify(batch)
+    def classify(self, photos: Sequence[Views]) -> list[Guess]:
+        return self.load().classify(photos)

@@ -61,10 +61,10 @@ def attempt(name: str, data: bytes, classifier: Classify, min_conf: float) -> Ou
     """What ``landmark-tag --dry-run`` makes of the photo."""
     storage = Uploaded(name, data)
     looked = inspect(storage, storage.entry, classifier.image_size, classifier.resize)
-    if looked.outcome is not None or looked.pixels is None:
+    if looked.outcome is not None or looked.views is None:
         assert looked.outcome is not None
         return looked.outcome
-    (guess,) = classifier.classify(looked.pixels[None])
+    (guess,) = classifier.classify([looked.views])
     return settle(storage, classifier, None, Settings("trial", min_conf), storage.entry, guess)
 
 

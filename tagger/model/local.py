@@ -1,0 +1,272 @@
+"""Local features: does some photo of the landmark show the same points, moved alike?"""
+
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+POINTS = 400  # of a photo, the strongest
+CONTRAST = 0.02  # that a point has at least; half the usual, for photos of little contrast
+# Lowe 2004, section 7.1, of squared distances; more matches, as their places are looked at too.
+RATIO = 0.85
+# Points moved alike may be so many pixels off where one point's place and size tell how, and by
+# this factor of size; so many once an affine map is fitted to them.
+LOOSE, SCALES, CLOSE = 6.0, 2.0, 6.0
+SPOT = 4  # pixels: matches closer together count once
+TRIED = 5  # of the moves, those that most matches agree on
+STEPS = 8  # to an octave: how finely a point's size is kept
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+# A map that points in a row would leave open is held by four corners that weigh so much.
+FIRM = np.float32(0.3)
+CORNERS = np.array([(-40, -40), (40, -40), (40, 40), (-40, 40)], np.float32)
+TOGETHER = 16  # photos of a landmark that are compared at once
+ENOUGH = 8  # spots: more is no better evidence
+MOST = 8.0  # that evidence can be, in logits: a thousand photos were looked at to fit it
+# Probabilities between which local features are asked: they take as long as two networks.
+LEAST, SURE = 0.01, 0.98
+
+cv2.setNumThreads(1)  # photos are looked at side by side, each on a thread
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Points of a photo, the strongest first.
+
+    Attributes:
+        places: float32 [N, 3], x, y and diameter in pixels.
+        descriptors: float32 [N, 128], each of length 1.
+    """
+
+    places: Floats
+    descriptors: Floats
+
+
+def describe(grey: Bytes) -> Features:
+    """SIFT (Lowe 2004) of a grey picture [H, W], upright: what is above stays above.
+
+    Descriptors are square roots of histograms that sum to 1 (RootSIFT, Arandjelovic and Zisserman
+    2012).
+    """
+    sift = cv2.SIFT.create(POINTS, contrastThreshold=CONTRAST)
+    # A place with several orientations is found several times.
+    found = {(*point.pt, point.size): point for point in sift.detect(grey, None)}
+    for point in found.values():
+        point.angle = 0.0
+    strongest = sorted(found.values(), key=lambda point: -point.response)
+    if not strongest:
+        return Features(np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32))
+    points, raw = sift.compute(grey, strongest)
+    places = np.array([(*point.pt, point.size) for point in points], np.float32)
+    return Features(places, np.sqrt(raw / (raw.sum(1, keepdims=True) + 1e-7)))
+
+
+def matches(
+    known: Features, starts: NDArray[np.int32], photo: Features
+) -> Iterator[NDArray[np.int64]]:
+    """Which points of several photos are points of one, moved alike: of each, pairs int64 [K, 2].
+
+    Args:
+        known: the points of P photos, one after the other.
+        starts: int32 [P + 1], where each photo's begin.
+        photo: the one they are compared with, of 2 points or more.
+    """
+    alike = products(known.descriptors, photo.descriptors)
+    where, rows = alike.argmax(1), np.arange(len(alike))
+    best = alike[rows, where]
+    alike[rows, where] = -1
+    clear = 1 - best < RATIO * (1 - alike.max(1))
+    alike[rows, where] = best
+    for start, end in pairwise(starts):
+        left = start + np.flatnonzero(clear[start:end])
+        if len(left) > 2:
+            left = left[start + alike[start:end, where[left]].argmax(0) == left]
+        pairs = np.stack([left, where[left]], 1)
+        if len(pairs) < 3:
+            yield pairs[:0]
+            continue
+        yield pairs[moved_alike(known.places[pairs[:, 0]], photo.places[pairs[:, 1]])]
+
+
+def moved_alike(before: Floats, after: Floats) -> NDArray[np.bool_]:
+    """Which of K matches [K, 3] one affine map explains, bool [K]; of several maps the best.
+
+    Each match alone tells how the photo is moved and scaled, upright as it is; what most matches
+    agree on is refined (fast spatial matching, Philbin et al. 2007).
+    """
+    kept = np.zeros(len(before), bool)
+    scale = after[:, 2] / before[:, 2]
+    step = before[None, :, :2] - before[:, None, :2]
+    off = after[None, :, :2] - after[:, None, :2] - scale[:, None, None] * step
+    same_scale = np.abs(np.log(scale[None] / scale[:, None])) < np.log(SCALES)
+    slack = np.maximum(scale, 1)  # what is shown larger may be off by more
+    agree = (np.square(off).sum(2) < np.square(LOOSE * slack)[:, None]) & same_scale
+    votes = agree.sum(1)
+    plane = flat(before)
+    for one in np.argsort(-votes, kind="stable")[:TRIED]:
+        if votes[one] < 3:
+            break
+        inside = agree[one]
+        corners = FIRM * flat(before[one, :2] + CORNERS)
+        targets = FIRM * (after[one, :2] + scale[one] * CORNERS)
+        for _ in range(2):
+            left = np.vstack([plane[inside], corners])
+            right = np.vstack([after[inside, :2], targets])
+            move = np.linalg.lstsq(left, right, rcond=None)[0]
+            error = np.square(plane @ move - after[:, :2]).sum(1)
+            inside = (error < np.square(CLOSE * slack[one])) & same_scale[one]
+        if inside.sum() > kept.sum():
+            kept = inside
+    return kept
+
+
+def flat(places: Floats) -> Floats:
+    """Places [K, 2 or 3] as x, y and 1: what an affine map [3, 2] is multiplied with."""
+    return np.hstack([places[:, :2], np.ones((len(places), 1), np.float32)])
+
+
+def products(one: Floats, other: Floats) -> Floats:
+    """Inner products of descriptors [R, 128] and [Q, 128]: [R, Q], on as many threads as torch."""
+    found: Floats = (torch.from_numpy(one) @ torch.from_numpy(other).T).numpy()
+    return found
+
+
+def spots(places: Floats) -> int:
+    """How many of the places [K, 3] are places of their own."""
+    return len(np.unique(places[:, :2] // SPOT, axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Points of photos of C landmarks, and what it says of a guess to find them again, or not.
+
+    Attributes:
+        codebook: float16 [M, 256, 128 / M], centres of each part of a descriptor (product
+            quantisation, Jegou et al. 2011).
+        codes: uint8 [N, M], the centres that stand for each point's parts.
+        places: uint8 [N, 3]: x and y in units of two pixels, size in STEPS to an octave.
+        photos: int32 [P + 1], where each photo's points begin.
+        landmarks: int32 [C + 1], where each landmark's photos begin.
+        shares: float32 [C], of a landmark's photos those that share points with another.
+        rule: float32 [3], see :meth:`evidence`.
+    """
+
+    codebook: NDArray[np.float16]
+    codes: Bytes
+    places: Bytes
+    photos: NDArray[np.int32]
+    landmarks: NDArray[np.int32]
+    shares: Floats
+    rule: Floats
+
+    def support(self, landmark: int, photo: Features) -> int:
+        """The most spots of ``photo`` that some photo of the landmark shows, moved alike.
+
+        More than ENOUGH are not looked for.
+        """
+        first, last = self.landmarks[landmark : landmark + 2]
+        most, parts = 0, np.arange(self.codes.shape[1])
+        if len(photo.places) < 2:
+            return 0
+        for some in range(first, last, TOGETHER):
+            starts = self.photos[some : min(some + TOGETHER, last) + 1]
+            mine = slice(starts[0], starts[-1])
+            descriptors = self.codebook[parts, self.codes[mine]].reshape(-1, 128)
+            known = Features(unpacked(self.places[mine]), descriptors.astype(np.float32))
+            for pairs in matches(known, starts - starts[0], photo):
+                if len(pairs) > most:
+                    most = max(most, spots(photo.places[pairs[:, 1]]))
+            if most >= ENOUGH:
+                break
+        return most
+
+    def evidence(self, landmark: int, count: int) -> float:
+        """The log of how much likelier a support of ``count`` is of a photo of the landmark.
+
+        Of the landmark's photos the share that has points in common with another is found again,
+        with a support that is ``exp(slope * (count - level))`` times likelier than by chance; the
+        rest is supported by chance, as photos of anything else are. Where that speaks against the
+        landmark, ``strict`` is taken off besides.
+        """
+        slope, level, strict = map(float, self.rule)
+        share = float(self.shares[landmark])
+        found = math.exp(min(slope * (min(count, ENOUGH) - level), MOST))
+        ratio = math.log(share * found + 1 - share)
+        return ratio if ratio > 0 else ratio - strict
+
+    def weighed(self, probabilities: torch.Tensor, grey: Bytes) -> torch.Tensor:
+        """What the network says of a photo, float32 [C], and what its local features say of that.
+
+        By Bayes' rule, of the best landmark; but what that loses is no other landmark's gain. A
+        look takes as long as two networks do: who is nearly sure goes without, and who is unlikely,
+        which counts as not found.
+        """
+        best = int(probabilities.argmax())
+        sure = float(probabilities[best])
+        if not 0 < sure <= SURE:
+            return probabilities
+        count = self.support(best, describe(grey)) if sure >= LEAST else 0
+        odds = sure / (1 - sure) * math.exp(self.evidence(best, count))
+        now = odds / (1 + odds)
+        if now < sure:
+            return probabilities * (now / sure)
+        found = probabilities * ((1 - now) / (1 - sure))
+        found[best] = now
+        return found
+
+    def to_bytes(self) -> bytes:
+        """As a NumPy archive."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **{field.name: getattr(self, field.name) for field in fields(self)})
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "References":
+        """Read what :meth:`to_bytes` gave.
+
+        Raises:
+            ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile: it is something else.
+        """
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            found = cls(**{field.name: archive[field.name] for field in fields(cls)})
+        points, parts = found.codes.shape
+        right = (
+            0 < parts <= 128
+            and found.codebook.shape == (parts, 256, 128 // parts)
+            and found.codes.dtype == found.places.dtype == np.uint8
+            and found.places.shape == (points, 3)
+            and ends_at(found.photos, points)
+            and ends_at(found.landmarks, len(found.photos) - 1)
+            and found.shares.shape == (len(found.landmarks) - 1,)
+            and bool(((found.shares > 0) & (found.shares < 1)).all())
+            and found.rule.shape == (3,)
+            and bool(np.isfinite(found.rule).all())
+        )
+        if not right:
+            raise ValueError("its arrays do not fit together")
+        return found
+
+
+def ends_at(starts: NDArray[np.int32], end: int) -> bool:
+    """Whether they go from 0 up to ``end``."""
+    whole = starts.dtype == np.int32 and starts.ndim == 1 and starts.size > 0
+    return whole and bool(starts[0] == 0 and starts[-1] == end and (np.diff(starts) >= 0).all())
+
+
+def packed(places: Floats) -> Bytes:
+    """Places [N, 3] in a byte each; see :class:`References`."""
+    size = STEPS * np.log2(np.maximum(places[:, 2:], 1))
+    return np.hstack([places[:, :2] / 2, size]).round().clip(0, 255).astype(np.uint8)
+
+
+def unpacked(places: Bytes) -> Floats:
+    """Places [N, 3] in pixels."""
+    size = np.exp2(places[:, 2:].astype(np.float32) / STEPS)
+    return np.hstack([2 * places[:, :2].astype(np.float32), size])

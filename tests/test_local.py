@@ -1,0 +1,221 @@
+"""Local features: the same points, moved alike, are found again; what is in the file is checked."""
+
+import dataclasses
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import COLOURS, SAMPLES, photo, save_colour_model
+from PIL import Image
+
+from tagger.errors import RunError
+from tagger.imaging import Resize, Views, to_views
+from tagger.model import artifact
+from tagger.model.classifier import Classifier
+from tagger.model.local import (
+    ENOUGH,
+    LEAST,
+    Features,
+    References,
+    describe,
+    moved_alike,
+    packed,
+    spots,
+    unpacked,
+)
+from train.references import Shared, fit_rule, gathered
+
+RULE = np.array([3.0, 4.5, 1.5], np.float32)
+
+
+def grey(name: str, change: str = "") -> np.ndarray:
+    """A sample photo as the classifier looks for local features in it, cut or darkened before."""
+    with Image.open(SAMPLES / f"{name}.jpg") as picture:
+        wide, high = picture.size
+        if change == "cut":
+            picture = picture.crop((wide // 10, high // 10, wide * 9 // 10, high * 9 // 10))
+        elif change == "dark":
+            picture = picture.point(lambda value: value * 0.6)
+        elif change == "small":
+            picture = picture.resize((wide * 2 // 3, high * 2 // 3))
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=80)
+    return to_views(buffer.getvalue(), 256, Resize.SQUASH).grey
+
+
+def shared(name: str) -> Shared:
+    found = describe(grey(name))
+    return Shared(found, np.ones(len(found.places), np.int64)).strongest(180)
+
+
+@pytest.fixture(scope="module")
+def references() -> References:
+    """Of three landmarks, one photo each; the third shows too little to be found again."""
+    flat = Shared(
+        Features(np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32)), np.zeros(0)
+    )
+    known = gathered([[shared("taj_mahal")], [shared("eiffel_tower")], [flat]])
+    return dataclasses.replace(known, rule=RULE)
+
+
+@pytest.mark.parametrize("change", ["", "cut", "dark", "small"])
+def test_a_photo_is_found_again_however_it_was_taken(references: References, change: str) -> None:
+    features = describe(grey("taj_mahal", change))
+    assert references.support(0, features) >= ENOUGH
+    assert references.support(1, features) < 5  # another landmark
+    assert references.support(2, features) == 0
+
+
+@pytest.mark.parametrize("name", ["cup_of_tea", "statue_of_liberty", "sydney_opera_house"])
+def test_another_photo_is_not(references: References, name: str) -> None:
+    features = describe(grey(name))
+    assert max(references.support(landmark, features) for landmark in range(3)) < 5
+
+
+def test_a_picture_without_points_is_supported_by_nothing(references: References) -> None:
+    for picture in (np.full((200, 300), 128, np.uint8), np.zeros((1, 1), np.uint8)):
+        features = describe(picture)
+        assert features.places.shape == (0, 3) and features.descriptors.shape == (0, 128)
+        assert references.support(0, features) == 0
+
+
+def test_matches_moved_alike_are_told_from_the_rest() -> None:
+    chance = np.random.default_rng(0)
+    before = np.hstack([chance.uniform(0, 300, (30, 2)), chance.uniform(2, 20, (30, 1))])
+    move = np.array([[0.7, 0.05], [-0.04, 0.65]])
+    after = np.hstack([before[:, :2] @ move + (20, 40), before[:, 2:] * 0.7])
+    after[20:] = np.hstack([chance.uniform(0, 300, (10, 2)), chance.uniform(2, 20, (10, 1))])
+    kept = moved_alike(before.astype(np.float32), after.astype(np.float32))
+    assert kept[:20].all() and kept[20:].sum() <= 1
+    assert not moved_alike(before[::-1].astype(np.float32), after.astype(np.float32)).sum() > 5
+
+
+def test_matches_of_one_spot_count_once() -> None:
+    assert spots(np.array([(10, 10, 3), (11, 9, 6), (50, 10, 3)], np.float32)) == 2
+    assert spots(np.zeros((0, 3), np.float32)) == 0
+
+
+def test_places_fit_in_bytes() -> None:
+    places = np.array([(0, 0, 1), (509, 300, 2.5), (123, 77, 90)], np.float32)
+    again = unpacked(packed(places))
+    assert np.abs(again - places)[:, :2].max() <= 1
+    assert np.abs(np.log2(again[:, 2] / places[:, 2])).max() <= 1 / 16
+
+
+def test_evidence_follows_support_and_the_landmark(references: References) -> None:
+    shares = np.array([0.95, 0.1, 0.5], np.float32)
+    known = dataclasses.replace(references, shares=shares, rule=np.array([3, 4.5, 0], np.float32))
+    ratios = [known.evidence(0, count) for count in range(12)]
+    assert ratios == sorted(ratios) and ratios[0] < -2 and ratios[8] > 6
+    assert ratios[8] == ratios[11]  # more is no better
+    # Of a landmark whose photos have nothing in common, it says little that nothing is found.
+    assert -0.2 < known.evidence(1, 0) < 0 < known.evidence(1, 8)
+    assert references.evidence(1, 0) == pytest.approx(known.evidence(0, 0) - 1.5, abs=5)
+
+
+def test_bayes_rule_moves_probability_between_the_guess_and_the_rest(
+    references: References,
+) -> None:
+    before = torch.tensor([0.3, 0.1, 0.05])
+    found = references.weighed(before, grey("taj_mahal"))
+    assert found[0] > 0.98
+    assert found[1] / found[2] == pytest.approx(2)  # the rest keep their proportion
+    assert 0 < 1 - found.sum() < 0.02
+    lost = references.weighed(before, grey("cup_of_tea"))
+    assert lost[0] < 0.1
+    # What one loses, no other gains; which is the best stays as it was.
+    assert (lost / before).tolist() == pytest.approx([float(lost[0] / before[0])] * 3)
+    assert before.tolist() == pytest.approx([0.3, 0.1, 0.05])  # not changed in place
+
+
+@pytest.mark.parametrize("best", [0.0, 0.99, 1.0])
+def test_who_is_sure_is_not_looked_at(references: References, best: float) -> None:
+    before = torch.tensor([best, 0.0, 0.0])
+    assert torch.equal(references.weighed(before, grey("cup_of_tea")), before)
+
+
+def test_who_is_unlikely_counts_as_not_found(references: References) -> None:
+    before = torch.tensor([LEAST * 0.9, 0.001, 0.0])
+    lost = references.weighed(before, grey("taj_mahal"))
+    assert torch.equal(lost, references.weighed(before, grey("cup_of_tea")))
+    # So that of two photos that are not found the likelier one stays the likelier one.
+    above = references.weighed(torch.tensor([LEAST * 1.1, 0.001, 0.0]), grey("cup_of_tea"))
+    assert 0 < lost[0] < above[0] < LEAST
+
+
+def test_the_rule_is_fitted_to_what_support_says() -> None:
+    chance = np.random.default_rng(0)
+    there, by_chance = chance.integers(3, 30, 400), chance.integers(1, 5, 600)
+    counts = np.concatenate([there, by_chance])
+    right = np.arange(1000) < 400
+    slope, level, strict = fit_rule(counts, np.full(1000, 0.9), right, ~right)
+    assert slope > 1 and 3 < level < 5.5 and strict > 0
+
+
+def test_a_model_file_keeps_its_references(tmp_path: Path, references: References) -> None:
+    path = save_colour_model(tmp_path / "colour.pt")
+    bare = artifact.load(path)
+    artifact.add_references(path, references)
+    loaded = artifact.load(path)
+    assert bare.references is None and loaded.references is not None
+    assert loaded.manifest == bare.manifest
+    for field in dataclasses.fields(References):
+        one, other = (getattr(known, field.name) for known in (loaded.references, references))
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
+    artifact.add_references(path, references)  # again: the ones before are replaced
+    assert artifact.load(path).sha256 == loaded.sha256
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"codes": np.zeros((5, 16), np.uint8)}, "do not fit together"),
+        ({"places": np.zeros((1, 3), np.float32)}, "do not fit together"),
+        ({"shares": np.array([0.5, 0.5, 2.0], np.float32)}, "do not fit together"),
+        ({"rule": np.array([np.nan, 1, 1], np.float32)}, "do not fit together"),
+        ({"photos": np.array([0, 9**9], np.int32)}, "do not fit together"),
+        ({"landmarks": np.array([0, 2, 1, 3], np.int32)}, "do not fit together"),
+    ],
+)
+def test_references_that_do_not_fit_are_refused(
+    tmp_path: Path, references: References, change: dict[str, np.ndarray], told: str
+) -> None:
+    path = save_colour_model(tmp_path / "colour.pt")
+    before = path.read_bytes()
+    with pytest.raises(RunError, match=f"--model .*references are not valid .*{told}"):
+        artifact.add_references(path, dataclasses.replace(references, **change))
+    assert path.read_bytes() == before
+
+
+def test_references_of_other_landmarks_are_refused(tmp_path: Path, references: References) -> None:
+    path = save_colour_model(tmp_path / "colour.pt")
+    fewer = dataclasses.replace(
+        references, landmarks=references.landmarks[:-1], shares=references.shares[:-1],
+        photos=references.photos[:-1], 
+    )  # fmt: skip
+    with pytest.raises(RunError, match="references of 2 landmarks, not of its labels"):
+        artifact.add_references(path, fewer)
+
+
+def test_the_classifier_weighs_what_it_sees(tmp_path: Path, references: References) -> None:
+    path = save_colour_model(tmp_path / "colour.pt")
+    square = np.full((3, 32, 32), 128, np.uint8)
+    square[0] += 14  # a little red: the Taj Mahal, not surely
+    views = [Views(square, grey(name)) for name in ("taj_mahal", "cup_of_tea")]
+    alone = [guess.best for guess in Classifier(path, "cpu").classify(views)]
+    assert alone[0] == alone[1] and 0.1 < alone[0].confidence < 0.9
+    artifact.add_references(path, references)
+    seen, other = Classifier(path, "cpu").classify(views)
+    assert seen.best.slug == "Taj_Mahal" and seen.best.confidence > 0.95
+    assert other.candidates[0].confidence < alone[0].confidence
+    assert sum(c.confidence for c in seen.candidates) + seen.none == pytest.approx(1)
+
+
+def test_photos_are_no_larger_than_points_can_be_kept() -> None:
+    for size in ((4000, 100), (64, 48), (1000, 1000)):
+        views = to_views(photo(COLOURS["Taj_Mahal"], size), 256, Resize.SQUASH)
+        assert views.grey.ndim == 2 and max(views.grey.shape) <= 510
+        assert min(views.grey.shape) <= 240 and views.square.shape == (3, 256, 256)
