@@ -81,19 +81,24 @@ def openvino(onnx: Path) -> Run:
 BACKENDS = {"torchscript": torchscript, "onnxruntime": onnxruntime, "openvino": openvino}
 
 
-class Other(Classifier):
-    """The classifier with another runtime below it."""
+class Runtime:
+    """Another runtime, in the place of torch."""
 
     def __init__(self, run: Run) -> None:
-        super().__init__(device="cpu")
         self._run, self._pool = run, ThreadPoolExecutor(CORES)
-        while not self._idle.empty():
-            self._idle.get()
-        self._idle.put(self)  # type: ignore[arg-type]
 
     def probabilities(self, pictures: torch.Tensor) -> torch.Tensor:
         found = self._pool.map(self._run, [picture.numpy() for picture in pictures.split(1)])
         return torch.from_numpy(np.concatenate(list(found)))
+
+
+def classifier_on(run: Run) -> Classifier:
+    """The classifier with another runtime below it."""
+    classifier = Classifier(device="cpu")
+    while not classifier._idle.empty():
+        classifier._idle.get()
+    classifier._idle.put(Runtime(run))  # type: ignore[arg-type]
+    return classifier
 
 
 def exported(path: Path) -> None:
@@ -141,7 +146,7 @@ def main(photos: int, rounds: int, test: Path | None, most: int) -> None:
         rivals: dict[str, Any] = {}
         for backend, make in BACKENDS.items():
             try:
-                rivals[backend] = Other(make(scratch / "model.onnx"))
+                rivals[backend] = classifier_on(make(scratch / "model.onnx"))
             except (ImportError, RuntimeError) as error:
                 told = str(error).strip().splitlines()
                 click.echo(f"{backend} is left out: {told[0]} ... {told[-1]}")

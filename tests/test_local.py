@@ -25,7 +25,10 @@ from tagger.model.local import (
     spots,
     unpacked,
 )
-from train.references import Shared, fit_rule, gathered
+from train.__main__ import main
+from train.data import NO_LANDMARK, Sample
+from train.references import STRICT, Shared, add_references, fit_rule, gathered
+from train.split import Material
 
 RULE = np.array([3.0, 4.5, 1.5], np.float32)
 
@@ -219,3 +222,67 @@ def test_photos_are_no_larger_than_points_can_be_kept() -> None:
         views = to_views(photo(COLOURS["Taj_Mahal"], size), 256, Resize.SQUASH)
         assert views.grey.ndim == 2 and max(views.grey.shape) <= 510
         assert min(views.grey.shape) <= 240 and views.square.shape == (3, 256, 256)
+
+
+def tinted(name: str, number: int, channel: int | None) -> bytes:
+    """A sample photo cut a little otherwise each time, in grey, or bright in one colour alone."""
+    with Image.open(SAMPLES / f"{name}.jpg") as picture:
+        wide, high = picture.size
+        box = (4 * number, 3 * number, wide - 5 * number, high - 2 * number)
+        value = picture.crop(box).convert("L")
+    dim = value.point(lambda v: v // 2)
+    bands = [value if channel in (band, None) else dim for band in range(3)]
+    buffer = io.BytesIO()
+    Image.merge("RGB", bands).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def test_references_are_made_of_photos_to_learn_from(tmp_path: Path) -> None:
+    names = ("taj_mahal", "eiffel_tower", "qutub_minar")
+    samples: list[Sample] = []
+    for label, name in enumerate((*names, "cup_of_tea", "windmills")):
+        channel = label if label < 3 else None
+        for number in range(4):
+            path = tmp_path / f"{name}{number}.jpg"
+            path.write_bytes(tinted(name, number, channel))
+            samples.append(Sample(path, label if label < 3 else NO_LANDMARK, "landmark"))
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    broken = Sample(tmp_path / "broken.jpg", 0)
+    material = Material(tuple(COLOURS), (*samples[::2], broken), tuple(samples[1::2]))
+    model = save_colour_model(tmp_path / "colour.pt")
+    size = add_references(model, material, tmp_path / "cache")
+    known = artifact.load(model).references
+    assert known is not None and size == model.stat().st_size
+    assert list(np.diff(known.landmarks)) == [2, 2, 2]  # two photos each; the broken one is none
+    assert np.allclose(known.shares, 0.75)  # both share points: (1 + 2) / (2 + 2)
+    slope, level, strict = known.rule
+    assert slope > 0 and level < ENOUGH and strict == STRICT
+    for landmark, name in enumerate(names):
+        features = describe(grey(name))
+        counts = [known.support(other, features) for other in range(3)]
+        assert counts[landmark] >= ENOUGH and sorted(counts)[1] < 5
+        assert known.evidence(landmark, counts[landmark]) > 2
+
+
+def test_photos_that_show_no_points_leave_the_model_file_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for label, colour in enumerate(COLOURS.values()):
+        Image.new("RGB", (64, 64), colour).save(tmp_path / f"{label}.jpg")
+    samples = tuple(Sample(tmp_path / f"{label}.jpg", label) for label in range(3))
+    model = save_colour_model(tmp_path / "colour.pt")
+    before = model.read_bytes()
+    material = Material(tuple(COLOURS), samples, samples)
+    assert add_references(model, material, tmp_path / "cache") == len(before)
+    assert model.read_bytes() == before
+    assert "without local features: the photos show too few" in caplog.text
+
+
+def test_references_for_a_model_of_other_landmarks_are_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = save_colour_model(tmp_path / "colour.pt")
+    monkeypatch.setattr("train.split.gather", lambda *_: Material(("Taj_Mahal", "Ajanta"), (), ()))
+    with pytest.raises(RunError, match=r"colour.pt: knows other landmarks than .*data it learned"):
+        options = [f"--data={tmp_path}", f"--negatives={tmp_path}"]
+        main(["references", str(model), *options], standalone_mode=False)

@@ -1,5 +1,6 @@
 """References of local features: of training photos, the points that others of the landmark show."""
 
+import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -34,15 +35,18 @@ from train.evaluate import answer
 from train.pixels import CACHE
 from train.split import Material
 
+log = logging.getLogger(__name__)
+
 PARTS = 16  # of a descriptor: bytes it is kept in
 KEPT = 180  # points of a photo
 # Spots that two photos of a landmark have in common where that is no chance: among a thousand other
 # photos, one has as many in common with some photo of the landmark it is taken for.
 ALIKE = 6
 COMMON = 3  # a point that more photos have is no better for it
-# Logits taken off besides where support speaks against a guess: as many, in halves, as cost no more
-# than half a percent of the validation photos that the network alone tags right (MODEL_CARD.md).
+# Logits taken off besides where support speaks against a guess: a choice, not a fit, of what fewer
+# wrong places may cost in landmarks left alone (1 % of the validation photos, MODEL_CARD.md).
 STRICT = 1.5
+CENTRES = 256  # of each part of a descriptor: what a byte can name
 LEARNED = 40_000  # descriptors that the codebook is learned from
 CORES = os.cpu_count() or 1
 
@@ -55,7 +59,7 @@ class Shared:
     counts: NDArray[np.int64]
 
     def strongest(self, count: int) -> "Shared":
-        """The ``count`` points that most others have; of these that none has, the first found."""
+        """The ``count`` points that most others have; of these that none has, the strongest."""
         best = np.argsort(-self.counts.clip(max=COMMON), kind="stable")[:count]
         kept = Features(self.features.places[best], self.features.descriptors[best])
         return Shared(kept, self.counts[best])
@@ -97,7 +101,7 @@ def quantised(
     some = np.random.default_rng(seed).permutation(len(descriptors))[:LEARNED]
     centres, codes = [], []
     for part in np.split(descriptors, PARTS, axis=1):
-        model = MiniBatchKMeans(256, batch_size=4096, n_init=1, max_iter=30, random_state=seed)
+        model = MiniBatchKMeans(CENTRES, batch_size=4096, n_init=1, max_iter=30, random_state=seed)
         model.fit(part[some])
         centres.append(model.cluster_centers_)
         codes.append(model.predict(part))
@@ -127,19 +131,27 @@ def ends(counts: Sequence[int]) -> NDArray[np.int32]:
     return np.cumsum([0, *counts], dtype=np.int32)
 
 
-def build(samples: Sequence[Sample], classes: int, size: int) -> References:
-    """References of the photos of each landmark; ``size`` is the network's, see ``to_views``."""
+def build(samples: Sequence[Sample], classes: int, size: int) -> References | None:
+    """References of the photos of each landmark, None where they show next to no points.
+
+    ``size`` is the network's, see ``to_views``.
+    """
     paths = [[s.path for s in samples if s.label == label] for label in range(classes)]
     with ProcessPoolExecutor(CORES, get_context("spawn")) as pool:
         found = pool.map(partial(shared, size=size), paths)
-        return gathered(list(tqdm(found, "references", classes, unit="landmark")))
+        photos = list(tqdm(found, "references", classes, unit="landmark"))
+    points = sum(len(one.counts) for landmark in photos for one in landmark)
+    return gathered(photos) if points >= CENTRES else None
 
 
-def fit(known: References, loaded: Artifact, material: Material, cache: Path = CACHE) -> References:
+def fit(
+    known: References, loaded: Artifact, material: Material, cache: Path = CACHE
+) -> References | None:
     """The references with the rule that their support is weighed by, fitted on other photos.
 
-    For a landmark stand the validation photos that the network recognises; for anything else all
-    photos of none, those that the network learned from too: the references did not.
+    None where the network recognises no photo to fit it on. For a landmark stand the validation
+    photos that it recognises; for anything else all photos of none, those that the network learned
+    from too: the references did not.
     """
     others = [s for s in material.train + material.valid if s.label == NO_LANDMARK]
     shown = [s for s in material.valid if s.label != NO_LANDMARK]
@@ -155,6 +167,8 @@ def fit(known: References, loaded: Artifact, material: Material, cache: Path = C
         jobs = pool.map(count, samples, best.tolist())
         counts = np.array(list(tqdm(jobs, "support", len(samples), unit="photo")))
     there = answers.labels != NO_LANDMARK
+    if not answers.right.any():
+        return None
     return replace(known, rule=fit_rule(counts, known.shares[best], answers.right, ~there))
 
 
@@ -181,8 +195,15 @@ def fit_rule(
 
 
 def add_references(path: Path, material: Material, cache: Path = CACHE) -> int:
-    """Give the model file references of the photos to learn from; its size in bytes."""
+    """Give the model file references of the photos to learn from; its size in bytes.
+
+    It stays as it is where the photos show too little for that, which is told in the log.
+    """
     loaded = artifact.load(path)
     known = build(material.train, len(material.labels), loaded.manifest.image_size)
-    artifact.add_references(path, fit(known, loaded, material, cache))
+    fitted = fit(known, loaded, material, cache) if known else None
+    if fitted:
+        artifact.add_references(path, fitted)
+    else:
+        log.warning("%s: without local features: the photos show too few", path)
     return path.stat().st_size
