@@ -157,7 +157,8 @@ def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Ite
     """Guesses for those that were decoded, in batches; the others pass through in their place."""
 
     def guessed(batch: list[Looked]) -> list[Looked]:
-        guesses = iter(classifier.classify([item.views for item in batch if item.views]))
+        views = [item.views for item in batch if item.views]
+        guesses = iter(classifier.classify(views) if views else [])
         return [Looked(item.entry, guess=next(guesses)) if item.views else item for item in batch]
 
     whole = batches(looked, lambda item: item.views is not None, size, MOST_WAITING, PATIENCE)
