@@ -30,7 +30,7 @@ CORNERS = np.array([(-40, -40), (40, -40), (40, 40), (-40, 40)], np.float32)
 TOGETHER = 16  # photos of a landmark that are compared at once
 ENOUGH = 8  # spots: more is no better evidence
 MOST = 8.0  # that evidence can be, in logits: a thousand photos were looked at to fit it
-# Probabilities between which local features are asked: they take as long as two networks.
+# Probabilities between which local features are asked: they take as long as several networks.
 LEAST, SURE = 0.01, 0.98
 
 cv2.setNumThreads(1)  # photos are looked at side by side, each on a thread
@@ -205,7 +205,7 @@ class References:
         """What the network says of a photo, float32 [C], and what its local features say of that.
 
         By Bayes' rule, of the best landmark; but what that loses is no other landmark's gain. A
-        look takes as long as two networks do: who is nearly sure goes without, and who is unlikely,
+        look takes as long as several networks do: who is nearly sure goes without, and who is unlikely,
         which counts as not found.
         """
         best = int(probabilities.argmax())
