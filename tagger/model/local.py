@@ -205,8 +205,8 @@ class References:
         """What the network says of a photo, float32 [C], and what its local features say of that.
 
         By Bayes' rule, of the best landmark; but what that loses is no other landmark's gain. A
-        look takes as long as several networks do: who is nearly sure goes without, and who is unlikely,
-        which counts as not found.
+        look takes as long as several networks do: who is nearly sure goes without, and who is
+        unlikely, which counts as not found.
         """
         best = int(probabilities.argmax())
         sure = float(probabilities[best])
