@@ -21,11 +21,10 @@ from tagger.imaging import Resize, to_views
 from tagger.model import artifact
 from tagger.model.artifact import Artifact
 from tagger.model.local import (
-    ENOUGH,
-    MOST,
     Features,
     References,
     describe,
+    log_ratios,
     matches,
     packed,
     spots,
@@ -157,6 +156,8 @@ def fit(
     shown = [s for s in material.valid if s.label != NO_LANDMARK]
     bare = replace(loaded, references=None)
     answers, samples = answer(bare, (*shown, *others), "cpu", cache)
+    if not answers.right.any():
+        return None
     best = answers.probabilities.argmax(1)
 
     def count(sample: Sample, landmark: int) -> int:
@@ -166,10 +167,8 @@ def fit(
     with ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         jobs = pool.map(count, samples, best.tolist())
         counts = np.array(list(tqdm(jobs, "support", len(samples), unit="photo")))
-    there = answers.labels != NO_LANDMARK
-    if not answers.right.any():
-        return None
-    return replace(known, rule=fit_rule(counts, known.shares[best], answers.right, ~there))
+    none_shown = answers.labels == NO_LANDMARK
+    return replace(known, rule=fit_rule(counts, known.shares[best], answers.right, none_shown))
 
 
 def fit_rule(
@@ -186,8 +185,7 @@ def fit_rule(
     """
 
     def loss(rule: NDArray[np.float64]) -> float:
-        found = np.exp(np.minimum(rule[0] * (counts.clip(max=ENOUGH) - rule[1]), MOST))
-        ratio = np.log(shares * found + 1 - shares)
+        ratio = log_ratios(counts, shares, *rule)
         return float(np.logaddexp(0, -ratio[right]).mean() + np.logaddexp(0, ratio[wrong]).mean())
 
     slope, level = minimize(loss, (2.0, 4.0), method="Nelder-Mead").x
@@ -205,5 +203,7 @@ def add_references(path: Path, material: Material, cache: Path = CACHE) -> int:
     if fitted:
         artifact.add_references(path, fitted)
     else:
-        log.warning("%s: without local features: the photos show too few", path)
+        log.warning(
+            "%s: without local features: the photos show too few, or none is recognised", path
+        )
     return path.stat().st_size

@@ -196,9 +196,8 @@ class References:
         landmark, ``strict`` is taken off besides.
         """
         slope, level, strict = map(float, self.rule)
-        share = float(self.shares[landmark])
-        found = math.exp(min(slope * (min(count, ENOUGH) - level), MOST))
-        ratio = math.log(share * found + 1 - share)
+        share = np.array([self.shares[landmark]], np.float64)
+        ratio = float(log_ratios(np.array([count]), share, slope, level)[0])
         return ratio if ratio > 0 else ratio - strict
 
     def weighed(self, probabilities: torch.Tensor, grey: Bytes) -> torch.Tensor:
@@ -252,6 +251,15 @@ class References:
         if not right:
             raise ValueError("its arrays do not fit together")
         return found
+
+
+def log_ratios(
+    counts: NDArray[np.int64], shares: NDArray[np.floating], slope: float, level: float
+) -> NDArray[np.float64]:
+    """How much likelier support is of a photo of the landmark, logs [N]; see ``evidence``."""
+    found = np.exp(np.minimum(slope * (counts.clip(max=ENOUGH) - level), MOST))
+    ratios: NDArray[np.float64] = np.log(shares * found + 1 - shares)
+    return ratios
 
 
 def ends_at(starts: NDArray[np.int32], end: int) -> bool:
