@@ -25,7 +25,8 @@ from tagger.model.lazy import DEFAULT_MODEL
 from tagger.records import Guess
 from tagger.storage import LocalStorage
 
-Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+# A picture [1, 3, S, S] to its probabilities [1, C] and its embedding [1, D].
+Run = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
 SIZES = {"12 MP": MP_12, "1.5 MP": (1440, 1080)}
 
 
@@ -35,12 +36,11 @@ def torchscript(onnx: Path) -> Run:
         artifact.load(DEFAULT_MODEL).module, torch.device("cpu"), torch.float32
     )
 
-    def run(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(picture: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         torch.set_num_threads(1)
         pixels = torch.from_numpy(picture).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
-            found: NDArray[np.float32] = module(pixels)[0].numpy()
-        return found
+            return [part.numpy() for part in module(pixels)]
 
     return run
 
@@ -52,8 +52,8 @@ def onnxruntime(onnx: Path) -> Run:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
 
-    def run(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = session.run(None, {"pictures": picture})[0]
+    def run(picture: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        found: list[NDArray[np.float32]] = session.run(None, {"pictures": picture})
         return found
 
     return run
@@ -69,11 +69,11 @@ def openvino(onnx: Path) -> Run:
     compiled = openvino.Core().compile_model(onnx, "CPU", settings)
     own = threading.local()
 
-    def run(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def run(picture: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         if not hasattr(own, "request"):
             own.request = compiled.create_infer_request()
-        found: NDArray[np.float32] = own.request.infer([picture])[compiled.output(0)].copy()
-        return found
+        found = own.request.infer([picture])
+        return [found[output].copy() for output in compiled.outputs]
 
     return run
 
@@ -87,9 +87,10 @@ class Runtime:
     def __init__(self, run: Run) -> None:
         self._run, self._pool = run, ThreadPoolExecutor(CORES)
 
-    def probabilities(self, pictures: torch.Tensor) -> torch.Tensor:
-        found = self._pool.map(self._run, [picture.numpy() for picture in pictures.split(1)])
-        return torch.from_numpy(np.concatenate(list(found)))
+    def look(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        passes = self._pool.map(self._run, [p.contiguous().numpy() for p in pictures.split(1)])
+        found, embeddings = zip(*passes, strict=True)
+        return torch.from_numpy(np.concatenate(found)), torch.from_numpy(np.concatenate(embeddings))
 
 
 def classifier_on(run: Run) -> Classifier:
@@ -102,7 +103,7 @@ def classifier_on(run: Run) -> Classifier:
 
 
 def exported(path: Path) -> None:
-    """The model as ONNX: uint8 "pictures" [N, 3, S, S] to probabilities [N, C]."""
+    """The model as ONNX: uint8 "pictures" [N, 3, S, S] to probabilities [N, C] and embeddings."""
     loaded = artifact.load(DEFAULT_MODEL)
     size = loaded.manifest.image_size
     with warnings.catch_warnings():

@@ -46,7 +46,7 @@ class Views:
     """A photo as the classifier looks at it.
 
     Attributes:
-        square: uint8 [3, S, S], RGB, for the network.
+        square: uint8 [3, S, S], RGB, for the network; see :func:`to_pixels`.
         grey: uint8 [H, W], DETAIL pixels or less at its short side, for local features.
     """
 
@@ -72,7 +72,7 @@ def to_pixels(data: bytes, size: int, resize: Resize = Resize.CROP) -> NDArray[n
         resize: how to get from the photo's shape to a square.
 
     Returns:
-        uint8 array [3, S, S], RGB.
+        uint8 array [3, S, S], RGB; in memory the channels come last, as networks are fastest.
 
     Raises:
         UnsupportedError: the format is not one this installation reads, or the photo is too big.
@@ -82,7 +82,7 @@ def to_pixels(data: bytes, size: int, resize: Resize = Resize.CROP) -> NDArray[n
 
 
 def _channels_first(picture: Image.Image) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
+    return np.array(picture).transpose(2, 0, 1)
 
 
 def to_square(data: bytes, size: int, resize: Resize = Resize.CROP) -> Image.Image:

@@ -11,12 +11,13 @@ from conftest import COLOURS, SAMPLES, photo, save_colour_model
 from PIL import Image
 
 from tagger.errors import RunError
-from tagger.imaging import Resize, Views, to_views
+from tagger.imaging import DETAIL, Resize, Views, to_views
 from tagger.model import artifact
 from tagger.model.classifier import Classifier
 from tagger.model.local import (
     ENOUGH,
     LEAST,
+    NEAREST,
     Features,
     References,
     describe,
@@ -53,35 +54,57 @@ def shared(name: str) -> Shared:
     return Shared(found, np.ones(len(found.places), np.int64)).strongest(180)
 
 
+LOOK = np.ones(3, np.float32)  # an embedding
+EMBEDDING = torch.from_numpy(LOOK)
+
+
 @pytest.fixture(scope="module")
 def references() -> References:
     """Of three landmarks, one photo each; the third shows too little to be found again."""
     flat = Shared(
         Features(np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32)), np.zeros(0)
     )
-    known = gathered([[shared("taj_mahal")], [shared("eiffel_tower")], [flat]])
+    known = gathered([[shared("taj_mahal")], [shared("eiffel_tower")], [flat]], np.eye(3))
     return dataclasses.replace(known, rule=RULE)
 
 
 @pytest.mark.parametrize("change", ["", "cut", "dark", "small"])
 def test_a_photo_is_found_again_however_it_was_taken(references: References, change: str) -> None:
     features = describe(grey("taj_mahal", change))
-    assert references.support(0, features) >= ENOUGH
-    assert references.support(1, features) < 5  # another landmark
-    assert references.support(2, features) == 0
+    assert references.support(np.array([0]), features) >= ENOUGH
+    assert references.support(np.array([1]), features) < 5  # another landmark
+    assert references.support(np.array([2]), features) == 0
 
 
 @pytest.mark.parametrize("name", ["cup_of_tea", "statue_of_liberty", "sydney_opera_house"])
 def test_another_photo_is_not(references: References, name: str) -> None:
     features = describe(grey(name))
-    assert max(references.support(landmark, features) for landmark in range(3)) < 5
+    assert max(references.support(np.array([landmark]), features) for landmark in range(3)) < 5
+
+
+def test_a_photo_is_compared_with_the_likest(references: References) -> None:
+    """Of 100 photos on a circle, those around the one it is likest to, which comes first."""
+    turn = np.linspace(0, 2 * np.pi, 100, endpoint=False)
+    circle = np.stack([np.cos(turn), np.sin(turn), 0 * turn], 1)
+    chance, ones = np.random.default_rng(0), np.ones((3, 3), np.float32)
+    points = chance.random((100, 3, 128), np.float32)
+    photos = [Shared(Features(ones, descriptors), np.zeros(3)) for descriptors in points]
+    known = gathered([photos[:50], photos[50:]], 7 * circle)
+    for landmark, first in ((0, 20), (1, 70)):
+        nearest = known.nearest(landmark, 3 * circle[first].astype(np.float32))
+        assert nearest[0] == first and len(nearest) == NEAREST
+        assert abs(nearest - first).max() == NEAREST // 2
+    assert known.nearest(1, LOOK).min() >= 50  # none of another landmark
+    features, starts = known.points(np.array([99, 0, 50]))
+    assert features.places.shape == (9, 3) and list(starts) == [0, 3, 6, 9]
+    assert len(references.nearest(0, LOOK)) == 1  # who has fewer photos gives all
 
 
 def test_a_picture_without_points_is_supported_by_nothing(references: References) -> None:
     for picture in (np.full((200, 300), 128, np.uint8), np.zeros((1, 1), np.uint8)):
         features = describe(picture)
         assert features.places.shape == (0, 3) and features.descriptors.shape == (0, 128)
-        assert references.support(0, features) == 0
+        assert references.support(np.array([0]), features) == 0
 
 
 def test_matches_moved_alike_are_told_from_the_rest() -> None:
@@ -122,11 +145,11 @@ def test_bayes_rule_moves_probability_between_the_guess_and_the_rest(
     references: References,
 ) -> None:
     before = torch.tensor([0.3, 0.1, 0.05])
-    found = references.weighed(before, grey("taj_mahal"))
+    found = references.weighed(before, EMBEDDING, grey("taj_mahal"))
     assert found[0] > 0.98
     assert found[1] / found[2] == pytest.approx(2)  # the rest keep their proportion
     assert 0 < 1 - found.sum() < 0.02
-    lost = references.weighed(before, grey("cup_of_tea"))
+    lost = references.weighed(before, EMBEDDING, grey("cup_of_tea"))
     assert lost[0] < 0.1
     # What one loses, no other gains; which is the best stays as it was.
     assert (lost / before).tolist() == pytest.approx([float(lost[0] / before[0])] * 3)
@@ -136,15 +159,17 @@ def test_bayes_rule_moves_probability_between_the_guess_and_the_rest(
 @pytest.mark.parametrize("best", [0.0, 0.99, 1.0])
 def test_who_is_sure_is_not_looked_at(references: References, best: float) -> None:
     before = torch.tensor([best, 0.0, 0.0])
-    assert torch.equal(references.weighed(before, grey("cup_of_tea")), before)
+    assert torch.equal(references.weighed(before, EMBEDDING, grey("cup_of_tea")), before)
 
 
 def test_who_is_unlikely_counts_as_not_found(references: References) -> None:
     before = torch.tensor([LEAST * 0.9, 0.001, 0.0])
-    lost = references.weighed(before, grey("taj_mahal"))
-    assert torch.equal(lost, references.weighed(before, grey("cup_of_tea")))
+    lost = references.weighed(before, EMBEDDING, grey("taj_mahal"))
+    assert torch.equal(lost, references.weighed(before, EMBEDDING, grey("cup_of_tea")))
     # So that of two photos that are not found the likelier one stays the likelier one.
-    above = references.weighed(torch.tensor([LEAST * 1.1, 0.001, 0.0]), grey("cup_of_tea"))
+    above = references.weighed(
+        torch.tensor([LEAST * 1.1, 0.001, 0.0]), EMBEDDING, grey("cup_of_tea")
+    )
     assert 0 < lost[0] < above[0] < LEAST
 
 
@@ -153,7 +178,7 @@ def test_the_rule_is_fitted_to_what_support_says() -> None:
     there, by_chance = chance.integers(3, 30, 400), chance.integers(1, 5, 600)
     counts = np.concatenate([there, by_chance])
     right = np.arange(1000) < 400
-    slope, level, strict = fit_rule(counts, np.full(1000, 0.9), right, ~right)
+    slope, level, strict = fit_rule(counts, np.full(1000, 0.9), ~right)
     assert slope > 1 and 3 < level < 5.5 and strict > 0
 
 
@@ -181,6 +206,7 @@ def test_a_model_file_keeps_its_references(tmp_path: Path, references: Reference
         ({"rule": np.array([np.nan, 1, 1], np.float32)}, "do not fit together"),
         ({"photos": np.array([0, 9**9], np.int32)}, "do not fit together"),
         ({"landmarks": np.array([0, 2, 1, 3], np.int32)}, "do not fit together"),
+        ({"embeddings": np.zeros((3, 2), np.int8)}, "do not fit together"),
     ],
 )
 def test_references_that_do_not_fit_are_refused(
@@ -197,10 +223,13 @@ def test_references_of_other_landmarks_are_refused(tmp_path: Path, references: R
     path = save_colour_model(tmp_path / "colour.pt")
     fewer = dataclasses.replace(
         references, landmarks=references.landmarks[:-1], shares=references.shares[:-1],
-        photos=references.photos[:-1], 
+        photos=references.photos[:-1], embeddings=references.embeddings[:-1],
     )  # fmt: skip
     with pytest.raises(RunError, match="references of 2 landmarks, not of its labels"):
         artifact.add_references(path, fewer)
+    other = dataclasses.replace(references, components=np.zeros((9, 3), np.int8))
+    with pytest.raises(RunError, match="references are for embeddings of 9 numbers"):
+        artifact.add_references(path, other)
 
 
 def test_the_classifier_weighs_what_it_sees(tmp_path: Path, references: References) -> None:
@@ -221,7 +250,7 @@ def test_photos_are_no_larger_than_points_can_be_kept() -> None:
     for size in ((4000, 100), (64, 48), (1000, 1000)):
         views = to_views(photo(COLOURS["Taj_Mahal"], size), 256, Resize.SQUASH)
         assert views.grey.ndim == 2 and max(views.grey.shape) <= 510
-        assert min(views.grey.shape) <= 240 and views.square.shape == (3, 256, 256)
+        assert min(views.grey.shape) <= DETAIL and views.square.shape == (3, 256, 256)
 
 
 def tinted(name: str, number: int, channel: int | None) -> bytes:
@@ -259,7 +288,7 @@ def test_references_are_made_of_photos_to_learn_from(tmp_path: Path) -> None:
     assert slope > 0 and level < ENOUGH and strict == STRICT
     for landmark, name in enumerate(names):
         features = describe(grey(name))
-        counts = [known.support(other, features) for other in range(3)]
+        counts = [known.support(known.nearest(other, LOOK), features) for other in range(3)]
         assert counts[landmark] >= ENOUGH and sorted(counts)[1] < 5
         assert known.evidence(landmark, counts[landmark]) > 2
 

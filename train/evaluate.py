@@ -1,8 +1,8 @@
 """A model file against photos it never saw: all figures, as a table, as JSON and as plots."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from tagger.imaging import to_views
 from tagger.model import artifact
 from tagger.model.artifact import Artifact
 from tagger.model.classifier import fast_dtype, pick_device
+from tagger.model.local import Floats
 from train.data import Sample, read_folder, read_negatives
 from train.metrics import Answers, figures, interval
 from train.pixels import CACHE, load_pixels
@@ -76,29 +77,39 @@ def answer(
     loaded: Artifact, samples: tuple[Sample, ...], device: str = "auto", cache: Path = CACHE
 ) -> tuple[Answers, tuple[Sample, ...]]:
     """The model's answers, and the photos that could be read, in the same order."""
+    answers, embeddings, kept = answer_alone(loaded, samples, device, cache)
+    if loaded.references:
+        probabilities = _weighed(loaded, answers.probabilities, embeddings, kept)
+        answers = replace(answers, probabilities=probabilities)
+    return answers, kept
+
+
+def answer_alone(
+    loaded: Artifact, samples: Sequence[Sample], device: str = "auto", cache: Path = CACHE
+) -> tuple[Answers, Floats, tuple[Sample, ...]]:
+    """The network's answers and embeddings [N, D] of the photos that could be read, and these."""
     pixels = load_pixels(samples, loaded.manifest.image_size, loaded.manifest.resize, cache)
     where = pick_device(device)
     module = artifact.prepare(loaded.module, where, fast_dtype(where))
-    probabilities = _run(module, pixels.images, where)
-    if loaded.references:
-        probabilities = _weighed(loaded, probabilities, pixels.samples)
+    probabilities, embeddings = _run(module, pixels.images, where)
     kinds = np.array([sample.kind for sample in pixels.samples])
-    return Answers(probabilities, pixels.labels, kinds), pixels.samples
+    return Answers(probabilities, pixels.labels, kinds), embeddings, pixels.samples
 
 
 def _weighed(
-    loaded: Artifact, probabilities: np.ndarray, samples: tuple[Sample, ...]
+    loaded: Artifact, probabilities: np.ndarray, embeddings: Floats, samples: tuple[Sample, ...]
 ) -> np.ndarray:
     """The probabilities [N, C] with the evidence of local features, as the classifier does."""
     assert loaded.references
 
-    def one(row: np.ndarray, sample: Sample) -> np.ndarray:
+    def one(row: np.ndarray, embedding: Floats, sample: Sample) -> np.ndarray:
         manifest, data = loaded.manifest, sample.path.read_bytes()
         grey = to_views(data, manifest.image_size, manifest.resize).grey
-        return loaded.references.weighed(torch.from_numpy(row), grey).numpy()
+        known = loaded.references
+        return known.weighed(torch.from_numpy(row), torch.from_numpy(embedding), grey).numpy()
 
     with ThreadPoolExecutor(initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        return np.stack(list(pool.map(one, probabilities, samples)))
+        return np.stack(list(pool.map(one, probabilities, embeddings, samples)))
 
 
 def per_class(
@@ -137,11 +148,12 @@ def as_json(report: Report) -> dict[str, object]:
 
 def _run(
     module: nn.Module, images: np.ndarray, device: torch.device, batch: int = 16
-) -> np.ndarray:
+) -> tuple[np.ndarray, Floats]:
     parts = []
     with torch.inference_mode():
         for start in range(0, len(images), batch):
             pictures = torch.from_numpy(np.array(images[start : start + batch])).to(device)
-            pictures = pictures.contiguous(memory_format=torch.channels_last)
-            parts.append(module(pictures)[0].double().cpu().numpy())
-    return np.concatenate(parts)
+            found, embeddings = module(pictures.contiguous(memory_format=torch.channels_last))
+            parts.append((found.double().cpu().numpy(), embeddings.float().cpu().numpy()))
+    probabilities, embeddings = zip(*parts, strict=True)
+    return np.concatenate(probabilities), np.concatenate(embeddings)

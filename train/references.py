@@ -16,12 +16,11 @@ from scipy.optimize import minimize
 from sklearn.cluster import MiniBatchKMeans
 from tqdm import tqdm
 
-from tagger.errors import PhotoError
 from tagger.imaging import Resize, to_views
 from tagger.model import artifact
-from tagger.model.artifact import Artifact
 from tagger.model.local import (
     Features,
+    Floats,
     References,
     describe,
     log_ratios,
@@ -30,7 +29,7 @@ from tagger.model.local import (
     spots,
 )
 from train.data import NO_LANDMARK, Sample
-from train.evaluate import answer
+from train.evaluate import answer_alone
 from train.pixels import CACHE
 from train.split import Material
 
@@ -45,6 +44,7 @@ COMMON = 3  # a point that more photos have is no better for it
 # Logits taken off besides where support speaks against a guess: a choice, not a fit, of what fewer
 # wrong places may cost in landmarks left alone (1 % of the validation photos, MODEL_CARD.md).
 STRICT = 1.5
+COMPONENTS = 128  # of the embeddings, that the likest photos are told by
 CENTRES = 256  # of each part of a descriptor: what a byte can name
 LEARNED = 40_000  # descriptors that the codebook is learned from
 CORES = os.cpu_count() or 1
@@ -64,21 +64,19 @@ class Shared:
         return Shared(kept, self.counts[best])
 
 
-def described(path: Path, size: int) -> Features | None:
-    """The local features of a photo; None where it cannot be read or shows next to none."""
-    try:
-        found = describe(to_views(path.read_bytes(), size, Resize.SQUASH).grey)
-    except (PhotoError, OSError):
-        return None
-    return found if len(found.places) > ALIKE else None
+def described(path: Path, size: int) -> Features:
+    """The local features of a photo that can be read."""
+    return describe(to_views(path.read_bytes(), size, Resize.SQUASH).grey)
 
 
 def shared(paths: Sequence[Path], size: int) -> list[Shared]:
     """What each photo of a landmark has in common with the others, photos in order."""
     torch.set_num_threads(1)
-    known = [found for path in paths if (found := described(path, size))]
+    known = [described(path, size) for path in paths]
     counts = [np.zeros(len(found.places), np.int64) for found in known]
-    for i, one in enumerate(known[1:], 1):
+    for i, one in enumerate(known):
+        if i == 0 or len(one.places) < 2:
+            continue
         others = Features(
             np.concatenate([other.places for other in known[:i]]),
             np.concatenate([other.descriptors for other in known[:i]]),
@@ -107,11 +105,14 @@ def quantised(
     return np.stack(centres).astype(np.float16), np.stack(codes, 1).astype(np.uint8)
 
 
-def gathered(landmarks: Sequence[Sequence[Shared]]) -> References:
-    """The references of C landmarks, of the points of their photos; without a rule."""
-    # Those first that share most: what is found early need not be looked for further.
-    ordered = [sorted(photos, key=lambda one: -int(one.counts.sum())) for photos in landmarks]
-    photos = [one.features for photos in ordered for one in photos]
+def gathered(landmarks: Sequence[Sequence[Shared]], embeddings: Floats) -> References:
+    """The references of C landmarks, of the points of their photos; without a rule.
+
+    ``embeddings`` [P, D] are the network's of these photos, one landmark's after the other's.
+    """
+    photos = [one.features for photos in landmarks for one in photos]
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    components = np.linalg.svd(unit, full_matrices=False)[2][:COMPONENTS].T
     alike = [sum(bool(one.counts.any()) for one in photos) for photos in landmarks]
     shares = [(1 + some) / (2 + len(photos)) for some, photos in zip(alike, landmarks, strict=True)]
     codebook, codes = quantised(np.concatenate([photo.descriptors for photo in photos]))
@@ -120,73 +121,69 @@ def gathered(landmarks: Sequence[Sequence[Shared]]) -> References:
         codes,
         packed(np.concatenate([photo.places for photo in photos])),
         ends([len(photo.places) for photo in photos]),
+        in_bytes(components),
+        in_bytes(unit @ components),
         ends([len(photos) for photos in landmarks]),
         np.array(shares, np.float32),
         np.zeros(3, np.float32),
     )
 
 
+def in_bytes(values: Floats) -> NDArray[np.int8]:
+    """Whole numbers in proportion to these, up to 127."""
+    return np.round(values * (127 / np.abs(values).max())).astype(np.int8)
+
+
 def ends(counts: Sequence[int]) -> NDArray[np.int32]:
     return np.cumsum([0, *counts], dtype=np.int32)
 
 
-def build(samples: Sequence[Sample], classes: int, size: int) -> References | None:
-    """References of the photos of each landmark, None where they show next to no points.
+def build(
+    samples: Sequence[Sample], embeddings: Floats, classes: int, size: int
+) -> References | None:
+    """References of N photos of landmarks, None where they show next to no points.
 
-    ``size`` is the network's, see ``to_views``.
+    ``embeddings`` [N, D] are the network's; for ``size``, which is its, too, see ``to_views``.
     """
-    paths = [[s.path for s in samples if s.label == label] for label in range(classes)]
+    labels = np.array([sample.label for sample in samples])
+    own = [np.flatnonzero(labels == label) for label in range(classes)]
+    paths = [[samples[photo].path for photo in photos] for photos in own]
     with ProcessPoolExecutor(CORES, get_context("spawn")) as pool:
         found = pool.map(partial(shared, size=size), paths)
         photos = list(tqdm(found, "references", classes, unit="landmark"))
-    points = sum(len(one.counts) for landmark in photos for one in landmark)
-    return gathered(photos) if points >= CENTRES else None
-
-
-def fit(
-    known: References, loaded: Artifact, material: Material, cache: Path = CACHE
-) -> References | None:
-    """The references with the rule that their support is weighed by, fitted on other photos.
-
-    None where the network recognises no photo to fit it on. For a landmark stand the validation
-    photos that it recognises; for anything else all photos of none, those that the network learned
-    from too: the references did not.
-    """
-    others = [s for s in material.train + material.valid if s.label == NO_LANDMARK]
-    shown = [s for s in material.valid if s.label != NO_LANDMARK]
-    bare = replace(loaded, references=None)
-    answers, samples = answer(bare, (*shown, *others), "cpu", cache)
-    if not answers.right.any():
+    if sum(len(one.counts) for landmark in photos for one in landmark) < CENTRES:
         return None
-    best = answers.probabilities.argmax(1)
+    return gathered(photos, embeddings[np.concatenate(own)])
 
-    def count(sample: Sample, landmark: int) -> int:
-        found = described(sample.path, loaded.manifest.image_size)
-        return known.support(landmark, found) if found else 0
+
+def supports(
+    known: References,
+    samples: Sequence[Sample],
+    embeddings: Floats,
+    landmarks: NDArray[np.int64],
+    size: int,
+) -> NDArray[np.int64]:
+    """The support [N] of each of N photos for the landmark [N] that it is taken for."""
+
+    def support(sample: Sample, embedding: Floats, landmark: int) -> int:
+        return known.support(known.nearest(landmark, embedding), described(sample.path, size))
 
     with ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        jobs = pool.map(count, samples, best.tolist())
-        counts = np.array(list(tqdm(jobs, "support", len(samples), unit="photo")))
-    none_shown = answers.labels == NO_LANDMARK
-    return replace(known, rule=fit_rule(counts, known.shares[best], answers.right, none_shown))
+        jobs = pool.map(support, samples, embeddings, landmarks.tolist())
+        return np.array(list(tqdm(jobs, "support", len(samples), unit="photo")))
 
 
-def fit_rule(
-    counts: NDArray[np.int64],
-    shares: NDArray[np.float32],
-    right: NDArray[np.bool_],
-    wrong: NDArray[np.bool_],
-) -> NDArray[np.float32]:
+def fit_rule(counts: NDArray[np.int64], shares: Floats, wrong: NDArray[np.bool_]) -> Floats:
     """The rule of :class:`References` with the least loss on a mix of half of each, float32 [3].
 
     Args:
         counts, shares: of N photos the support, and the share of the landmark they are taken for.
-        right, wrong: which photos show that landmark, and which show none; others do not count.
+        wrong: which of them show no landmark; the others show that landmark.
     """
 
     def loss(rule: NDArray[np.float64]) -> float:
         ratio = log_ratios(counts, shares, *rule)
-        return float(np.logaddexp(0, -ratio[right]).mean() + np.logaddexp(0, ratio[wrong]).mean())
+        return float(np.logaddexp(0, -ratio[~wrong]).mean() + np.logaddexp(0, ratio[wrong]).mean())
 
     slope, level = minimize(loss, (2.0, 4.0), method="Nelder-Mead").x
     return np.array([slope, level, STRICT], np.float32)
@@ -195,13 +192,30 @@ def fit_rule(
 def add_references(path: Path, material: Material, cache: Path = CACHE) -> int:
     """Give the model file references of the photos to learn from; its size in bytes.
 
-    It stays as it is where the photos show too little for that, which is told in the log.
+    What their support says is fitted on other photos. For a landmark stand the validation photos
+    that the network recognises; for anything else all photos of none, those that the network
+    learned from too: the references did not.
+
+    The file stays as it is where the photos show next to no points, or where none is recognised,
+    which is told in the log.
     """
     loaded = artifact.load(path)
-    known = build(material.train, len(material.labels), loaded.manifest.image_size)
-    fitted = fit(known, loaded, material, cache) if known else None
-    if fitted:
-        artifact.add_references(path, fitted)
+    size = loaded.manifest.image_size
+    answers, embeddings, samples = answer_alone(
+        loaded, (*material.train, *material.valid), "cpu", cache
+    )
+    known, none_shown = None, answers.labels == NO_LANDMARK
+    learned = np.isin([str(s.path) for s in samples], [str(s.path) for s in material.train])
+    right = answers.right & ~learned
+    if right.any():
+        shown = np.flatnonzero(learned & ~none_shown)
+        known = build([samples[i] for i in shown], embeddings[shown], len(material.labels), size)
+    if known:
+        asked = np.flatnonzero(right | none_shown)
+        best = answers.probabilities.argmax(1)[asked]
+        counts = supports(known, [samples[i] for i in asked], embeddings[asked], best, size)
+        rule = fit_rule(counts, known.shares[best], none_shown[asked])
+        artifact.add_references(path, replace(known, rule=rule))
     else:
         log.warning(
             "%s: without local features: the photos show too few, or none is recognised", path

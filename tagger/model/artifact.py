@@ -161,6 +161,8 @@ def _checked(data: bytes, name: str) -> Artifact:
         raise refuse(f"its references are not valid ({error})") from error
     if known and len(known.shares) != len(manifest.labels):
         raise refuse(f"it has references of {len(known.shares)} landmarks, not of its labels")
+    if known and len(known.components) != manifest.embedding_size:
+        raise refuse(f"its references are for embeddings of {len(known.components)} numbers")
     # Files hold half precision to be small; a CPU takes 20 times as long for a pass in it.
     module.eval().float()
     problem = _probe(module, manifest)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from tagger.errors import RunError
@@ -89,17 +88,19 @@ class Classifier:
 
     def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
         """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""
-        pictures = torch.from_numpy(np.stack([photo.square for photo in photos]))
+        # Unlike numpy.stack, this leaves the channels last in memory.
+        pictures = torch.cat([torch.from_numpy(photo.square)[None] for photo in photos])
         runner = self._idle.get()
         try:
             with torch.inference_mode():
-                found = runner.probabilities(pictures)
+                found, embeddings = runner.look(pictures)
         finally:
             self._idle.put(runner)
         if self._references is None:
             return found
         greys = [photo.grey for photo in photos]
-        return torch.stack(list(self._threads.map(self._references.weighed, found, greys)))
+        weighed = self._threads.map(self._references.weighed, found, embeddings, greys)
+        return torch.stack(list(weighed))
 
 
 class OnCpu:
@@ -115,16 +116,16 @@ class OnCpu:
         self._module = artifact.prepare(loaded.module, cpu, fast_dtype(cpu))
         self._threads = threads
 
-    def probabilities(self, pictures: torch.Tensor) -> torch.Tensor:
-        """For uint8 [N, 3, S, S], float32 [N, C]."""
-        return torch.cat(list(self._threads.map(self._pass, torch.split(pictures, 1))))
+    def look(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """For uint8 [N, 3, S, S], probabilities float32 [N, C] and embeddings [N, D]."""
+        passes = self._threads.map(self._pass, torch.split(pictures, 1))
+        found, embeddings = zip(*passes, strict=True)
+        return torch.cat(found), torch.cat(embeddings)
 
-    def _pass(self, picture: torch.Tensor) -> torch.Tensor:
+    def _pass(self, picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.inference_mode():
-            found: torch.Tensor = self._module(
-                picture.contiguous(memory_format=torch.channels_last)
-            )[0]
-            return found.float()
+            found, embedding = self._module(picture.contiguous(memory_format=torch.channels_last))
+            return found.float(), embedding.float()
 
 
 class OnGpu:
@@ -134,11 +135,11 @@ class OnGpu:
         self._device = device
         self._module = artifact.prepare(loaded.module, device, fast_dtype(device))
 
-    def probabilities(self, pictures: torch.Tensor) -> torch.Tensor:
-        """For uint8 [N, 3, S, S], float32 [N, C] on the CPU."""
+    def look(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As ``OnCpu.look``; what it gives is on the CPU."""
         there = pictures.pin_memory().to(self._device, non_blocking=True)
-        found: torch.Tensor = self._module(there.contiguous(memory_format=torch.channels_last))[0]
-        return found.float().cpu()
+        found, embeddings = self._module(there.contiguous(memory_format=torch.channels_last))
+        return found.float().cpu(), embeddings.float().cpu()
 
 
 def pick_devices(names: str) -> list[torch.device]:

@@ -27,10 +27,12 @@ Bytes = NDArray[np.uint8]
 # A map that points in a row would leave open is held by four corners that weigh so much.
 FIRM = np.float32(0.3)
 CORNERS = np.array([(-40, -40), (40, -40), (40, 40), (-40, 40)], np.float32)
-TOGETHER = 16  # photos of a landmark that are compared at once
-ENOUGH = 8  # spots: more is no better evidence
+# Photos of the landmark that a photo is compared with, the likest; so many of them at once.
+NEAREST, TOGETHER = 24, 8
+# Spots: fewer may be moved anyhow, more are no better evidence.
+FEWEST, ENOUGH = 3, 8
 MOST = 8.0  # that evidence can be, in logits: a thousand photos were looked at to fit it
-# Probabilities between which local features are asked: they take as long as several networks.
+# Probabilities between which local features are asked, as that takes as long as a network does.
 LEAST, SURE = 0.01, 0.98
 
 cv2.setNumThreads(1)  # photos are looked at side by side, each on a thread
@@ -63,8 +65,8 @@ def describe(grey: Bytes) -> Features:
     strongest = sorted(found.values(), key=lambda point: -point.response)
     if not strongest:
         return Features(np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32))
-    points, raw = sift.compute(grey, strongest)
-    places = np.array([(*point.pt, point.size) for point in points], np.float32)
+    kept, raw = sift.compute(grey, strongest)
+    places = np.array([(*point.pt, point.size) for point in kept], np.float32)
     return Features(places, np.sqrt(raw / (raw.sum(1, keepdims=True) + 1e-7)))
 
 
@@ -86,10 +88,10 @@ def matches(
     alike[rows, where] = best
     for start, end in pairwise(starts):
         left = start + np.flatnonzero(clear[start:end])
-        if len(left) > 2:
+        if len(left) >= FEWEST:
             left = left[start + alike[start:end, where[left]].argmax(0) == left]
         pairs = np.stack([left, where[left]], 1)
-        if len(pairs) < 3:
+        if len(pairs) < FEWEST:
             yield pairs[:0]
             continue
         yield pairs[moved_alike(known.places[pairs[:, 0]], photo.places[pairs[:, 1]])]
@@ -111,7 +113,7 @@ def moved_alike(before: Floats, after: Floats) -> NDArray[np.bool_]:
     votes = agree.sum(1)
     plane = flat(before)
     for one in np.argsort(-votes, kind="stable")[:TRIED]:
-        if votes[one] < 3:
+        if votes[one] < FEWEST:
             break
         inside = agree[one]
         corners = FIRM * flat(before[one, :2] + CORNERS)
@@ -153,6 +155,8 @@ class References:
         codes: uint8 [N, M], the centres that stand for each point's parts.
         places: uint8 [N, 3]: x and y in units of two pixels, size in STEPS to an octave.
         photos: int32 [P + 1], where each photo's points begin.
+        components: int8 [D, E], of the network's embeddings, in any unit.
+        embeddings: int8 [P, E], those of the photos, of length 1, in these components; likewise.
         landmarks: int32 [C + 1], where each landmark's photos begin.
         shares: float32 [C], of a landmark's photos those that share points with another.
         rule: float32 [3], see :meth:`evidence`.
@@ -162,30 +166,49 @@ class References:
     codes: Bytes
     places: Bytes
     photos: NDArray[np.int32]
+    components: NDArray[np.int8]
+    embeddings: NDArray[np.int8]
     landmarks: NDArray[np.int32]
     shares: Floats
     rule: Floats
 
-    def support(self, landmark: int, photo: Features) -> int:
-        """The most spots of ``photo`` that some photo of the landmark shows, moved alike.
+    def nearest(self, landmark: int, embedding: Floats) -> NDArray[np.int64]:
+        """The photos of the landmark that are likest to one of this embedding [D], those first.
+
+        By cosine; NEAREST of them, or all where there are fewer.
+        """
+        first, last = self.landmarks[landmark : landmark + 2]
+        placed = embedding @ self.components.astype(np.float32)
+        alike = self.embeddings[first:last].astype(np.float32) @ placed
+        best: NDArray[np.int64] = first + np.argsort(-alike, kind="stable")[:NEAREST]
+        return best
+
+    def support(self, photos: NDArray[np.int64], photo: Features) -> int:
+        """The most spots of ``photo`` that some of these photos shows, moved alike.
 
         More than ENOUGH are not looked for.
         """
-        first, last = self.landmarks[landmark : landmark + 2]
-        most, parts = 0, np.arange(self.codes.shape[1])
+        most = 0
         if len(photo.places) < 2:
             return 0
-        for some in range(first, last, TOGETHER):
-            starts = self.photos[some : min(some + TOGETHER, last) + 1]
-            mine = slice(starts[0], starts[-1])
-            descriptors = self.codebook[parts, self.codes[mine]].reshape(-1, 128)
-            known = Features(unpacked(self.places[mine]), descriptors.astype(np.float32))
-            for pairs in matches(known, starts - starts[0], photo):
+        for some in range(0, len(photos), TOGETHER):
+            known, starts = self.points(photos[some : some + TOGETHER])
+            for pairs in matches(known, starts, photo):
                 if len(pairs) > most:
                     most = max(most, spots(photo.places[pairs[:, 1]]))
             if most >= ENOUGH:
                 break
         return most
+
+    def points(self, photos: NDArray[np.int64]) -> tuple[Features, NDArray[np.int32]]:
+        """The points of some photos, one photo after the other, and where each one's begin."""
+        spans = [np.arange(*self.photos[photo : photo + 2]) for photo in photos]
+        mine, (parts, centres, wide) = np.concatenate(spans), self.codebook.shape
+        rows = self.codes[mine] + centres * np.arange(parts)
+        words = self.codebook.reshape(-1, wide).astype(np.float32)
+        descriptors = words.take(rows, axis=0).reshape(-1, 128)
+        starts = np.cumsum([0, *map(len, spans)], dtype=np.int32)
+        return Features(unpacked(self.places[mine]), descriptors), starts
 
     def evidence(self, landmark: int, count: int) -> float:
         """The log of how much likelier a support of ``count`` is of a photo of the landmark.
@@ -200,18 +223,24 @@ class References:
         ratio = float(log_ratios(np.array([count]), share, slope, level)[0])
         return ratio if ratio > 0 else ratio - strict
 
-    def weighed(self, probabilities: torch.Tensor, grey: Bytes) -> torch.Tensor:
+    def weighed(
+        self, probabilities: torch.Tensor, embedding: torch.Tensor, grey: Bytes
+    ) -> torch.Tensor:
         """What the network says of a photo, float32 [C], and what its local features say of that.
 
+        ``embedding`` is the network's, too, float32 [D].
+
         By Bayes' rule, of the best landmark; but what that loses is no other landmark's gain. A
-        look takes as long as several networks do: who is nearly sure goes without, and who is
+        look takes as long as the network does: who is nearly sure goes without, and who is
         unlikely, which counts as not found.
         """
         best = int(probabilities.argmax())
         sure = float(probabilities[best])
         if not 0 < sure <= SURE:
             return probabilities
-        count = self.support(best, describe(grey)) if sure >= LEAST else 0
+        count = 0
+        if sure >= LEAST:
+            count = self.support(self.nearest(best, embedding.numpy()), describe(grey))
         odds = sure / (1 - sure) * math.exp(self.evidence(best, count))
         now = odds / (1 + odds)
         if now < sure:
@@ -242,6 +271,9 @@ class References:
             and found.codes.dtype == found.places.dtype == np.uint8
             and found.places.shape == (points, 3)
             and ends_at(found.photos, points)
+            and found.components.ndim == 2
+            and found.components.dtype == found.embeddings.dtype == np.int8
+            and found.embeddings.shape == (len(found.photos) - 1, found.components.shape[1])
             and ends_at(found.landmarks, len(found.photos) - 1)
             and found.shares.shape == (len(found.landmarks) - 1,)
             and bool(((found.shares > 0) & (found.shares < 1)).all())
