@@ -56,6 +56,7 @@ def test_every_orientation_is_shown_upright(orientation: int, kind: str) -> None
 def test_any_shape_becomes_the_square(resize: Resize, size: tuple[int, int]) -> None:
     pixels = imaging.to_pixels(photo(COLOURS["Taj_Mahal"], size), 48, resize)
     assert pixels.shape == (3, 48, 48) and pixels.dtype == np.uint8
+    assert pixels.transpose(1, 2, 0).flags.c_contiguous  # channels last in memory
 
 
 def test_scaled_decoding_gives_the_picture_that_full_decoding_gives() -> None:

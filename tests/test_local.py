@@ -11,7 +11,7 @@ from conftest import COLOURS, SAMPLES, photo, save_colour_model
 from PIL import Image
 
 from tagger.errors import RunError
-from tagger.imaging import DETAIL, Resize, Views, to_views
+from tagger.imaging import Resize, Views, to_views
 from tagger.model import artifact
 from tagger.model.classifier import Classifier
 from tagger.model.local import (
@@ -250,7 +250,7 @@ def test_photos_are_no_larger_than_points_can_be_kept() -> None:
     for size in ((4000, 100), (64, 48), (1000, 1000)):
         views = to_views(photo(COLOURS["Taj_Mahal"], size), 256, Resize.SQUASH)
         assert views.grey.ndim == 2 and max(views.grey.shape) <= 510
-        assert min(views.grey.shape) <= DETAIL and views.square.shape == (3, 256, 256)
+        assert min(views.grey.shape) <= 240 and views.square.shape == (3, 256, 256)
 
 
 def tinted(name: str, number: int, channel: int | None) -> bytes:
