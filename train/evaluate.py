@@ -100,12 +100,11 @@ def _weighed(
     loaded: Artifact, probabilities: np.ndarray, embeddings: Floats, samples: tuple[Sample, ...]
 ) -> np.ndarray:
     """The probabilities [N, C] with the evidence of local features, as the classifier does."""
-    assert loaded.references
+    known, manifest = loaded.references, loaded.manifest
+    assert known
 
     def one(row: np.ndarray, embedding: Floats, sample: Sample) -> np.ndarray:
-        manifest, data = loaded.manifest, sample.path.read_bytes()
-        grey = to_views(data, manifest.image_size, manifest.resize).grey
-        known = loaded.references
+        grey = to_views(sample.path.read_bytes(), manifest.image_size, manifest.resize).grey
         return known.weighed(torch.from_numpy(row), torch.from_numpy(embedding), grey).numpy()
 
     with ThreadPoolExecutor(initializer=torch.set_num_threads, initargs=(1,)) as pool:

@@ -74,9 +74,7 @@ def shared(paths: Sequence[Path], size: int) -> list[Shared]:
     torch.set_num_threads(1)
     known = [described(path, size) for path in paths]
     counts = [np.zeros(len(found.places), np.int64) for found in known]
-    for i, one in enumerate(known):
-        if i == 0 or len(one.places) < 2:
-            continue
+    for i, one in enumerate(known[1:], 1):
         others = Features(
             np.concatenate([other.places for other in known[:i]]),
             np.concatenate([other.descriptors for other in known[:i]]),
@@ -204,12 +202,14 @@ def add_references(path: Path, material: Material, cache: Path = CACHE) -> int:
     answers, embeddings, samples = answer_alone(
         loaded, (*material.train, *material.valid), "cpu", cache
     )
-    known, none_shown = None, answers.labels == NO_LANDMARK
+    none_shown = answers.labels == NO_LANDMARK
     learned = np.isin([str(s.path) for s in samples], [str(s.path) for s in material.train])
-    right = answers.right & ~learned
-    if right.any():
-        shown = np.flatnonzero(learned & ~none_shown)
-        known = build([samples[i] for i in shown], embeddings[shown], len(material.labels), size)
+    right, shown = answers.right & ~learned, np.flatnonzero(learned & ~none_shown)
+    known = (
+        build([samples[i] for i in shown], embeddings[shown], len(material.labels), size)
+        if right.any()
+        else None
+    )
     if known:
         asked = np.flatnonzero(right | none_shown)
         best = answers.probabilities.argmax(1)[asked]

@@ -78,8 +78,10 @@ def matches(
     Args:
         known: the points of P photos, one after the other.
         starts: int32 [P + 1], where each photo's begin.
-        photo: the one they are compared with, of 2 points or more.
+        photo: the one they are compared with; of fewer than 2 points, nothing is told.
     """
+    if len(photo.places) < 2:
+        return
     alike = products(known.descriptors, photo.descriptors)
     where, rows = alike.argmax(1), np.arange(len(alike))
     best = alike[rows, where]
@@ -189,8 +191,6 @@ class References:
         More than ENOUGH are not looked for.
         """
         most = 0
-        if len(photo.places) < 2:
-            return 0
         for some in range(0, len(photos), TOGETHER):
             known, starts = self.points(photos[some : some + TOGETHER])
             for pairs in matches(known, starts, photo):
