@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -66,7 +67,10 @@ def fill(folder: Path, photos: list[bytes]) -> list[Path]:
 def cameras(count: int, size: tuple[int, int]) -> list[bytes]:
     """Photos of all samples in turn, a quarter of them of landmarks, no two alike."""
     sources = [path for path in sorted(SAMPLES.glob("*.jpg")) if "with_gps" not in path.name]
-    return [camera_photo(sources[n % len(sources)], size, n) for n in range(count)]
+    with ThreadPoolExecutor(CORES) as pool:
+        return list(
+            pool.map(lambda n: camera_photo(sources[n % len(sources)], size, n), range(count))
+        )
 
 
 def command(folder: Path, *words: object) -> tuple[float, float]:
@@ -79,9 +83,9 @@ def command(folder: Path, *words: object) -> tuple[float, float]:
     return time.perf_counter() - start, int(peak) / 1024
 
 
-def ours(folder: Path, ledger: Path, classifier: Classifier) -> int:
+def ours(folder: Path, ledger: Path, classifier: Classifier, batch_size: int = 16) -> int:
     """Everything the command does between its start and its end; how many photos."""
-    settings = Settings(new_run_id(), CONFIDENCE, workers=CORES)
+    settings = Settings(new_run_id(), CONFIDENCE, batch_size=batch_size, workers=CORES)
     with (
         Ledger.open(ledger) as book,
         book.begin(settings.run_id, [str(folder)], {}, classifier.sha256) as recorder,

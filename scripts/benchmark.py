@@ -10,16 +10,19 @@ from typing import Any
 
 import click
 import torch
-from bench_sections import CORES, SECTIONS
+from bench_gpu import gpu
+from bench_sections import CORES
+from bench_sections import SECTIONS as FOR_ALL
 from bench_table import put, table
 
 from tagger.model.classifier import fast_dtype
 
 ROOT = Path(__file__).resolve().parent.parent
+SECTIONS = FOR_ALL | {"gpu": gpu}
 
 
 def machine() -> str:
-    """The processor by name, how many cores, and what it computes in."""
+    """The processor by name, how many cores, what it computes in, and the GPU if there is one."""
     try:
         told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
         name = re.findall(r"model name\s*: (.+)", told)[0]
@@ -27,7 +30,8 @@ def machine() -> str:
         name = platform.processor() or platform.machine()
     dtype = str(fast_dtype(torch.device("cpu"))).removeprefix("torch.")
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"{name}, {CORES} cores, {capability}, {dtype}, torch {torch.__version__}"
+    told = f"{name}, {CORES} cores, {capability}, {dtype}, torch {torch.__version__}"
+    return f"{told}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else told
 
 
 def plot(figures: dict[str, Any], path: Path) -> None:

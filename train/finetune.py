@@ -8,7 +8,7 @@ from tagger.imaging import Resize
 from train.data import Sample
 from train.depthwise import restore, speed_up
 from train.head import embed, fit_head
-from train.loop import fit, load_photos
+from train.loop import fit, join, load_photos
 from train.models import Transfer
 from train.pixels import CACHE
 from train.recipe import Recipe
@@ -76,7 +76,8 @@ def train_transfer(
     train, _ = load_photos(repeat_near(material.train), columns, STORED, RESIZE, cache)
     valid, _ = load_photos(material.valid, columns, STORED, RESIZE, cache)
     if not (resume and (out / "checkpoint.pt").exists()):
-        fit_head(network.head, embed(network, train.pixels), train.targets)
+        features = embed(network.to(join()[2]), train.pixels)
+        fit_head(network.cpu().head, features, train.targets)
     speed_up(network)
     fit(network, train, valid, chosen, out, labels=material.labels, resume=resume)
     restore(network)

@@ -65,7 +65,7 @@ def fit(
         RunError: the checkpoint is of another recipe or of other photos, or the loss is no longer
             a number.
     """
-    rank, world, device = _join()
+    rank, world, device = join()
     out.mkdir(parents=True, exist_ok=True)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = copy.deepcopy(model).eval().requires_grad_(False)
@@ -123,7 +123,7 @@ def _epoch(
     parallel: nn.Module, run: Run, train: Photos, recipe: Recipe, loss: Loss, epoch: int
 ) -> tuple[float, float]:
     """One pass over this process's share of the photos; mean loss and accuracy of what it saw."""
-    rank, world, device = _join()
+    rank, world, device = join()
     seed = (recipe.seed << 32) + (epoch << 8)
     order = epoch_order(train.targets, recipe.balance, torch.Generator().manual_seed(seed + 255))
     chance = torch.Generator().manual_seed(seed + rank)
@@ -182,7 +182,7 @@ def _logits(output: Any) -> Tensor:
     return first.float()
 
 
-def _join() -> tuple[int, int, torch.device]:
+def join() -> tuple[int, int, torch.device]:
     """This process's rank, how many there are (torchrun sets WORLD_SIZE), and its device."""
     cuda = torch.cuda.is_available()
     world = int(os.environ.get("WORLD_SIZE", "1"))
