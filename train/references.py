@@ -25,6 +25,7 @@ from tagger.model.local import (
     describe,
     log_ratios,
     matches,
+    moved,
     packed,
     spots,
 )
@@ -80,7 +81,8 @@ def shared(paths: Sequence[Path], size: int) -> list[Shared]:
             np.concatenate([other.descriptors for other in known[:i]]),
         )
         starts = ends([len(other.places) for other in known[:i]])
-        for j, pairs in enumerate(matches(others, starts, one)):
+        for j, found in enumerate(matches(others, starts, one)):
+            pairs = moved(others, one, found, more_than=ALIKE - 1)
             if len(pairs) >= ALIKE and spots(one.places[pairs[:, 1]]) >= ALIKE:
                 counts[j][pairs[:, 0] - starts[j]] += 1
                 counts[i][pairs[:, 1]] += 1

@@ -73,7 +73,7 @@ def describe(grey: Bytes) -> Features:
 def matches(
     known: Features, starts: NDArray[np.int32], photo: Features
 ) -> Iterator[NDArray[np.int64]]:
-    """Which points of several photos are points of one, moved alike: of each, pairs int64 [K, 2].
+    """Which points of several photos look like points of one: of each, pairs int64 [K, 2].
 
     Args:
         known: the points of P photos, one after the other.
@@ -92,11 +92,16 @@ def matches(
         left = start + np.flatnonzero(clear[start:end])
         if len(left) >= FEWEST:
             left = left[start + alike[start:end, where[left]].argmax(0) == left]
-        pairs = np.stack([left, where[left]], 1)
-        if len(pairs) < FEWEST:
-            yield pairs[:0]
-            continue
-        yield pairs[moved_alike(known.places[pairs[:, 0]], photo.places[pairs[:, 1]])]
+        yield np.stack([left, where[left]], 1)
+
+
+def moved(
+    known: Features, photo: Features, pairs: NDArray[np.int64], more_than: int = 0
+) -> NDArray[np.int64]:
+    """The pairs that are moved alike, or none where these cannot be ``more_than`` so many."""
+    if len(pairs) < max(FEWEST, more_than + 1):
+        return pairs[:0]
+    return pairs[moved_alike(known.places[pairs[:, 0]], photo.places[pairs[:, 1]])]
 
 
 def moved_alike(before: Floats, after: Floats) -> NDArray[np.bool_]:
@@ -128,6 +133,8 @@ def moved_alike(before: Floats, after: Floats) -> NDArray[np.bool_]:
             inside = (error < np.square(CLOSE * slack[one])) & same_scale[one]
         if inside.sum() > kept.sum():
             kept = inside
+        if kept.all():
+            break
     return kept
 
 
@@ -193,11 +200,12 @@ class References:
         most = 0
         for some in range(0, len(photos), TOGETHER):
             known, starts = self.points(photos[some : some + TOGETHER])
-            for pairs in matches(known, starts, photo):
+            for found in matches(known, starts, photo):
+                pairs = moved(known, photo, found, more_than=most)
                 if len(pairs) > most:
                     most = max(most, spots(photo.places[pairs[:, 1]]))
-            if most >= ENOUGH:
-                break
+                if most >= ENOUGH:
+                    return most
         return most
 
     def points(self, photos: NDArray[np.int64]) -> tuple[Features, NDArray[np.int32]]:
