@@ -35,7 +35,7 @@ MP_12, MP_24, MP_2, MP_300 = (4032, 3024), (6000, 4000), (1600, 1200), (24_500, 
 MB_4 = (4320, 3240)  # 14 megapixels: the sample written makes 3.5 MB at 12
 CORES = os.cpu_count() or 1
 CONFIDENCE = 0.6
-ROUNDS = 5
+ROUNDS = 3
 SMALL_PARENT = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)

@@ -54,7 +54,7 @@ def plot(figures: dict[str, Any], path: Path) -> None:
 
 @click.command()
 @click.argument("sections", nargs=-1, type=click.Choice(list(SECTIONS)))
-@click.option("--photos", default=64, show_default=True, help="Photos per measurement.")
+@click.option("--photos", default=104, show_default=True, help="Photos per measurement.")
 @click.option(
     "--scratch",
     type=click.Path(path_type=Path),

@@ -4,6 +4,7 @@ import dataclasses
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,7 @@ from PIL import Image
 
 from tagger.errors import RunError
 from tagger.imaging import Resize, Views, to_views
-from tagger.model import artifact
+from tagger.model import artifact, local
 from tagger.model.classifier import Classifier
 from tagger.model.local import (
     ENOUGH,
@@ -26,6 +27,7 @@ from tagger.model.local import (
     spots,
     unpacked,
 )
+from tagger.model.sift import sift
 from train.__main__ import main
 from train.data import NO_LANDMARK, Sample
 from train.references import STRICT, Shared, add_references, fit_rule, gathered
@@ -52,6 +54,25 @@ def grey(name: str, change: str = "") -> np.ndarray:
 def shared(name: str) -> Shared:
     found = describe(grey(name))
     return Shared(found, np.ones(len(found.places), np.int64)).strongest(180)
+
+
+@pytest.mark.parametrize("name", ["taj_mahal", "cup_of_tea"])
+def test_points_are_described_as_opencv_describes_them_upright(name: str) -> None:
+    """Its directions go the other way round."""
+    picture = grey(name)
+    places, ours = sift(picture)
+    theirs = cv2.SIFT.create()
+    points = []
+    for point in cv2.SIFT.create(400, contrastThreshold=0.02).detect(picture, None):
+        point.angle = 0.0
+        points.append(point)
+    kept, raw = theirs.compute(picture, points)
+    known = {(*point.pt, point.size): row for point, row in zip(kept, raw, strict=True)}
+    assert len(places) > 100
+    turned = ours.reshape(-1, 16, 8)[:, :, -np.arange(8) % 8].reshape(-1, 128)
+    rows = np.stack([known[x, y, size] for x, y, size in places.tolist()])
+    alike = (turned * np.sqrt(rows / rows.sum(1, keepdims=True))).sum(1)
+    assert np.median(alike) > 0.99 and alike.min() > 0.75
 
 
 LOOK = np.ones(3, np.float32)  # an embedding
@@ -195,6 +216,16 @@ def test_a_model_file_keeps_its_references(tmp_path: Path, references: Reference
         assert one.dtype == other.dtype
     artifact.add_references(path, references)  # again: the ones before are replaced
     assert artifact.load(path).sha256 == loaded.sha256
+
+
+def test_points_that_are_described_in_another_way_are_refused(
+    tmp_path: Path, references: References, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save_colour_model(tmp_path / "colour.pt")
+    artifact.add_references(path, references)
+    monkeypatch.setattr(local, "VERSION", local.VERSION + 1)
+    with pytest.raises(RunError, match=r"not valid .*another way.*train"):
+        artifact.load(path)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ ALIKE = 6
 COMMON = 3  # a point that more photos have is no better for it
 # Logits taken off besides where support speaks against a guess: a choice, not a fit, of what fewer
 # wrong places may cost in landmarks left alone (1 % of the validation photos, MODEL_CARD.md).
-STRICT = 1.5
+STRICT = 1.75
 COMPONENTS = 128  # of the embeddings, that the likest photos are told by
 CENTRES = 256  # of each part of a descriptor: what a byte can name
 LEARNED = 40_000  # descriptors that the codebook is learned from

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-POINTS = 400  # of a photo, the strongest
-CONTRAST = 0.02  # that a point has at least; half the usual, for photos of little contrast
+from tagger.model.sift import VERSION, sift
+
 # Lowe 2004, section 7.1, of squared distances; more matches, as their places are looked at too.
 RATIO = 0.85
 # Points moved alike may be so many pixels off where one point's place and size tell how, and by
@@ -52,22 +52,8 @@ class Features:
 
 
 def describe(grey: Bytes) -> Features:
-    """SIFT (Lowe 2004) of a grey picture [H, W], upright: what is above stays above.
-
-    Descriptors are square roots of histograms that sum to 1 (RootSIFT, Arandjelovic and Zisserman
-    2012).
-    """
-    sift = cv2.SIFT.create(POINTS, contrastThreshold=CONTRAST)
-    # A place with several orientations is found several times.
-    found = {(*point.pt, point.size): point for point in sift.detect(grey, None)}
-    for point in found.values():
-        point.angle = 0.0
-    strongest = sorted(found.values(), key=lambda point: -point.response)
-    if not strongest:
-        return Features(np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32))
-    kept, raw = sift.compute(grey, strongest)
-    places = np.array([(*point.pt, point.size) for point in kept], np.float32)
-    return Features(places, np.sqrt(raw / (raw.sum(1, keepdims=True) + 1e-7)))
+    """The local features of a grey picture [H, W]."""
+    return Features(*sift(grey))
 
 
 def matches(
@@ -260,7 +246,8 @@ class References:
     def to_bytes(self) -> bytes:
         """As a NumPy archive."""
         buffer = io.BytesIO()
-        np.savez(buffer, **{field.name: getattr(self, field.name) for field in fields(self)})
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        np.savez(buffer, version=np.array(VERSION), **arrays)
         return buffer.getvalue()
 
     @classmethod
@@ -271,6 +258,8 @@ class References:
             ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile: it is something else.
         """
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            if archive["version"] != VERSION:
+                raise ValueError("their points are described in another way")
             found = cls(**{field.name: archive[field.name] for field in fields(cls)})
         points, parts = found.codes.shape
         right = (
