@@ -1,6 +1,5 @@
 """What the benchmark measures where there is a GPU, and what could be done otherwise on it."""
 
-import os
 import statistics
 from collections import deque
 from collections.abc import Callable
@@ -25,7 +24,8 @@ from bench_sections import (
 )
 from torchvision.io import decode_jpeg
 
-from tagger.imaging import Resize, to_views
+from tagger.imaging import to_views
+from tagger.ledger import new_run_id
 from tagger.loading import in_order
 from tagger.model import artifact
 from tagger.model.classifier import Classifier, fast_dtype
@@ -54,7 +54,7 @@ def end_to_end(scratch: Path, data: list[bytes], name: str) -> Figures:
     lanes = Classifier(device="cuda:0,cuda:0")
 
     def tagged(classifier: Classifier, batch: int) -> Callable[[], object]:
-        return lambda: ours(folder, scratch / f"{os.urandom(4).hex()}.db", classifier, batch)
+        return lambda: ours(folder, scratch / f"{new_run_id()}.db", classifier, batch)
 
     contestants = {
         "naive": lambda: naive(sorted(folder.iterdir()), plain, places, CONFIDENCE),
@@ -81,8 +81,10 @@ def decoding(data: list[bytes], name: str) -> Figures:
     """As the pipeline does on all cores, and nvJPEG, in full."""
     files = [torch.from_numpy(np.frombuffer(photo, np.uint8).copy()) for photo in data]
 
+    manifest = artifact.load(DEFAULT_MODEL).manifest
+
     def on_cores() -> None:
-        look = partial(to_views, size=256, resize=Resize.SQUASH)
+        look = partial(to_views, size=manifest.image_size, resize=manifest.resize)
         deque(in_order(look, data, CORES, 2 * CORES), maxlen=0)
 
     def on_gpu() -> None:
@@ -99,9 +101,13 @@ def decoding(data: list[bytes], name: str) -> Figures:
 def passes() -> Figures:
     """The network alone, and the same replayed as a CUDA graph."""
     cuda = torch.device("cuda")
-    module = artifact.prepare(artifact.load(DEFAULT_MODEL).module, cuda, fast_dtype(cuda))
+    loaded = artifact.load(DEFAULT_MODEL)
+    module, edge = (
+        artifact.prepare(loaded.module, cuda, fast_dtype(cuda)),
+        loaded.manifest.image_size,
+    )
     for size in BATCHES:
-        pictures = torch.randint(0, 256, (size, 3, 256, 256), dtype=torch.uint8, device=cuda)
+        pictures = torch.randint(0, 256, (size, 3, edge, edge), dtype=torch.uint8, device=cuda)
         pictures = pictures.contiguous(memory_format=torch.channels_last)
         graph = torch.cuda.CUDAGraph()
         with torch.inference_mode():

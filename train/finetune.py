@@ -76,7 +76,8 @@ def train_transfer(
     train, _ = load_photos(repeat_near(material.train), columns, STORED, RESIZE, cache)
     valid, _ = load_photos(material.valid, columns, STORED, RESIZE, cache)
     if not (resume and (out / "checkpoint.pt").exists()):
-        features = embed(network.to(join()[2]), train.pixels)
+        _, _, device = join()
+        features = embed(network.to(device), train.pixels)
         fit_head(network.cpu().head, features, train.targets)
     speed_up(network)
     fit(network, train, valid, chosen, out, labels=material.labels, resume=resume)

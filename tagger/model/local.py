@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger.model.sift import VERSION, sift
+from tagger.model.sift import VERSION, Floats, sift
 
 # Lowe 2004, section 7.1, of squared distances; more matches, as their places are looked at too.
 RATIO = 0.85
@@ -21,7 +21,6 @@ LOOSE, SCALES, CLOSE = 6.0, 2.0, 6.0
 SPOT = 4  # pixels: matches closer together count once
 TRIED = 5  # of the moves, those that most matches agree on
 STEPS = 8  # to an octave: how finely a point's size is kept
-Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 # A map that points in a row would leave open is held by four corners that weigh so much.
@@ -82,9 +81,9 @@ def matches(
 
 
 def moved(
-    known: Features, photo: Features, pairs: NDArray[np.int64], more_than: int = 0
+    known: Features, photo: Features, pairs: NDArray[np.int64], more_than: int
 ) -> NDArray[np.int64]:
-    """The pairs that are moved alike, or none where these cannot be ``more_than`` so many."""
+    """Those of the pairs that are moved alike; none where ``more_than`` so many cannot be left."""
     if len(pairs) < max(FEWEST, more_than + 1):
         return pairs[:0]
     return pairs[moved_alike(known.places[pairs[:, 0]], photo.places[pairs[:, 1]])]
