@@ -102,10 +102,8 @@ def passes() -> Figures:
     """The network alone, and the same replayed as a CUDA graph."""
     cuda = torch.device("cuda")
     loaded = artifact.load(DEFAULT_MODEL)
-    module, edge = (
-        artifact.prepare(loaded.module, cuda, fast_dtype(cuda)),
-        loaded.manifest.image_size,
-    )
+    edge = loaded.manifest.image_size
+    module = artifact.prepare(loaded.module, cuda, fast_dtype(cuda))
     for size in BATCHES:
         pictures = torch.randint(0, 256, (size, 3, edge, edge), dtype=torch.uint8, device=cuda)
         pictures = pictures.contiguous(memory_format=torch.channels_last)
