@@ -14,11 +14,12 @@
 #include <string.h>
 
 /* No coefficient of a picture of 8 bits is beyond LARGEST, and up to there 32 bits hold all sums. */
-enum { FAST = 10, GROUP = 13, LARGEST = 2048, ENDS = 1 << 15 };
+enum { FAST = 10, GROUP = 13, TOGETHER = 4, LARGEST = 2048, ENDS = 64 };
 
 typedef struct {
     uint16_t fast[1 << FAST];   /* length << 8 | symbol for codes up to FAST bits, else 0 */
-    uint16_t group[1 << GROUP]; /* bits | coefficients << 4 | ENDS: whole codes with their values */
+    uint16_t group[1 << GROUP]; /* bits | (coefficients | ENDS) << 6: whole codes with their values;
+                                   ENDS << 6 where there is none */
     uint32_t limit[17];         /* codes of this length, in 16 bits, are below */
     int32_t first[17];          /* what to add to such a code for its place among the symbols */
     uint8_t symbols[256];
@@ -45,15 +46,17 @@ static const uint8_t NATURAL[64] = {
     41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
     30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
 
-/* Have 32 bits or more, unless a marker or the end comes first. */
+static const int16_t NOTHING[64] = {0};
+
+/* Have 56 bits or more, unless a marker or the end comes first. */
 static inline void fill(Reader *r) {
-    if (r->count >= 32 || r->count < 0) return;
+    if (r->count < 0) return;
     if (r->end - r->at >= 8) {
         uint64_t next = 0, holds;
         for (int i = 0; i < 8; i++) next = next << 8 | r->at[i];
         holds = ~next; /* a byte 0xFF is a byte 0 here */
         if (!((holds - 0x0101010101010101u) & ~holds & 0x8080808080808080u)) {
-            int bytes = (64 - r->count) / 8;
+            int bytes = (63 - r->count) / 8;
             r->bits |= next >> r->count;
             /* What lies below the count are the bits that come next: no harm in them. */
             r->at += bytes;
@@ -61,7 +64,7 @@ static inline void fill(Reader *r) {
             return;
         }
     }
-    while (r->count <= 56 && r->at < r->end) {
+    while (r->count < 56 && r->at < r->end) {
         if (r->at[0] == 0xFF) {
             if (r->end - r->at < 2 || r->at[1] != 0) return;
             r->at++; /* 0xFF 0x00 stands for 0xFF */
@@ -75,7 +78,7 @@ static inline void fill(Reader *r) {
 }
 
 static inline unsigned take(Reader *r, int count) {
-    unsigned taken = count ? (unsigned)(r->bits >> (64 - count)) : 0;
+    unsigned taken = (unsigned)(r->bits >> 1 >> (63 - count));
     r->bits <<= count;
     r->count -= count;
     return taken;
@@ -101,7 +104,7 @@ static inline int symbol(Reader *r, const Table *table) {
 /* T.81 F.2.2.1: the value whose size is known. */
 static inline int value(Reader *r, int size) {
     int bits = (int)take(r, size);
-    return size && bits < 1 << (size - 1) ? bits - (1 << size) + 1 : bits;
+    return bits - (((1 << size) - 1) & -(bits < 1 << size >> 1));
 }
 
 /* T.81 annex C: 16 counts, then the symbols. Returns 0 where they make no table. */
@@ -131,7 +134,7 @@ static int make_table(Table *table, const uint8_t *told, Py_ssize_t length, int 
             if (size || run == 15) coefficients += run + 1;
             else ends = ENDS;
         }
-        table->group[next] = (uint16_t)(bits | coefficients << 4 | ends);
+        table->group[next] = (uint16_t)(bits ? bits | (coefficients | ends) << 6 : ENDS << 6);
     }
     return 1;
 }
@@ -149,13 +152,28 @@ static inline int pass_over(Reader *r, const Table *table) {
         unsigned group;
         int found;
         fill(r);
+        if (r->count >= TOGETHER * GROUP) { /* no need to fill between: all but the last of a block */
+            uint64_t bits = r->bits;
+            int left = r->count, i;
+            for (i = 0; i < TOGETHER; i++) {
+                group = table->group[bits >> (64 - GROUP)];
+                if (k + (int)(group >> 6) >= 64) break;
+                k += (int)(group >> 6);
+                bits <<= group & 63;
+                left -= (int)(group & 63);
+            }
+            r->bits = bits;
+            r->count = left;
+            if (i == TOGETHER) continue;
+        }
         group = table->group[r->bits >> (64 - GROUP)];
-        if (group && k + (int)(group >> 4 & 63) + (group >= ENDS) <= 64) {
-            take(r, (int)(group & 15));
-            if (group >= ENDS) return 1;
-            k += (int)(group >> 4 & 63);
+        if (group & 63 && k + (int)(group >> 6 & 63) + (group >> 6 >= ENDS) <= 64) {
+            take(r, (int)(group & 63));
+            if (group >> 6 >= ENDS) return 1;
+            k += (int)(group >> 6 & 63);
             continue;
         }
+        fill(r);
         found = symbol(r, table);
         if (found < 0) return 0;
         if (!(found & 15) && found != 0xF0) return 1;
@@ -166,7 +184,7 @@ static inline int pass_over(Reader *r, const Table *table) {
 }
 
 /* The same, dequantised into ``block``, in rows. Returns how many, or -1; where 0, it is not set. */
-static inline int read_block(Reader *r, const Table *table, const uint8_t *quant, int *block) {
+static inline int read_block(Reader *r, const Table *table, const uint8_t *quant, int16_t *block) {
     int k = 1, held = 0;
     while (k < 64) {
         int found, number;
@@ -178,17 +196,17 @@ static inline int read_block(Reader *r, const Table *table, const uint8_t *quant
         if (k > 63) return -1;
         number = value(r, found & 15) * quant[k];
         if (number < -LARGEST || number > LARGEST) return -1;
-        if (!held++) memset(block, 0, 64 * sizeof *block);
-        block[NATURAL[k++]] = number;
+        if (!held++) memcpy(block, NOTHING, sizeof NOTHING); /* faster than memset of gcc's */
+        block[NATURAL[k++]] = (int16_t)number;
     }
     return held;
 }
 
 /* libjpeg's inverse DCT to 2 x 2 values: of columns and rows 0, 1, 3, 5 and 7. */
-static void two_by_two(const int *block, uint8_t *out, int stride) {
+static void two_by_two(const int16_t *block, uint8_t *out, int stride) {
     int half[2][8];
     for (int column = 0; column < 8; column += column ? 2 : 1) {
-        const int *c = block + column;
+        const int16_t *c = block + column;
         int even = c[0] * (1 << 15), odd = 29692 * c[8] - 10426 * c[24] + 6967 * c[40] - 5906 * c[56];
         half[0][column] = descale(even + odd, 13);
         half[1][column] = descale(even - odd, 13);
@@ -214,9 +232,10 @@ static inline int decode_block(Reader *r, Component *c, uint8_t *out) {
     if (c->size == 1) {
         if (!pass_over(r, c->rest)) return 0;
     } else {
-        int block[64], held = read_block(r, c->rest, c->quant, block);
+        int16_t block[64];
+        int held = read_block(r, c->rest, c->quant, block);
         if (held < 0) return 0;
-        block[0] = mean;
+        block[0] = (int16_t)mean;
         if (held) two_by_two(block, out, c->stride);
         else out[1] = out[c->stride] = out[c->stride + 1] = *out;
     }
@@ -243,10 +262,11 @@ static int decode(Reader *r, Component *parts, int count, int across, int down, 
                 for (int i = 0; i < count; i++) parts[i].dc = 0;
             }
             for (Component *c = parts; c < parts + count; c++)
-                for (int j = 0; j < c->h * c->v; j++) {
-                    Py_ssize_t row = ((Py_ssize_t)y * c->v + j / c->h) * c->size;
-                    Py_ssize_t column = ((Py_ssize_t)x * c->h + j % c->h) * c->size;
-                    if (!decode_block(r, c, c->plane + row * c->stride + column)) return 0;
+                for (int v = 0; v < c->v; v++) {
+                    uint8_t *row = c->plane + ((Py_ssize_t)y * c->v + v) * c->size * c->stride;
+                    for (int h = 0; h < c->h; h++)
+                        if (!decode_block(r, c, row + ((Py_ssize_t)x * c->h + h) * c->size))
+                            return 0;
                 }
         }
     return pass_marker(r, 0xD9); /* the end of the image */
