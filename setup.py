@@ -2,4 +2,12 @@
 
 from setuptools import Extension, setup
 
-setup(ext_modules=[Extension("tagger._eighth", ["tagger/_eighth.c"], optional=True)])
+FLAGS = ["-O3", "-fno-trapping-math", "-fno-math-errno"]  # loops over floats become vectors
+NAMES = "tagger/_eighth", "tagger/model/_sift", "tagger/model/_match"
+
+setup(
+    ext_modules=[
+        Extension(name.replace("/", "."), [f"{name}.c"], extra_compile_args=FLAGS, optional=True)
+        for name in NAMES
+    ]
+)

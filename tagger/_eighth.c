@@ -152,7 +152,7 @@ static inline int pass_over(Reader *r, const Table *table) {
         unsigned group;
         int found;
         fill(r);
-        if (r->count >= TOGETHER * GROUP) { /* no need to fill between: all but the last of a block */
+        if (r->count >= TOGETHER * GROUP) { /* none needs to be filled between */
             uint64_t bits = r->bits;
             int left = r->count, i;
             for (i = 0; i < TOGETHER; i++) {

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import os
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from PIL import Image
 from tagger.errors import RunError
 from tagger.imaging import Resize, Views, to_views
 from tagger.model import artifact, local
+from tagger.model import sift as module_of_sift
 from tagger.model.classifier import Classifier
 from tagger.model.local import (
     ENOUGH,
@@ -22,12 +24,13 @@ from tagger.model.local import (
     Features,
     References,
     describe,
+    matches,
     moved_alike,
     packed,
     spots,
     unpacked,
 )
-from tagger.model.sift import sift
+from tagger.model.sift import APART, CLIPPED, COUNTS, LENGTH, POINTS, sift
 from train.__main__ import main
 from train.data import NO_LANDMARK, Sample
 from train.references import STRICT, Shared, add_references, fit_rule, gathered
@@ -56,14 +59,66 @@ def shared(name: str) -> Shared:
     return Shared(found, np.ones(len(found.places), np.int64)).strongest(180)
 
 
+compiled = pytest.mark.skipif(
+    module_of_sift._sift is None and "CI" not in os.environ,
+    reason="installed without a C compiler, OpenCV finds the points",
+)
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(height).integers(0, 256, (height, width), np.uint8)
+
+
+@compiled
+@pytest.mark.parametrize(
+    "picture",
+    [
+        *map(grey, ("taj_mahal", "cup_of_tea", "louvre")),
+        *(noise(*size) for size in ((12, 700), (61, 90), (8, 8), (1, 300), (33, 35))),
+        np.full((240, 320), 7, np.uint8),
+    ],
+    ids=lambda picture: "x".join(map(str, picture.shape)),
+)
+def test_compiled_or_not_the_points_are_the_same(
+    picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenCV halves pictures of an odd size slightly otherwise."""
+    ours, told = sift(picture)
+    monkeypatch.setattr(module_of_sift, "_sift", None)
+    theirs, told_by_them = sift(picture)
+    assert ours.shape == (len(told), 3) and told.shape[1] == LENGTH and len(ours) <= POINTS
+    assert abs(len(ours) - len(theirs)) <= 1
+    if len(theirs):
+        apart = np.abs(ours[:, None] - theirs).max(2)
+        same = apart.min(0) < 0.01
+        assert same.mean() > 0.97
+        alike = (told[apart.argmin(0)] * told_by_them).sum(1)[same]
+        assert alike.min() > 0.9999
+
+
+@compiled
+@pytest.mark.parametrize(
+    ("height", "width", "room"), [(0, 9, 9), (9, -1, 9), (1 << 15, 1, 9), (9, 8, 9), (9, 9, 8)]
+)
+def test_a_picture_of_another_size_than_told_is_refused(height: int, width: int, room: int) -> None:
+    places, described = np.empty((9, 3), np.float32), np.empty((room, LENGTH), np.float32)
+    with pytest.raises(ValueError, match="out of range"):
+        module_of_sift._sift.sift(
+            noise(9, 9), height, width, 1.0, COUNTS, APART, CLIPPED, places, described
+        )
+
+
 @pytest.mark.parametrize("name", ["taj_mahal", "cup_of_tea"])
-def test_points_are_described_as_opencv_describes_them_upright(name: str) -> None:
+def test_points_are_described_as_opencv_describes_them_upright(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its directions go the other way round."""
+    monkeypatch.setattr(module_of_sift, "_sift", None)
     picture = grey(name)
     places, ours = sift(picture)
     theirs = cv2.SIFT.create()
     points = []
-    for point in cv2.SIFT.create(400, contrastThreshold=0.02).detect(picture, None):
+    for point in cv2.SIFT.create(contrastThreshold=0.02).detect(picture, None):
         point.angle = 0.0
         points.append(point)
     kept, raw = theirs.compute(picture, points)
@@ -137,6 +192,57 @@ def test_matches_moved_alike_are_told_from_the_rest() -> None:
     kept = moved_alike(before.astype(np.float32), after.astype(np.float32))
     assert kept[:20].all() and kept[20:].sum() <= 1
     assert not moved_alike(before[::-1].astype(np.float32), after.astype(np.float32)).sum() > 5
+
+
+def test_compiled_or_not_the_same_matches_are_moved_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance, cases = np.random.default_rng(0), []
+    for count in range(1, 61):
+        before = np.hstack([chance.uniform(0, 320, (count, 2)), chance.uniform(2, 20, (count, 1))])
+        scale, slant = chance.uniform(0.5, 1.6), chance.normal(0, 0.1, (2, 2))
+        after = before * scale
+        after[:, :2] += before[:, :2] @ slant + chance.normal(20, 1.5, (count, 2))
+        other = chance.random(count) < chance.random()
+        after[other] = chance.permutation(before)[other]
+        cases.append((before.astype(np.float32), after.astype(np.float32)))
+    ours = [moved_alike(*case) for case in cases]
+    monkeypatch.setattr(local, "_match", None)
+    theirs = [moved_alike(*case) for case in cases]
+    assert sum(map(np.array_equal, ours, theirs)) >= 59  # one may lie on a border
+    assert max(found.sum() for found in theirs) > 30
+    assert not all(found.all() or not found.any() for found in theirs)
+
+
+def test_compiled_or_not_the_matches_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, changed = describe(grey("taj_mahal")), describe(grey("taj_mahal", "cut"))
+    starts = np.array([0, 0, 2, 150, len(known.places)], np.int32)  # photos with few points, too
+    ours = list(matches(known, starts, changed))
+    monkeypatch.setattr(local, "_match", None)
+    theirs = list(matches(known, starts, changed))
+    assert list(map(len, ours)) == list(map(len, theirs)) and len(ours) == 4
+    assert max(map(len, ours)) > 20
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@compiled
+def test_arrays_that_do_not_fit_are_refused() -> None:
+    alike, starts = np.zeros((4, 3), np.float32), np.array([0, 4], np.int32)
+    pairs, counts = np.zeros((4, 2), np.int64), np.zeros(1, np.int32)
+    told = {"alike": alike, "columns": 3, "starts": starts, "pairs": pairs, "counts": counts}
+    for change in (
+        {"columns": 1}, {"columns": 4}, {"starts": starts[:1]}, {"starts": starts + 1},
+        {"pairs": pairs[:2]}, {"counts": counts[:0]}, {"starts": -starts},
+    ):  # fmt: skip
+        one = told | change
+        with pytest.raises(ValueError, match="do not fit"):
+            local._match.matches(
+                one["alike"], one["columns"], one["starts"], 0.85, 3, one["pairs"], one["counts"]
+            )
+    places, limits = np.ones((4, 3), np.float32), (6.0, 2.0, 6.0, 0.3, 40.0, 5, 3)
+    with pytest.raises(ValueError, match="do not fit"):
+        local._match.moved_alike(places, places[:3], np.zeros(4, bool), *limits)
+    with pytest.raises(ValueError, match="do not fit"):
+        local._match.moved_alike(places, places, np.zeros(3, bool), *limits)
 
 
 def test_matches_of_one_spot_count_once() -> None:

@@ -6,16 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
+from torch.nn.functional import pad
 
 from tagger.errors import RunError
 from tagger.imaging import Resize, Views
 from tagger.model import artifact
 from tagger.model.landmarks import load_landmarks
-from tagger.model.lazy import DEFAULT_MODEL
+from tagger.model.lazy import DEFAULT_MODEL, count_lanes
 from tagger.records import Candidate, Guess, Landmark
 
 KEPT = 5  # candidates kept of each guess: what the report and the app show
 THREADS = torch.get_num_threads()  # the processors, or what OMP_NUM_THREADS says
+ON_GPU = 32  # photos a pass on a GPU, always: cuDNN and TorchScript plan each other number anew
 
 
 class Classifier:
@@ -26,7 +28,7 @@ class Classifier:
         resize: how a photo becomes that square.
         landmarks: the landmarks it can name, by slug.
         sha256: of the model file, in hex.
-        lanes: how many batches it works on at once, one for each device named.
+        lanes: how many batches it works on at once, see :func:`tagger.model.lazy.count_lanes`.
     """
 
     def __init__(self, path: Path = DEFAULT_MODEL, device: str = "auto") -> None:
@@ -57,14 +59,16 @@ class Classifier:
         self._labels = loaded.manifest.labels
         self._references = loaded.references
         self._threads = ThreadPoolExecutor(THREADS, "classify", torch.set_num_threads, (1,))
-        devices = pick_devices(device)
-        self.lanes: int = len(devices)
-        self._idle: queue.SimpleQueue[OnCpu | OnGpu] = queue.SimpleQueue()
-        for number, where in enumerate(devices):
+        runners: list[OnCpu | OnGpu] = []
+        for number, where in enumerate(pick_devices(device)):
             # A module of its own: moving it must not move another device's.
             own = artifact.load(path) if number else loaded
             on_cpu = where.type == "cpu"
-            self._idle.put(OnCpu(own, self._threads) if on_cpu else OnGpu(own, where))
+            runners.append(OnCpu(own, self._threads) if on_cpu else OnGpu(own, where))
+        self.lanes: int = count_lanes(device)
+        self._idle: queue.SimpleQueue[OnCpu | OnGpu] = queue.SimpleQueue()
+        for number in range(self.lanes):
+            self._idle.put(runners[number % len(runners)])
 
     def classify(self, photos: Sequence[Views]) -> list[Guess]:
         """A guess for each of N photos, in the same order."""
@@ -92,8 +96,7 @@ class Classifier:
         pictures = torch.cat([torch.from_numpy(photo.square)[None] for photo in photos])
         runner = self._idle.get()
         try:
-            with torch.inference_mode():
-                found, embeddings = runner.look(pictures)
+            found, embeddings = runner.look(pictures)
         finally:
             self._idle.put(runner)
         if self._references is None:
@@ -129,17 +132,36 @@ class OnCpu:
 
 
 class OnGpu:
-    """A batch a pass in half precision, copied from pinned memory while the GPU works."""
+    """ON_GPU pictures a pass in half precision, copied from pinned memory while the GPU works.
+
+    All passes are of one thread: cuDNN keeps the plans of its convolutions by thread, and to make
+    them takes seconds.
+    """
 
     def __init__(self, loaded: artifact.Artifact, device: torch.device) -> None:
         self._device = device
         self._module = artifact.prepare(loaded.module, device, fast_dtype(device))
+        self._thread = ThreadPoolExecutor(1, f"classify-{device}")
+        edge = loaded.manifest.image_size
+        # It plans while the first photos are decoded.
+        self._thread.submit(self._passes, torch.zeros(3 * ON_GPU, 3, edge, edge, dtype=torch.uint8))
 
     def look(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """As ``OnCpu.look``; what it gives is on the CPU."""
-        there = pictures.pin_memory().to(self._device, non_blocking=True)
+        return self._thread.submit(self._passes, pictures).result()
+
+    def _passes(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.inference_mode():
+            passes = [self._pass(some) for some in torch.split(pictures, ON_GPU)]
+            found, embeddings = zip(*passes, strict=True)
+            return torch.cat(found).float().cpu(), torch.cat(embeddings).float().cpu()
+
+    def _pass(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        count = len(pictures)
+        full = pad(pictures, (0, 0, 0, 0, 0, 0, 0, ON_GPU - count)).pin_memory()
+        there = full.to(self._device, non_blocking=True)
         found, embeddings = self._module(there.contiguous(memory_format=torch.channels_last))
-        return found.float().cpu(), embeddings.float().cpu()
+        return found[:count], embeddings[:count]
 
 
 def pick_devices(names: str) -> list[torch.device]:

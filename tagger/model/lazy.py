@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = Path(__file__).with_name("default.pt")
 
 
+def count_lanes(device: str) -> int:
+    """How many batches to work on at once: one for each device named, one more for 8 processors.
+
+    Of a batch the last few photos are looked at for local features while most threads have no more
+    of it to do; where there are many threads, other batches keep them busy.
+    """
+    return len(device.split(",")) + (os.cpu_count() or 1) // 8
+
+
 class LazyClassifier:
     """As :class:`tagger.model.classifier.Classifier`, without torch until it is asked to work.
 
@@ -25,7 +34,7 @@ class LazyClassifier:
         sha256: of the model file, in hex.
         name: the file's name and the start of its SHA-256, for the report.
         landmarks: all places known here, by slug.
-        lanes: how many batches it works on at once, one for each device named.
+        lanes: how many batches it works on at once, see :func:`count_lanes`.
         path: the model file.
     """
 
@@ -39,7 +48,7 @@ class LazyClassifier:
         self.sha256: str = hashlib.sha256(data).hexdigest()
         self.name: str = f"{path.stem}@{self.sha256[:12]}"
         self.landmarks: dict[str, Landmark] = load_landmarks()
-        self.lanes: int = len(device.split(","))
+        self.lanes: int = count_lanes(device)
         self.path, self._device = path, device
         self._lock = threading.Lock()
         self._loaded: Classifier | None = None

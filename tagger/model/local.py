@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 
 from tagger.model.sift import VERSION, Floats, sift
 
+try:
+    from tagger.model import _match
+except ImportError:  # installed where there was no C compiler
+    _match = None  # type: ignore[assignment]
+
 # Lowe 2004, section 7.1, of squared distances; more matches, as their places are looked at too.
 RATIO = 0.85
 # Points moved alike may be so many pixels off where one point's place and size tell how, and by
@@ -25,7 +30,8 @@ Bytes = NDArray[np.uint8]
 
 # A map that points in a row would leave open is held by four corners that weigh so much.
 FIRM = np.float32(0.3)
-CORNERS = np.array([(-40, -40), (40, -40), (40, 40), (-40, 40)], np.float32)
+CORNER = 40.0  # pixels
+CORNERS = CORNER * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], np.float32)
 # Photos of the landmark that a photo is compared with, the likest; so many of them at once.
 NEAREST, TOGETHER = 24, 8
 # Spots: fewer may be moved anyhow, more are no better evidence.
@@ -68,6 +74,12 @@ def matches(
     if len(photo.places) < 2:
         return
     alike = products(known.descriptors, photo.descriptors)
+    if _match is not None:
+        pairs = np.empty((len(alike), 2), np.int64)
+        counts = np.empty(len(starts) - 1, np.int32)
+        _match.matches(alike, alike.shape[1], starts, RATIO, FEWEST, pairs, counts)
+        yield from np.split(pairs[: counts.sum()], np.cumsum(counts)[:-1])
+        return
     where, rows = alike.argmax(1), np.arange(len(alike))
     best = alike[rows, where]
     alike[rows, where] = -1
@@ -96,26 +108,35 @@ def moved_alike(before: Floats, after: Floats) -> NDArray[np.bool_]:
     agree on is refined (fast spatial matching, Philbin et al. 2007).
     """
     kept = np.zeros(len(before), bool)
+    if _match is not None:
+        limits = LOOSE, SCALES, CLOSE, float(FIRM), CORNER, TRIED, FEWEST
+        _match.moved_alike(before, after, kept, *limits)
+        return kept
     scale = after[:, 2] / before[:, 2]
-    step = before[None, :, :2] - before[:, None, :2]
-    off = after[None, :, :2] - after[:, None, :2] - scale[:, None, None] * step
-    same_scale = np.abs(np.log(scale[None] / scale[:, None])) < np.log(SCALES)
-    slack = np.maximum(scale, 1)  # what is shown larger may be off by more
-    agree = (np.square(off).sum(2) < np.square(LOOSE * slack)[:, None]) & same_scale
+    octaves = np.log2(scale)
+    x, y = (
+        after[None, :, n]
+        - after[:, None, n]
+        - scale[:, None] * (before[None, :, n] - before[:, None, n])
+        for n in (0, 1)
+    )
+    same_scale = np.abs(octaves[None] - octaves[:, None]) < math.log2(SCALES)
+    slack = np.square(np.maximum(scale, 1))  # what is shown larger may be off by more
+    agree = (x * x + y * y < LOOSE**2 * slack[:, None]) & same_scale
     votes = agree.sum(1)
-    plane = flat(before)
     for one in np.argsort(-votes, kind="stable")[:TRIED]:
         if votes[one] < FEWEST:
             break
         inside = agree[one]
-        corners = FIRM * flat(before[one, :2] + CORNERS)
+        plane = flat(before - before[one]).astype(np.float64)
+        corners = FIRM * flat(CORNERS)
         targets = FIRM * (after[one, :2] + scale[one] * CORNERS)
         for _ in range(2):
             left = np.vstack([plane[inside], corners])
             right = np.vstack([after[inside, :2], targets])
-            move = np.linalg.lstsq(left, right, rcond=None)[0]
-            error = np.square(plane @ move - after[:, :2]).sum(1)
-            inside = (error < np.square(CLOSE * slack[one])) & same_scale[one]
+            move = np.linalg.solve(left.T @ left, left.T @ right)  # least squares
+            x, y = (plane @ move - after[:, :2]).T
+            inside = (x * x + y * y < CLOSE**2 * slack[one]) & same_scale[one]
         if inside.sum() > kept.sum():
             kept = inside
         if kept.all():
