@@ -19,12 +19,12 @@ DEFAULT_MODEL = Path(__file__).with_name("default.pt")
 
 
 def count_lanes(device: str) -> int:
-    """How many batches to work on at once: one for each device named, one more for 8 processors.
+    """How many batches to work on at once: one for each device named, and one for 8 processors.
 
-    Of a batch the last few photos are looked at for local features while most threads have no more
-    of it to do; where there are many threads, other batches keep them busy.
+    One of the latter at least: the last photos of a batch are looked at for local features when
+    other threads have no more of it to do, which the next batch keeps busy.
     """
-    return len(device.split(",")) + (os.cpu_count() or 1) // 8
+    return len(device.split(",")) + max(1, (os.cpu_count() or 1) // 8)
 
 
 class LazyClassifier:
