@@ -51,7 +51,6 @@ def end_to_end(scratch: Path, data: list[bytes], name: str) -> Figures:
     """All of a run on the GPU, by the photos of a batch, against the CPU's and a naive loop."""
     folder, places, plain = scratch / "photos", load_landmarks(), artifact.load(DEFAULT_MODEL)
     on_cpu, on_gpu = Classifier(device="cpu"), Classifier(device="cuda")
-    lanes = Classifier(device="cuda:0,cuda:0")
 
     def tagged(classifier: Classifier, batch: int) -> Callable[[], object]:
         return lambda: ours(folder, scratch / f"{new_run_id()}.db", classifier, batch)
@@ -59,7 +58,6 @@ def end_to_end(scratch: Path, data: list[bytes], name: str) -> Figures:
     contestants = {
         "naive": lambda: naive(sorted(folder.iterdir()), plain, places, CONFIDENCE),
         "cpu": tagged(on_cpu, 16),
-        "two_lanes": tagged(lanes, 64),
         **{f"batch_{size}": tagged(on_gpu, size) for size in BATCHES},
     }
     rounds: dict[str, list[float]] = {each: [] for each in contestants}
