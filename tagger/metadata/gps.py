@@ -86,11 +86,29 @@ def read(block: bytes) -> dict[int, Field] | None:
     if first == 0:
         return None
     entry = ifd.read_ifd(block, order, first).find(ifd.GPS_IFD)
-    if entry is None:
-        return None
-    if entry.kind not in (4, 13) or entry.items != 1:
+    return None if entry is None else _fields(block, order, entry)
+
+
+def everywhere(block: bytes) -> Iterator[dict[int, Field]]:
+    """The fields of every GPS directory that any directory of the block points to, IFD0's first.
+
+    The standard has the pointer in IFD0; others put it in the Exif directory, the thumbnail's
+    (IFD1) or that of a further page, and readers follow it there.
+
+    Raises:
+        RefusedError: as :func:`read`, or the block's directories cannot be followed to the end.
+    """
+    order, first = ifd.header(block)
+    for name, directory in ifd.directories(block) if first else ():
+        for entry in directory.entries:
+            if entry.tag == ifd.GPS_IFD and not name.endswith(f"/{ifd.GPS_IFD:04x}"):
+                yield _fields(block, order, entry)
+
+
+def _fields(block: bytes, order: str, pointer: ifd.Entry) -> dict[int, Field]:
+    if pointer.kind not in (4, 13) or pointer.items != 1:
         raise RefusedError("the pointer to the GPS directory has a wrong type")
-    found = ifd.read_ifd(block, order, entry.offset)
+    found = ifd.read_ifd(block, order, pointer.offset)
     if ifd.extent(found) > ifd.MAX_OVERLAP * len(block):
         raise ifd.BeyondError("the values of its GPS directory overlap; repair the EXIF first")
     return {entry.tag: Field(entry.kind, ifd.value(block, entry)) for entry in found.entries}

@@ -1,7 +1,8 @@
-"""HEIC and AVIF, read only: finds EXIF and XMP among the items (ISO/IEC 14496-12, 23008-12)."""
+"""HEIC and AVIF, read only: finds EXIF and XMP in items and boxes (ISO/IEC 14496-12, 23008-12)."""
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from tagger.metadata.parts import Blocks
@@ -9,6 +10,8 @@ from tagger.metadata.parts import Blocks
 MAX_ITEMS = 4096
 MAX_METADATA = 1 << 26  # bytes of all items together
 EXIF, XMP = b"Exif", b"application/rdf+xml"
+XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # XMP part 3 section 1.1.6
+TIFF_HEADS, EXIF_HEAD = (b"II*\0", b"MM\0*"), b"Exif\0\0"
 
 
 class Box(NamedTuple):
@@ -24,8 +27,23 @@ class Cut(Exception):
 
 
 def blocks(data: bytes, whole: bool) -> Blocks:
-    """EXIF and XMP items of a HEIC or AVIF file."""
+    """EXIF and XMP of a HEIC or AVIF file: items, and XMP in a uuid box of the file."""
+    items = _in_items(data, whole)
+    top, end = list(boxes(data, 0, len(data))), 0
+    for box in top:
+        end = max(end, box.end)
+        if box.kind == b"uuid" and data.startswith(XMP_UUID, box.at):
+            packet = data[box.at + len(XMP_UUID) : box.end]
+            items = replace(items, xmp=(*items.xmp, packet))
+    if whole:
+        return items
+    # What follows the picture may be such a box; the bytes seen must not end in the middle of it.
+    return replace(items, settled=False)
+
+
+def _in_items(data: bytes, whole: bool) -> Blocks:
     exif, xmp = list[bytes](), list[bytes]()
+    lost = Blocks(settled=whole, odd=(data,) if whole else ())
     try:
         meta = next((box for box in boxes(data, 0, len(data)) if box.kind == b"meta"), None)
         if meta is None:
@@ -44,11 +62,10 @@ def blocks(data: bytes, whole: bool) -> Blocks:
             if kind:
                 body = b"".join(_extent(data, *extent) for extent in extents)
                 (exif if kind == EXIF else xmp).append(body)
-    except Cut:
-        return Blocks(settled=whole)
-    except (struct.error, IndexError):
-        return Blocks()
-    return Blocks(tuple(map(_exif, exif)), tuple(xmp))
+    except (Cut, struct.error, IndexError):
+        return lost
+    found = tuple(map(_exif, exif)), tuple(xmp)
+    return Blocks(*found, odd=(data,) if wanted else ())
 
 
 def boxes(data: bytes, at: int, end: int) -> Iterator[Box]:
@@ -119,5 +136,7 @@ def _extent(data: bytes, start: int, length: int) -> bytes:
 
 def _exif(body: bytes) -> bytes:
     """The TIFF header stands as many bytes behind the first four as these say (23008-12 A.2.1)."""
+    if body.startswith((*TIFF_HEADS, EXIF_HEAD)):  # some leave these bytes out
+        return body.removeprefix(EXIF_HEAD)
     skip = int.from_bytes(body[:4], "big")
     return body[4 + skip :] if skip < len(body) else b""

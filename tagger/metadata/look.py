@@ -1,16 +1,30 @@
 """The GPS question, asked of a photo's first bytes: which state is its position in?"""
 
+import re
 from collections.abc import Iterator
 
 from tagger.errors import RefusedError
-from tagger.metadata import formats, gps, jpeg, packet, record, xmp
+from tagger.metadata import formats, gps, ifd, inside, jpeg, packet, record, xmp
 from tagger.metadata.gps import GpsReading
 from tagger.metadata.parts import Blocks
 from tagger.metadata.record import Record
 from tagger.records import GpsState, Provenance
 
 HEAD_BYTES = 131_072  # one full EXIF segment and one full XMP segment of 64 KB each
-POSITION_WORDS = (b"Latitude", "Latitude".encode("utf-16-le"))
+POSITION_WORDS = (
+    b"Latitude",
+    "Latitude".encode("utf-16-le"),  # and, with the bytes beside it, UTF-16 big-endian
+    "Latitude".encode("utf-32-le"),
+    b"wgs84_pos#",
+)
+GPS_POINTERS = {  # by byte order, an entry that points to a GPS directory, whatever its type
+    "<": re.compile(rb"\x25\x88[\x01-\x0d]\0", re.S),
+    ">": re.compile(rb"\x88\x25\0[\x01-\x0d]", re.S),
+}
+SURE_POINTERS = (b"\x25\x88\4\0\1\0\0\0", b"\x88\x25\0\4\0\0\0\1")  # one LONG, as it should be
+UNCLEAR = GpsReading(
+    GpsState.MALFORMED, "names a position in metadata that cannot be read; repair its metadata"
+)
 
 
 def gps_state(head: bytes, whole: bool = False) -> GpsReading | None:
@@ -33,21 +47,26 @@ def gps_state(head: bytes, whole: bool = False) -> GpsReading | None:
     blocks = formats.blocks(head, whole)
     for block in blocks.exif:
         reading = _exif_state(block)
+        if reading.state is GpsState.EMPTY:
+            reading = _unusual_state(block, reading)
         if reading.state is not GpsState.EMPTY:
             return reading
     for part in blocks.xmp:
-        in_xmp = _xmp_state(part)
+        in_xmp = xmp_state(part)
         if in_xmp.state is not GpsState.EMPTY:
             return in_xmp
+    if any(map(_names_position, blocks.odd)):
+        return UNCLEAR
     return reading if blocks.settled or whole else None
 
 
 def _exif_state(block: bytes) -> GpsReading:
-    order = "<" if block[:2] == b"II" else ">"
+    """What the GPS directory says that IFD0 points to, where the standard wants it."""
+    order = _order(block)
     if (b"\x25\x88" if order == "<" else b"\x88\x25") not in block:
         return gps.EMPTY
     if not block.startswith((b"II*\0", b"MM\0*")):
-        return gps.EMPTY  # no reader finds anything in it
+        return gps.EMPTY
     try:
         fields = gps.read(block)
     except RefusedError as error:
@@ -55,12 +74,47 @@ def _exif_state(block: bytes) -> GpsReading:
     return gps.EMPTY if fields is None else gps.judge(fields, order)
 
 
-def _xmp_state(data: bytes) -> GpsReading:
-    if not any(word in data for word in POSITION_WORDS):
+def _unusual_state(block: bytes, usual: GpsReading) -> GpsReading:
+    """What an EXIF block says of a position elsewhere: other directories, XMP inside it."""
+    if not block.startswith((b"II*\0", b"MM\0*")):
+        return UNCLEAR if _names_position(block) else usual
+    order = _order(block)
+    try:
+        if GPS_POINTERS[order].search(block):
+            for fields in gps.everywhere(block):
+                reading = gps.judge(fields, order)
+                if reading.state is not GpsState.EMPTY:
+                    return reading
+    except RefusedError as error:
+        if usual is gps.EMPTY and any(sign in block for sign in SURE_POINTERS):
+            return GpsReading(GpsState.MALFORMED, str(error))
+    if not _has_word(block):
+        return usual
+    states = [xmp_state(packet) for packet in inside.packets(block)]
+    states += [_exif_state(copy) for copy in inside.copies(block)]
+    return next((state for state in states if state.state is not GpsState.EMPTY), usual)
+
+
+def _order(block: bytes) -> str:
+    return "<" if block[:2] == b"II" else ">"
+
+
+def _has_word(data: bytes) -> bool:
+    return any(word in data for word in POSITION_WORDS)
+
+
+def _names_position(data: bytes) -> bool:
+    """Whether bytes that are not understood point to GPS tags, or name a latitude."""
+    return _has_word(data) or any(sign in data for sign in SURE_POINTERS)
+
+
+def xmp_state(data: bytes) -> GpsReading:
+    """What an XMP packet says of a position, in whichever property and however deep."""
+    if not _has_word(data):
         return gps.EMPTY
     try:
         root = packet.parse(data)
-        if xmp.positions(root) or xmp.has_foreign_position(root):
+        if xmp.positions(root) or xmp.has_other_position(root):
             return GpsReading(GpsState.VALID, "carries a GPS position in XMP")
     except (RefusedError, ValueError) as error:
         return GpsReading(GpsState.MALFORMED, f"its XMP names a position: {error}")
@@ -76,15 +130,18 @@ def position(data: bytes) -> tuple[float, float] | None:
 
 
 def _positions(blocks: Blocks) -> Iterator[tuple[float, float]]:
+    packets = list(blocks.xmp)
     for block in blocks.exif:
-        order = "<" if block[:2] == b"II" else ">"
+        order = _order(block)
         try:
-            fields = gps.read(block) or {}
-            if gps.judge(fields, order).state in (GpsState.VALID, GpsState.VOID):
-                yield from gps.positions(fields, order)
+            for fields in gps.everywhere(block):
+                if gps.judge(fields, order).state in (GpsState.VALID, GpsState.VOID):
+                    yield from gps.positions(fields, order)
         except (RefusedError, ValueError):
             continue
-    for part in blocks.xmp:
+        finally:
+            packets += inside.packets(block) if _has_word(block) else []
+    for part in packets:
         try:
             yield from xmp.positions(packet.parse(part))
         except (RefusedError, ValueError):
