@@ -86,26 +86,41 @@ def read(block: bytes) -> dict[int, Field] | None:
     if first == 0:
         return None
     entry = ifd.read_ifd(block, order, first).find(ifd.GPS_IFD)
-    return None if entry is None else _fields(block, order, entry)
+    return None if entry is None else fields_at(block, order, entry)
 
 
-def everywhere(block: bytes) -> Iterator[dict[int, Field]]:
-    """The fields of every GPS directory that any directory of the block points to, IFD0's first.
+def pointers(block: bytes) -> Iterator[ifd.Entry]:
+    """The entries of any directory of the block that point to a GPS directory, IFD0's first.
 
     The standard has the pointer in IFD0; others put it in the Exif directory, the thumbnail's
     (IFD1) or that of a further page, and readers follow it there.
 
     Raises:
-        RefusedError: as :func:`read`, or the block's directories cannot be followed to the end.
+        RefusedError: the block's directories cannot be followed to the end.
     """
-    order, first = ifd.header(block)
+    _, first = ifd.header(block)
     for name, directory in ifd.directories(block) if first else ():
-        for entry in directory.entries:
-            if entry.tag == ifd.GPS_IFD and not name.endswith(f"/{ifd.GPS_IFD:04x}"):
-                yield _fields(block, order, entry)
+        if not name.endswith(f"/{ifd.GPS_IFD:04x}"):
+            yield from [entry for entry in directory.entries if entry.tag == ifd.GPS_IFD]
 
 
-def _fields(block: bytes, order: str, pointer: ifd.Entry) -> dict[int, Field]:
+def everywhere(block: bytes) -> Iterator[dict[int, Field]]:
+    """The fields of every GPS directory of the block.
+
+    Raises:
+        RefusedError: as :func:`pointers` and :func:`read`.
+    """
+    order, _ = ifd.header(block)
+    for entry in pointers(block):
+        yield fields_at(block, order, entry)
+
+
+def fields_at(block: bytes, order: str, pointer: ifd.Entry) -> dict[int, Field]:
+    """The fields of the GPS directory that an entry points to.
+
+    Raises:
+        RefusedError: as :func:`read`.
+    """
     if pointer.kind not in (4, 13) or pointer.items != 1:
         raise RefusedError("the pointer to the GPS directory has a wrong type")
     found = ifd.read_ifd(block, order, pointer.offset)

@@ -28,17 +28,15 @@ class Cut(Exception):
 
 def blocks(data: bytes, whole: bool) -> Blocks:
     """EXIF and XMP of a HEIC or AVIF file: items, and XMP in a uuid box of the file."""
-    items = _in_items(data, whole)
-    top, end = list(boxes(data, 0, len(data))), 0
-    for box in top:
-        end = max(end, box.end)
-        if box.kind == b"uuid" and data.startswith(XMP_UUID, box.at):
-            packet = data[box.at + len(XMP_UUID) : box.end]
-            items = replace(items, xmp=(*items.xmp, packet))
-    if whole:
-        return items
-    # What follows the picture may be such a box; the bytes seen must not end in the middle of it.
-    return replace(items, settled=False)
+    found = _in_items(data, whole)
+    packets = [
+        data[box.at + len(XMP_UUID) : box.end]
+        for box in boxes(data, 0, len(data))
+        if box.kind == b"uuid" and data.startswith(XMP_UUID, box.at)
+        if whole or box.end <= len(data)
+    ]
+    # Not settled before the end: such a box may stand behind the picture.
+    return replace(found, xmp=(*found.xmp, *packets), settled=whole)
 
 
 def _in_items(data: bytes, whole: bool) -> Blocks:
@@ -50,7 +48,7 @@ def _in_items(data: bytes, whole: bool) -> Blocks:
             return Blocks(settled=whole)
         inside = {box.kind: box for box in boxes(data, meta.at + 4, meta.end)}
         if meta.end > len(data) or b"iinf" not in inside or b"iloc" not in inside:
-            return Blocks(settled=whole or meta.end <= len(data))
+            return lost
         wanted = dict(_items(data, inside[b"iinf"]))
         idat = inside.get(b"idat")
         left = MAX_METADATA

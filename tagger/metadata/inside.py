@@ -19,7 +19,7 @@ INSIDE_EXIF = "its XMP is inside its EXIF"
 
 
 def of_exif(block: bytes) -> Iterator[tuple[int, bytes]]:
-    """Tag and bytes of XMP, IPTC and Photoshop data in any directory; ends where none can be read."""
+    """Tag and bytes of XMP, IPTC and Photoshop data in any directory that can be reached."""
     with suppress(RefusedError):
         for _, directory in ifd.directories(block):
             for entry in directory.entries:
@@ -44,6 +44,8 @@ def resources(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def of_photoshop(data: bytes) -> Blocks:
     """EXIF and XMP among image resources, where Photoshop and its like keep a copy of both."""
+    if not any(number.to_bytes(2, "big") in data for number in (EXIF_RESOURCE, XMP_RESOURCE)):
+        return Blocks()
     found = list(resources(data))
     return Blocks(
         tuple([raw.removeprefix(EXIF_HEAD) for kind, raw in found if kind == EXIF_RESOURCE]),

@@ -135,7 +135,7 @@ def blocks(data: bytes, whole: bool) -> Blocks:
         return Blocks(exif, xmp, settled)
     bodies = [data[p.at : p.end] for p in header.odd if whole or p.end <= length]
     odd = [_unusual(body) for body in bodies]
-    photoshop = inside.of_photoshop(_photoshop(data, header))
+    photoshop = inside.of_photoshop(_photoshop(data, header) if settled else b"")
     return Blocks(
         (*exif, *[block for found in odd for block in found.exif], *photoshop.exif),
         (*xmp, *[packet for found in odd for packet in found.xmp], *photoshop.xmp),

@@ -11,12 +11,8 @@ from tagger.metadata.record import Record
 from tagger.records import GpsState, Provenance
 
 HEAD_BYTES = 131_072  # one full EXIF segment and one full XMP segment of 64 KB each
-POSITION_WORDS = (
-    b"Latitude",
-    "Latitude".encode("utf-16-le"),  # and, with the bytes beside it, UTF-16 big-endian
-    "Latitude".encode("utf-32-le"),
-    b"wgs84_pos#",
-)
+POSITION_WORD = b"Latitude"
+WIDE_WORDS = tuple("Latitude".encode(code) for code in ("utf-16-le", "utf-32-le"))  # or big-endian
 GPS_POINTERS = {  # by byte order, an entry that points to a GPS directory, whatever its type
     "<": re.compile(rb"\x25\x88[\x01-\x0d]\0", re.S),
     ">": re.compile(rb"\x88\x25\0[\x01-\x0d]", re.S),
@@ -41,12 +37,13 @@ def gps_state(head: bytes, whole: bool = False) -> GpsReading | None:
     """
     if formats.of(head) is formats.Format.BIG_TIFF:
         return GpsReading(GpsState.MALFORMED, "GPS in BigTIFF cannot be read; save it as TIFF")
-    reading = _exif_state(jpeg.first_exif(head))
+    first = jpeg.first_exif(head)
+    reading = usual = _exif_state(first)
     if reading.state is not GpsState.EMPTY:
         return reading  # of most photos that have a position, their other segments are not read
     blocks = formats.blocks(head, whole)
     for block in blocks.exif:
-        reading = _exif_state(block)
+        reading = usual if block == first else _exif_state(block)
         if reading.state is GpsState.EMPTY:
             reading = _unusual_state(block, reading)
         if reading.state is not GpsState.EMPTY:
@@ -78,21 +75,33 @@ def _unusual_state(block: bytes, usual: GpsReading) -> GpsReading:
     """What an EXIF block says of a position elsewhere: other directories, XMP inside it."""
     if not block.startswith((b"II*\0", b"MM\0*")):
         return UNCLEAR if _names_position(block) else usual
-    order = _order(block)
-    try:
-        if GPS_POINTERS[order].search(block):
-            for fields in gps.everywhere(block):
-                reading = gps.judge(fields, order)
-                if reading.state is not GpsState.EMPTY:
-                    return reading
-    except RefusedError as error:
-        if usual is gps.EMPTY and any(sign in block for sign in SURE_POINTERS):
-            return GpsReading(GpsState.MALFORMED, str(error))
-    if not _has_word(block):
+    if GPS_POINTERS[_order(block)].search(block):
+        reading = _directories_state(block)
+        if reading.state is not GpsState.EMPTY:
+            return reading
+    if POSITION_WORD not in block and b"8BIM" not in block and WIDE_WORDS[0] not in block:
         return usual
     states = [xmp_state(packet) for packet in inside.packets(block)]
     states += [_exif_state(copy) for copy in inside.copies(block)]
     return next((state for state in states if state.state is not GpsState.EMPTY), usual)
+
+
+def _directories_state(block: bytes) -> GpsReading:
+    """What all GPS directories say that any directory of an EXIF block points to."""
+    order, pointers = _order(block), list[ifd.Entry]()
+    try:
+        pointers += gps.pointers(block)
+    except RefusedError as error:
+        if sum(map(block.count, SURE_POINTERS)) > len(pointers):  # one is out of reach
+            return GpsReading(GpsState.MALFORMED, str(error))
+    for entry in pointers:
+        try:
+            reading = gps.judge(gps.fields_at(block, order, entry), order)
+        except RefusedError as error:
+            return GpsReading(GpsState.MALFORMED, str(error))
+        if reading.state is not GpsState.EMPTY:
+            return reading
+    return gps.EMPTY
 
 
 def _order(block: bytes) -> str:
@@ -100,7 +109,10 @@ def _order(block: bytes) -> str:
 
 
 def _has_word(data: bytes) -> bool:
-    return any(word in data for word in POSITION_WORDS)
+    """Whether they name a latitude, or a namespace (wgs84_pos) that is all about one."""
+    if POSITION_WORD in data or b"wgs84_pos#" in data:
+        return True
+    return WIDE_WORDS[0] in data or WIDE_WORDS[1] in data
 
 
 def _names_position(data: bytes) -> bool:

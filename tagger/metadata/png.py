@@ -104,10 +104,10 @@ def _raw_profile(text: bytes) -> Blocks:
     raw = _profile_bytes(text)
     if raw.startswith((inside.EXIF_HEAD, b"II*\0", b"MM\0*")):
         return Blocks((raw.removeprefix(inside.EXIF_HEAD),))
-    if b"<" in raw[: len(XMP_HEADER) + 4]:
-        return Blocks((), (raw.removeprefix(XMP_HEADER),))
     if raw.startswith((inside.PHOTOSHOP_HEAD, b"8BIM")):
         return inside.of_photoshop(raw)
+    if b"<" in raw[: len(XMP_HEADER) + 4]:
+        return Blocks((), (raw.removeprefix(XMP_HEADER),))
     return Blocks(odd=(raw,))
 
 
