@@ -16,6 +16,7 @@ ALTITUDE, SATELLITES, STATUS, MEASURE_MODE, DOP, MAP_DATUM = 6, 8, 9, 10, 11, 18
 DEST_LATITUDE_REF, DEST_LATITUDE, DEST_LONGITUDE_REF, DEST_LONGITUDE = 19, 20, 21, 22
 PROCESSING_METHOD, AREA_INFORMATION, POSITIONING_ERROR = 27, 28, 31
 LOWEST_VERSION = b"\x02\x03\0\0"  # GPSHPositioningError came with it
+MAX_POINTERS = 8  # to GPS directories, of which there should be one
 MICRO = 60_000_000  # a degree in millionths of a minute: 1e-6 minute is 2 mm, 60.00 s cannot occur
 
 
@@ -98,10 +99,14 @@ def pointers(block: bytes) -> Iterator[ifd.Entry]:
     Raises:
         RefusedError: the block's directories cannot be followed to the end.
     """
-    _, first = ifd.header(block)
+    (_, first), count = ifd.header(block), 0
     for name, directory in ifd.directories(block) if first else ():
-        if not name.endswith(f"/{ifd.GPS_IFD:04x}"):
-            yield from [entry for entry in directory.entries if entry.tag == ifd.GPS_IFD]
+        for entry in directory.entries:
+            if entry.tag == ifd.GPS_IFD and not name.endswith(f"/{ifd.GPS_IFD:04x}"):
+                count += 1
+                if count > MAX_POINTERS:
+                    raise RefusedError("its EXIF points to GPS tags in many ways; repair the EXIF")
+                yield entry
 
 
 def everywhere(block: bytes) -> Iterator[dict[int, Field]]:

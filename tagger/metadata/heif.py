@@ -71,6 +71,8 @@ def boxes(data: bytes, at: int, end: int) -> Iterator[Box]:
     while at + 8 <= min(end, len(data)):
         size, kind = struct.unpack_from(">I4s", data, at)
         head = 8
+        if size == 1 and at + 16 > len(data):
+            return
         if size == 1:
             (size,) = struct.unpack_from(">Q", data, at + 8)
             head = 16

@@ -20,12 +20,17 @@ INSIDE_EXIF = "its XMP is inside its EXIF"
 
 def of_exif(block: bytes) -> Iterator[tuple[int, bytes]]:
     """Tag and bytes of XMP, IPTC and Photoshop data in any directory that can be reached."""
+    left = ifd.MAX_OVERLAP * len(block)
     with suppress(RefusedError):
         for _, directory in ifd.directories(block):
             for entry in directory.entries:
-                if entry.tag in TAGS:
-                    with suppress(ifd.BeyondError):
-                        yield entry.tag, ifd.value(block, entry)
+                if entry.tag not in TAGS:
+                    continue
+                left -= entry.size
+                if left < 0:
+                    return
+                with suppress(ifd.BeyondError):
+                    yield entry.tag, ifd.value(block, entry)
 
 
 def resources(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -1,6 +1,5 @@
 """JPEG segments: finds EXIF, XMP and MPF, and says what makes a file unsafe to write."""
 
-import re
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tagger.errors import RefusedError
-from tagger.metadata import inside
+from tagger.metadata import app1, inside
 from tagger.metadata.parts import Blocks, Parts, in_iptc
 
 SOI, EOI, SOS, APP0, APP1, APP2, APP11, APP13 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEB, 0xED
@@ -16,8 +15,6 @@ EXIF = b"Exif\0\0"
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 MPF = b"MPF\0"
-ODD_EXIF = re.compile(rb".{0,4}Exif\0.", re.I | re.S)  # ExifTool and others read EXIF behind it
-XMP_SIGNS = (b"<?xpacket", b":xmpmeta", b":RDF", XMP[:-1])  # of XMP behind a wrong header
 MAX_STRAY = 1 << 18  # bytes that are searched where the segments end in something else
 MAX_PAYLOAD = 65_533  # ITU T.81 B.1.1.4: the two length bytes count themselves
 MAX_SEGMENTS = 10_000  # depth maps come in some hundreds; keeps damaged files cheap
@@ -134,7 +131,7 @@ def blocks(data: bytes, whole: bool) -> Blocks:
     if not header.odd and not header.photoshop and not stray:
         return Blocks(exif, xmp, settled)
     bodies = [data[p.at : p.end] for p in header.odd if whole or p.end <= length]
-    odd = [_unusual(body) for body in bodies]
+    odd = [app1.unusual(body) for body in bodies]
     photoshop = inside.of_photoshop(_photoshop(data, header) if settled else b"")
     return Blocks(
         (*exif, *[block for found in odd for block in found.exif], *photoshop.exif),
@@ -142,20 +139,6 @@ def blocks(data: bytes, whole: bool) -> Blocks:
         settled,
         (*[part for found in odd for part in found.odd], stray),
     )
-
-
-def _unusual(body: bytes) -> Blocks:
-    """What a segment holds that is not EXIF or XMP by its header, as other readers see it."""
-    header = ODD_EXIF.match(body)
-    if header:
-        return Blocks((body[header.end() :],))
-    if _is_odd_xmp(body):
-        return Blocks((), (body[max(0, body.find(b"<")) :],))
-    return Blocks((), (), True, (body,))
-
-
-def _is_odd_xmp(body: bytes) -> bool:
-    return any(sign in body for sign in XMP_SIGNS)
 
 
 def _photoshop(data: bytes, header: Header) -> bytes:
@@ -199,7 +182,7 @@ def _xmp_trouble(data: bytes, header: Header) -> str:
     if len(header.xmp) > 1:
         return "it has two XMP packets"
     for part in header.odd:
-        if part.marker == APP1 and _is_odd_xmp(data[part.at : part.end]):
+        if part.marker == APP1 and app1.is_xmp(data[part.at : part.end]):
             return "its XMP has a wrong header"
     if any(
         data.find(name, part.at, part.end) >= 0
@@ -224,7 +207,7 @@ def check_writable(data: bytes, header: Header) -> None:
         raise RefusedError("has more than one EXIF block; merge them with a metadata editor first")
     for segment in header.segments:
         body = data[segment.at : min(segment.end, segment.at + 64)]
-        if segment.marker == APP1 and segment in header.odd and ODD_EXIF.match(body):
+        if segment.marker == APP1 and segment in header.odd and app1.EXIF.match(body):
             raise RefusedError("has an EXIF block with a wrong header; repair the EXIF first")
         if segment.marker == APP0 and body[6:14] == b"HEAPJPGM":
             # ExifTool counts its directories from elsewhere, and may take one for the new GPS's.

@@ -1,13 +1,12 @@
 """PNG: EXIF in an eXIf chunk and XMP in an iTXt chunk (PNG third edition, section 11.3)."""
 
-import re
 import struct
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from tagger.errors import RefusedError
-from tagger.metadata import inside
+from tagger.metadata import inside, raw_profile
 from tagger.metadata.edits import Edit, apply
 from tagger.metadata.parts import Blocks, Change, Parts
 from tagger.spliced import Spliced
@@ -16,8 +15,6 @@ START = 8  # the signature
 XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 XMP_HEAD = XMP_KEYWORD + b"\0\0\0\0"  # not compressed, no language, no translated keyword
 RAW_PROFILE = b"Raw profile type "  # how ImageMagick kept EXIF and XMP before eXIf
-PROFILE = re.compile(rb"\s*[^\n]*\n\s*\d+\s(.*)", re.S)  # name, length, hex
-XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"  # before XMP in a profile named APP1
 MAX_INFLATED = 8_000_000
 MAX_INFLATING = 16  # chunks of one file that are inflated; one or two hold metadata
 MAX_CHUNKS = 200_000  # of 8 KB as libpng writes them, 1.6 GB
@@ -53,14 +50,15 @@ def blocks(data: bytes, whole: bool) -> Blocks:
     ended, inflating, last = False, 0, START
     for chunk in chunks(data):
         body = data[chunk.at : chunk.end - 4] if chunk.kind in METADATA else b""
-        if chunk.kind.lower() in EXIF_KINDS:
+        if chunk.kind.lower() in EXIF_KINDS and inflating < MAX_INFLATING:
+            inflating += chunk.kind != b"eXIf"
             exif.append(_exif(data[chunk.at : chunk.end - 4]))
         elif body.startswith((XMP_KEYWORD, RAW_PROFILE)) and inflating < MAX_INFLATING:
             inflating += 1
             if body.startswith(XMP_KEYWORD):
                 xmp.append(_text(body, chunk.kind))
             else:
-                found = _raw_profile(_text(body, chunk.kind))
+                found = raw_profile.blocks(_text(body, chunk.kind))
                 exif += found.exif
                 xmp += found.xmp
                 odd += found.odd
@@ -97,24 +95,6 @@ def _inflate(data: bytes) -> bytes:
         return zlib.decompressobj().decompress(data, MAX_INFLATED)
     except zlib.error:
         return b""
-
-
-def _raw_profile(text: bytes) -> Blocks:
-    """A profile as ImageMagick writes it: newline, name, length, and the bytes in hex."""
-    raw = _profile_bytes(text)
-    if raw.startswith((inside.EXIF_HEAD, b"II*\0", b"MM\0*")):
-        return Blocks((raw.removeprefix(inside.EXIF_HEAD),))
-    if raw.startswith((inside.PHOTOSHOP_HEAD, b"8BIM")):
-        return inside.of_photoshop(raw)
-    if b"<" in raw[: len(XMP_HEADER) + 4]:
-        return Blocks((), (raw.removeprefix(XMP_HEADER),))
-    return Blocks(odd=(raw,))
-
-
-def _profile_bytes(text: bytes) -> bytes:
-    found = PROFILE.match(text)
-    digits = re.sub(rb"[^0-9A-Fa-f]", b"", found[1]) if found else b""
-    return bytes.fromhex(digits[: len(digits) & ~1].decode("ascii"))
 
 
 def read(data: bytes) -> Parts:
