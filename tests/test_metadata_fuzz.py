@@ -8,6 +8,8 @@ import pytest
 from awkward_photos import TAG, app1_exif, app1_xmp, exif, jpeg, mpf, packet, picture, position
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from positions import MALFORMED
+from positions import PHOTOS as POSITIONED
 from test_metadata_formats import PHOTOS, heic
 
 from tagger import metadata
@@ -31,6 +33,8 @@ SEEDS = [
     heic(1, b"mime"),
     packet(KEYWORDS, 'exif:GPSLatitude="48,5N" exif:GPSLongitude="2,3E"'),
     metadata.sidecar(packet(KEYWORDS), TAG),
+    *[*POSITIONED.values()][::4],
+    *MALFORMED.values(),
 ]
 STARTS = [
     b"",
@@ -232,6 +236,21 @@ def crowded(number: int) -> bytes:
     """A TIFF of two directories with that many entries each."""
     first = tiff_of([(262, 3, 1, 2), *[(0x9999, 1, 1, 0)] * (number - 1)], b"")
     return first[:-4] + struct.pack("<I", len(first)) + first[8:]
+
+
+@pytest.mark.parametrize("tag", [700, 34377, 0x8825])
+def test_a_tag_of_which_there_are_many_costs_little(tag: int) -> None:
+    rows = [(tag, 4 if tag == 0x8825 else 7, 1 if tag == 0x8825 else 60_000, 8)] * 4_000
+    photo = jpeg(app1_exif(tiff_of(rows, b"Latitude8BIM")))
+    tiff = tiff_of([(262, 3, 1, 2), *rows], b"Latitude8BIM".ljust(60_000))
+    for data in (photo, tiff):
+        start = time.monotonic()
+        tracemalloc.start()
+        survive(data)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 60_000_000
+        assert time.monotonic() - start < 20
 
 
 @pytest.mark.parametrize(

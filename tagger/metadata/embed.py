@@ -5,7 +5,7 @@ import zlib
 from dataclasses import replace
 
 from tagger.errors import RefusedError
-from tagger.metadata import content, exif, formats, ifd, look, packet, record, verify, xmp
+from tagger.metadata import content, exif, formats, ifd, inside, look, packet, record, verify, xmp
 from tagger.metadata.parts import Change, Container, Parts
 from tagger.records import GpsState, Tag
 from tagger.spliced import Content, Spliced
@@ -30,7 +30,7 @@ def spliced(data: bytes, tag: Tag, *, replace_gps: bool = False) -> Content:
     content.check(tag)
     container = formats.writer(data)
     try:
-        parts = container.read(data)
+        parts = inside.completed(container.read(data))
         known = look.in_xmp(parts.xmp) or look.in_exif(parts.exif)
         if known is not None:
             return record.unchanged(data, known, tag)
@@ -105,7 +105,7 @@ def prove(container: Container, old: bytes, before: Parts, new: Spliced) -> Part
 def xmp_note(data: bytes) -> str:
     """Why the tag of a tagged photo is in its EXIF only; empty where XMP has it, or no tag is."""
     try:
-        parts = formats.writer(data).read(data)
+        parts = inside.completed(formats.writer(data).read(data))
         known = look.in_exif(parts.exif)
     except RefusedError:
         return ""

@@ -62,7 +62,9 @@ def check_copied(directories: list[tuple[str, ifd.Ifd]]) -> None:
     """
     for name, directory in directories:
         pointers = [entry for entry in directory.entries if entry.tag == ifd.GPS_IFD]
-        if len(pointers) > (name == "IFD0"):
+        if pointers and name != "IFD0":
+            raise RefusedError("its EXIF points to GPS tags from a wrong place; repair the EXIF")
+        if len(pointers) > 1:
             raise RefusedError("its EXIF points to GPS tags in two ways; repair the EXIF first")
         if any(entry.kind not in (4, 13) or entry.items != 1 for entry in pointers):
             raise RefusedError("the pointer to its GPS tags has a wrong type; repair the EXIF")

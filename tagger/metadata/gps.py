@@ -16,6 +16,7 @@ ALTITUDE, SATELLITES, STATUS, MEASURE_MODE, DOP, MAP_DATUM = 6, 8, 9, 10, 11, 18
 DEST_LATITUDE_REF, DEST_LATITUDE, DEST_LONGITUDE_REF, DEST_LONGITUDE = 19, 20, 21, 22
 PROCESSING_METHOD, AREA_INFORMATION, POSITIONING_ERROR = 27, 28, 31
 LOWEST_VERSION = b"\x02\x03\0\0"  # GPSHPositioningError came with it
+MAX_POINTERS = 8  # to GPS directories, of which there should be one
 MICRO = 60_000_000  # a degree in millionths of a minute: 1e-6 minute is 2 mm, 60.00 s cannot occur
 
 
@@ -86,11 +87,48 @@ def read(block: bytes) -> dict[int, Field] | None:
     if first == 0:
         return None
     entry = ifd.read_ifd(block, order, first).find(ifd.GPS_IFD)
-    if entry is None:
-        return None
-    if entry.kind not in (4, 13) or entry.items != 1:
+    return None if entry is None else fields_at(block, order, entry)
+
+
+def pointers(block: bytes) -> Iterator[ifd.Entry]:
+    """The entries of any directory of the block that point to a GPS directory, IFD0's first.
+
+    The standard has the pointer in IFD0; others put it in the Exif directory, the thumbnail's
+    (IFD1) or that of a further page, and readers follow it there.
+
+    Raises:
+        RefusedError: the block's directories cannot be followed to the end.
+    """
+    (_, first), count = ifd.header(block), 0
+    for name, directory in ifd.directories(block) if first else ():
+        for entry in directory.entries:
+            if entry.tag == ifd.GPS_IFD and not name.endswith(f"/{ifd.GPS_IFD:04x}"):
+                count += 1
+                if count > MAX_POINTERS:
+                    raise RefusedError("its EXIF points to GPS tags in many ways; repair the EXIF")
+                yield entry
+
+
+def everywhere(block: bytes) -> Iterator[dict[int, Field]]:
+    """The fields of every GPS directory of the block.
+
+    Raises:
+        RefusedError: as :func:`pointers` and :func:`read`.
+    """
+    order, _ = ifd.header(block)
+    for entry in pointers(block):
+        yield fields_at(block, order, entry)
+
+
+def fields_at(block: bytes, order: str, pointer: ifd.Entry) -> dict[int, Field]:
+    """The fields of the GPS directory that an entry points to.
+
+    Raises:
+        RefusedError: as :func:`read`.
+    """
+    if pointer.kind not in (4, 13) or pointer.items != 1:
         raise RefusedError("the pointer to the GPS directory has a wrong type")
-    found = ifd.read_ifd(block, order, entry.offset)
+    found = ifd.read_ifd(block, order, pointer.offset)
     if ifd.extent(found) > ifd.MAX_OVERLAP * len(block):
         raise ifd.BeyondError("the values of its GPS directory overlap; repair the EXIF first")
     return {entry.tag: Field(entry.kind, ifd.value(block, entry)) for entry in found.entries}

@@ -1,7 +1,8 @@
-"""HEIC and AVIF, read only: finds EXIF and XMP among the items (ISO/IEC 14496-12, 23008-12)."""
+"""HEIC and AVIF, read only: finds EXIF and XMP in items and boxes (ISO/IEC 14496-12, 23008-12)."""
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from tagger.metadata.parts import Blocks
@@ -9,6 +10,8 @@ from tagger.metadata.parts import Blocks
 MAX_ITEMS = 4096
 MAX_METADATA = 1 << 26  # bytes of all items together
 EXIF, XMP = b"Exif", b"application/rdf+xml"
+XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # XMP part 3 section 1.1.6
+TIFF_HEADS, EXIF_HEAD = (b"II*\0", b"MM\0*"), b"Exif\0\0"
 
 
 class Box(NamedTuple):
@@ -24,15 +27,28 @@ class Cut(Exception):
 
 
 def blocks(data: bytes, whole: bool) -> Blocks:
-    """EXIF and XMP items of a HEIC or AVIF file."""
+    """EXIF and XMP of a HEIC or AVIF file: items, and XMP in a uuid box of the file."""
+    found = _in_items(data, whole)
+    packets = [
+        data[box.at + len(XMP_UUID) : box.end]
+        for box in boxes(data, 0, len(data))
+        if box.kind == b"uuid" and data.startswith(XMP_UUID, box.at)
+        if whole or box.end <= len(data)
+    ]
+    # Not settled before the end: such a box may stand behind the picture.
+    return replace(found, xmp=(*found.xmp, *packets), settled=whole)
+
+
+def _in_items(data: bytes, whole: bool) -> Blocks:
     exif, xmp = list[bytes](), list[bytes]()
+    lost = Blocks(settled=whole, odd=(data,) if whole else ())
     try:
         meta = next((box for box in boxes(data, 0, len(data)) if box.kind == b"meta"), None)
         if meta is None:
             return Blocks(settled=whole)
         inside = {box.kind: box for box in boxes(data, meta.at + 4, meta.end)}
         if meta.end > len(data) or b"iinf" not in inside or b"iloc" not in inside:
-            return Blocks(settled=whole or meta.end <= len(data))
+            return lost
         wanted = dict(_items(data, inside[b"iinf"]))
         idat = inside.get(b"idat")
         left = MAX_METADATA
@@ -44,11 +60,10 @@ def blocks(data: bytes, whole: bool) -> Blocks:
             if kind:
                 body = b"".join(_extent(data, *extent) for extent in extents)
                 (exif if kind == EXIF else xmp).append(body)
-    except Cut:
-        return Blocks(settled=whole)
-    except (struct.error, IndexError):
-        return Blocks()
-    return Blocks(tuple(map(_exif, exif)), tuple(xmp))
+    except (Cut, struct.error, IndexError):
+        return lost
+    found = tuple(map(_exif, exif)), tuple(xmp)
+    return Blocks(*found, odd=(data,) if wanted else ())
 
 
 def boxes(data: bytes, at: int, end: int) -> Iterator[Box]:
@@ -56,6 +71,8 @@ def boxes(data: bytes, at: int, end: int) -> Iterator[Box]:
     while at + 8 <= min(end, len(data)):
         size, kind = struct.unpack_from(">I4s", data, at)
         head = 8
+        if size == 1 and at + 16 > len(data):
+            return
         if size == 1:
             (size,) = struct.unpack_from(">Q", data, at + 8)
             head = 16
@@ -119,5 +136,7 @@ def _extent(data: bytes, start: int, length: int) -> bytes:
 
 def _exif(body: bytes) -> bytes:
     """The TIFF header stands as many bytes behind the first four as these say (23008-12 A.2.1)."""
+    if body.startswith((*TIFF_HEADS, EXIF_HEAD)):  # some leave these bytes out
+        return body.removeprefix(EXIF_HEAD)
     skip = int.from_bytes(body[:4], "big")
     return body[4 + skip :] if skip < len(body) else b""

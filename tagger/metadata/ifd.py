@@ -105,40 +105,54 @@ def value(block: bytes, entry: Entry) -> bytes:
     return block[entry.start : entry.start + entry.size]
 
 
-def walk(block: bytes) -> list[tuple[str, Ifd]]:
+def directories(block: bytes) -> Iterator[tuple[str, Ifd]]:
     """Every directory that can be reached, IFD0 first, each with a name such as ``IFD0/8769``.
 
+    Values are not looked at, save those that point to further directories.
+
     Raises:
-        RefusedError: a directory or a value outside the block, a loop, too many directories, or
-            values that overlap each other so much that reading them all takes no end of memory.
+        RefusedError: a directory outside the block, a loop, or too many directories or entries.
     """
     order, first = header(block)
-    todo, seen, found = [("IFD0", first)], set[int](), list[tuple[str, Ifd]]()
-    taken = count = 0
+    todo, seen, pages, count = [("IFD0", first)], set[int](), 1, 0
     while todo:
         name, offset = todo.pop(0)
         if offset in seen or len(seen) >= MAX_DIRECTORIES:
             raise RefusedError("its EXIF directories form a loop; repair the EXIF first")
         seen.add(offset)
         ifd = read_ifd(block, order, offset)
-        found.append((name, ifd))
         count += len(ifd.entries)
         if count > MAX_ENTRIES:
             raise RefusedError(f"has more than {MAX_ENTRIES} EXIF entries; repair the EXIF first")
+        yield name, ifd
+        for entry in ifd.entries:
+            if entry.tag in POINTERS and entry.kind in (4, 13):
+                raw = value(block, entry)
+                children = [number for (number,) in struct.iter_unpack(order + "I", raw)]
+                todo += [(f"{name}/{entry.tag:04x}", child) for child in children]
+        if ifd.next and "/" not in name:
+            todo.append((f"IFD{pages}", ifd.next))
+            pages += 1
+
+
+def walk(block: bytes) -> list[tuple[str, Ifd]]:
+    """All :func:`directories`, after a look at each of their values.
+
+    Raises:
+        RefusedError: a directory or a value outside the block, a loop, too many directories, or
+            values that overlap each other so much that reading them all takes no end of memory.
+    """
+    order, _ = header(block)
+    taken, found = 0, list[tuple[str, Ifd]]()
+    for name, ifd in directories(block):
+        found.append((name, ifd))
         for entry in ifd.entries:
             if entry.start + entry.size > len(block):
                 raise BeyondError(f"the value of EXIF tag 0x{entry.tag:04x} lies outside its block")
         taken += extent(ifd)
         if taken > MAX_OVERLAP * len(block):
             raise RefusedError("its EXIF values overlap; repair the EXIF first")
-        for entry in ifd.entries:
-            if entry.tag in POINTERS and entry.kind in (4, 13):
-                raw = value(block, entry)
-                children = [number for (number,) in struct.iter_unpack(order + "I", raw)]
-                todo += [(f"{name}/{entry.tag:04x}", child) for child in children]
         _check_thumbnail(block, order, ifd)
-        if ifd.next and name.count("/") == 0:
-            todo.append((f"IFD{len([1 for known, _ in found if '/' not in known])}", ifd.next))
     return found
 
 

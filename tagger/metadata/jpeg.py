@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tagger.errors import RefusedError
+from tagger.metadata import app1, inside
 from tagger.metadata.parts import Blocks, Parts, in_iptc
 
 SOI, EOI, SOS, APP0, APP1, APP2, APP11, APP13 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEB, 0xED
@@ -14,6 +15,7 @@ EXIF = b"Exif\0\0"
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 MPF = b"MPF\0"
+MAX_STRAY = 1 << 18  # bytes that are searched where the segments end in something else
 MAX_PAYLOAD = 65_533  # ITU T.81 B.1.1.4: the two length bytes count themselves
 MAX_SEGMENTS = 10_000  # depth maps come in some hundreds; keeps damaged files cheap
 
@@ -36,6 +38,8 @@ class Header:
     xmp: list[Segment] = field(default_factory=list)
     extended: list[Segment] = field(default_factory=list)
     mpf: list[Segment] = field(default_factory=list)
+    odd: list[Segment] = field(default_factory=list)  # APP1 of neither EXIF nor XMP, APP11
+    photoshop: list[Segment] = field(default_factory=list)
     sos: int = 0  # 0: the bytes end before it
     picture: int = 0  # what follows the marker of the first scan and its two length bytes
 
@@ -88,6 +92,12 @@ def scan(data: bytes, found: Header | None = None) -> Header:
                 found.xmp.append(segment)
             elif data.startswith(EXTENDED_XMP, segment.at):
                 found.extended.append(segment)
+            else:
+                found.odd.append(segment)
+        elif segment.marker == APP13:
+            found.photoshop.append(segment)
+        elif segment.marker == APP11:
+            found.odd.append(segment)
         elif segment.marker == APP2 and data.startswith(MPF, segment.at):
             found.mpf.append(segment)
     return found
@@ -105,17 +115,36 @@ def first_exif(head: bytes) -> bytes:
 
 def blocks(data: bytes, whole: bool) -> Blocks:
     """EXIF and XMP in the first bytes of a JPEG; what is cut off is not settled."""
-    header = Header()
+    header, stray = Header(), b""
     try:
         scan(data, header)
     except RefusedError:
         whole = True  # nothing that can be read follows
+        last = max([part.end for part in header.segments], default=2)
+        stray = data[last : last + MAX_STRAY]
     length = len(data)
     exif = tuple([data[p.at + 6 : p.end] for p in header.exif if whole or p.end <= length])
     xmp = tuple([data[p.at + 29 : p.end] for p in header.xmp if whole or p.end <= length])
     if header.extended:
         xmp += (_extended(data, header),)
-    return Blocks(exif, xmp, whole or header.sos > 0)
+    settled = whole or header.sos > 0
+    if not header.odd and not header.photoshop and not stray:
+        return Blocks(exif, xmp, settled)
+    bodies = [data[p.at : p.end] for p in header.odd if whole or p.end <= length]
+    odd = [app1.unusual(body) for body in bodies]
+    photoshop = inside.of_photoshop(_photoshop(data, header) if settled else b"")
+    return Blocks(
+        (*exif, *[block for found in odd for block in found.exif], *photoshop.exif),
+        (*xmp, *[packet for found in odd for packet in found.xmp], *photoshop.xmp),
+        settled,
+        (*[part for found in odd for part in found.odd], stray),
+    )
+
+
+def _photoshop(data: bytes, header: Header) -> bytes:
+    """Photoshop's image resources, of which one may go on in the next segment."""
+    parts = [data[part.at : part.end] for part in header.photoshop]
+    return b"".join(part.removeprefix(inside.PHOTOSHOP_HEAD) for part in parts)
 
 
 def _extended(data: bytes, header: Header) -> bytes:
@@ -135,8 +164,7 @@ def read(data: bytes) -> Parts:
     check_writable(data, header)
     exif = data[header.exif[0].at + len(EXIF) : header.exif[0].end] if header.exif else None
     xmp = data[header.xmp[0].at + len(XMP) : header.xmp[0].end] if header.xmp else None
-    iptc = (data[part.at : part.end] for part in header.segments if part.marker == APP13)
-    caption, keywords = in_iptc(b"".join(iptc))
+    caption, keywords = in_iptc(_photoshop(data, header))
     extended = _extended(data, header) if header.extended else b""
     return Parts(
         exif,
@@ -153,9 +181,8 @@ def _xmp_trouble(data: bytes, header: Header) -> str:
     """Why the XMP must be left alone; empty where it need not be."""
     if len(header.xmp) > 1:
         return "it has two XMP packets"
-    for part in header.segments:
-        named = data.find(XMP[:-1], part.at, min(part.end, part.at + 64)) >= 0
-        if part.marker == APP1 and named and part not in header.xmp:
+    for part in header.odd:
+        if part.marker == APP1 and app1.is_xmp(data[part.at : part.end]):
             return "its XMP has a wrong header"
     if any(
         data.find(name, part.at, part.end) >= 0
@@ -180,7 +207,7 @@ def check_writable(data: bytes, header: Header) -> None:
         raise RefusedError("has more than one EXIF block; merge them with a metadata editor first")
     for segment in header.segments:
         body = data[segment.at : min(segment.end, segment.at + 64)]
-        if segment.marker == APP1 and body[:4].lower() == b"exif" and segment not in header.exif:
+        if segment.marker == APP1 and segment in header.odd and app1.EXIF.match(body):
             raise RefusedError("has an EXIF block with a wrong header; repair the EXIF first")
         if segment.marker == APP0 and body[6:14] == b"HEAPJPGM":
             # ExifTool counts its directories from elsewhere, and may take one for the new GPS's.

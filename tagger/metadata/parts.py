@@ -36,12 +36,14 @@ def in_iptc(data: bytes) -> tuple[bool, bool]:
 class Blocks:
     """What the first bytes of a file show: EXIF blocks and XMP packets, possibly damaged.
 
-    ``settled`` is False where the rest of the file may hold more.
+    ``settled`` is False where the rest of the file may hold more. ``odd`` are parts that may hold
+    metadata in a form that is not understood: where they name a position, there may be one.
     """
 
     exif: tuple[bytes, ...] = ()
     xmp: tuple[bytes, ...] = ()
     settled: bool = True
+    odd: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tagger.errors import RefusedError
+from tagger.metadata import inside, raw_profile
 from tagger.metadata.edits import Edit, apply
 from tagger.metadata.parts import Blocks, Change, Parts
 from tagger.spliced import Spliced
@@ -45,28 +46,46 @@ def chunks(data: bytes) -> Iterator[Chunk]:
 
 def blocks(data: bytes, whole: bool) -> Blocks:
     """EXIF and XMP in the first bytes of a PNG; they may stand behind the picture."""
-    exif, xmp, ended, inflating = list[bytes](), list[bytes](), False, 0
+    exif, xmp, odd = list[bytes](), list[bytes](), list[bytes]()
+    ended, inflating, last = False, 0, START
     for chunk in chunks(data):
         body = data[chunk.at : chunk.end - 4] if chunk.kind in METADATA else b""
-        if chunk.kind == b"eXIf":
-            exif.append(body)
+        if chunk.kind.lower() in EXIF_KINDS and inflating < MAX_INFLATING:
+            inflating += chunk.kind != b"eXIf"
+            exif.append(_exif(data[chunk.at : chunk.end - 4]))
         elif body.startswith((XMP_KEYWORD, RAW_PROFILE)) and inflating < MAX_INFLATING:
             inflating += 1
-            if body.startswith(RAW_PROFILE):
-                _add_raw_profile(body, chunk.kind, exif, xmp)
-            elif chunk.kind == b"iTXt":
-                xmp.append(_text(body))
-        ended = chunk.kind == b"IEND"
-    return Blocks(tuple(exif), tuple(xmp), whole or ended)
+            if body.startswith(XMP_KEYWORD):
+                xmp.append(_text(body, chunk.kind))
+            else:
+                found = raw_profile.blocks(_text(body, chunk.kind))
+                exif += found.exif
+                xmp += found.xmp
+                odd += found.odd
+        ended, last = chunk.kind == b"IEND", chunk.end
+    if whole and not ended:
+        odd.append(data[last:])  # a chunk that is cut short
+    return Blocks(tuple(exif), tuple(xmp), whole or ended, tuple(odd))
 
 
-METADATA = (b"eXIf", b"iTXt", b"zTXt", b"tEXt")
+METADATA = (b"iTXt", b"zTXt", b"tEXt")
+EXIF_KINDS = (b"exif", b"zxif")  # zxIf: once proposed for compressed EXIF
 
 
-def _text(body: bytes) -> bytes:
-    """The text of an iTXt chunk."""
-    flags = body[len(XMP_KEYWORD) : len(XMP_KEYWORD) + 2]
-    text = body[len(XMP_KEYWORD) + 2 :].split(b"\0", 2)[-1]
+def _exif(body: bytes) -> bytes:
+    """An EXIF block, which some write with JPEG's header before it, or compressed."""
+    body = body.removeprefix(inside.EXIF_HEAD)
+    return _inflate(body[5:]) if body.startswith(b"\0") else body  # behind a zero and its length
+
+
+def _text(body: bytes, kind: bytes) -> bytes:
+    """The text of a tEXt, zTXt or iTXt chunk."""
+    text = body.partition(b"\0")[2]
+    if kind == b"zTXt":
+        return _inflate(text[1:])
+    if kind == b"tEXt":
+        return text
+    flags, text = text[:2], text[2:].split(b"\0", 2)[-1]
     return _inflate(text) if flags[:1] == b"\x01" else text
 
 
@@ -76,26 +95,6 @@ def _inflate(data: bytes) -> bytes:
         return zlib.decompressobj().decompress(data, MAX_INFLATED)
     except zlib.error:
         return b""
-
-
-def _add_raw_profile(body: bytes, kind: bytes, exif: list[bytes], xmp: list[bytes]) -> None:
-    """A profile as ImageMagick writes it: newline, name, length, and the bytes in hex."""
-    keyword, _, text = body.partition(b"\0")
-    if kind == b"zTXt":
-        text = _inflate(text[1:])
-    elif kind == b"iTXt":
-        return
-    try:
-        raw = bytes.fromhex("".join(text.decode("ascii").split()[2:]))
-    except (ValueError, UnicodeDecodeError):
-        return
-    name = keyword.removeprefix(RAW_PROFILE)
-    if name == b"xmp":
-        xmp.append(raw)
-    elif raw.startswith(b"Exif\0\0"):
-        exif.append(raw[6:])
-    elif raw.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
-        xmp.append(raw[29:])
 
 
 def read(data: bytes) -> Parts:
@@ -109,20 +108,18 @@ def read(data: bytes) -> Parts:
         raise RefusedError("its PNG chunks do not parse; re-save a copy")
     if any(chunk.kind == b"caBX" for chunk in found):
         raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
-    profiles = [
-        data[chunk.at + len(RAW_PROFILE) : chunk.at + len(RAW_PROFILE) + 4]
-        for chunk in found
-        if chunk.kind in METADATA and data.startswith(RAW_PROFILE, chunk.at)
-    ]
-    if {b"exif", b"APP1", b"xmp\0"} & set(profiles):
-        raise RefusedError("keeps EXIF in the old way of ImageMagick; re-save a copy")
-    iptc = b"iptc" in profiles or b"8bim" in profiles
+    iptc = _check_profiles(data, found)
     exif = [chunk for chunk in found if chunk.kind == b"eXIf"]
     xmp = [chunk for chunk in found if _is_xmp(data, chunk)]
     if len(exif) > 1:
         raise RefusedError("has more than one EXIF block; merge them with a metadata editor first")
+    if exif and not data.startswith((b"II*\0", b"MM\0*"), exif[0].at):
+        raise RefusedError("has an EXIF block with a wrong header; repair the EXIF first")
+    texts = [chunk for chunk in found if _is_text_xmp(data, chunk)]
     trouble = ""
-    if len(xmp) > 1:
+    if texts:
+        trouble = "it has XMP in a chunk of plain text" if not xmp else "it has two XMP packets"
+    elif len(xmp) > 1:
         trouble = "it has two XMP packets"
     elif xmp and not data.startswith(XMP_HEAD, xmp[0].at):
         trouble = "its XMP is compressed"
@@ -134,6 +131,28 @@ def read(data: bytes) -> Parts:
         caption=iptc,
         keywords=iptc,
     )
+
+
+def _check_profiles(data: bytes, found: list[Chunk]) -> bool:
+    """Whether there may be IPTC in a raw profile.
+
+    Raises:
+        RefusedError: there is EXIF or XMP in one, or EXIF in an odd chunk.
+    """
+    named = [chunk for chunk in found if chunk.kind in METADATA]
+    profiles = [
+        data[chunk.at : chunk.end - 4] for chunk in named if data.startswith(RAW_PROFILE, chunk.at)
+    ]
+    names = {body[len(RAW_PROFILE) :].partition(b"\0")[0].lower() for body in profiles}
+    if names & {b"exif", b"app1", b"xmp"}:
+        raise RefusedError("keeps EXIF in the old way of ImageMagick; re-save a copy")
+    if any(chunk.kind.lower() in EXIF_KINDS and chunk.kind != b"eXIf" for chunk in found):
+        raise RefusedError("keeps EXIF in a chunk that is no standard; re-save a copy")
+    return bool(names & {b"iptc", b"8bim"})
+
+
+def _is_text_xmp(data: bytes, chunk: Chunk) -> bool:
+    return chunk.kind in (b"tEXt", b"zTXt") and data.startswith(XMP_KEYWORD, chunk.at)
 
 
 def _is_xmp(data: bytes, chunk: Chunk) -> bool:

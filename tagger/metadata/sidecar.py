@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tagger.errors import RefusedError
 from tagger.metadata import content, gps, look, packet, record, strip, verify, xmp
-from tagger.records import Coords, Tag
+from tagger.records import Coords, GpsState, Tag
 
 
 def sidecar(existing: bytes | None, tag: Tag) -> bytes:
@@ -62,13 +62,9 @@ def _fields(tag: Tag) -> dict[str, str]:
 
 def has_sidecar_gps(sidecar: bytes) -> bool:
     """Whether a sidecar carries a position; one that names a position but does not parse, too."""
-    if not any(word in sidecar for word in look.POSITION_WORDS):
-        return False
-    try:
-        root = packet.parse(sidecar)
-        return bool(xmp.positions(root)) or xmp.record(root) is not None
-    except (RefusedError, ValueError):
+    if look.xmp_state(sidecar).state is not GpsState.EMPTY:
         return True
+    return look.in_xmp(sidecar) is not None
 
 
 def stripped_sidecar(data: bytes) -> bytes | None:

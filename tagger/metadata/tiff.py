@@ -4,12 +4,11 @@ import struct
 from collections.abc import Iterator
 
 from tagger.errors import RefusedError
-from tagger.metadata import exif, gps, ifd
-from tagger.metadata.parts import Blocks, Change, Parts, in_iptc
+from tagger.metadata import exif, gps, ifd, inside
+from tagger.metadata.parts import Blocks, Change, Parts
 from tagger.spliced import Spliced
 
-XMP_TAG = 700
-IPTC_TAGS = (33723, 34377)  # IPTC-NAA, and Photoshop's image resources, which hold IPTC too
+XMP_TAG = inside.XMP_TAG
 NEW_SUBFILE_TYPE, PHOTOMETRIC, DNG_VERSION, MAKER_NOTE = 254, 262, 0xC612, 0x927C
 PLAIN = (0, 1, 2, 3, 5, 6, 8)  # photometric interpretations of pictures, not of sensors
 DATA = ((273, 279), (324, 325))  # offsets and sizes of strips and of tiles
@@ -19,19 +18,20 @@ MAX_BYTES = (1 << 32) - 65_536  # offsets have 32 bits
 def blocks(data: bytes, whole: bool) -> Blocks:
     """EXIF and XMP in the first bytes of a TIFF, or of a raw file that is built like one."""
     try:
-        order, first = ifd.header(data)
-        ifd0 = ifd.read_ifd(data, order, first)
-        xmp = ifd0.find(XMP_TAG)
-        packets = (ifd.value(data, xmp),) if xmp else ()
-        if ifd0.find(ifd.GPS_IFD) is None:
-            return Blocks((), packets)
-        if not whole:
-            gps.read(data)
-        return Blocks((data,), packets)
-    except ifd.BeyondError:
-        return Blocks((data,) if whole else (), (), whole)
+        positioned = False
+        for _, directory in ifd.directories(data):
+            positioned = positioned or directory.find(ifd.GPS_IFD) is not None
+            for tag in inside.TAGS:
+                entry = directory.find(tag)
+                if entry and not whole:
+                    ifd.value(data, entry)
+        if positioned and not whole:
+            list(gps.everywhere(data))
+        return Blocks((data,) if positioned else (), tuple(inside.packets(data)))
     except RefusedError:
-        return Blocks()
+        if not whole:
+            return Blocks(settled=False)
+        return Blocks((data,), tuple(inside.packets(data)), odd=(data,))
 
 
 def read(data: bytes) -> Parts:
@@ -59,15 +59,11 @@ def read(data: bytes) -> Parts:
         raise RefusedError("the TIFF is at its 4 GB limit; a sidecar is written instead")
     list(_picture(data))
     xmp = first.find(XMP_TAG)
-    iptc = b"".join(ifd.value(data, entry) for entry in map(first.find, IPTC_TAGS) if entry)
-    caption, keywords = in_iptc(iptc)
     wrong = xmp is not None and xmp.kind not in (1, 7)
     return Parts(
         data,
         ifd.value(data, xmp) if xmp and not wrong else None,
         "its XMP has a wrong type" if wrong else "",
-        caption=caption,
-        keywords=keywords,
         xmp_tag=XMP_TAG,
     )
 

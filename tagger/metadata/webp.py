@@ -45,10 +45,12 @@ def blocks(data: bytes, whole: bool) -> Blocks:
     if len(data) < 20:
         return Blocks(settled=whole)
     (length,) = struct.unpack_from("<I", data, 4)
+    last = found[-1].end if found else 12
+    odd = (data[last:],) if whole else ()  # a chunk that is cut short, or what follows them all
     simple = data[12:16] in (b"VP8 ", b"VP8L")
     if simple and length <= 13 + struct.unpack_from("<I", data, 16)[0]:
         return Blocks()  # one chunk that fills the file: the picture
-    return Blocks(exif, xmp, whole or 8 + length <= len(data))
+    return Blocks(exif, xmp, whole or 8 + length <= len(data), odd)
 
 
 def read(data: bytes) -> Parts:

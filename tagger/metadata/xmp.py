@@ -24,7 +24,9 @@ from tagger.metadata.record import Record, from_fields
 from tagger.records import Coords, Tag
 
 WIKIDATA = "http://www.wikidata.org/entity/"
+COORDINATE = re.compile("(?<!exposure)(lat|long?t?)itude$|wgs84_pos#(lat|long)$", re.I)
 SUBJECT, LOCATION = DC + "subject", IPTC_EXT + "LocationShown"
+CREATED = IPTC_EXT + "LocationCreated"  # where the camera was
 PREFIXES = {"rdf": RDF, "dc": DC, "exif": EXIF, "Iptc4xmpExt": IPTC_EXT, "landmarktag": OURS}
 PADDING = (b" " * 99 + b"\n") * 20  # 2 KB for editing in place, XMP part 1 section 7.3.2
 NEW_PACKET = (
@@ -166,19 +168,23 @@ def record(root: Node) -> Record | None:
     return from_fields({name.removeprefix(OURS): text for name, text in found.items()})
 
 
-def has_foreign_position(root: Node) -> bool:
-    """Whether a maker's own namespace (drone-dji:GPSLatitude) carries a latitude other than 0."""
-    return any(
-        name.lower().endswith("gpslatitude")
-        and not name.startswith(EXIF)
-        and re.search("[1-9]", text) is not None
-        for node in root.children
-        for name, text in fields(node).items()
-    )
+def has_other_position(root: Node) -> bool:
+    """Whether a coordinate other than 0 stands in any other property, of whichever namespace.
+
+    Such as drone-dji:GpsLatitude, dwc:decimalLatitude, a structure of unknown purpose, or one
+    coordinate alone.
+    """
+    found, todo = False, list(root.children)
+    while todo and not found:
+        node = todo.pop()
+        todo += node.children
+        named = [*node.attributes.items(), (node.name, "" if node.children else node.text)]
+        found = any(COORDINATE.search(name) and re.search("[1-9]", text) for name, text in named)
+    return found
 
 
 def positions(root: Node) -> list[tuple[float, float]]:
-    """Camera, subject and then shown positions in degrees; zeroed ones are left out.
+    """Camera, subject, then created and shown positions in degrees; zeroed ones are left out.
 
     Raises:
         ValueError: a coordinate that is none.
@@ -190,7 +196,7 @@ def positions(root: Node) -> list[tuple[float, float]]:
     shown = [
         fields(item)
         for node in root.children
-        for prop in node.named(LOCATION)
+        for prop in (*node.named(CREATED), *node.named(LOCATION))
         for item in (items(prop) or (prop, [prop]))[1]
     ]
     for source, kind in (
