@@ -113,7 +113,7 @@ def test_a_photo_of_another_user_is_refused_rather_than_taken_over(
     def refuse(*arguments: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(os, "chown", refuse)
+    monkeypatch.setattr(os, "fchown", refuse)
     with pytest.raises(PhotoError, match="run as its owner"):
         write(path, b"new")
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.jpg"]
