@@ -5,12 +5,12 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tagger.errors import ChangedError, PhotoError
+from tagger.errors import PhotoError
 
 # Whoever may write in a folder may put a link in the place of any file in it, at any moment. What
 # is done by path would then be done to the link's target, with the rights of whoever runs us. Here
@@ -28,7 +28,9 @@ BY_DESCRIPTOR = (
 )
 # The names in a folder's path need no right to be listed where O_PATH is known.
 _STEP = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | NO_LINK
-IS_LINK = "it has become a link, which is not followed; put the file itself there"
+# What O_NOFOLLOW raises of a link: ELOOP, EMLINK on FreeBSD.
+LINK_ERRORS = frozenset({errno.ELOOP, errno.EMLINK})
+_OF_SYSTEM = ("/dev", "/dev/fd", "/proc/self/fd")  # where standard output is a link
 SWAPPED = (
     "its temporary file was replaced by another program while it was written; see who else writes "
     "in the folder"
@@ -41,8 +43,7 @@ class Folder:
     No part of its path may be a link: paths of photos have none when they are listed.
 
     Raises:
-        ChangedError: a part of the path has become a link.
-        OSError: it is not there, or may not be entered.
+        OSError: it is not there, may not be entered, or (ELOOP) a part of its path is a link.
     """
 
     def __init__(self, path: Path, create: bool = False) -> None:
@@ -79,10 +80,7 @@ class Folder:
 
     def open(self, name: str, flags: int, mode: int = 0o666) -> int:
         """A descriptor of the file itself; a link of that name is refused."""
-        try:
-            return os.open(self._at(name), flags | NO_LINK, mode, dir_fd=self._descriptor)
-        except OSError as error:
-            raise _of_link(error) from error
+        return os.open(self._at(name), flags | NO_LINK, mode, dir_fd=self._descriptor)
 
     def stat(self, name: str) -> os.stat_result:
         """The status of the name, which may be a link's own."""
@@ -140,10 +138,10 @@ class Folder:
 class Temporary:
     """A new file beside the one that it is to become; it is gone if it does not."""
 
-    def __init__(self, folder: Folder, place: Path, prefix: str) -> None:
+    def __init__(self, folder: Folder, place: Path, prefix: str, mode: int = 0o600) -> None:
         self._folder, self._name = folder, f"{prefix}{secrets.token_hex(8)}.tmp"
         self.path = str(place / self._name)  # for systems that set nothing on descriptors
-        self.descriptor = folder.open(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        self.descriptor = folder.open(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
 
     def write(self, pieces: Iterable[bytes | memoryview]) -> None:
         with open(self.descriptor, "wb", closefd=False) as file:
@@ -220,11 +218,76 @@ def set_times(descriptor: int, atime_ns: int, mtime_ns: int, path: str) -> None:
 
 
 def no_link(path: str, flags: int) -> int:
-    """An ``opener`` for :func:`open`: refuses a link of that name, and never waits for a pipe."""
+    """An ``opener`` for :func:`open` that refuses a link (ELOOP) and never waits for a pipe."""
+    return os.open(path, flags | NO_LINK | NO_WAIT, 0o666)
+
+
+def named(path: str, flags: int) -> int:
+    """An ``opener`` for a file that the user names: links are refused but the system's own."""
+    if os.path.dirname(path) in _OF_SYSTEM:
+        return os.open(path, flags, 0o666)
     try:
-        return os.open(path, flags | NO_LINK | NO_WAIT, 0o666)
+        return os.open(path, flags | NO_LINK, 0o666)
     except OSError as error:
-        raise _of_link(error) from error
+        if error.errno not in LINK_ERRORS:
+            raise
+        raise OSError(error.errno, "it is a link, which is not followed", path) from error
+
+
+def emptied(path: str, flags: int) -> int:
+    """An ``opener`` like :func:`named` for what is to begin empty: a new file, a device, a pipe."""
+    flags &= ~os.O_TRUNC
+    with contextlib.suppress(FileExistsError):
+        return named(path, flags | os.O_CREAT | os.O_EXCL)
+    descriptor = named(path, flags & ~os.O_CREAT)
+    now = os.fstat(descriptor)
+    if stat.S_ISREG(now.st_mode) and (now.st_size or now.st_nlink > 1):
+        os.close(descriptor)
+        raise FileExistsError(errno.EEXIST, "another file of that name appeared", path)
+    return descriptor
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Give a file that the user names new bytes in one step; it keeps its mode, a link is replaced.
+
+    Raises:
+        OSError: it cannot be written; it is as it was.
+    """
+    place = Path(os.path.realpath(path.parent))
+    with Folder(place) as folder, Temporary(folder, place, f".{path.name}.", 0o666) as made:
+        made.write([data])
+        with contextlib.suppress(FileNotFoundError):
+            older = folder.stat(path.name).st_mode
+            if stat.S_ISREG(older):
+                made.set_mode(stat.S_IMODE(older) & 0o777)
+        os.fsync(made.descriptor)
+        try:
+            made.become(path.name, new=False)
+        except PhotoError as error:
+            raise OSError(errno.EBUSY, "another program writes there", str(path)) from error
+        folder.sync()
+
+
+@contextlib.contextmanager
+def unswapped(path: Path) -> Iterator[None]:
+    """For a library that opens a file by its path: see that no link leads it to another one.
+
+    Nothing may be written in the block yet, and no lock be taken.
+
+    Raises:
+        OSError: the file cannot be made, or a link is in its place.
+    """
+    try:
+        made = os.lstat(path)  # not opened: to close a file drops the locks of this process on it
+    except FileNotFoundError:
+        descriptor = named(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        made = os.fstat(descriptor)
+        os.close(descriptor)
+    if not stat.S_ISREG(made.st_mode):
+        raise OSError(errno.ELOOP, "it is a link, which is not followed", str(path))
+    yield
+    if BY_DESCRIPTOR and not os.path.samestat(os.lstat(path), made):
+        raise OSError(errno.ELOOP, "another file took its place", str(path))
 
 
 def _entered(above: int, name: str, create: bool) -> int:
@@ -233,18 +296,13 @@ def _entered(above: int, name: str, create: bool) -> int:
     except FileNotFoundError:
         if not create:
             raise
-    except OSError as error:
+    except NotADirectoryError as error:  # which a link is to O_DIRECTORY
         if stat.S_ISLNK(os.stat(name, dir_fd=above, follow_symlinks=False).st_mode):
-            raise ChangedError(f"its folder {IS_LINK.removeprefix('it ')}") from error
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name) from error
         raise
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, dir_fd=above)
     return os.open(name, _STEP, dir_fd=above)
-
-
-def _of_link(error: OSError) -> Exception:
-    """What O_NOFOLLOW raises of a link: ELOOP, or EMLINK on FreeBSD."""
-    return ChangedError(IS_LINK) if error.errno in (errno.ELOOP, errno.EMLINK) else error
 
 
 def _xattrs(descriptor: int) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Self
 
 from tagger.decide import DECIMALS
 from tagger.errors import RunError
+from tagger.local_writing import emptied
 from tagger.records import Candidate, Outcome, Status
 
 COLUMNS = (
@@ -118,7 +119,7 @@ class ReportWriter:
         try:
             if path.exists() and path.stat().st_size:
                 _move_aside(path)
-            self._file = path.open("wb", buffering=0)
+            self._file = open(path, "wb", buffering=0, opener=emptied)
         except OSError as error:
             raise RunError(
                 f"--report {path}: cannot be written ({error.strerror}); choose another place"

@@ -22,6 +22,7 @@ from tagger.errors import (
 )
 from tagger.excluding import excluded, globs
 from tagger.local_writing import (
+    LINK_ERRORS,
     NO_WAIT,
     Folder,
     Temporary,
@@ -44,6 +45,7 @@ SKIPPED_FOLDERS = frozenset(
 ) | {"System Volume Information"}
 SCHEMES = ("s3", "gs", "az")
 CHANGED = "it changed since it was read and is left as it is; run again"
+IS_LINK = "it, or a folder it is in, is a link by now, which is not followed; put the file there"
 TEMP_PREFIX = ".landmark-tag-"
 
 
@@ -465,6 +467,8 @@ def _explained(verb: str) -> Iterator[None]:
             f"cannot be {verb} (no permission); check the permissions of it and its folder"
         ) from error
     except OSError as error:
+        if error.errno in LINK_ERRORS:
+            raise ChangedError(IS_LINK) from error
         raise PhotoError(
             f"cannot be {verb} ({error.strerror}); check the disk, its free space and its mount"
         ) from error
