@@ -9,7 +9,14 @@ from pathlib import Path
 
 from tagger import __version__
 from tagger.chosen import as_reported, choose
-from tagger.errors import ChangedError, PhotoError, RefusedError, RunError, UnsupportedError
+from tagger.errors import (
+    ChangedError,
+    CredentialsError,
+    PhotoError,
+    RefusedError,
+    RunError,
+    UnsupportedError,
+)
 from tagger.records import Coords, Entry, Landmark, Outcome, Provenance, Status, Tag, Version
 from tagger.reviewed import Row, Wish, read
 from tagger.storage import Storage, open_storage
@@ -54,6 +61,8 @@ class Folder:
                 self._storage = open_storage([name], recursive=False)
                 self._entries = {entry.key: entry for entry in self._storage.list()}
                 self._name = name
+        except CredentialsError:
+            raise
         except RunError as error:
             raise ChangedError(f"its folder is gone ({error})") from error
         if key not in self._entries:

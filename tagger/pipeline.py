@@ -185,6 +185,8 @@ class Glance:
         start = time.perf_counter()
         try:
             outcome = _without_decoding(self._storage, entry, whole=False)[0]
+        except RunError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
             outcome = _failed(entry, error)
         self._mean += (time.perf_counter() - start - self._mean) / 16
@@ -205,6 +207,8 @@ def inspect(
             return Looked(entry, outcome)
         data = data or storage.read(entry.key).data
         return Looked(entry, views=imaging.to_views(data, size, resize))
+    except RunError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
         return Looked(entry, _failed(entry, error))
 

@@ -10,7 +10,8 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from tagger.digest import Digest
 from tagger.errors import (
@@ -45,6 +46,7 @@ SKIPPED_FOLDERS = frozenset(
 ) | {"System Volume Information"}
 SCHEMES = ("s3", "gs", "az")
 CHANGED = "it changed since it was read and is left as it is; run again"
+APPEARED = "a file of that name appeared meanwhile; run again"
 IS_LINK = "it, or a folder it is in, is a link by now, which is not followed; put the file there"
 TEMP_PREFIX = ".landmark-tag-"
 
@@ -60,13 +62,15 @@ class Blob(NamedTuple):
 class Traits(NamedTuple):
     """What a store keeps with a photo beside its bytes, and the version that goes with.
 
-    ``attributes`` are headers such as Content-Type, and the user's own metadata.
+    ``attributes`` are headers such as Content-Type, and the user's own metadata. ``protection`` is
+    how it is encrypted, locked and checked, in the words of its store.
     """
 
     attributes: Mapping[str, str]
     tags: Mapping[str, str]
     etag: str = ""
     version: str = ""
+    protection: Mapping[str, Any] = MappingProxyType({})
 
 
 def nothing() -> None:
@@ -436,7 +440,7 @@ def _version(status: os.stat_result) -> Version:
 def _see_free(folder: Folder, name: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         folder.stat(name)
-        raise ChangedError("a file of that name appeared meanwhile; run again")
+        raise ChangedError(APPEARED)
 
 
 def linked(names: int) -> str:
@@ -461,7 +465,7 @@ def _explained(verb: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise VanishedError("it vanished while the run was on; run again") from error
     except FileExistsError as error:
-        raise ChangedError("a file of that name appeared meanwhile; run again") from error
+        raise ChangedError(APPEARED) from error
     except PermissionError as error:
         raise PhotoError(
             f"cannot be {verb} (no permission); check the permissions of it and its folder"

@@ -10,7 +10,7 @@ from tagger.errors import ChangedError, PhotoError, RefusedError, VanishedError
 from tagger.output import Output
 from tagger.records import Entry, GpsState, SidecarMode, SidecarName, Tag, Version
 from tagger.spliced import Content
-from tagger.storage import Blob, Storage, Traits, is_sidecar, sidecar_names
+from tagger.storage import Blob, Storage, Traits, bucket_of, is_sidecar, sidecar_names
 
 
 class Recorder(Protocol):
@@ -153,6 +153,8 @@ def _copy(
     """Create what ``key`` would become at the output, or renew the older copy; gives its key."""
     to = output.key(key)
     traits = storage.traits(key) if before else None
+    if traits and bucket_of(to) != bucket_of(key):  # which has its own keys and rules
+        traits = traits._replace(protection={})
     _replace(output.storage, recorder, to, older, after, traits)
     return to
 
