@@ -227,11 +227,16 @@ def named(path: str, flags: int) -> int:
     if os.path.dirname(path) in _OF_SYSTEM:
         return os.open(path, flags, 0o666)
     try:
-        return os.open(path, flags | NO_LINK, 0o666)
+        descriptor = os.open(path, flags | NO_LINK, 0o666)
     except OSError as error:
         if error.errno not in LINK_ERRORS:
             raise
         raise OSError(error.errno, "it is a link, which is not followed", path) from error
+    now = os.fstat(descriptor)
+    if stat.S_ISREG(now.st_mode) and now.st_nlink > 1:
+        os.close(descriptor)
+        raise OSError(errno.EMLINK, "it is a hard link to another file", path)
+    return descriptor
 
 
 def emptied(path: str, flags: int) -> int:
@@ -241,7 +246,7 @@ def emptied(path: str, flags: int) -> int:
         return named(path, flags | os.O_CREAT | os.O_EXCL)
     descriptor = named(path, flags & ~os.O_CREAT)
     now = os.fstat(descriptor)
-    if stat.S_ISREG(now.st_mode) and (now.st_size or now.st_nlink > 1):
+    if stat.S_ISREG(now.st_mode) and now.st_size:
         os.close(descriptor)
         raise FileExistsError(errno.EEXIST, "another file of that name appeared", path)
     return descriptor

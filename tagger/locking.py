@@ -35,7 +35,9 @@ def only_run(ledger: Path, run_id: str, targets: Sequence[str]) -> Iterator[None
             for other in sorted(ledger.parent.glob(f"{_escaped(prefix)}*")):
                 _pass(other, targets)
             # Not an older one: whoever may write there could have put a link or another file there.
-            file = open(mine, "x+", encoding="utf-8", errors="surrogateescape", opener=no_link)
+            file = open(  # noqa: SIM115 - held, locked, until the run ends
+                mine, "x+", encoding="utf-8", errors="surrogateescape", opener=no_link
+            )
             _lock(file, wait=False)
             file.write("\n".join(targets))
             file.flush()

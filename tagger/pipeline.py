@@ -34,7 +34,7 @@ from tagger.records import (
     Tag,
 )
 from tagger.storage import RAW_SUFFIXES, LocalStorage, Storage
-from tagger.writing import Recorder, WriteOptions, tagged_by, write_tag
+from tagger.writing import Recorder, WriteOptions, see_unlinked, tagged_by, write_tag
 
 # Photos settled without the classifier may wait for a batch to fill, but only this many: the
 # report keeps moving and memory stays flat. Nor do they wait longer than this many seconds, so that
@@ -300,6 +300,10 @@ def settle(
         return outcome
     landmark = model.landmarks[guess.best.slug]
     outcome = replace(outcome, landmark=landmark)
+    try:
+        see_unlinked(entry, settings.write, output)
+    except UnsupportedError as error:
+        return replace(_failed(entry, error), guess=guess)
     if recorder is None:
         return replace(outcome, status=Status.WOULD_TAG)
     provenance = Provenance(

@@ -9,6 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -119,7 +120,7 @@ class ReportWriter:
         try:
             if path.exists() and path.stat().st_size:
                 _move_aside(path)
-            self._file = open(path, "wb", buffering=0, opener=emptied)
+            self._file = FileIO(path, "w", opener=emptied)
         except OSError as error:
             raise RunError(
                 f"--report {path}: cannot be written ({error.strerror}); choose another place"

@@ -446,8 +446,8 @@ def _see_free(folder: Folder, name: str) -> None:
 def linked(names: int) -> str:
     """Why a file of several names is left alone."""
     return (
-        f"has {names} names (hard links), of which only this one would be tagged; --hard-links "
-        "split makes it a file of its own, --sidecar always leaves it as it is"
+        f"has {names} names (hard links), and only this one would be changed; --hard-links split "
+        "makes it a file of its own"
     )
 
 

@@ -57,7 +57,9 @@ class Noting:
             fate = self._chance.random() if only in note["key"] else 1.0
         if expired:
             length = "0" if note["method"] == "HEAD" else str(len(EXPIRED))
-            start("400 Bad Request", [("Content-Type", "application/xml"), ("Content-Length", length)])
+            start(
+                "400 Bad Request", [("Content-Type", "application/xml"), ("Content-Length", length)]
+            )
             return [] if note["method"] == "HEAD" else [EXPIRED]
         if fate < instead:
             start("503 Slow Down", FAILED)

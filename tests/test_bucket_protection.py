@@ -24,8 +24,9 @@ KMS = {
     "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1:1:key/abc",
     "BucketKeyEnabled": True,
 }  # fmt: skip
+NEVER, PAST = datetime(2130, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)
 LOCK = {
-    "ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": datetime(2130, 1, 1, tzinfo=UTC),
+    "ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": NEVER,
     "ObjectLockLegalHoldStatus": "ON",
 }  # fmt: skip
 PROTECTIONS: dict[str, dict[str, Any]] = {
@@ -33,10 +34,10 @@ PROTECTIONS: dict[str, dict[str, Any]] = {
     "aes": {"ServerSideEncryption": "AES256"},
     "sha256": {"ChecksumAlgorithm": "SHA256"},
     "sha1": {"ChecksumAlgorithm": "SHA1"},
-    "expires": {"Expires": datetime(2130, 1, 1, tzinfo=UTC)},
+    "expires": {"Expires": NEVER},
     "lock": LOCK,
     "governance": {
-        "ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": datetime(2130, 1, 1, tzinfo=UTC)
+        "ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": NEVER
     },
     "hold": {"ObjectLockLegalHoldStatus": "ON"},
     "all": {**KMS, **LOCK, "ChecksumAlgorithm": "SHA256"},
@@ -152,7 +153,7 @@ def s3_endpoint() -> str:
 
 
 def test_a_retention_that_is_over_does_not_stop_a_write() -> None:
-    past = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": datetime(2020, 1, 1, tzinfo=UTC)}  # fmt: skip
+    past = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": PAST}  # fmt: skip
     hold = {"ObjectLockLegalHoldStatus": "ON"}
     s3_ = S3.__new__(S3)
     assert s3_._lock("a.jpg", past) == {}

@@ -3,14 +3,22 @@
 import contextlib
 import itertools
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from swapping import Foreign, stepping_in
 
-from tagger.errors import PhotoError
-from tagger.records import Version
+from tagger.errors import PhotoError, RunError
+from tagger.journal import Journal
+from tagger.limits import Limits
+from tagger.local_writing import replace_file
+from tagger.locking import only_run
+from tagger.records import Entry, Outcome, Status, Version
+from tagger.report import ReportWriter
+from tagger.review.journal import Journal as Decisions
 from tagger.storage import TEMP_PREFIX, LocalStorage
 
 LINK = os.link
@@ -127,9 +135,7 @@ def test_a_file_swapped_for_a_link_at_any_step_harms_no_other(
 
 
 @pytest.mark.parametrize("work", WORK)
-def test_a_folder_swapped_for_a_link_is_not_written_into(
-    tmp_path: Path, work: Work
-) -> None:
+def test_a_folder_swapped_for_a_link_is_not_written_into(tmp_path: Path, work: Work) -> None:
     for step in itertools.count():
         folder, elsewhere = tmp_path / f"{step}", tmp_path / f"{step}-elsewhere"
         for made in (folder, elsewhere):
@@ -176,3 +182,89 @@ def test_links_that_were_there_before_are_not_followed(tmp_path: Path) -> None:
             use()
     assert foreign.now() == foreign.before and (folder / "a.jpg").is_symlink()
     assert os.listdir(folder) == ["a.jpg"]
+
+
+OUTCOME = Outcome(Entry("/a.jpg", Version(1, 2)), Status.NO_LANDMARK)
+
+
+def write_report(folder: Path) -> None:
+    with ReportWriter(folder / "file", {}, "", "run") as rows:
+        rows.write(OUTCOME)
+
+
+def write_log(folder: Path) -> None:
+    with Journal("", folder / "file", Limits(None, None, None), targets=[]) as book:
+        book.end(0)
+
+
+def write_summary(folder: Path) -> None:
+    with Journal(str(folder / "file"), None, Limits(None, None, None), targets=[]) as book:
+        book.end(0)
+
+
+def lock(folder: Path) -> None:
+    with only_run(folder / "file", "r", ["/photos"]):
+        pass
+
+
+def replace_any(folder: Path) -> None:
+    replace_file(folder / "file", b"new")
+
+
+def decide(folder: Path) -> None:
+    Decisions(folder / "file").close()
+
+
+@pytest.mark.parametrize("kind", [symbolic, hard])
+@pytest.mark.parametrize(
+    "work", [write_report, write_log, write_summary, lock, replace_any, decide]
+)
+def test_whatever_else_is_made_harms_no_other_file(
+    tmp_path: Path, work: Callable[[Path], None], kind: Callable[[Path, Path], None]
+) -> None:
+    foreign, done = Foreign(tmp_path / "foreign"), 0
+    for step in itertools.count():
+        folder = tmp_path / str(step)
+        folder.mkdir()
+
+        def swap(folder: Path = folder) -> None:
+            temp = [path for path in folder.iterdir() if path.name.startswith(".file.")]
+            names = ("file", "file.lock", "file.run-r", "file.review", "file.review-journal")
+            link(kind, foreign, *temp, *(folder / name for name in names))
+
+        with pytest.MonkeyPatch.context() as patch:
+            count = stepping_in(patch, step, swap)
+            try:
+                work(folder)
+                done += 1
+            except (RunError, OSError):
+                pass
+            taken = count()
+        assert foreign.now() == foreign.before, f"step {step} of {taken}"
+        if step >= taken:
+            break
+    assert done
+
+
+@pytest.mark.parametrize("work", [write_report, write_log, lock, decide])
+def test_a_link_to_nowhere_makes_no_file(tmp_path: Path, work: Callable[[Path], None]) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("file", "file.lock", "file.run-r", "file.review"):
+        (folder / name).symlink_to(tmp_path / "made")
+    with pytest.raises(RunError, match=r"link|links"):
+        work(folder)
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_report_goes_to_a_device_and_standard_output(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tagger.report import ReportWriter\n"
+        "with ReportWriter(Path(sys.argv[1]), {}, '', 'run'): pass\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    for place in ("/dev/null", "/dev/stdout"):
+        with (tmp_path / "out").open("wb") as out:
+            line = [sys.executable, "-c", code, place]
+            subprocess.run(line, stdout=out, check=True, env=environment)
+        assert (tmp_path / "out").read_bytes().startswith(b"path,") == (place == "/dev/stdout")

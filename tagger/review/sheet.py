@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
