@@ -9,11 +9,28 @@ from pathlib import Path
 
 from tagger import __version__
 from tagger.chosen import as_reported, choose
-from tagger.errors import ChangedError, PhotoError, RefusedError, RunError, UnsupportedError
-from tagger.records import Coords, Entry, Landmark, Outcome, Provenance, Status, Tag, Version
+from tagger.errors import (
+    ChangedError,
+    CredentialsError,
+    PhotoError,
+    RefusedError,
+    RunError,
+    UnsupportedError,
+)
+from tagger.records import (
+    Coords,
+    Entry,
+    HardLinks,
+    Landmark,
+    Outcome,
+    Provenance,
+    Status,
+    Tag,
+    Version,
+)
 from tagger.reviewed import Row, Wish, read
 from tagger.storage import Storage, open_storage
-from tagger.writing import Recorder, WriteOptions, write_tag
+from tagger.writing import Recorder, WriteOptions, see_unlinked, write_tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +53,8 @@ class Applied:
 class Folder:
     """The photos of one folder at a time: the rows of a report come folder by folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, hard_links: HardLinks = HardLinks.SKIP) -> None:
+        self._hard_links = hard_links
         self._name: str | None = None
         self._entries: dict[str, Entry] = {}
 
@@ -51,9 +69,11 @@ class Folder:
             if not (name and (os.path.isabs(key) or "://" in key)):
                 raise RefusedError("path is not that of a photo in a report; restore the cell")
             if name != self._name:
-                self._storage = open_storage([name], recursive=False)
+                self._storage = open_storage([name], recursive=False, hard_links=self._hard_links)
                 self._entries = {entry.key: entry for entry in self._storage.list()}
                 self._name = name
+        except CredentialsError:
+            raise
         except RunError as error:
             raise ChangedError(f"its folder is gone ({error})") from error
         if key not in self._entries:
@@ -95,7 +115,7 @@ def apply(
     Raises:
         RunError: the file cannot be read, or is no report.
     """
-    keys, folder = keys_to_write(report), Folder()
+    keys, folder = keys_to_write(report), Folder(options.write.hard_links)
     for row in read(report):
         entry = Entry(row.key, Version(0, 0))
         try:
@@ -135,6 +155,7 @@ def _write(
         told if by_model and told is not None else 1.0, options.run_id,
     )  # fmt: skip
     reason = "reviewed" if by_model else "reviewed, chosen by a person"
+    see_unlinked(entry, options.write)
     if recorder is None:
         return Outcome(entry, Status.WOULD_TAG, reason, landmark=place)
     where = write_tag(

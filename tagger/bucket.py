@@ -19,12 +19,14 @@ from obstore.exceptions import (
 )
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
+from tagger import credentials
 from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError, VanishedError
 from tagger.excluding import excluded, globs
 from tagger.listing import Found, Index, paired, problem_of, wanted
 from tagger.records import Entry, Version
 from tagger.spliced import Content
 from tagger.storage import (
+    APPEARED,
     CHANGED,
     LISTED_SUFFIXES,
     Blob,
@@ -50,12 +52,13 @@ _CREDENTIALS = {
 class Generic:
     """The Index of stores for which obstore alone has to do."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, scheme: str = "gs") -> None:
         self._store = store
+        self._explained = functools.partial(_explained, scheme=scheme)
 
     def list(self, prefix: str, recursive: bool) -> Iterator[Found]:
         folder = prefix.rpartition("/")[0] or None
-        with _explained("listed"):
+        with self._explained("listed"):
             if recursive:
                 chunks: Any = obstore.list(self._store, folder, chunk_size=1000)
             else:
@@ -67,15 +70,26 @@ class Generic:
                         yield Found(item["path"], item["size"], tag, item["last_modified"])
 
     def traits(self, path: str) -> Traits:
-        with _explained("read"):
+        with self._explained("read"):
             now = obstore.get(self._store, path, options={"head": True})
         return Traits(now.attributes, {}, now.meta["e_tag"] or "", now.meta["version"] or "")
+
+    def put(self, path: str, data: bytes, traits: Traits, create: bool) -> str:
+        mode: Any = "create"
+        if not create:
+            mode = {"e_tag": traits.etag} | ({"version": traits.version} if traits.version else {})
+        with self._explained("written"):
+            done = obstore.put(
+                self._store, path, data, mode=mode, use_multipart=False,
+                attributes=dict(traits.attributes), tags=dict(traits.tags),
+            )  # fmt: skip
+        return done["e_tag"] or ""
 
     def delete(self, path: str, etag: str) -> None:
         """Looks, then deletes: obstore has no conditional delete."""
         if self.traits(path).etag.strip('"') != etag.strip('"'):
             raise ChangedError(CHANGED)
-        with _explained("removed"):
+        with self._explained("removed"):
             obstore.delete(self._store, path)
 
 
@@ -114,7 +128,7 @@ def connect(root: str, endpoint: str) -> tuple[Store, Index]:
         raise RunError(
             f"{root}: {_short(error)}; check the name and the credentials ({_CREDENTIALS[scheme]})"
         ) from error
-    return store, Generic(store)
+    return store, Generic(store, scheme)
 
 
 class BucketStorage:
@@ -136,6 +150,7 @@ class BucketStorage:
         self._root = bucket_of(targets[0])
         self._targets = sorted({target[len(self._root) :].strip("/") for target in targets})
         self._recursive, self._exclude, self._since = recursive, globs(exclude), since
+        self._explained = functools.partial(_explained, scheme=self._root.partition("://")[0])
         self._link()
 
     def _link(self) -> tuple[Store, Index]:
@@ -184,7 +199,7 @@ class BucketStorage:
         return Entry(f"{self._root}/{found.path}", version, problem_of(found.path), keys)
 
     def read_head(self, key: str, size: int) -> bytes:
-        with _explained("read"):
+        with self._explained("read"):
             try:
                 options: Any = {"range": (0, size)}
                 return bytes(obstore.get(self._link()[0], self._path(key), options=options).bytes())
@@ -194,7 +209,7 @@ class BucketStorage:
                 raise
 
     def read(self, key: str) -> Blob:
-        with _explained("read"):
+        with self._explained("read"):
             result = obstore.get(self._link()[0], self._path(key))
             data = bytes(result.bytes())
             return Blob(data, _version(len(data), result.meta["e_tag"]))
@@ -209,34 +224,29 @@ class BucketStorage:
         expected: Version | None,
         traits: Traits | None = None,
         ready: Callable[[], None] = nothing,
+        mtime_ns: int | None = None,
     ) -> Version:
-        data = bytes(data)
-        mode: Any = "create"
+        data, path = bytes(data), self._path(key)
         if expected is not None:
             traits = self.traits(key)
             if traits.etag.strip('"') != expected.etag:
                 raise ChangedError(CHANGED)
-            mode = {"e_tag": traits.etag} | ({"version": traits.version} if traits.version else {})
         ready()
         kept = traits or Traits({"Content-Type": _content_type(key)}, {})
         try:
-            with _explained("written"):
-                done = obstore.put(
-                    self._link()[0], self._path(key), data, mode=mode, use_multipart=False,
-                    attributes=dict(kept.attributes), tags=dict(kept.tags),
-                )  # fmt: skip
+            etag = self._link()[1].put(path, data, kept, create=expected is None)
         except ChangedError:
             # Where the answer to a first try was lost, the second meets what the first one wrote.
             now = self.read(key)
             if now.data != data:
                 raise
             return now.version
-        return _version(len(data), done["e_tag"])
+        return _version(len(data), etag)
 
     def delete(self, key: str, expected: Version) -> None:
         self._link()[1].delete(self._path(key), f'"{expected.etag}"')
 
-    def set_mtime(self, key: str, mtime_ns: int) -> None:
+    def set_mtime(self, key: str, mtime_ns: int, expected: Version) -> None:
         """Objects have no time that could be set."""
 
     def _path(self, key: str) -> str:
@@ -257,23 +267,32 @@ def _version(size: int, etag: str | None) -> Version:
 
 
 @contextmanager
-def _explained(verb: str) -> Iterator[None]:
-    """Turn obstore's errors into a photo's, with the remedy."""
+def _explained(verb: str, scheme: str) -> Iterator[None]:
+    """Turn obstore's errors into a photo's, with the remedy, or the run's."""
     try:
         yield
     except FileNotFoundError as error:
         raise VanishedError("it vanished while the run was on; run again") from error
     except AlreadyExistsError as error:
-        raise ChangedError("a file of that name appeared meanwhile; run again") from error
+        raise ChangedError(APPEARED) from error
     except PreconditionError as error:
         raise ChangedError(CHANGED) from error
-    except (PermissionDeniedError, UnauthenticatedError) as error:
+    except UnauthenticatedError as error:
+        raise credentials.refused("the credentials are not accepted (401)", scheme) from error
+    except PermissionDeniedError as error:
+        credentials.check_text(str(error), scheme)
         if "InvalidObjectState" in str(error):  # S3's word for it, with a 403
             raise UnsupportedError("is archived (Glacier); restore it first") from error
         raise PhotoError(
             f"cannot be {verb} (no permission); check the credentials and the bucket's policy"
         ) from error
     except BaseError as error:
+        credentials.check_text(str(error), scheme)
+        if "Server Side Encryption" in str(error):  # S3's words for an object under SSE-C
+            raise UnsupportedError(
+                "is encrypted with a key of your own (SSE-C), which landmark-tag does not have; "
+                "exclude it, or tag a copy without"
+            ) from error
         raise PhotoError(f"cannot be {verb} ({_short(error)}); run again later") from error
 
 

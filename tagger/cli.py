@@ -20,10 +20,11 @@ from tagger import (
     cli_cluster,
     cli_config,
     cli_cron,
+    cli_files,
     cli_ledger,
     cli_review,
 )
-from tagger.records import Coords, Outcome, SidecarMode, SidecarName, Status
+from tagger.records import Coords, HardLinks, Outcome, SidecarMode, SidecarName, Status
 from tagger.stopping import StopOnSignal
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def main() -> None:
 @click.option(
     "--rescan/--no-rescan", help="Look at every photo again, also at those that did not change."
 )
+@cli_files.options
 @cli_bucket.options
 @cli_cron.options
 @cli_cluster.options
@@ -171,7 +173,7 @@ def _tag(
     recursive: bool, exclude: tuple[str, ...], coords: str, sidecar: str, sidecar_name: str,
     rescan: bool, model: Path | None, device: str, batch_size: int, workers: int | None,
     ledger: Path | None, output: str, since: datetime | None, quiet: bool, verbose: bool,
-    engine: str, **cluster: Any,
+    engine: str, hard_links: str, new_mtime: bool, **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
@@ -190,10 +192,14 @@ def _tag(
     settings = Settings(
         new_run_id(), min_conf, Coords(coords), batch_size,
         cli_bucket.workers_for(paths, workers), rescan,
-        WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name)),
+        WriteOptions(
+            SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
+        ),
         cli_bucket.writers_for(*paths, output), absolute(output) if output else "",
     )  # fmt: skip
-    storage = open_storage(paths, recursive=recursive, exclude=exclude, since=since)
+    storage = open_storage(
+        paths, recursive=recursive, exclude=exclude, since=since, hard_links=HardLinks(hard_links)
+    )
     copies = output_at(output, paths) if output else None
     classifier = LazyClassifier(model or DEFAULT_MODEL, device)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}

@@ -5,7 +5,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import ParamSpec
 
@@ -13,8 +13,10 @@ import click
 
 from tagger.cli_bucket import endpoint_url
 from tagger.cli_cron import EXIT_INTERRUPTED
+from tagger.cli_files import hard_links as _hard_links
+from tagger.cli_files import options as _files
 from tagger.errors import RunError
-from tagger.records import Coords, SidecarMode, SidecarName, Status
+from tagger.records import Coords, HardLinks, SidecarMode, SidecarName, Status
 from tagger.stopping import StopOnSignal
 
 P = ParamSpec("P")
@@ -64,9 +66,10 @@ def shown(path: str) -> str:
 @click.argument("run", default="last")
 @_dry_run
 @_ledger
+@_hard_links
 @endpoint_url
 @_exits
-def undo(run: str, dry_run: bool, ledger: Path | None) -> int:
+def undo(run: str, dry_run: bool, ledger: Path | None, hard_links: str) -> int:
     """Put back, byte for byte, what RUN changed (an id of `landmark-tag runs`, or last).
 
     Photos that were edited since are left as they are, and named.
@@ -77,9 +80,10 @@ def undo(run: str, dry_run: bool, ledger: Path | None) -> int:
     from tagger.undo import undo as undo_run
 
     counts = Counter[Undoing]()
+    stored = partial(storage_at, hard_links=HardLinks(hard_links))
     with StopOnSignal() as stop, Ledger.open(ledger, create=False) as book:
         found = book.find(run)
-        for done in stop.until(undo_run(storage_at, book, found, dry_run)):
+        for done in stop.until(undo_run(stored, book, found, dry_run)):
             counts[done.result] += 1
             if done.result is Undoing.REFUSED:
                 click.echo(f"{shown(done.key)}: not undone: {done.reason}", err=True)
@@ -149,6 +153,7 @@ def runs(ledger: Path | None) -> int:
     help="CSV file or bucket URL for what was applied, a row for each photo.",
 )
 @_ledger
+@_files
 @endpoint_url
 @_exits
 def apply(
@@ -159,6 +164,8 @@ def apply(
     sidecar_name: str,
     applied: str,
     ledger: Path | None,
+    hard_links: str,
+    new_mtime: bool,
 ) -> int:
     """Write what a reviewed report says: REPORT is one that --dry-run made.
 
@@ -174,7 +181,9 @@ def apply(
     from tagger.writing import WriteOptions
 
     known, run_id = load_landmarks(), new_run_id()
-    write = WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name))
+    write = WriteOptions(
+        SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
+    )
     options = applying.Options(run_id, Coords(coords), write)
     counts: Counter[bool] = Counter()
     places = reviewed.targets(set(applying.keys_to_write(report)))
@@ -208,16 +217,18 @@ def apply(
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @_dry_run
 @_ledger
+@_hard_links
 @endpoint_url
 @_exits
-def remove(paths: tuple[str, ...], dry_run: bool, ledger: Path | None) -> int:
+def remove(paths: tuple[str, ...], dry_run: bool, ledger: Path | None, hard_links: str) -> int:
     """Take out the tags that say landmark-tag wrote them, and no others; undo brings them back."""
     from tagger import removing
     from tagger.ledger import Ledger, new_run_id
     from tagger.output import absolute
     from tagger.storage import open_storage
 
-    storage, run_id = open_storage(paths), new_run_id()
+    storage = open_storage(paths, hard_links=HardLinks(hard_links))
+    run_id = new_run_id()
     counts: Counter[bool] = Counter()
     with contextlib.ExitStack() as stack:
         stop, recorder = stack.enter_context(StopOnSignal()), None

@@ -40,7 +40,7 @@ def local_file(place: str) -> Iterator[Path]:
         try:
             if path.exists():
                 storage.write(place, path.read_bytes(), version)
-        except PhotoError as error:
+        except (PhotoError, RunError) as error:
             raise RunError(f"--report {place}: {error}; the report is left at {path}") from error
         shutil.rmtree(folder)
 

@@ -17,6 +17,7 @@ import click
 from tagger import __version__
 from tagger.errors import RunError
 from tagger.limits import Limits
+from tagger.local_writing import emptied, named, replace_file
 from tagger.records import Outcome, Status
 from tagger.report import portable
 from tagger.storage import LISTED_SUFFIXES, suffix
@@ -62,7 +63,7 @@ class Journal:
             self._sum_up(None)
         if self._log_path:
             try:
-                self._log = FileIO(self._log_path, "a")
+                self._log = FileIO(self._log_path, "a", opener=named)
             except OSError as error:
                 raise _unwritable("--log-file", self._log_path, error) from error
         return self
@@ -131,10 +132,13 @@ class Journal:
         }
         path = Path(self._summary)
         try:
-            # /dev/null and pipes must not be replaced by a file.
-            atomic = self._summary != "-" and (path.is_file() or not path.exists())
-            with click.open_file(self._summary, "w", "utf-8", atomic=atomic) as file:
-                file.write(json.dumps(told) + "\n")
+            if self._summary == "-":
+                click.echo(json.dumps(told))
+            elif path.is_file() or not path.exists():
+                replace_file(path, f"{json.dumps(told)}\n".encode())
+            else:  # /dev/null and pipes must not be replaced by a file
+                with open(path, "wb", opener=emptied) as file:
+                    file.write(f"{json.dumps(told)}\n".encode())
         except OSError as error_:
             raise _unwritable("--summary-json", self._summary, error_) from error_
 

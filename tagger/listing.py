@@ -1,5 +1,6 @@
 """What a bucket lists: photos and their sidecars out of a stream of names in order."""
 
+import unicodedata
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -35,6 +36,14 @@ class Index(Protocol):
 
     def traits(self, path: str) -> Traits:
         """What goes with an object, and the ETag it goes with."""
+        ...
+
+    def put(self, path: str, data: bytes, traits: Traits, create: bool) -> str:
+        """Make an object if there is none, or replace one that still has the traits' ETag.
+
+        Returns:
+            its new ETag.
+        """
         ...
 
     def delete(self, path: str, etag: str) -> None:
@@ -100,6 +109,8 @@ def problem_of(path: str) -> str:
     """Why obstore would not ask for the object of this name, if it would not."""
     if not {"", ".", ".."}.isdisjoint(path.split("/")):
         return "has an empty, . or .. folder in its name, which cannot be asked for; rename it"
+    if any(unicodedata.category(letter) == "Cc" for letter in path):
+        return "has a control character in its name, which cannot be asked for; rename it"
     try:
         path.encode()
     except UnicodeEncodeError:  # a file's name, to be copied

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from tagger.errors import LockedError, RunError
+from tagger.local_writing import no_link
 
 if sys.platform == "win32":
     import msvcrt
@@ -29,11 +30,14 @@ def only_run(ledger: Path, run_id: str, targets: Sequence[str]) -> Iterator[None
     prefix = f"{ledger.name}.run-"
     mine = ledger.with_name(f"{prefix}{run_id}")
     try:
-        with ledger.with_name(f"{ledger.name}.lock").open("ab") as gate:
+        with open(ledger.with_name(f"{ledger.name}.lock"), "ab", opener=no_link) as gate:
             _lock(gate, wait=True)  # held for a moment, so that two that start do not both pass
             for other in sorted(ledger.parent.glob(f"{_escaped(prefix)}*")):
                 _pass(other, targets)
-            file = mine.open("w+", encoding="utf-8", errors="surrogateescape")
+            # Not an older one: whoever may write there could have put a link or another file there.
+            file = open(  # noqa: SIM115 - held, locked, until the run ends
+                mine, "x+", encoding="utf-8", errors="surrogateescape", opener=no_link
+            )
             _lock(file, wait=False)
             file.write("\n".join(targets))
             file.flush()
@@ -54,7 +58,7 @@ def _pass(other: Path, targets: Sequence[str]) -> None:
     """Clear another run's file away, or see that it works on other photos."""
     with (
         suppress(FileNotFoundError),
-        other.open(encoding="utf-8", errors="surrogateescape") as file,
+        open(other, encoding="utf-8", errors="surrogateescape", opener=no_link) as file,
     ):
         if _lock(file, wait=False):
             other.unlink()

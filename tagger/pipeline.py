@@ -34,7 +34,7 @@ from tagger.records import (
     Tag,
 )
 from tagger.storage import RAW_SUFFIXES, LocalStorage, Storage
-from tagger.writing import Recorder, WriteOptions, tagged_by, write_tag
+from tagger.writing import Recorder, WriteOptions, see_unlinked, tagged_by, write_tag
 
 # Photos settled without the classifier may wait for a batch to fill, but only this many: the
 # report keeps moving and memory stays flat. Nor do they wait longer than this many seconds, so that
@@ -185,6 +185,8 @@ class Glance:
         start = time.perf_counter()
         try:
             outcome = _without_decoding(self._storage, entry, whole=False)[0]
+        except RunError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
             outcome = _failed(entry, error)
         self._mean += (time.perf_counter() - start - self._mean) / 16
@@ -205,6 +207,8 @@ def inspect(
             return Looked(entry, outcome)
         data = data or storage.read(entry.key).data
         return Looked(entry, views=imaging.to_views(data, size, resize))
+    except RunError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
         return Looked(entry, _failed(entry, error))
 
@@ -296,6 +300,10 @@ def settle(
         return outcome
     landmark = model.landmarks[guess.best.slug]
     outcome = replace(outcome, landmark=landmark)
+    try:
+        see_unlinked(entry, settings.write, output)
+    except UnsupportedError as error:
+        return replace(_failed(entry, error), guess=guess)
     if recorder is None:
         return replace(outcome, status=Status.WOULD_TAG)
     provenance = Provenance(

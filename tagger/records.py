@@ -101,6 +101,16 @@ class SidecarName(StrEnum):
     STEM = "stem"
 
 
+class HardLinks(StrEnum):
+    """What to do with a photo that has several names: leave it alone, or make it a file of its own.
+
+    A write gives one name a new file, and the others keep the old one.
+    """
+
+    SKIP = "skip"
+    SPLIT = "split"
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a tag comes from; written into the photo so that it can be told from a person's."""
@@ -136,6 +146,7 @@ class Entry:
 
     ``sidecars`` are the keys of the XMP sidecars that lie beside it; ``fault`` is False where the
     problem is a limit of the tool, which stays as it is and needs nobody's attention tonight.
+    ``links`` counts the names that the file has.
     """
 
     key: str
@@ -143,6 +154,7 @@ class Entry:
     problem: str = ""
     sidecars: tuple[str, ...] = ()
     fault: bool = True
+    links: int = 1
 
 
 @dataclass(frozen=True, slots=True)

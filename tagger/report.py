@@ -9,12 +9,14 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tagger.decide import DECIMALS
 from tagger.errors import RunError
+from tagger.local_writing import emptied
 from tagger.records import Candidate, Outcome, Status
 
 COLUMNS = (
@@ -118,7 +120,7 @@ class ReportWriter:
         try:
             if path.exists() and path.stat().st_size:
                 _move_aside(path)
-            self._file = path.open("wb", buffering=0)
+            self._file = FileIO(path, "w", opener=emptied)
         except OSError as error:
             raise RunError(
                 f"--report {path}: cannot be written ({error.strerror}); choose another place"

@@ -5,18 +5,33 @@ import functools
 import os
 import socket
 import stat
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from tagger.digest import Digest
-from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
+from tagger.errors import (
+    ChangedError,
+    PhotoError,
+    RunError,
+    UnsupportedError,
+    VanishedError,
+)
 from tagger.excluding import excluded, globs
-from tagger.records import Entry, Version
+from tagger.local_writing import (
+    LINK_ERRORS,
+    NO_WAIT,
+    Folder,
+    Temporary,
+    keep_attributes,
+    no_link,
+    set_times,
+)
+from tagger.records import Entry, HardLinks, Version
 from tagger.spliced import Content, pieces
 
 PHOTO_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .heic .heif .avif".split())
@@ -31,6 +46,8 @@ SKIPPED_FOLDERS = frozenset(
 ) | {"System Volume Information"}
 SCHEMES = ("s3", "gs", "az")
 CHANGED = "it changed since it was read and is left as it is; run again"
+APPEARED = "a file of that name appeared meanwhile; run again"
+IS_LINK = "it, or a folder it is in, is a link by now, which is not followed; put the file there"
 TEMP_PREFIX = ".landmark-tag-"
 
 
@@ -45,13 +62,15 @@ class Blob(NamedTuple):
 class Traits(NamedTuple):
     """What a store keeps with a photo beside its bytes, and the version that goes with.
 
-    ``attributes`` are headers such as Content-Type, and the user's own metadata.
+    ``attributes`` are headers such as Content-Type, and the user's own metadata. ``protection`` is
+    how it is encrypted, locked and checked, in the words of its store.
     """
 
     attributes: Mapping[str, str]
     tags: Mapping[str, str]
     etag: str = ""
     version: str = ""
+    protection: Mapping[str, Any] = MappingProxyType({})
 
 
 def nothing() -> None:
@@ -84,12 +103,14 @@ class Storage(Protocol):
         expected: Version | None,
         traits: Traits | None = None,
         ready: Callable[[], None] = nothing,
+        mtime_ns: int | None = None,
     ) -> Version:
         """Replace the photo in one step if it still is ``expected`` (None: create it).
 
         A photo that is replaced keeps its traits, one that is created takes ``traits``. ``ready``
         is called before anything of the photo changes, as late as the store can; what it raises
         stops the write. Where it raises, the photo is as it was, as far as the store can tell.
+        Where times can be set, the file gets ``mtime_ns`` (None: a photo keeps the one it has).
         """
         ...
 
@@ -101,8 +122,8 @@ class Storage(Protocol):
         """Remove it if it still is ``expected``."""
         ...
 
-    def set_mtime(self, key: str, mtime_ns: int) -> None:
-        """Give a file its time back, where the store keeps times that can be set."""
+    def set_mtime(self, key: str, mtime_ns: int, expected: Version) -> None:
+        """Give a file that still is ``expected`` its time back, where times can be set."""
         ...
 
 
@@ -112,6 +133,7 @@ def open_storage(
     recursive: bool = True,
     exclude: Sequence[str] = (),
     since: datetime | None = None,
+    hard_links: HardLinks = HardLinks.SKIP,
 ) -> Storage:
     """The storage that the targets live in; ``since`` leaves older objects of a bucket out.
 
@@ -127,7 +149,7 @@ def open_storage(
     if roots == {""} or not roots:
         if since:
             raise RunError("--since: leaves out older objects of a bucket; PATH is none")
-        return LocalStorage([Path(target) for target in targets], recursive, exclude)
+        return LocalStorage([Path(target) for target in targets], recursive, exclude, hard_links)
     try:
         from tagger.bucket import BucketStorage
     except ModuleNotFoundError as error:
@@ -137,14 +159,14 @@ def open_storage(
     return BucketStorage(targets, recursive, exclude, since)
 
 
-def storage_at(key: str) -> Storage:
+def storage_at(key: str, hard_links: HardLinks = HardLinks.SKIP) -> Storage:
     """The storage that a key, out of a report or the ledger, lives in."""
-    return _storage_of(bucket_of(key))
+    return _storage_of(bucket_of(key), hard_links)
 
 
 @functools.cache
-def _storage_of(bucket: str) -> Storage:
-    return open_storage([bucket] if bucket else [])
+def _storage_of(bucket: str, hard_links: HardLinks) -> Storage:
+    return open_storage([bucket] if bucket else [], hard_links=hard_links)
 
 
 def bucket_of(target: str) -> str:
@@ -174,7 +196,11 @@ class LocalStorage:
     """
 
     def __init__(
-        self, paths: Sequence[Path] = (), recursive: bool = True, exclude: Sequence[str] = ()
+        self,
+        paths: Sequence[Path] = (),
+        recursive: bool = True,
+        exclude: Sequence[str] = (),
+        hard_links: HardLinks = HardLinks.SKIP,
     ) -> None:
         for path in paths:
             try:
@@ -192,6 +218,7 @@ class LocalStorage:
         self._roots = sorted(roots - covered)
         self._recursive = recursive
         self._exclude = globs(exclude)
+        self._hard_links = hard_links
         self._new_mode = 0o666 & ~_umask()  # asked for once: asking is not safe among threads
         self._host = zlib.crc32(socket.gethostname().encode())
 
@@ -208,13 +235,15 @@ class LocalStorage:
                 yield self._entry(str(root), _names(root.parent))
 
     def read_head(self, key: str, size: int) -> bytes:
-        with _explained("read"), open(key, "rb", buffering=0) as file:
+        with _explained("read"), open(key, "rb", buffering=0, opener=no_link) as file:
             return file.read(size)
 
     def read(self, key: str) -> Blob:
-        with _explained("read"), open(key, "rb", buffering=0) as file:
-            version = _version(os.fstat(file.fileno()))
-            data = file.read()
+        with _explained("read"), open(key, "rb", buffering=0, opener=no_link) as file:
+            now = os.fstat(file.fileno())
+            if not stat.S_ISREG(now.st_mode):
+                raise ChangedError("is not a file, though named like a photo")
+            version, data = _version(now), file.read()
             if _version(os.fstat(file.fileno())) != version or len(data) != version.size:
                 raise ChangedError("it was being written while it was read; run again later")
             return Blob(data, version)
@@ -226,65 +255,91 @@ class LocalStorage:
         expected: Version | None,
         traits: Traits | None = None,
         ready: Callable[[], None] = nothing,
+        mtime_ns: int | None = None,
     ) -> Version:
         path = Path(key)
-        with _explained("written"):
+        with _explained("written"), Folder(path.parent, create=expected is None) as folder:
             if expected is None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            before = self._guard(path, expected)
-            prefix = f"{TEMP_PREFIX}{self._host:08x}-{os.getpid()}-"
-            descriptor, temp = tempfile.mkstemp(suffix=".tmp", prefix=prefix, dir=path.parent)
-            try:
-                with open(descriptor, "wb") as file:
-                    file.writelines(pieces(data))
-                    file.flush()
-                    if before is not None:
-                        _keep_attributes(path, before, temp)
-                    else:
-                        os.chmod(temp, self._new_mode)
-                    os.fsync(file.fileno())
-                    written = _version(os.fstat(file.fileno()))
-                ready()
-                if expected is None:
-                    _take_name(temp, path)
-                else:
-                    self._guard(path, expected)
-                    os.replace(temp, path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temp)
-                raise
-            _sync_folder(path.parent)
-            return written
+                _see_free(folder, path.name)
+                return self._put(folder, path, data, None, ready, mtime_ns)
+            with self._opened(folder, path.name, expected) as original:
+                if os.fstat(original).st_nlink > 1 and self._hard_links is HardLinks.SKIP:
+                    raise UnsupportedError(linked(os.fstat(original).st_nlink))
+                return self._put(folder, path, data, (original, expected), ready, mtime_ns)
+
+    def _put(
+        self,
+        folder: Folder,
+        path: Path,
+        data: Content,
+        older: tuple[int, Version] | None,
+        ready: Callable[[], None],
+        mtime_ns: int | None,
+    ) -> Version:
+        """Write a temporary file, give it the attributes of ``older`` and its name."""
+        prefix = f"{TEMP_PREFIX}{self._host:08x}-{os.getpid()}-"
+        with Temporary(folder, path.parent, prefix) as made:
+            made.write(pieces(data))
+            if older:
+                keep_attributes(older[0], made.descriptor, made.path)
+            else:
+                made.set_mode(self._new_mode)
+            if mtime_ns is not None:
+                now = os.fstat(made.descriptor)
+                set_times(made.descriptor, now.st_atime_ns, mtime_ns, made.path)
+            os.fsync(made.descriptor)
+            written = _version(os.fstat(made.descriptor))
+            ready()
+            if older:
+                self._guard(folder, path.name, *older)
+            made.become(path.name, new=older is None)
+        folder.sync()
+        return written
 
     def delete(self, key: str, expected: Version) -> None:
         path = Path(key)
-        with _explained("removed"):
-            self._guard(path, expected)
-            path.unlink()
-            _sync_folder(path.parent)
+        with _explained("removed"), Folder(path.parent) as folder:
+            with self._opened(folder, path.name, expected) as original:
+                self._guard(folder, path.name, original, expected)
+            folder.unlink(path.name)
+            folder.sync()
 
-    def set_mtime(self, key: str, mtime_ns: int) -> None:
-        with _explained("written"):
-            os.utime(key, ns=(os.stat(key).st_atime_ns, mtime_ns))
+    def set_mtime(self, key: str, mtime_ns: int, expected: Version) -> None:
+        path = Path(key)
+        with (
+            _explained("written"),
+            Folder(path.parent) as folder,
+            self._opened(folder, path.name, expected) as file,
+        ):
+            set_times(file, os.fstat(file).st_atime_ns, mtime_ns, key)
 
     def traits(self, key: str) -> Traits:
         return Traits({}, {})
 
-    @staticmethod
-    def _guard(path: Path, expected: Version | None) -> os.stat_result | None:
-        if expected is None:
-            if os.path.lexists(path):
-                raise ChangedError("a file of that name appeared meanwhile; run again")
-            return None
-        now = os.lstat(path)
-        if not stat.S_ISREG(now.st_mode) or _version(now) != expected:
+    @contextlib.contextmanager
+    def _opened(self, folder: Folder, name: str, expected: Version) -> Iterator[int]:
+        """A descriptor of the file of that name, which is ``expected`` and may be written."""
+        if not stat.S_ISREG(folder.stat(name).st_mode):  # to open a device can have effects
             raise ChangedError(CHANGED)
-        if not now.st_mode & 0o222:
-            raise PhotoError(
-                "it is write-protected; make it writable (chmod u+w) to have it tagged"
-            )
-        return now
+        descriptor = folder.open(name, os.O_RDONLY | NO_WAIT)
+        try:
+            now = os.fstat(descriptor)
+            if not stat.S_ISREG(now.st_mode) or _version(now) != expected:
+                raise ChangedError(CHANGED)
+            if not now.st_mode & 0o222:
+                raise PhotoError(
+                    "it is write-protected; make it writable (chmod u+w) to have it tagged"
+                )
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _guard(folder: Folder, name: str, original: int, expected: Version) -> None:
+        """See, as late as can be, that the name is still that of the file that was opened."""
+        now = folder.stat(name)
+        if _version(now) != expected or not folder.holds(name, original):
+            raise ChangedError(CHANGED)
 
     def _walk(self, root: Path) -> Iterator[Entry]:
         """Photos below ``root``: a folder's files by name, then its folders, each by name."""
@@ -340,7 +395,7 @@ class LocalStorage:
             return Entry(path, Version(0, 0), f"cannot be read ({error.strerror}); run again")
         # Opening a pipe or a device of that name could wait for ever.
         problem = "" if stat.S_ISREG(now.st_mode) else "is not a file, though named like a photo"
-        return Entry(path, _version(now), problem, sidecars)
+        return Entry(path, _version(now), problem, sidecars, links=now.st_nlink)
 
     def _sweep(self, path: str) -> None:
         """Remove a temporary file whose writer is gone: killed, or a day old."""
@@ -382,59 +437,24 @@ def _version(status: os.stat_result) -> Version:
     return Version(status.st_size, status.st_mtime_ns, str(status.st_ino))
 
 
-def _keep_attributes(path: Path, before: os.stat_result, temp: str) -> None:
-    """Mode, owner, extended attributes (ACLs among them) and times."""
-    made = os.stat(temp)
-    if (before.st_uid, before.st_gid) != (made.st_uid, made.st_gid):
-        try:
-            os.chown(temp, before.st_uid, before.st_gid)
-        except PermissionError as error:
-            raise PhotoError(
-                "it belongs to another user or group, which would be lost; run as its owner"
-            ) from error
-    if hasattr(os, "listxattr"):
-        for name in _xattrs(path):
-            # Only user.* and ACLs are ours to carry over; the system gives security labels.
-            theirs = not name.startswith(("user.", "system.posix_acl"))
-            with contextlib.suppress(OSError) if theirs else contextlib.nullcontext():
-                os.setxattr(temp, name, os.getxattr(path, name))
-    os.chmod(temp, stat.S_IMODE(before.st_mode))
-    os.utime(temp, ns=(before.st_atime_ns, before.st_mtime_ns))
+def _see_free(folder: Folder, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        folder.stat(name)
+        raise ChangedError(APPEARED)
 
 
-def _xattrs(path: Path) -> list[str]:
-    try:
-        return os.listxattr(path)
-    except OSError:
-        return []
-
-
-def _take_name(temp: str, path: Path) -> None:
-    """Name a new file; a link fails where the name is taken, which a rename would not."""
-    try:
-        os.link(temp, path)
-    except FileExistsError:
-        raise
-    except OSError:  # FAT, exFAT and some network shares know no links
-        os.rename(temp, path)
-    else:
-        os.unlink(temp)
+def linked(names: int) -> str:
+    """Why a file of several names is left alone."""
+    return (
+        f"has {names} names (hard links), and only this one would be changed; --hard-links split "
+        "makes it a file of its own"
+    )
 
 
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; where a folder cannot be opened (Windows), the system does it."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -445,12 +465,14 @@ def _explained(verb: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise VanishedError("it vanished while the run was on; run again") from error
     except FileExistsError as error:
-        raise ChangedError("a file of that name appeared meanwhile; run again") from error
+        raise ChangedError(APPEARED) from error
     except PermissionError as error:
         raise PhotoError(
             f"cannot be {verb} (no permission); check the permissions of it and its folder"
         ) from error
     except OSError as error:
+        if error.errno in LINK_ERRORS:
+            raise ChangedError(IS_LINK) from error
         raise PhotoError(
             f"cannot be {verb} ({error.strerror}); check the disk, its free space and its mount"
         ) from error

@@ -10,6 +10,7 @@ from tagger import delta
 from tagger.errors import ChangedError, PhotoError, VanishedError
 from tagger.ledger import Change, Ledger, Run, State
 from tagger.locking import only_run
+from tagger.records import Version
 from tagger.storage import Blob, Storage
 
 
@@ -72,7 +73,7 @@ def _restore(storage: Storage, change: Change, dry_run: bool) -> Undoing:
     digest = hashlib.sha256(now.data).digest() if now else None
     if digest == change.sha256_before:
         if now and not dry_run and change.state is State.WRITTEN:
-            _keep_time(storage, change, now.version.mtime_ns)
+            _keep_time(storage, change, now.version)
         return Undoing.UNCHANGED
     if digest != change.sha256_after:
         raise ChangedError(
@@ -87,8 +88,8 @@ def _restore(storage: Storage, change: Change, dry_run: bool) -> Undoing:
     if hashlib.sha256(older).digest() != change.sha256_before:
         raise PhotoError("its undo record is damaged; restore it from a backup")
     if not dry_run:
-        version = storage.write(change.key, older, now.version if now else None)
-        _keep_time(storage, change, version.mtime_ns)
+        expected = now.version if now else None
+        storage.write(change.key, older, expected, mtime_ns=change.before.mtime_ns)
     return Undoing.RESTORED
 
 
@@ -102,9 +103,9 @@ def _now(storage: Storage, change: Change) -> Blob | None:
         raise VanishedError("it is gone; put it back there to have it restored") from error
 
 
-def _keep_time(storage: Storage, change: Change, mtime_ns: int) -> None:
-    if change.before and change.before.mtime_ns != mtime_ns:
-        storage.set_mtime(change.key, change.before.mtime_ns)
+def _keep_time(storage: Storage, change: Change, now: Version) -> None:
+    if change.before and change.before.mtime_ns != now.mtime_ns:
+        storage.set_mtime(change.key, change.before.mtime_ns, now)
 
 
 def _reason(ledger: Ledger, change: Change, error: PhotoError) -> str:

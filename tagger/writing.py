@@ -1,16 +1,31 @@
 """Re-read, tag, verify, record, write: the only way a tag gets into a photo or its sidecar."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from tagger import metadata
 from tagger.digest import Digest
-from tagger.errors import ChangedError, PhotoError, RefusedError, VanishedError
+from tagger.errors import (
+    ChangedError,
+    PhotoError,
+    RefusedError,
+    UnsupportedError,
+    VanishedError,
+)
 from tagger.output import Output
-from tagger.records import Entry, GpsState, SidecarMode, SidecarName, Tag, Version
+from tagger.records import Entry, GpsState, HardLinks, SidecarMode, SidecarName, Tag, Version
 from tagger.spliced import Content
-from tagger.storage import Blob, Storage, Traits, is_sidecar, sidecar_names
+from tagger.storage import (
+    Blob,
+    Storage,
+    Traits,
+    bucket_of,
+    is_sidecar,
+    linked,
+    sidecar_names,
+)
 
 
 class Recorder(Protocol):
@@ -35,10 +50,26 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """Whether tags go into photos or sidecars, and what sidecars are called."""
+    """Whether tags go into photos or sidecars, what sidecars are called, and what else is kept.
+
+    ``new_mtime`` gives what is written the time of writing instead of the one it had.
+    """
 
     sidecar: SidecarMode = SidecarMode.AUTO
     sidecar_name: SidecarName = SidecarName.FULL
+    hard_links: HardLinks = HardLinks.SKIP
+    new_mtime: bool = False
+
+
+def see_unlinked(entry: Entry, options: WriteOptions, output: Output | None = None) -> None:
+    """See that no other name of the photo would be left behind with the old bytes.
+
+    Raises:
+        UnsupportedError: one would.
+    """
+    into = output is None and options.sidecar is not SidecarMode.ALWAYS
+    if into and entry.links > 1 and options.hard_links is HardLinks.SKIP:
+        raise UnsupportedError(f"{linked(entry.links)}, --sidecar always leaves it as it is")
 
 
 def write_tag(
@@ -61,7 +92,9 @@ def write_tag(
         ChangedError: the photo is not what was looked at; it is left as it is.
         PhotoError: reading, tagging or writing failed; the photo is as it was.
     """
+    see_unlinked(entry, options, output)
     blob, run_id = storage.read(entry.key), tag.provenance.run_id
+    mtime_ns = time.time_ns() if options.new_mtime else None
     if output is None and options.sidecar is not SidecarMode.ALWAYS:
         blob = blob._replace(digest=Digest(blob.data))
     ours, problem = False, _not_as_seen(blob, entry)
@@ -76,7 +109,7 @@ def write_tag(
         try:
             tagged = metadata.spliced(blob.data, tag)
             if output is None:
-                _replace(storage, recorder, entry.key, blob, tagged)
+                _replace(storage, recorder, entry.key, blob, tagged, mtime_ns=mtime_ns)
                 return ""
             older = _older(output, entry.key, tagged)
             return f"as {_copy(storage, recorder, entry.key, blob, tagged, output, older)}"
@@ -134,7 +167,8 @@ def _write_sidecar(
         _copy(storage, recorder, key, before, after, output, older)
         return
     try:
-        _replace(storage, recorder, key, before, after)
+        mtime_ns = time.time_ns() if options.new_mtime else None
+        _replace(storage, recorder, key, before, after, mtime_ns=mtime_ns)
     except ChangedError:
         now = storage.read(key).data
         if not tagged_by(now, tag.provenance.run_id) or metadata.sidecar(now, tag) != now:
@@ -153,6 +187,8 @@ def _copy(
     """Create what ``key`` would become at the output, or renew the older copy; gives its key."""
     to = output.key(key)
     traits = storage.traits(key) if before else None
+    if traits and bucket_of(to) != bucket_of(key):  # which has its own keys and rules
+        traits = traits._replace(protection={})
     _replace(output.storage, recorder, to, older, after, traits)
     return to
 
@@ -198,6 +234,7 @@ def _replace(
     before: Blob | None,
     after: Content | None,
     traits: Traits | None = None,
+    mtime_ns: int | None = None,
 ) -> None:
     """Note, write, settle; ``before`` None creates the file, ``after`` None removes it."""
     if before is not None and before.data == after:
@@ -211,7 +248,7 @@ def _replace(
     try:
         if after is not None:
             expected = before.version if before else None
-            version = storage.write(key, after, expected, traits, note)
+            version = storage.write(key, after, expected, traits, note, mtime_ns)
         elif before is not None:
             note()
             storage.delete(key, before.version)

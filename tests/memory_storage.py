@@ -53,18 +53,22 @@ class MemoryStorage:
         expected: Version | None,
         traits: Traits | None = None,
         ready: Callable[[], None] = nothing,
+        mtime_ns: int | None = None,
     ) -> Version:
         ready()
         self.before_write(key)
         self._guard(key, expected)
-        return self.put(key, bytes(data), expected.mtime_ns if expected else None)
+        if mtime_ns is None and expected:
+            mtime_ns = expected.mtime_ns
+        return self.put(key, bytes(data), mtime_ns)
 
     def delete(self, key: str, expected: Version) -> None:
         self.before_write(key)
         self._guard(key, expected)
         del self.files[key]
 
-    def set_mtime(self, key: str, mtime_ns: int) -> None:
+    def set_mtime(self, key: str, mtime_ns: int, expected: Version) -> None:
+        self._guard(key, expected)
         data, version = self.read(key)[:2]
         self.files[key] = Blob(data, Version(version.size, mtime_ns, version.etag))
 

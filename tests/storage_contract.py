@@ -94,10 +94,26 @@ class StorageContract:
 
     def test_a_file_gets_its_time_back(self, shelf: Shelf) -> None:
         shelf.put("a.jpg", b"photo")
-        shelf.storage.set_mtime(shelf.key("a.jpg"), 1_234_567_890_123_456_000)
-        after = shelf.storage.read(shelf.key("a.jpg"))
+        key, time_ns = shelf.key("a.jpg"), 1_234_567_890_123_456_000
+        before = shelf.storage.read(key).version
+        shelf.storage.set_mtime(key, time_ns, before)
+        after = shelf.storage.read(key)
         assert after.data == b"photo"
-        assert after.version.mtime_ns == (1_234_567_890_123_456_000 if shelf.keeps_times else 0)
+        assert after.version.mtime_ns == (time_ns if shelf.keeps_times else 0)
+        if shelf.keeps_times:
+            with pytest.raises(ChangedError, match="changed"):  # it is another file by now
+                shelf.storage.set_mtime(key, 77, before)
+            assert shelf.storage.read(key).version.mtime_ns == time_ns
+
+    @pytest.mark.parametrize("create", [True, False])
+    def test_a_write_can_give_a_new_time(self, shelf: Shelf, create: bool) -> None:
+        key, time_ns, before = shelf.key("a.jpg"), 1_234_567_890_123_456_000, None
+        if not create:
+            shelf.put("a.jpg", b"old")
+            before = shelf.storage.read(key).version
+        after = shelf.storage.write(key, b"new", before, mtime_ns=time_ns)
+        assert after == shelf.storage.read(key).version
+        assert after.mtime_ns == (time_ns if shelf.keeps_times else 0)
 
     def test_a_copy_is_created_with_the_traits_of_its_photo(self, shelf: Shelf) -> None:
         shelf.put("a.jpg", b"photo")

@@ -113,7 +113,7 @@ def test_a_photo_of_another_user_is_refused_rather_than_taken_over(
     def refuse(*arguments: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(os, "chown", refuse)
+    monkeypatch.setattr(os, "fchown", refuse)
     with pytest.raises(PhotoError, match="run as its owner"):
         write(path, b"new")
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.jpg"]
@@ -377,3 +377,19 @@ def test_a_read_that_meets_a_writer_is_refused(
     monkeypatch.setattr(os, "fstat", fstat)
     with pytest.raises(PhotoError, match="being written"):
         LocalStorage().read(str(path))
+
+
+def test_a_file_system_that_renumbers_its_files_now_and_then_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"old")
+    real, asked = os.path.samestat, []
+
+    def samestat(one: os.stat_result, other: os.stat_result) -> bool:
+        asked.append(one)
+        return len(asked) % 2 == 0 and real(one, other)
+
+    monkeypatch.setattr(os.path, "samestat", samestat)
+    write(path, b"new")
+    assert path.read_bytes() == b"new" and len(asked) == 6

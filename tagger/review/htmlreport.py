@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tagger.errors import PhotoError, RunError
+from tagger.local_writing import replace_file
 from tagger.review.lessons import number
 from tagger.review.picture import data_url, thumbnail_of
 from tagger.review.root import inside
@@ -46,9 +47,7 @@ def write_html(report: Path, out: Path, root: Path, thumbnails: int, workers: in
             pass
     page = _page(sheet, allowed, len(rows) - len(allowed), root)
     with _explained(out):
-        part = out.with_name(f".{out.name}.part")
-        part.write_text(page, encoding="utf-8")
-        os.replace(part, out)
+        replace_file(out, page.encode())
     return len(rows) - len(allowed)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import RunError
+from tagger.local_writing import unswapped
 from tagger.report import decisions
 from tagger.review.decision import Decision
 
@@ -47,9 +48,11 @@ class Journal:
         self.path = decisions(report)
         self._lock = threading.Lock()
         with self._explained():
-            self._db = sqlite3.connect(
-                self.path, timeout=0.5, isolation_level=None, check_same_thread=False
-            )
+            with unswapped(self.path):
+                self._db = sqlite3.connect(
+                    self.path, timeout=0.5, isolation_level=None, check_same_thread=False
+                )
+                self._db.execute("PRAGMA schema_version")  # opens the file
             # Held for as long as it is open; FULL: a decision outlives a power cut.
             for pragma in ("locking_mode = EXCLUSIVE", "synchronous = FULL"):
                 self._db.execute(f"PRAGMA {pragma}")
@@ -119,6 +122,11 @@ class Journal:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot be used ({error.strerror}); make room, check its folder's "
+                "permissions, and move away what is there"
+            ) from error
         except sqlite3.OperationalError as error:
             remedy = "make room or check its folder's permissions"
             if "locked" in str(error):

@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import PhotoError, RunError
+from tagger.local_writing import replace_file
 from tagger.review.calibration import Judged
 from tagger.review.decision import Verdict
 from tagger.review.review import Review
@@ -91,9 +91,7 @@ def export(review: Review, root: Path, folder: Path) -> Counter[str]:
 def _put(path: Path, data: bytes) -> None:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_bytes(data)
-        shutil.move(part, path)
+        replace_file(path, data)
 
 
 def number(text: str) -> float | None:

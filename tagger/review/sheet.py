@@ -3,12 +3,11 @@
 import contextlib
 import csv
 import io
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tagger.errors import RunError
+from tagger.local_writing import replace_file
 from tagger.records import Status
 from tagger.report import COLUMNS, native, unsafe
 
@@ -124,18 +123,7 @@ def printable(text: str) -> str:
 
 
 def _replace(path: Path, data: bytes) -> tuple[int, int, int]:
-    descriptor, temp = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.chmod(temp, path.stat().st_mode & 0o777)
-            os.fsync(file.fileno())
-        os.replace(temp, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temp)
-        raise
+    replace_file(path, data)
     return _version(path)
 
 

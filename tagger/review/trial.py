@@ -38,13 +38,14 @@ class Uploaded:
         expected: Version | None,
         traits: Traits | None = None,
         ready: Callable[[], None] = nothing,
+        mtime_ns: int | None = None,
     ) -> Version:
         raise RefusedError("an uploaded photo is not written")
 
     def delete(self, key: str, expected: Version) -> None:
         raise RefusedError("an uploaded photo is not removed")
 
-    def set_mtime(self, key: str, mtime_ns: int) -> None:
+    def set_mtime(self, key: str, mtime_ns: int, expected: Version) -> None:
         raise RefusedError("an uploaded photo is not written")
 
 
