@@ -17,6 +17,10 @@ class LockedError(RunError):
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
+class SkippedError(RunError):
+    """A PATH is, or lies in, a folder that is left alone: a managed library, a cache, trash."""
+
+
 class FailingError(RunError):
     """So many photos failed that something other than the photos must be wrong."""
 

@@ -19,7 +19,7 @@ from tagger.errors import RunError
 from tagger.limits import Limits
 from tagger.records import Outcome, Status
 from tagger.report import portable
-from tagger.storage import LISTED_SUFFIXES, suffix
+from tagger.suffixes import LISTED_SUFFIXES, suffix
 
 # How the files begin, which tells them from any other.
 _SUMMARY = re.compile(rb'\{"version": "[^"]*", "run_id": ')
