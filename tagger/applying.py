@@ -9,9 +9,17 @@ from pathlib import Path
 
 from tagger import __version__
 from tagger.chosen import as_reported, choose
-from tagger.errors import ChangedError, PhotoError, RefusedError, RunError, UnsupportedError
+from tagger.errors import (
+    ChangedError,
+    PhotoError,
+    RefusedError,
+    RunError,
+    SkippedError,
+    UnsupportedError,
+)
 from tagger.records import Coords, Entry, Landmark, Outcome, Provenance, Status, Tag, Version
 from tagger.reviewed import Row, Wish, read
+from tagger.skipping import Skipping
 from tagger.storage import Storage, open_storage
 from tagger.writing import Recorder, WriteOptions, write_tag
 
@@ -23,6 +31,7 @@ class Options:
     run_id: str
     coords: Coords = Coords.BOTH
     write: WriteOptions = field(default_factory=WriteOptions)
+    skip: bool = True  # leave managed libraries and caches alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,8 @@ class Applied:
 class Folder:
     """The photos of one folder at a time: the rows of a report come folder by folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, skip: bool = True) -> None:
+        self._skip = skip
         self._name: str | None = None
         self._entries: dict[str, Entry] = {}
 
@@ -51,9 +61,13 @@ class Folder:
             if not (name and (os.path.isabs(key) or "://" in key)):
                 raise RefusedError("path is not that of a photo in a report; restore the cell")
             if name != self._name:
-                self._storage = open_storage([name], recursive=False)
+                self._storage = open_storage([name], recursive=False, skipping=Skipping(self._skip))
                 self._entries = {entry.key: entry for entry in self._storage.list()}
                 self._name = name
+        except SkippedError as error:
+            raise RefusedError(
+                str(error).replace("give another PATH, or add", "apply takes")
+            ) from error
         except RunError as error:
             raise ChangedError(f"its folder is gone ({error})") from error
         if key not in self._entries:
@@ -95,7 +109,7 @@ def apply(
     Raises:
         RunError: the file cannot be read, or is no report.
     """
-    keys, folder = keys_to_write(report), Folder()
+    keys, folder = keys_to_write(report), Folder(options.skip)
     for row in read(report):
         entry = Entry(row.key, Version(0, 0))
         try:

@@ -171,6 +171,11 @@ class BucketStorage:
             if next(everything, None) is None and not skipping.folders:
                 raise RunError(NO_PHOTOS.format(place))
 
+    def named(self, start: str) -> Iterator[str]:
+        """The keys of one folder that begin so."""
+        for found in self._link()[1].list(start[len(self._root) + 1 :], False):
+            yield f"{self._root}/{found.path}"
+
     def _covers(self, folder: str, path: str) -> bool:
         below = path.removeprefix(folder)
         return path.startswith(folder) and (self._recursive or "/" not in below)

@@ -16,6 +16,7 @@ from tagger.cli_cron import EXIT_INTERRUPTED
 from tagger.errors import RunError
 from tagger.records import Coords, SidecarMode, SidecarName, Status
 from tagger.stopping import StopOnSignal
+from tagger.terminal import printable, tell
 
 P = ParamSpec("P")
 
@@ -30,6 +31,13 @@ _dry_run = click.option(
     "--dry-run", is_flag=True, allow_from_autoenv=False, help="Only say what would be done."
 )
 
+_skip = click.option(
+    "--skip/--no-skip",
+    default=True,
+    allow_from_autoenv=False,
+    help="Leave managed libraries, caches and trash alone (default).",
+)
+
 
 def _exits(command: Callable[P, int]) -> Callable[P, None]:
     """Give the command's result to the system: 0, 1 for a photo that failed, or the error's."""
@@ -39,7 +47,7 @@ def _exits(command: Callable[P, int]) -> Callable[P, None]:
         try:
             code = command(*args, **kwargs)
         except RunError as error:
-            click.echo(f"landmark-tag: {error}", err=True)
+            tell(f"landmark-tag: {error}", err=True)
             code = error.exit_code
         sys.exit(code)
 
@@ -49,15 +57,15 @@ def _exits(command: Callable[P, int]) -> Callable[P, None]:
 def _code(stop: StopOnSignal, refused: int) -> int:
     """The exit code of a command that went through photos, and a word where it was stopped."""
     if stop.asked():
-        click.echo("stopped early; the same command goes on with the rest", err=True)
+        tell("stopped early; the same command goes on with the rest", err=True)
         return EXIT_INTERRUPTED
     return 1 if refused else 0
 
 
 def shown(path: str) -> str:
-    """A path for the terminal, from here; names that are not UTF-8 are escaped."""
+    """A path for the terminal, from here; what cannot be printed is escaped."""
     near = path if "://" in path else os.path.relpath(path)
-    return (path if near.startswith("..") else near).encode("utf-8", "backslashreplace").decode()
+    return printable(path if near.startswith("..") else near)
 
 
 @click.command()
@@ -82,11 +90,11 @@ def undo(run: str, dry_run: bool, ledger: Path | None) -> int:
         for done in stop.until(undo_run(storage_at, book, found, dry_run)):
             counts[done.result] += 1
             if done.result is Undoing.REFUSED:
-                click.echo(f"{shown(done.key)}: not undone: {done.reason}", err=True)
+                tell(f"{shown(done.key)}: not undone: {done.reason}", err=True)
     told = ", ".join(f"{number} {result}" for result, number in counts.items())
-    click.echo(f"run {found.run_id}: {told or 'nothing left to undo'}")
+    tell(f"run {found.run_id}: {told or 'nothing left to undo'}")
     if dry_run:
-        click.echo("dry run: nothing was written")
+        tell("dry run: nothing was written")
     return _code(stop, counts[Undoing.REFUSED])
 
 
@@ -99,7 +107,7 @@ def runs(ledger: Path | None) -> int:
     from tagger.schema import default_path
 
     if not (ledger or default_path()).exists():
-        click.echo("no runs yet")
+        tell("no runs yet")
         return 0
     with Ledger.open(ledger, create=False) as book:
         listed: list[Run] = book.runs()
@@ -113,7 +121,7 @@ def runs(ledger: Path | None) -> int:
     ]  # fmt: skip
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
-        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+        tell("  ".join(map(str.ljust, row, widths)).rstrip())
     return 0
 
 
@@ -148,6 +156,7 @@ def runs(ledger: Path | None) -> int:
     default="",
     help="CSV file or bucket URL for what was applied, a row for each photo.",
 )
+@_skip
 @_ledger
 @endpoint_url
 @_exits
@@ -158,6 +167,7 @@ def apply(
     sidecar: str,
     sidecar_name: str,
     applied: str,
+    skip: bool,
     ledger: Path | None,
 ) -> int:
     """Write what a reviewed report says: REPORT is one that --dry-run made.
@@ -175,7 +185,7 @@ def apply(
 
     known, run_id = load_landmarks(), new_run_id()
     write = WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name))
-    options = applying.Options(run_id, Coords(coords), write)
+    options = applying.Options(run_id, Coords(coords), write, skip)
     counts: Counter[bool] = Counter()
     places = reviewed.targets(set(applying.keys_to_write(report)))
     if os.path.exists(applied) and os.path.samefile(applied, report):
@@ -198,26 +208,28 @@ def apply(
             if not settled:
                 where = shown(done.outcome.entry.key) if done.outcome.entry.key else "no path"
                 told = f"{report}:{done.line}: {where}: {done.outcome.reason}"
-                click.echo(told, err=True)
+                tell(told, err=True)
     verb = "would be written (dry run)" if dry_run else f"written, as run {run_id}"
-    click.echo(f"{counts[True]} {verb}; {counts[False]} refused")
+    tell(f"{counts[True]} {verb}; {counts[False]} refused")
     return _code(stop, counts[False])
 
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @_dry_run
+@_skip
 @_ledger
 @endpoint_url
 @_exits
-def remove(paths: tuple[str, ...], dry_run: bool, ledger: Path | None) -> int:
+def remove(paths: tuple[str, ...], dry_run: bool, skip: bool, ledger: Path | None) -> int:
     """Take out the tags that say landmark-tag wrote them, and no others; undo brings them back."""
     from tagger import removing
     from tagger.ledger import Ledger, new_run_id
     from tagger.output import absolute
+    from tagger.skipping import Skipping
     from tagger.storage import open_storage
 
-    storage, run_id = open_storage(paths), new_run_id()
+    storage, run_id = open_storage(paths, skipping=Skipping(skip)), new_run_id()
     counts: Counter[bool] = Counter()
     with contextlib.ExitStack() as stack:
         stop, recorder = stack.enter_context(StopOnSignal()), None
@@ -228,9 +240,9 @@ def remove(paths: tuple[str, ...], dry_run: bool, ledger: Path | None) -> int:
         for removed in stop.until(removing.remove(storage, recorder)):
             counts[not removed.problem] += 1
             if removed.problem:
-                click.echo(f"{shown(removed.key)}: not removed: {removed.problem}", err=True)
+                tell(f"{shown(removed.key)}: not removed: {removed.problem}", err=True)
     verb = "would be removed (dry run)" if dry_run else f"removed, as run {run_id}"
-    click.echo(f"{counts[True]} tags {verb}; {counts[False]} refused")
+    tell(f"{counts[True]} tags {verb}; {counts[False]} refused")
     return _code(stop, counts[False])
 
 

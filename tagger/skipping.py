@@ -88,7 +88,9 @@ class Skipping:
         self.folders += out
         return out
 
-    def check(self, place: str, parts: Sequence[str], folders: Iterable[str | os.PathLike[str]] = ()) -> None:
+    def check(
+        self, place: str, parts: Sequence[str], folders: Iterable[str | os.PathLike[str]] = ()
+    ) -> None:
         """Refuse a PATH that is such a folder or lies in one.
 
         Args:

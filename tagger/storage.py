@@ -349,9 +349,8 @@ class LocalStorage:
                 stack.extend(reversed(folders))
 
     def _left_out(self, item: os.DirEntry[str], root: Path, parent: str) -> bool:
-        if self._exclude:
-            if excluded(item.path, os.path.relpath(item.path, root), self._exclude):
-                return True
+        if self._exclude and excluded(item.path, os.path.relpath(item.path, root), self._exclude):
+            return True
         folder = item.is_dir(follow_symlinks=False) or item.is_symlink()
         if folder and self._skipping.leaves_out(item.name, parent):
             return True
