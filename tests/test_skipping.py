@@ -1,12 +1,14 @@
 """Folders that are left alone, whole and by name; each row of the list."""
 
 import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import photo
+from conftest import COLOURS, photo
+from PIL import Image
 
 from tagger import skipping, suffixes
 from tagger.cli import main
@@ -110,3 +112,39 @@ def test_every_name_of_a_photo_gets_a_row(tmp_path: Path, tag: Callable[..., Res
     raw = {f"x{name.upper()}" for name in names if name in suffixes.RAW_SUFFIXES}
     assert {name for name, row in rows.items() if "camera raw" in row["reason"]} == raw
     assert rows["x.HIF"]["status"] == rows["x.MPO"]["status"] == "no_landmark"
+
+
+def test_apply_and_remove_leave_them_alone_too(tmp_path: Path, tag: Callable[..., Result]) -> None:
+    (folder := tmp_path / "in" / "x.photoslibrary").mkdir(parents=True)
+    taj = photo(COLOURS["Taj_Mahal"])
+    (folder / "a.jpg").write_bytes(taj)
+    assert tag(tmp_path / "in", "--no-skip", "--dry-run").exit_code == 0
+
+    def call(*words: object) -> Result:
+        return CliRunner().invoke(main, [*map(str, words), "--ledger", str(tmp_path / "l.db")])
+
+    result = call("apply", tmp_path / "r.csv")
+    assert result.exit_code == 1 and "left alone; apply takes --no-skip" in result.output
+    assert (folder / "a.jpg").read_bytes() == taj
+    assert call("apply", tmp_path / "r.csv", "--no-skip").exit_code == 0
+    tagged = (folder / "a.jpg").read_bytes()
+    assert tagged != taj and call("remove", folder).exit_code == 2
+    assert "0 tags removed" in call("remove", tmp_path / "in").output
+    assert (folder / "a.jpg").read_bytes() == tagged
+    assert "1 tags removed" in call("remove", tmp_path / "in", "--no-skip").output
+
+
+def test_an_mpo_keeps_its_second_picture(tmp_path: Path, tag: Callable[..., Result]) -> None:
+    first = Image.open(io.BytesIO(photo(COLOURS["Taj_Mahal"])))
+    path = tmp_path / "x.MPO"
+    first.save(path, format="MPO", save_all=True, append_images=[first.rotate(180)])
+    with Image.open(path) as before:
+        before.seek(1)
+        second = before.tobytes()
+    result = tag(path)
+    assert result.exit_code == 0 and "1  tagged" in result.output
+    assert not path.with_name("x.MPO.xmp").exists()
+    with Image.open(path) as after:
+        assert after.format == "MPO" and after.getexif().get_ifd(0x8825)
+        after.seek(1)
+        assert after.tobytes() == second
