@@ -15,6 +15,7 @@ from tagger.errors import (
     PhotoError,
     RefusedError,
     RunError,
+    SkippedError,
     UnsupportedError,
 )
 from tagger.records import (
@@ -29,6 +30,7 @@ from tagger.records import (
     Version,
 )
 from tagger.reviewed import Row, Wish, read
+from tagger.skipping import Skipping
 from tagger.storage import Storage, open_storage
 from tagger.writing import Recorder, WriteOptions, see_unlinked, write_tag
 
@@ -40,6 +42,7 @@ class Options:
     run_id: str
     coords: Coords = Coords.BOTH
     write: WriteOptions = field(default_factory=WriteOptions)
+    skip: bool = True  # leave managed libraries and caches alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,8 @@ class Applied:
 class Folder:
     """The photos of one folder at a time: the rows of a report come folder by folder."""
 
-    def __init__(self, hard_links: HardLinks = HardLinks.SKIP) -> None:
-        self._hard_links = hard_links
+    def __init__(self, hard_links: HardLinks = HardLinks.SKIP, skip: bool = True) -> None:
+        self._hard_links, self._skip = hard_links, skip
         self._name: str | None = None
         self._entries: dict[str, Entry] = {}
 
@@ -69,11 +72,20 @@ class Folder:
             if not (name and (os.path.isabs(key) or "://" in key)):
                 raise RefusedError("path is not that of a photo in a report; restore the cell")
             if name != self._name:
-                self._storage = open_storage([name], recursive=False, hard_links=self._hard_links)
+                self._storage = open_storage(
+                    [name],
+                    recursive=False,
+                    hard_links=self._hard_links,
+                    skipping=Skipping(self._skip),
+                )
                 self._entries = {entry.key: entry for entry in self._storage.list()}
                 self._name = name
         except CredentialsError:
             raise
+        except SkippedError as error:
+            raise RefusedError(
+                str(error).replace("give another PATH, or add", "apply takes")
+            ) from error
         except RunError as error:
             raise ChangedError(f"its folder is gone ({error})") from error
         if key not in self._entries:
@@ -115,7 +127,7 @@ def apply(
     Raises:
         RunError: the file cannot be read, or is no report.
     """
-    keys, folder = keys_to_write(report), Folder(options.write.hard_links)
+    keys, folder = keys_to_write(report), Folder(options.write.hard_links, options.skip)
     for row in read(report):
         entry = Entry(row.key, Version(0, 0))
         try:

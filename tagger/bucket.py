@@ -22,20 +22,21 @@ from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 from tagger import credentials
 from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError, VanishedError
 from tagger.excluding import excluded, globs
-from tagger.listing import Found, Index, paired, problem_of, wanted
+from tagger.listing import Found, Index, looked_into, paired, problem_of, wanted
 from tagger.records import Entry, Version
+from tagger.skipping import Skipping
 from tagger.spliced import Content
 from tagger.storage import (
     APPEARED,
     CHANGED,
-    LISTED_SUFFIXES,
+    NO_PHOTOS,
     Blob,
     Traits,
     bucket_of,
     is_sidecar,
     nothing,
-    suffix,
 )
+from tagger.suffixes import LISTED_SUFFIXES, suffix
 
 Store = S3Store | GCSStore | AzureStore | MemoryStore
 # A throttled request is tried again for about a minute before it becomes its photo's failure.
@@ -146,11 +147,15 @@ class BucketStorage:
         recursive: bool = True,
         exclude: Sequence[str] = (),
         since: datetime | None = None,
+        skipping: Skipping | None = None,
     ) -> None:
         self._root = bucket_of(targets[0])
         self._targets = sorted({target[len(self._root) :].strip("/") for target in targets})
         self._recursive, self._exclude, self._since = recursive, globs(exclude), since
         self._explained = functools.partial(_explained, scheme=self._root.partition("://")[0])
+        self._skipping = skipping or Skipping()
+        for target in self._targets:
+            self._skipping.check(f"{self._root}/{target}", target.split("/"))
         self._link()
 
     def _link(self) -> tuple[Store, Index]:
@@ -169,13 +174,31 @@ class BucketStorage:
                 listed.add(folder)
                 yield from self._folder(folder)
 
+    def require_photos(self) -> None:
+        """Make sure that there is something under each prefix; as on a disk.
+
+        Raises:
+            RunError: there is not.
+        """
+        for target in self._targets:
+            skipping, place = Skipping(self._skipping.on), f"{self._root}/{target}"
+            everything = BucketStorage([place], self._recursive, skipping=skipping).list()
+            if next(everything, None) is None and not skipping.folders:
+                raise RunError(NO_PHOTOS.format(place))
+
+    def named(self, start: str) -> Iterator[str]:
+        """The keys of one folder that begin so."""
+        for found in self._link()[1].list(start[len(self._root) + 1 :], False):
+            yield f"{self._root}/{found.path}"
+
     def _covers(self, folder: str, path: str) -> bool:
         below = path.removeprefix(folder)
         return path.startswith(folder) and (self._recursive or "/" not in below)
 
     def _folder(self, folder: str) -> Iterator[Entry]:
         try:
-            for found, sidecars in paired(self._link()[1].list(folder, self._recursive)):
+            listing = self._link()[1].list(folder, self._recursive)
+            for found, sidecars in paired(looked_into(listing, folder, self._skipping)):
                 old = self._since and found.modified < self._since
                 key, below = f"{self._root}/{found.path}", found.path.removeprefix(folder)
                 if not old and wanted(key, below, self._exclude):

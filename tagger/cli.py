@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from tagger import (
 )
 from tagger.records import Coords, HardLinks, Outcome, SidecarMode, SidecarName, Status
 from tagger.stopping import StopOnSignal
+from tagger.terminal import hold_streams, printable, tell
 
 if TYPE_CHECKING:
     from tagger.journal import Journal
@@ -50,8 +51,13 @@ class Group(DefaultGroup):  # type: ignore[misc]
             formatter.write_dl(rows)
         self.format_commands(ctx, formatter)
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        hold_streams()
+        return super().main(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        with cli_config.sources_named():
+        with cli_config.told_plainly(), cli_config.sources_named():
+            cli_config.warn_of_unknown(self)
             return super().invoke(ctx)
 
 
@@ -173,7 +179,8 @@ def _tag(
     recursive: bool, exclude: tuple[str, ...], coords: str, sidecar: str, sidecar_name: str,
     rescan: bool, model: Path | None, device: str, batch_size: int, workers: int | None,
     ledger: Path | None, output: str, since: datetime | None, quiet: bool, verbose: bool,
-    engine: str, hard_links: str, new_mtime: bool, **cluster: Any,
+    engine: str, hard_links: str, new_mtime: bool, keep_reports: int, report_news_only: bool,
+    allow_empty: bool, strict: bool, skip: bool, **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
@@ -197,9 +204,11 @@ def _tag(
         ),
         cli_bucket.writers_for(*paths, output), absolute(output) if output else "",
     )  # fmt: skip
+    journal.skipping.on = skip
     storage = open_storage(
-        paths, recursive=recursive, exclude=exclude, since=since, hard_links=HardLinks(hard_links)
-    )
+        paths, recursive=recursive, exclude=exclude, since=since,
+        hard_links=HardLinks(hard_links), skipping=journal.skipping, allow_empty=allow_empty,
+    )  # fmt: skip
     copies = output_at(output, paths) if output else None
     classifier = LazyClassifier(model or DEFAULT_MODEL, device)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
@@ -214,56 +223,82 @@ def _tag(
             recorder = stack.enter_context(
                 book.begin(settings.run_id, targets, asdict(settings), classifier.sha256)
             )
-        place = stack.enter_context(local_file(report))
-        rows = stack.enter_context(ReportWriter(place, names, classifier.name, settings.run_id))
+        place = stack.enter_context(local_file(report, keep_reports))
+        rows = stack.enter_context(
+            ReportWriter(place, names, classifier.name, settings.run_id, keep_reports)
+        )
         limits = journal.limits
         outcomes = run(
             storage, classifier, recorder, settings, lambda: stop.asked() or limits.over(),
             copies, limits,
         )  # fmt: skip
         outcomes = journal.follow(settings.run_id, outcomes)
-        failed = _follow(outcomes, rows, recorder, quiet, verbose, dry_run)
+        show = Shown(quiet, verbose, strict, report_news_only)
+        seen = _follow(outcomes, rows, recorder, show)
+        failed = seen[Status.FAILED] - (0 if strict else seen.old_failures)
     if not quiet:
-        click.echo(f"report: {report}")
+        click.echo(seen.told(dry_run, journal.skipping.folders, strict))
+        tell(f"report: {report}")
     return cli_cron.exit_code(limits, failed > 0, stop.asked(), quiet)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of the outcomes is shown; of failures, ``strict`` shows those that are no news too."""
+
+    quiet: bool
+    verbose: bool
+    strict: bool
+    news_only: bool
+
+
+class Counts(Counter[Status]):
+    """How many photos came out how, in how many seconds; how many failed in an earlier run too."""
+
+    old_failures = 0
+    seconds = 0.0
+
+    def told(self, dry_run: bool, skipped: int, strict: bool) -> str:
+        """The closing lines for the terminal."""
+        from tagger.report import summary
+
+        return summary(self, self.seconds, dry_run, skipped, 0 if strict else self.old_failures)
 
 
 def _follow(
     outcomes: Iterable[Outcome],
     rows: "ReportWriter",
     recorder: "RunRecorder | None",
-    quiet: bool,
-    verbose: bool,
-    dry_run: bool,
-) -> int:
-    """Hand each outcome to the report, the ledger and the terminal; how many photos failed."""
+    show: Shown,
+) -> Counts:
+    """Hand each outcome to the report, the ledger and the terminal."""
     from tqdm import tqdm
 
-    from tagger.report import summary
-
-    started, counts = time.monotonic(), Counter[Status]()
-    silent = quiet or not sys.stderr.isatty()
+    started, counts = time.monotonic(), Counts()
+    silent = show.quiet or not sys.stderr.isatty()
     with tqdm(unit=" photos", disable=silent, smoothing=0.05) as bar:
         for outcome in outcomes:
-            rows.write(outcome)
+            if outcome.fresh or not show.news_only:
+                rows.write(outcome)
             if recorder:
                 recorder.seen(outcome)
             counts[outcome.status] += 1
+            failed = outcome.status is Status.FAILED
+            counts.old_failures += failed and not outcome.fresh
             if not silent:
                 told = ", ".join(
                     f"{counts[status]} {status}" for status in Status if counts[status]
                 )
                 bar.set_postfix_str(told, refresh=False)
             bar.update()
-            if verbose or outcome.status is Status.FAILED:
+            if show.verbose or (failed and (outcome.fresh or show.strict)):
                 bar.write(_line(outcome), file=sys.stderr)
-    if not quiet:
-        click.echo(summary(counts, time.monotonic() - started, dry_run))
-    return counts[Status.FAILED]
+    counts.seconds = time.monotonic() - started
+    return counts
 
 
 def _line(outcome: Outcome) -> str:
-    """One photo, for the terminal: undecodable names are shown escaped."""
+    """One photo, for the terminal."""
     name = cli_ledger.shown(outcome.entry.key)
     place = f" {outcome.landmark.name}" if outcome.landmark else ""
-    return f"{name}: {outcome.status}{place} ({outcome.reason})"
+    return printable(f"{name}: {outcome.status}{place} ({outcome.reason})")

@@ -14,6 +14,8 @@ import click
 import platformdirs
 from click.core import ParameterSource
 
+from tagger.terminal import printable, tell
+
 PREFIX = "LANDMARK_TAG"
 _FILE = "landmark-tag.config"  # in the context's meta: the file that was read
 _HOW_TO = "landmark-tag config show lists all options"
@@ -142,6 +144,38 @@ def sources_named() -> Iterator[None]:
                 raise
         told = f"{error.message.removesuffix('.')}; correct {where}"
         raise click.BadParameter(told, context, option, error.param_hint) from error
+
+
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """Names in a usage error are escaped: * may have put them on the command line."""
+    try:
+        yield
+    except click.UsageError as error:
+        text = error.format_message()
+        if text.isprintable():
+            raise
+        raise click.UsageError(printable(text), error.ctx) from error
+    except click.ClickException as error:
+        kind = ConfigError if error.exit_code == ConfigError.exit_code else click.ClickException
+        raise kind(printable(error.message)) from error
+
+
+def warn_of_unknown(commands: click.Group) -> None:
+    """Name each LANDMARK_TAG_* variable that sets nothing, and the one that may be meant."""
+    known = {
+        f"{PREFIX}_{(option.name or '').upper()}"
+        for command in commands.commands.values()
+        for option in command.params
+        if isinstance(option, click.Option)
+    }
+    for name in sorted(os.environ):
+        if name.replace("_", "").startswith(PREFIX.replace("_", "")) and name not in known:
+            ends = {one.removeprefix(PREFIX).replace("_", ""): one for one in known}
+            end = name.replace("_", "").removeprefix(PREFIX.replace("_", ""))
+            near = difflib.get_close_matches(end, ends, 1, 0.75)
+            remedy = f"did you mean {ends[near[0]]}?" if near else f"unset it; {_HOW_TO}"
+            tell(f"landmark-tag: warning: the variable {name} sets nothing; {remedy}", err=True)
 
 
 def group(tag: click.Command) -> click.Group:

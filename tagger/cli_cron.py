@@ -10,6 +10,7 @@ import click
 from tagger.cli_bucket import duration
 from tagger.errors import RunError
 from tagger.limits import MIN_SAMPLE, Limits
+from tagger.terminal import tell
 
 Command = Callable[..., Any]
 EXIT_PHOTO_FAILED = 1
@@ -71,6 +72,31 @@ _OPTIONS = (
         default=None,
         help="Append a line for each photo looked at, and each message, with its time.",
     ),
+    click.option(
+        "--keep-reports",
+        type=click.IntRange(0),
+        default=14,
+        show_default=True,
+        metavar="N",
+        help="Keep the latest N older reports of this name, and those that somebody worked on.",
+    ),
+    click.option(
+        "--report-news-only/--no-report-news-only",
+        help="Report only photos that are new, changed, or tagged or failed for the first time.",
+    ),
+    click.option(
+        "--allow-empty/--no-allow-empty",
+        help="Take a PATH without any photo for success; else it is exit code 2.",
+    ),
+    click.option(
+        "--strict/--no-strict",
+        help="Exit code 1 for every photo that fails, also where it failed in an earlier run.",
+    ),
+    click.option(
+        "--skip/--no-skip",
+        default=True,
+        help="Leave managed libraries, caches and trash alone (default).",
+    ),
 )
 
 
@@ -101,11 +127,11 @@ def attended(run: Callable[..., int], options: dict[str, Any]) -> int:
                 code, error = run(book, **options), ""
             except RunError as stopped:
                 code, error = stopped.exit_code, str(stopped)
-                click.echo(f"landmark-tag: {error}", err=True)
+                tell(f"landmark-tag: {error}", err=True)
             book.end(code, "signal" if code == EXIT_INTERRUPTED else limits.reached, error)
             return code
     except RunError as unwritable:
-        click.echo(f"landmark-tag: {unwritable}", err=True)
+        tell(f"landmark-tag: {unwritable}", err=True)
         return unwritable.exit_code
 
 
@@ -116,9 +142,9 @@ def exit_code(limits: Limits, failed: bool, interrupted: bool, quiet: bool) -> i
         FailingError: so many photos failed that the run counts as failed.
     """
     if interrupted:
-        click.echo("landmark-tag: stopped early; run again to go on", err=True)
+        tell("landmark-tag: stopped early; run again to go on", err=True)
         return EXIT_INTERRUPTED
     limits.check()
     if limits.reached and not quiet:
-        click.echo(f"ended at {limits.reached}; run again to go on")
+        tell(f"ended at {limits.reached}; run again to go on")
     return EXIT_PHOTO_FAILED if failed else 0

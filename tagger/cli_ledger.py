@@ -18,6 +18,7 @@ from tagger.cli_files import options as _files
 from tagger.errors import RunError
 from tagger.records import Coords, HardLinks, SidecarMode, SidecarName, Status
 from tagger.stopping import StopOnSignal
+from tagger.terminal import printable, tell
 
 P = ParamSpec("P")
 
@@ -32,6 +33,13 @@ _dry_run = click.option(
     "--dry-run", is_flag=True, allow_from_autoenv=False, help="Only say what would be done."
 )
 
+_skip = click.option(
+    "--skip/--no-skip",
+    default=True,
+    allow_from_autoenv=False,
+    help="Leave managed libraries, caches and trash alone (default).",
+)
+
 
 def _exits(command: Callable[P, int]) -> Callable[P, None]:
     """Give the command's result to the system: 0, 1 for a photo that failed, or the error's."""
@@ -41,7 +49,7 @@ def _exits(command: Callable[P, int]) -> Callable[P, None]:
         try:
             code = command(*args, **kwargs)
         except RunError as error:
-            click.echo(f"landmark-tag: {error}", err=True)
+            tell(f"landmark-tag: {error}", err=True)
             code = error.exit_code
         sys.exit(code)
 
@@ -51,15 +59,15 @@ def _exits(command: Callable[P, int]) -> Callable[P, None]:
 def _code(stop: StopOnSignal, refused: int) -> int:
     """The exit code of a command that went through photos, and a word where it was stopped."""
     if stop.asked():
-        click.echo("stopped early; the same command goes on with the rest", err=True)
+        tell("stopped early; the same command goes on with the rest", err=True)
         return EXIT_INTERRUPTED
     return 1 if refused else 0
 
 
 def shown(path: str) -> str:
-    """A path for the terminal, from here; names that are not UTF-8 are escaped."""
+    """A path for the terminal, from here; what cannot be printed is escaped."""
     near = path if "://" in path else os.path.relpath(path)
-    return (path if near.startswith("..") else near).encode("utf-8", "backslashreplace").decode()
+    return printable(path if near.startswith("..") else near)
 
 
 @click.command()
@@ -86,11 +94,11 @@ def undo(run: str, dry_run: bool, ledger: Path | None, hard_links: str) -> int:
         for done in stop.until(undo_run(stored, book, found, dry_run)):
             counts[done.result] += 1
             if done.result is Undoing.REFUSED:
-                click.echo(f"{shown(done.key)}: not undone: {done.reason}", err=True)
+                tell(f"{shown(done.key)}: not undone: {done.reason}", err=True)
     told = ", ".join(f"{number} {result}" for result, number in counts.items())
-    click.echo(f"run {found.run_id}: {told or 'nothing left to undo'}")
+    tell(f"run {found.run_id}: {told or 'nothing left to undo'}")
     if dry_run:
-        click.echo("dry run: nothing was written")
+        tell("dry run: nothing was written")
     return _code(stop, counts[Undoing.REFUSED])
 
 
@@ -103,7 +111,7 @@ def runs(ledger: Path | None) -> int:
     from tagger.schema import default_path
 
     if not (ledger or default_path()).exists():
-        click.echo("no runs yet")
+        tell("no runs yet")
         return 0
     with Ledger.open(ledger, create=False) as book:
         listed: list[Run] = book.runs()
@@ -117,7 +125,7 @@ def runs(ledger: Path | None) -> int:
     ]  # fmt: skip
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
-        click.echo("  ".join(map(str.ljust, row, widths)).rstrip())
+        tell("  ".join(map(str.ljust, row, widths)).rstrip())
     return 0
 
 
@@ -152,6 +160,7 @@ def runs(ledger: Path | None) -> int:
     default="",
     help="CSV file or bucket URL for what was applied, a row for each photo.",
 )
+@_skip
 @_ledger
 @_files
 @endpoint_url
@@ -163,6 +172,7 @@ def apply(
     sidecar: str,
     sidecar_name: str,
     applied: str,
+    skip: bool,
     ledger: Path | None,
     hard_links: str,
     new_mtime: bool,
@@ -184,7 +194,7 @@ def apply(
     write = WriteOptions(
         SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
     )
-    options = applying.Options(run_id, Coords(coords), write)
+    options = applying.Options(run_id, Coords(coords), write, skip)
     counts: Counter[bool] = Counter()
     places = reviewed.targets(set(applying.keys_to_write(report)))
     if os.path.exists(applied) and os.path.samefile(applied, report):
@@ -207,27 +217,31 @@ def apply(
             if not settled:
                 where = shown(done.outcome.entry.key) if done.outcome.entry.key else "no path"
                 told = f"{report}:{done.line}: {where}: {done.outcome.reason}"
-                click.echo(told, err=True)
+                tell(told, err=True)
     verb = "would be written (dry run)" if dry_run else f"written, as run {run_id}"
-    click.echo(f"{counts[True]} {verb}; {counts[False]} refused")
+    tell(f"{counts[True]} {verb}; {counts[False]} refused")
     return _code(stop, counts[False])
 
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @_dry_run
+@_skip
 @_ledger
 @_hard_links
 @endpoint_url
 @_exits
-def remove(paths: tuple[str, ...], dry_run: bool, ledger: Path | None, hard_links: str) -> int:
+def remove(
+    paths: tuple[str, ...], dry_run: bool, skip: bool, ledger: Path | None, hard_links: str
+) -> int:
     """Take out the tags that say landmark-tag wrote them, and no others; undo brings them back."""
     from tagger import removing
     from tagger.ledger import Ledger, new_run_id
     from tagger.output import absolute
+    from tagger.skipping import Skipping
     from tagger.storage import open_storage
 
-    storage = open_storage(paths, hard_links=HardLinks(hard_links))
+    storage = open_storage(paths, hard_links=HardLinks(hard_links), skipping=Skipping(skip))
     run_id = new_run_id()
     counts: Counter[bool] = Counter()
     with contextlib.ExitStack() as stack:
@@ -239,9 +253,9 @@ def remove(paths: tuple[str, ...], dry_run: bool, ledger: Path | None, hard_link
         for removed in stop.until(removing.remove(storage, recorder)):
             counts[not removed.problem] += 1
             if removed.problem:
-                click.echo(f"{shown(removed.key)}: not removed: {removed.problem}", err=True)
+                tell(f"{shown(removed.key)}: not removed: {removed.problem}", err=True)
     verb = "would be removed (dry run)" if dry_run else f"removed, as run {run_id}"
-    click.echo(f"{counts[True]} tags {verb}; {counts[False]} refused")
+    tell(f"{counts[True]} tags {verb}; {counts[False]} refused")
     return _code(stop, counts[False])
 
 

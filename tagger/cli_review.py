@@ -10,6 +10,7 @@ from typing import ParamSpec
 import click
 
 from tagger.errors import RunError
+from tagger.terminal import printable, tell
 
 P = ParamSpec("P")
 
@@ -35,7 +36,7 @@ def _exits(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except RunError as error:
-            click.echo(f"landmark-tag: {error}", err=True)
+            tell(f"landmark-tag: {error}", err=True)
             sys.exit(error.exit_code)
 
     return wrapped
@@ -137,9 +138,9 @@ def report(
 
     trusted = _trusted(report, root, ledger)
     refused = write_html(report, out, trusted, thumbnails, os.cpu_count() or 1)
-    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+    tell(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
     if refused:
-        click.echo(f"{refused} rows name files outside {trusted} and were left out", err=True)
+        tell(f"{refused} rows name files outside {trusted} and were left out", err=True)
 
 
 def _trusted(report: Path, root: Path | None, ledger: Path | None) -> Path:
@@ -166,7 +167,7 @@ def _trusted(report: Path, root: Path | None, ledger: Path | None) -> Path:
     if proposed is None:
         return trusted
     question = f"The report names photos in {proposed}. Show and write photos there?"
-    if sys.stdin.isatty() and click.confirm(question):
+    if sys.stdin.isatty() and click.confirm(printable(question)):
         return choose_root(proposed, [], report)
     raise RunError(
         f"{report}: names photos in {proposed}, which neither the ledger nor the report's own "

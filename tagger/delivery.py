@@ -1,6 +1,6 @@
 """A report for a bucket: written on this machine, put into its bucket when the run ends."""
 
-import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tagger.errors import PhotoError, RunError, VanishedError
-from tagger.report import is_report
+from tagger.report import as_written, is_empty, is_report, numbers
 from tagger.storage import Blob, Storage, bucket_of, storage_at
 
 
 @contextmanager
-def local_file(place: str) -> Iterator[Path]:
+def local_file(place: str, keep: int | None = None) -> Iterator[Path]:
     """The file to write a report to: the path itself, or one that ends up at the URL.
 
-    An older report is kept under a number, as on a disk, before the first photo is touched.
+    An older report is kept under a number, as on a disk, before the first photo is touched; of
+    the numbered ones ``keep`` are kept, None for all.
 
     Raises:
         RunError: something else has that name, or the bucket does not take the report.
@@ -27,8 +28,8 @@ def local_file(place: str) -> Iterator[Path]:
     storage = storage_at(place)
     try:
         older = _older(storage, place)
-        if older and older.data:
-            storage.write(_free_name(storage, place), older.data, None)
+        if older and older.data and not is_empty(older.data):
+            storage.write(_free_name(storage, place, keep), older.data, None)
         version = storage.write(place, b"", older.version if older else None)
     except PhotoError as error:
         raise RunError(f"--report {place}: {error}; choose another place") from error
@@ -55,15 +56,20 @@ def _older(storage: Storage, place: str) -> Blob | None:
     return older
 
 
-def _free_name(storage: Storage, place: str) -> str:
-    """The first of report.1.csv, report.2.csv ... that no object has."""
-    stem, dot, suffix = place.rpartition(".")
-    if "/" in suffix:
-        stem, dot, suffix = place, "", ""
-    for number in itertools.count(1):
-        name = f"{stem}.{number}{dot}{suffix}"
-        try:
-            storage.read_head(name, 1)
-        except VanishedError:
-            return name
-    raise AssertionError
+def _free_name(storage: Storage, place: str, keep: int | None) -> str:
+    """The next name of report.1.csv, report.2.csv ...; all but the latest are removed."""
+    from tagger.bucket import BucketStorage
+
+    assert isinstance(storage, BucketStorage)
+    folder, _, name = place.rpartition("/")
+    stem, suffix = os.path.splitext(name)
+    found = {key.rpartition("/")[2] for key in storage.named(f"{folder}/{stem}.")}
+    known = sorted(numbers(name, found), reverse=True)
+    if keep is not None:
+        reports = [f"{stem}.{number}{suffix}" for number in known]
+        for older in [report for report in reports if report in found][max(0, keep - 1) :]:
+            blob = storage.read(f"{folder}/{older}")
+            reviewed = any(other.startswith(f"{older}.review") for other in found)
+            if as_written(blob.data) and not reviewed:
+                storage.delete(f"{folder}/{older}", blob.version)
+    return f"{folder}/{stem}.{max(known, default=0) + 1}{suffix}"

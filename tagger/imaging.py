@@ -31,6 +31,12 @@ MAX_PIXELS_PROGRESSIVE = 100_000_000
 SPARE = 1.4
 # Short side, and the most of the long one, of what local features are looked for in, in pixels.
 DETAIL, LONGEST = 240, 510
+# How photos begin that Pillow does not read: ISO/IEC 18181-2 (codestream, container), T.832.
+_NOT_DECODED = {
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
+    b"II\xbc\x01": "JPEG XR",
+}
 
 
 class Resize(StrEnum):
@@ -199,6 +205,9 @@ def _unidentified(data: bytes) -> PhotoError:
         return UnsupportedError(
             "HEIC/AVIF cannot be decoded here; install the extra: pip install 'landmark-tag[heic]'"
         )
+    for start, name in _NOT_DECODED.items():
+        if data.startswith(start):
+            return UnsupportedError(f"{name} is not decoded here; export it as JPEG or PNG")
     return UnsupportedError("not a photo format that can be read; check the file or exclude it")
 
 

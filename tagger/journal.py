@@ -12,15 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import click
-
 from tagger import __version__
 from tagger.errors import RunError
 from tagger.limits import Limits
 from tagger.local_writing import emptied, named, replace_file
 from tagger.records import Outcome, Status
-from tagger.report import portable
-from tagger.storage import LISTED_SUFFIXES, suffix
+from tagger.skipping import Skipping
+from tagger.suffixes import LISTED_SUFFIXES, suffix
+from tagger.terminal import printable, tell
 
 # How the files begin, which tells them from any other.
 _SUMMARY = re.compile(rb'\{"version": "[^"]*", "run_id": ')
@@ -45,6 +44,7 @@ class Journal:
 
     def __init__(self, summary: str, log: Path | None, limits: Limits, **facts: Any) -> None:
         self.limits, self.counts = limits, Counter[Status]()
+        self.skipping = Skipping()
         self._summary, self._log_path, self._fresh = summary, log, 0
         self._facts = {"version": __version__, "run_id": None} | facts
         self._started, self._clock = _now(), time.monotonic()
@@ -83,15 +83,15 @@ class Journal:
     def follow(self, run_id: str, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
         """Hand the outcomes on, counted and logged."""
         self._facts["run_id"] = run_id
-        self.note(f"run {run_id} over {' '.join(map(portable, self._facts['targets']))}")
+        self.note(f"run {run_id} over {' '.join(self._facts['targets'])}")
         for outcome in outcomes:
             self.counts[outcome.status] += 1
             self.limits.count(outcome)
             if outcome.fresh:
                 self._fresh += 1
                 place = f" {outcome.landmark.name}" if outcome.landmark else ""
-                name = portable(outcome.entry.key)
-                self.note(f"{name}: {outcome.status}{place} ({portable(outcome.reason)})")
+                name = outcome.entry.key
+                self.note(f"{name}: {outcome.status}{place} ({outcome.reason})")
             yield outcome
 
     def note(self, message: str) -> None:
@@ -102,7 +102,7 @@ class Journal:
         """
         if self._log:
             try:
-                self._log.write(f"{_now()} {message}\n".encode(errors="backslashreplace"))
+                self._log.write(f"{_now()} {printable(message)}\n".encode())
             except OSError as error:
                 self._log.close()
                 self._log = None
@@ -111,7 +111,7 @@ class Journal:
     def end(self, code: int, stopped_by: str = "", error: str = "") -> None:
         """Close the log with what happened, and write the summary."""
         if error:
-            self.note(portable(error))
+            self.note(error)
         counted = ", ".join(f"{number} {status}" for status, number in self.counts.items())
         self.note(f"exit {code}: {self.counts.total()} photos{': ' if counted else ''}{counted}")
         self._sum_up(code, stopped_by, error)
@@ -125,6 +125,7 @@ class Journal:
             "seconds": round(time.monotonic() - self._clock, 3),
             "photos": self.counts.total(),
             "looked_at": self._fresh,
+            "skipped_folders": self.skipping.folders,
             "counts": {status.value: self.counts[status] for status in Status},
             "stopped_by": stopped_by or None,
             "error": error or None,
@@ -133,7 +134,7 @@ class Journal:
         path = Path(self._summary)
         try:
             if self._summary == "-":
-                click.echo(json.dumps(told))
+                tell(json.dumps(told))
             elif path.is_file() or not path.exists():
                 replace_file(path, f"{json.dumps(told)}\n".encode())
             else:  # /dev/null and pipes must not be replaced by a file

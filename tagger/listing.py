@@ -8,14 +8,9 @@ from typing import NamedTuple, Protocol
 
 from tagger.errors import RunError
 from tagger.excluding import excluded
-from tagger.storage import (
-    LISTED_SUFFIXES,
-    SKIPPED_FOLDERS,
-    Traits,
-    is_sidecar,
-    sidecar_names,
-    suffix,
-)
+from tagger.skipping import Skipping
+from tagger.storage import Traits, is_sidecar, sidecar_names
+from tagger.suffixes import LISTED_SUFFIXES, suffix
 
 
 class Found(NamedTuple):
@@ -91,16 +86,46 @@ def paired(listing: Iterable[Found]) -> Iterator[Photo]:
     yield from waiting
 
 
+def looked_into(listing: Iterable[Found], folder: str, skipping: Skipping) -> Iterator[Found]:
+    """A listing of ``folder`` (empty, or with a slash at its end) without what is left alone.
+
+    A mark is heeded for what comes after it, as what begins with letters and digits does.
+    """
+    out, known = "", ""  # a folder that is left out, and one that is not
+    for found in listing:
+        if out and found.path.startswith(out):
+            continue
+        place, _, name = found.path.rpartition("/")
+        if place != known:
+            known = place
+            out = _first_left_out(place, folder, skipping)
+        if not out and skipping.leaves_out_marked((name,)):
+            out = found.path.removesuffix(name)
+        if not out or not found.path.startswith(out):
+            yield found
+
+
+def _first_left_out(place: str, folder: str, skipping: Skipping) -> str:
+    """The outermost folder of a place below ``folder`` that is left alone, with its slash."""
+    parent, path = folder.rstrip("/").rpartition("/")[2], folder
+    for name in filter(None, f"{place}/".removeprefix(folder).split("/")):
+        path = f"{path}{name}/"
+        if skipping.leaves_out(name, parent):
+            return path
+        parent = name
+    return ""
+
+
 def _beside(sidecar: str, photo: str) -> bool:
     return sidecar[:-4] + ".xmp" in sidecar_names(photo)
 
 
 def wanted(key: str, relative: str, exclude: Sequence[str]) -> bool:
-    """Whether a photo of this path below its target is looked at: hidden and copies are not."""
+    """Whether a photo of this path below its target is looked at: hidden ones are not."""
     path = ""
     for name in relative.split("/"):
         path = f"{path}/{name}" if path else name
-        if name.startswith(".") or name in SKIPPED_FOLDERS or excluded(key, path, exclude):
+        if name.startswith(".") or excluded(key, path, exclude):
             return False
     return True
 

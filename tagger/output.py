@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from tagger.errors import RunError
 from tagger.locking import overlap
-from tagger.storage import LISTED_SUFFIXES, Storage, bucket_of, storage_at, suffix
+from tagger.storage import Storage, bucket_of, storage_at
+from tagger.suffixes import LISTED_SUFFIXES, suffix
 
 
 @dataclass(frozen=True, slots=True)

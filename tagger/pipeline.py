@@ -1,7 +1,6 @@
 """The order of the stages: one Outcome for each listed photo, in listing order."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,7 +32,8 @@ from tagger.records import (
     Status,
     Tag,
 )
-from tagger.storage import RAW_SUFFIXES, LocalStorage, Storage
+from tagger.storage import LocalStorage, Storage
+from tagger.suffixes import RAW_SUFFIXES, suffix
 from tagger.writing import Recorder, WriteOptions, see_unlinked, tagged_by, write_tag
 
 # Photos settled without the classifier may wait for a batch to fill, but only this many: the
@@ -224,7 +224,7 @@ def _without_decoding(
     if entry.version.size > MOST_BYTES:
         limit = f"is larger than {MOST_BYTES >> 30} GB"
         raise UnsupportedError(f"{limit}, more than a photo can be here; exclude it")
-    if os.path.splitext(entry.key)[1].lower() in RAW_SUFFIXES:
+    if suffix(entry.key) in RAW_SUFFIXES:
         raise UnsupportedError("camera raw is not decoded; tag its JPEG, or export one")
     head = storage.read_head(entry.key, metadata.HEAD_BYTES)
     if len(head) < metadata.HEAD_BYTES:

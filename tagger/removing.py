@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tagger.errors import PhotoError, RunError, VanishedError
-from tagger.storage import RAW_SUFFIXES, Storage
+from tagger.storage import Storage
+from tagger.suffixes import RAW_SUFFIXES, suffix
 from tagger.writing import Recorder, remove_tag
 
 
@@ -27,7 +28,7 @@ def remove(storage: Storage, recorder: Recorder | None) -> Iterator[Removed]:
         if entry.problem:
             yield Removed(entry.key, entry.problem)
             continue
-        raw = entry.key.lower().endswith(tuple(RAW_SUFFIXES))  # never written, and large
+        raw = suffix(entry.key) in RAW_SUFFIXES  # never written, and large
         for key in (*(() if raw else (entry.key,)), *entry.sidecars):
             try:
                 if remove_tag(storage, recorder, key, storage.read(key)):

@@ -4,7 +4,6 @@ import codecs
 import csv
 import errno
 import io
-import itertools
 import os
 import re
 from collections import Counter
@@ -18,6 +17,7 @@ from tagger.decide import DECIMALS
 from tagger.errors import RunError
 from tagger.local_writing import emptied
 from tagger.records import Candidate, Outcome, Status
+from tagger.terminal import printable
 
 COLUMNS = (
     "path", "status", "landmark", "latitude", "longitude", "radius_m", "confidence",
@@ -85,10 +85,7 @@ def portable(path: str) -> str:
     """
     if path.isprintable() and not path.startswith("\\\\?"):
         return path
-    return "\\\\?" + "".join(
-        char if char.isprintable() else "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))
-        for char in path.replace("\\", "\\\\")
-    )
+    return "\\\\?" + printable(path.replace("\\", "\\\\"))
 
 
 def native(text: str) -> str:
@@ -110,9 +107,23 @@ class ReportWriter:
 
     Raises:
         RunError: the file cannot be written, or holds something that is not such a report.
+
+    Args:
+        path: where it goes; what is there is kept under a number.
+        names: the name of each slug.
+        model: for the column of that name.
+        run_id: for the column of that name.
+        keep: so many numbered reports are kept, the latest. None for all.
     """
 
-    def __init__(self, path: Path, names: dict[str, str], model: str, run_id: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        names: dict[str, str],
+        model: str,
+        run_id: str,
+        keep: int | None = None,
+    ) -> None:
         self._names, self._model, self._run_id = names, model, run_id
         self._path = path
         self._line = io.StringIO()
@@ -120,6 +131,8 @@ class ReportWriter:
         try:
             if path.exists() and path.stat().st_size:
                 _move_aside(path)
+                if keep is not None:
+                    _remove_old(path, keep)
             self._file = FileIO(path, "w", opener=emptied)
         except OSError as error:
             raise RunError(
@@ -174,15 +187,46 @@ class ReportWriter:
 def _move_aside(path: Path) -> None:
     """Keep an earlier report, and the decisions on it, under the next free number."""
     with path.open("rb") as file:
-        if not is_report(file.read(64)):
-            raise RunError(
-                f"--report {path}: exists and is not a landmark-tag report; choose another name"
-            )
-    names = (path.with_name(f"{path.stem}.{n}{path.suffix}") for n in itertools.count(1))
-    older = next(name for name in names if not any(file.exists() for file in _files(name)))
+        head = file.read(1024)
+    if not is_report(head):
+        raise RunError(
+            f"--report {path}: exists and is not a landmark-tag report; choose another name"
+        )
+    if is_empty(head) and not decisions(path).exists():
+        return  # it has no rows; it is written over
+    number = max(numbers(path.name, os.listdir(path.parent)), default=0) + 1
+    older = path.with_name(f"{path.stem}.{number}{path.suffix}")
     for old, new in zip(_files(path), _files(older), strict=True):
         if old.exists():
             old.rename(new)
+
+
+def _remove_old(path: Path, keep: int) -> None:
+    """Remove numbered reports but the latest, and none that a person has worked on."""
+    by_number = sorted(numbers(path.name, os.listdir(path.parent)), reverse=True)
+    reports = [path.with_name(f"{path.stem}.{number}{path.suffix}") for number in by_number]
+    for older in [file for file in reports if file.is_file()][keep:]:
+        beside = any(file.exists() for file in _files(older)[1:])
+        if not (beside or older.is_symlink()) and as_written(older.read_bytes()):
+            older.unlink()
+
+
+def numbers(name: str, others: Iterable[str]) -> set[int]:
+    """The numbers under which older reports of this name, or decisions on them, are kept."""
+    stem, suffix = os.path.splitext(name)
+    kept = re.compile(rf"{re.escape(stem)}\.([1-9]\d*){re.escape(suffix)}(\.review.*)?")
+    return {int(found[1]) for other in others if (found := kept.fullmatch(other))}
+
+
+def is_empty(head: bytes) -> bool:
+    """Whether a report that begins so has no rows."""
+    return head == f"{','.join(COLUMNS)}\n".encode()
+
+
+def as_written(data: bytes) -> bool:
+    """Whether a report is as the program wrote it: the last column is for a person to fill in."""
+    lines = data.splitlines(keepends=True)
+    return is_report(data[:64]) and all(line.endswith(b",\n") for line in lines[1:])
 
 
 def decisions(path: Path) -> Path:
@@ -196,12 +240,22 @@ def _files(path: Path) -> list[Path]:
     return [path, *(beside.with_name(beside.name + end) for end in ("", *_SQLITE))]
 
 
-def summary(counts: Counter[Status], seconds: float, dry_run: bool) -> str:
-    """The closing lines for the terminal: counts by status, in the order of the enum."""
+def summary(
+    counts: Counter[Status], seconds: float, dry_run: bool, skipped: int = 0, old_failures: int = 0
+) -> str:
+    """The closing lines for the terminal: counts by status, in the order of the enum.
+
+    ``skipped`` folders were left alone; ``old_failures`` failed in an earlier run too.
+    """
     total = sum(counts.values())
     rate = total / seconds if seconds > 0 else 0.0
     lines = [f"{total} photos in {seconds:.1f} s ({rate:.1f}/s)"]
     lines += [f"  {counts[status]:>7}  {_WORDS[status]}" for status in Status if counts[status]]
+    if old_failures:
+        lines.append(f"{old_failures} of them failed before; --strict makes that exit code 1")
+    if skipped:
+        folders = "1 folder" if skipped == 1 else f"{skipped} folders"
+        lines.append(f"{folders} skipped: managed libraries, caches, trash (--no-skip takes them)")
     if dry_run:
         lines.append("dry run: nothing was written")
     return "\n".join(lines)

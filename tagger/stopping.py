@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what is in hand is finished, then the run ends."""
+"""Ctrl-C, SIGTERM and SIGHUP: what is in hand is finished, then the run ends."""
 
 import signal
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class StopOnSignal:
-    """Ctrl-C and SIGTERM ask the run to stop after the photo in hand; a second Ctrl-C insists."""
+    """A signal asks the run to stop after the photo in hand; a second Ctrl-C insists."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -18,7 +18,11 @@ class StopOnSignal:
         return self._asked
 
     def __enter__(self) -> Self:
-        signals = (signal.SIGINT, signal.SIGTERM)
+        signals = [signal.SIGINT, signal.SIGTERM]
+        # Windows has none; nohup has it ignored, and so it stays.
+        hangup = getattr(signal, "SIGHUP", None)
+        if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+            signals.append(hangup)
         self._before = {number: signal.signal(number, self._ask) for number in signals}
         return self
 

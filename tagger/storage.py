@@ -32,22 +32,18 @@ from tagger.local_writing import (
     set_times,
 )
 from tagger.records import Entry, HardLinks, Version
+from tagger.skipping import Skipping
 from tagger.spliced import Content, pieces
+from tagger.suffixes import LISTED_SUFFIXES, suffix
 
-PHOTO_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .heic .heif .avif".split())
-# Listed so that they show up in the report; they cannot be decoded without a raw developer.
-RAW_SUFFIXES = frozenset(
-    ".dng .cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .orf .rw2 .raf .pef .srw .x3f .3fr .iiq".split()
-)
-LISTED_SUFFIXES = PHOTO_SUFFIXES | RAW_SUFFIXES
-# Folders that hold copies, thumbnails or deleted photos: Synology, QNAP, Windows, macOS, ext4.
-SKIPPED_FOLDERS = frozenset(
-    "@eaDir #recycle #snapshot @Recycle @Recently-Snapshot $RECYCLE.BIN lost+found __MACOSX".split()
-) | {"System Volume Information"}
 SCHEMES = ("s3", "gs", "az")
 CHANGED = "it changed since it was read and is left as it is; run again"
 APPEARED = "a file of that name appeared meanwhile; run again"
 IS_LINK = "it, or a folder it is in, is a link by now, which is not followed; put the file there"
+NO_PHOTOS = (
+    "{}: no photos there; check the PATH and whether it is mounted, or add --allow-empty if it may "
+    "be empty"
+)
 TEMP_PREFIX = ".landmark-tag-"
 
 
@@ -134,12 +130,15 @@ def open_storage(
     exclude: Sequence[str] = (),
     since: datetime | None = None,
     hard_links: HardLinks = HardLinks.SKIP,
+    skipping: Skipping | None = None,
+    allow_empty: bool = True,
 ) -> Storage:
     """The storage that the targets live in; ``since`` leaves older objects of a bucket out.
 
     Raises:
         RunError: a target is empty, does not exist or cannot be reached, or its scheme is not
-            known.
+            known; or, unless ``allow_empty``, there is no photo in it.
+        SkippedError: a target is, or lies in, a folder that is left alone.
     """
     if "" in targets:  # which would be the folder we are in
         raise RunError("PATH is empty; is a variable unset?")
@@ -149,14 +148,22 @@ def open_storage(
     if roots == {""} or not roots:
         if since:
             raise RunError("--since: leaves out older objects of a bucket; PATH is none")
-        return LocalStorage([Path(target) for target in targets], recursive, exclude, hard_links)
+        local = LocalStorage(
+            [Path(target) for target in targets], recursive, exclude, hard_links, skipping
+        )
+        if not allow_empty:
+            local.require_photos()
+        return local
     try:
         from tagger.bucket import BucketStorage
     except ModuleNotFoundError as error:
         raise RunError(
             f"{targets[0]}: buckets need {error.name}; pip install 'landmark-tag[bucket]'"
         ) from error
-    return BucketStorage(targets, recursive, exclude, since)
+    remote = BucketStorage(targets, recursive, exclude, since, skipping)
+    if not allow_empty:
+        remote.require_photos()
+    return remote
 
 
 def storage_at(key: str, hard_links: HardLinks = HardLinks.SKIP) -> Storage:
@@ -201,7 +208,9 @@ class LocalStorage:
         recursive: bool = True,
         exclude: Sequence[str] = (),
         hard_links: HardLinks = HardLinks.SKIP,
+        skipping: Skipping | None = None,
     ) -> None:
+        self._skipping = skipping or Skipping()
         for path in paths:
             try:
                 path.stat()
@@ -212,6 +221,9 @@ class LocalStorage:
                     f"{path}: cannot be looked at ({error.strerror}); check the PATH, and the "
                     "permissions of the folders it is in"
                 ) from error
+            # By the name that was given, and by the one that links lead to.
+            for spelled in (Path(os.path.abspath(path)), Path(os.path.realpath(path))):
+                self._skipping.check(str(path), spelled.parts, (spelled, *spelled.parents))
         roots = {Path(os.path.realpath(path)) for path in paths}
         # A folder and something inside it: the folder alone already lists it.
         covered = {root for root in roots if recursive and roots & set(root.parents)}
@@ -233,6 +245,20 @@ class LocalStorage:
                 yield from self._walk(root)
             elif str(root.parent) not in listed:
                 yield self._entry(str(root), _names(root.parent))
+
+    def require_photos(self) -> None:
+        """Make sure that there is something in each folder: one that is not mounted is empty.
+
+        Photos that --exclude leaves out count, and so do folders that are left alone.
+
+        Raises:
+            RunError: there is not.
+        """
+        for root in self._roots:
+            skipping = Skipping(self._skipping.on)
+            everything = LocalStorage([root], self._recursive, skipping=skipping).list()
+            if next(everything, None) is None and not skipping.folders:
+                raise RunError(NO_PHOTOS.format(root))
 
     def read_head(self, key: str, size: int) -> bytes:
         with _explained("read"), open(key, "rb", buffering=0, opener=no_link) as file:
@@ -353,12 +379,14 @@ class LocalStorage:
                 reason = f"folder cannot be listed ({error.strerror}); check its permissions"
                 yield Entry(folder, Version(0, 0), reason)
                 continue
+            if self._skipping.leaves_out_marked({item.name for item in items}):
+                continue
             beside = {item.name for item in items if item.name[-4:].lower() == ".xmp"}
-            folders = []
+            folders, parent = [], os.path.basename(folder)
             for item in items:
                 if item.name.startswith(TEMP_PREFIX):
                     self._sweep(item.path)
-                if self._skipped(item, root):
+                if self._left_out(item, root, parent):
                     continue
                 if item.is_dir(follow_symlinks=False):
                     folders.append(item.path)
@@ -374,12 +402,13 @@ class LocalStorage:
             if self._recursive:
                 stack.extend(reversed(folders))
 
-    def _skipped(self, item: os.DirEntry[str], root: Path) -> bool:
-        if item.name.startswith(".") or item.name in SKIPPED_FOLDERS:
+    def _left_out(self, item: os.DirEntry[str], root: Path, parent: str) -> bool:
+        if self._exclude and excluded(item.path, os.path.relpath(item.path, root), self._exclude):
             return True
-        if not self._exclude:
-            return False
-        return excluded(item.path, os.path.relpath(item.path, root), self._exclude)
+        folder = item.is_dir(follow_symlinks=False) or item.is_symlink()
+        if folder and self._skipping.leaves_out(item.name, parent):
+            return True
+        return item.name.startswith(".")
 
     @staticmethod
     def _entry(path: str, beside: set[str]) -> Entry:
@@ -419,11 +448,6 @@ def sidecar_names(name: str) -> tuple[str, str]:
 def is_sidecar(key: str) -> bool:
     """Whether a key names an XMP sidecar rather than a photo."""
     return suffix(key) == ".xmp"
-
-
-def suffix(name: str) -> str:
-    """A name's suffix in small letters, with its dot."""
-    return os.path.splitext(name)[1].lower()
 
 
 def _names(folder: Path) -> set[str]:

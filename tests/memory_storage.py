@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from tagger.errors import ChangedError, VanishedError
 from tagger.records import Entry, Version
 from tagger.spliced import Content
-from tagger.storage import LISTED_SUFFIXES, Blob, Traits, nothing, sidecar_names
+from tagger.storage import Blob, Traits, nothing, sidecar_names
+from tagger.suffixes import LISTED_SUFFIXES, suffix
 
 
 class MemoryStorage:
@@ -29,7 +30,7 @@ class MemoryStorage:
 
     def list(self) -> Iterator[Entry]:
         for key in sorted(self.files):
-            if f".{key.rpartition('.')[2].lower()}" in LISTED_SUFFIXES:
+            if suffix(key) in LISTED_SUFFIXES:
                 folder, slash, name = key.rpartition("/")
                 beside = (f"{folder}{slash}{sidecar}" for sidecar in sidecar_names(name))
                 found = tuple(sidecar for sidecar in beside if sidecar in self.files)

@@ -38,6 +38,16 @@ def test_nothing_imports_the_command_line() -> None:
     assert users("tagger.cli") == {"tagger/__main__.py"}
 
 
+def test_one_function_tells_the_terminal() -> None:
+    """Names in messages are escaped there; a summary and options that are shown have none."""
+    plain = {
+        str(path.relative_to(REPOSITORY))
+        for path in sorted((REPOSITORY / "tagger").rglob("*.py"))
+        if "click.echo(" in path.read_text(encoding="utf-8")
+    }
+    assert plain == {"tagger/cli.py", "tagger/cli_config.py", "tagger/terminal.py"}
+
+
 def test_only_the_artefact_names_torch_jit() -> None:
     named = {
         str(path.relative_to(REPOSITORY))

@@ -22,7 +22,8 @@ from tagger.imaging import Resize
 from tagger.listing import Found, paired
 from tagger.pipeline import inspect
 from tagger.records import Status
-from tagger.storage import LISTED_SUFFIXES, Blob, open_storage, sidecar_names, suffix
+from tagger.storage import Blob, open_storage, sidecar_names
+from tagger.suffixes import LISTED_SUFFIXES, suffix
 
 KEPT: dict[str, Any] = {
     "ContentType": "image/jpeg", "CacheControl": "max-age=9", "ContentDisposition": "inline",

@@ -212,7 +212,7 @@ def test_a_heic_is_decoded_where_its_reader_is_installed(
     assert "would_tag Taj Mahal" in run.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_a_valid_report_and_whole_photos(
     number: signal.Signals, tmp_path: Path, colour_model: Path
 ) -> None:

@@ -192,3 +192,15 @@ def test_a_version_in_the_environment_is_nobodys_wish(
 ) -> None:
     monkeypatch.setenv("LANDMARK_TAG_VERSION", "1")
     assert "4 photos" in tag(library).output
+
+
+def test_a_misspelt_variable_is_told(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LANDMARK_TAG_MINCONF", "LANDMARKTAG_QUIET", "LANDMARK_TAG_COLOUR"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("LANDMARK_TAG_PORT", "1")  # which review knows
+    result = call("config", "show")
+    told = result.stderr.splitlines()
+    assert result.exit_code == 0 and len(told) == 3
+    assert "LANDMARK_TAG_MINCONF sets nothing; did you mean LANDMARK_TAG_MIN_CONF?" in told[2]
+    assert "LANDMARKTAG_QUIET sets nothing; did you mean LANDMARK_TAG_QUIET?" in told[0]
+    assert "LANDMARK_TAG_COLOUR sets nothing; unset it; landmark-tag config show" in told[1]

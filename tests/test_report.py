@@ -63,10 +63,32 @@ def test_an_earlier_report_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
     first = Outcome(Entry("/p/a.jpg", VERSION), Status.FAILED, "first")
     written(path, first)
-    written(path)
+    written(path, first)
     written(path)
     assert "first" in (tmp_path / "report.1.csv").read_text()
     assert (tmp_path / "report.2.csv").exists()
+    written(path, first)  # over a report without rows, which nobody needs
+    assert not (tmp_path / "report.3.csv").exists() and "first" in path.read_text()
+
+
+def test_the_latest_reports_are_kept_and_no_other_file_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "nightly.csv"
+    others = ("nightly.0.csv", "nightly.1.csv.bak", "nightly.x.csv", "nightly2.csv", "n.1.csv")
+    row = Outcome(Entry("/p/a.jpg", VERSION), Status.FAILED, "first")
+    for name in others:
+        written(tmp_path / name, row)
+    (tmp_path / "nightly.1.csv").write_text("a file of somebody else")
+    for number in range(2, 9):
+        written(tmp_path / f"nightly.{number}.csv", row)
+    (tmp_path / "nightly.2.csv.review").write_text("decisions")
+    edited = tmp_path / "nightly.3.csv"
+    edited.write_bytes(edited.read_bytes().removesuffix(b",\n") + b",yes\n")
+    written(path, row)
+    with report.ReportWriter(path, {}, "m", "r", keep=2):
+        pass
+    kept = {"nightly.1.csv", "nightly.2.csv", "nightly.2.csv.review", "nightly.3.csv"}
+    kept |= {"nightly.8.csv", "nightly.9.csv", "nightly.csv", *others}
+    assert {file.name for file in tmp_path.iterdir()} == kept
 
 
 def test_the_decisions_on_an_earlier_report_go_with_it(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 from tagger.errors import RunError
 from tagger.model.landmarks import load_landmarks
 from tagger.records import Landmark
+from tagger.suffixes import PHOTO_SUFFIXES, suffix
 
 NO_LANDMARK = -1
 # Kinds with a meaning of their own: class photos, and those whose class is struck out.
 RESERVED = ("landmark", "unknown")
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".heic"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _plain(name: str) -> str:
 
 def _photos(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith("."):
+        if suffix(path.name) in PHOTO_SUFFIXES and not path.name.startswith("."):
             yield path
 
 

@@ -13,7 +13,7 @@ from tagger.review import picture, style, trial
 from tagger.review.components import world
 from tagger.review.lessons import Place
 from tagger.review.options import Options
-from tagger.storage import PHOTO_SUFFIXES
+from tagger.suffixes import PHOTO_SUFFIXES, suffix
 
 _WORDS = {
     Status.WOULD_TAG: ("good", "Would be tagged"),
@@ -60,7 +60,7 @@ def _samples(folder: Path | None) -> dict[str, Path]:
     if folder is None or not folder.is_dir():
         return {}
     files = sorted(folder.iterdir())
-    return {file.name: file for file in files if file.suffix.lower() in PHOTO_SUFFIXES}
+    return {file.name: file for file in files if suffix(file.name) in PHOTO_SUFFIXES}
 
 
 def _result(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tagger.errors import PhotoError, RunError
-from tagger.storage import PHOTO_SUFFIXES, RAW_SUFFIXES
+from tagger.suffixes import LISTED_SUFFIXES, suffix
 
 # A report can be forged, or come from another machine. A row may therefore name a photo below one
 # folder that the user or the ledger vouches for, and nothing else.
@@ -27,7 +27,7 @@ def read_photo(path: str, root: Path) -> bytes:
     Raises:
         PhotoError: it lies elsewhere (also by way of a link), is no photo file, or is unreadable.
     """
-    if os.path.splitext(path)[1].lower() not in PHOTO_SUFFIXES | RAW_SUFFIXES:
+    if suffix(path) not in LISTED_SUFFIXES:
         raise PhotoError("not a photo file; the report may be forged")
     real = os.path.realpath(path) if "\0" not in path else ""
     if not inside(path, root) or not inside(real, Path(os.path.realpath(root))):
