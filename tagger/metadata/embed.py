@@ -5,7 +5,7 @@ import zlib
 from dataclasses import replace
 
 from tagger.errors import RefusedError
-from tagger.metadata import content, exif, formats, ifd, look, packet, record, verify, xmp
+from tagger.metadata import content, exif, formats, ifd, look, packet, prefixes, record, verify, xmp
 from tagger.metadata.parts import Change, Container, Parts
 from tagger.records import GpsState, Tag
 from tagger.spliced import Content, Spliced
@@ -61,6 +61,7 @@ def _change(parts: Parts, tag: Tag) -> Change:
         try:
             new = xmp.merged(base, tag, replace(note, wrote=wrote), {}, parts.keywords)
             verify.same_xmp(parts.xmp, new, frozenset())
+            verify.same_prefixes(parts.xmp, new)
             leave = len(new) > parts.room
         except RefusedError:
             leave = True
@@ -78,6 +79,15 @@ def _unreadable(text: bytes) -> str:
     """Why an XMP packet does not parse; empty where it does."""
     try:
         packet.parse(text)
+    except RefusedError as error:
+        return str(error)
+    return ""
+
+
+def _unwritable(text: bytes) -> str:
+    """Why no tag can be merged into an XMP packet; empty where that does not show at once."""
+    try:
+        prefixes.of(packet.parse(text))
     except RefusedError as error:
         return str(error)
     return ""
@@ -113,6 +123,6 @@ def xmp_note(data: bytes) -> str:
         return ""
     if look.in_xmp(parts.xmp):
         return ""
-    why = parts.xmp_trouble or (_unreadable(parts.xmp) if parts.xmp is not None else "")
+    why = parts.xmp_trouble or (_unwritable(parts.xmp) if parts.xmp is not None else "")
     why = why or "its XMP has no room for the tag, or keeps a list in a form we cannot add to"
     return f"EXIF only, XMP left alone: {why}"

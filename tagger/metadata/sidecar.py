@@ -30,11 +30,11 @@ def sidecar(existing: bytes | None, tag: Tag) -> bytes:
         if any(packet.EXIF + name in present for name in fields if name.endswith("itude")):
             raise RefusedError("its sidecar carries part of a GPS position; repair it first")
         fields = {name: text for name, text in fields.items() if packet.EXIF + name not in present}
-    extra = {f"exif:{name}": text for name, text in fields.items()}
-    wrote = (*extra, *(() if existing is not None else ("Packet",)))
+    wrote = (*(f"exif:{name}" for name in fields), *(() if existing is not None else ("Packet",)))
     note = replace(record.of(tag, (), None), wrote=wrote)
     base = xmp.NEW_PACKET + xmp.PACKET_END if existing is None else existing
-    new = xmp.merged(base, tag, note, extra)
+    new = xmp.merged(base, tag, note, fields)
+    verify.same_prefixes(existing, new)
     verify.same_xmp(existing, new, frozenset(packet.EXIF + name for name in fields))
     where = xmp.positions(packet.parse(new))
     place = tag.landmark.latitude, tag.landmark.longitude
