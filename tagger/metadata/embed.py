@@ -5,7 +5,19 @@ import zlib
 from dataclasses import replace
 
 from tagger.errors import RefusedError
-from tagger.metadata import content, exif, formats, ifd, look, packet, prefixes, record, verify, xmp
+from tagger.metadata import (
+    content,
+    exif,
+    formats,
+    ifd,
+    look,
+    packet,
+    prefixes,
+    record,
+    signed,
+    verify,
+    xmp,
+)
 from tagger.metadata.parts import Change, Container, Parts
 from tagger.records import GpsState, Tag
 from tagger.spliced import Content, Spliced
@@ -28,8 +40,9 @@ def spliced(data: bytes, tag: Tag, *, replace_gps: bool = False) -> Content:
         RefusedError: not provably safe; the message says why and what to do.
     """
     content.check(tag)
-    container = formats.writer(data)
     try:
+        signed.check(data)
+        container = formats.writer(data)
         parts = container.read(data)
         known = look.in_xmp(parts.xmp) or look.in_exif(parts.exif)
         if known is not None:

@@ -185,8 +185,6 @@ def check_writable(data: bytes, header: Header) -> None:
         if segment.marker == APP0 and body[6:14] == b"HEAPJPGM":
             # ExifTool counts its directories from elsewhere, and may take one for the new GPS's.
             raise RefusedError("has a CIFF block of an early Canon, which GPS might hide in part")
-        if segment.marker == APP11 and b"jumb" in body:
-            raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
     if data[-12:-8] in (b"AXS!", b"AXS*"):
         raise RefusedError("has an AFCP trailer, which counts bytes from the start of the file")
 

@@ -107,8 +107,6 @@ def read(data: bytes) -> Parts:
     found = list(chunks(data))
     if len(found) < 3 or found[0].kind != b"IHDR" or found[-1].kind != b"IEND":
         raise RefusedError("its PNG chunks do not parse; re-save a copy")
-    if any(chunk.kind == b"caBX" for chunk in found):
-        raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
     profiles = [
         data[chunk.at + len(RAW_PROFILE) : chunk.at + len(RAW_PROFILE) + 4]
         for chunk in found

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping
 
 from tagger.errors import RefusedError
-from tagger.metadata import content, exif, formats, gps, ifd, look, packet, verify, xmp
+from tagger.metadata import content, exif, formats, gps, ifd, look, packet, signed, verify, xmp
 from tagger.metadata.edits import Edit, apply
 from tagger.metadata.packet import Node
 from tagger.metadata.parts import Change
@@ -26,8 +26,9 @@ def stripped(data: bytes) -> bytes:
         RefusedError: it carries no tag of ours, the tag was edited since, or it cannot be removed
             without risk.
     """
-    container = formats.writer(data)
     try:
+        signed.check(data)
+        container = formats.writer(data)
         parts = container.read(data)
         in_exif, in_xmp = look.in_exif(parts.exif), look.in_xmp(parts.xmp)
         if in_exif is None and in_xmp is None:
