@@ -14,6 +14,7 @@ from tagger.metadata import (
     packet,
     prefixes,
     record,
+    resolution,
     signed,
     verify,
     xmp,
@@ -61,7 +62,8 @@ def spliced(data: bytes, tag: Tag, *, replace_gps: bool = False) -> Content:
 
 def _change(parts: Parts, tag: Tag) -> Change:
     """The new EXIF block, and the new XMP packet unless XMP has to be left alone."""
-    old = parts.exif if parts.exif is not None else exif.new_block(parts.density)
+    stated = parts.density or resolution.of_xmp(parts.xmp)
+    old = parts.exif if parts.exif is not None else exif.new_block(stated)
     order, ifd0 = ifd.header(old)
     directory = ifd.read_ifd(old, order, ifd0)
     describe = not (has_caption(parts) or exif.has_description(directory))

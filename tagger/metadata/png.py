@@ -3,11 +3,14 @@
 import struct
 import zlib
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
 from tagger.errors import RefusedError
+from tagger.metadata import resolution
 from tagger.metadata.edits import Edit, apply
 from tagger.metadata.parts import Blocks, Change, Parts
+from tagger.metadata.resolution import Density
 from tagger.spliced import Spliced
 
 START = 8  # the signature
@@ -138,14 +141,15 @@ def _is_xmp(data: bytes, chunk: Chunk) -> bool:
     return chunk.kind == b"iTXt" and data.startswith(XMP_KEYWORD, chunk.at)
 
 
-def _density(data: bytes, found: list[Chunk]) -> tuple[int, int, int]:
+def _density(data: bytes, found: list[Chunk]) -> Density | None:
     """Resolution per inch from pHYs, where that is absolute."""
     for chunk in found:
         if chunk.kind == b"pHYs" and chunk.end - chunk.at == 13:
             x, y, unit = struct.unpack_from(">IIB", data, chunk.at)
-            if unit == 1 and x and y:
-                return max(1, round(x * 0.0254)), max(1, round(y * 0.0254)), 2
-    return 72, 72, 2
+            if unit == 1:
+                per_inch = (Fraction(round(number * 0.0254)) for number in (x, y))
+                return resolution.made(*per_inch, resolution.INCH)
+    return None
 
 
 def write(data: bytes, change: Change) -> Spliced:

@@ -184,9 +184,11 @@ def _text(block: bytes, ifd0: ifd.Ifd) -> str:
 
 def _only_ours(ifd0: ifd.Ifd, described: bool) -> bool:
     """Whether an IFD0 holds no more than what comes with a first EXIF block of ours."""
-    expected = {0x011A, 0x011B, 0x0128, 0x0213, ifd.GPS_IFD}
+    expected = {exif.YCBCR_POSITIONING, ifd.GPS_IFD}
     expected |= {content.IMAGE_DESCRIPTION} if described else set()
-    return not ifd0.next and {entry.tag for entry in ifd0.entries} == expected
+    stated = {exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT}
+    tags = {entry.tag for entry in ifd0.entries}
+    return not ifd0.next and tags in (expected, expected | stated)
 
 
 def _untouched(old: bytes, new: bytes, described: bool, xmp_tag: int) -> bool:
