@@ -136,6 +136,7 @@ class Entry:
 
     ``sidecars`` are the keys of the XMP sidecars that lie beside it; ``fault`` is False where the
     problem is a limit of the tool, which stays as it is and needs nobody's attention tonight.
+    ``shares_stem`` tells that another photo beside it has the same name but for the suffix.
     """
 
     key: str
@@ -143,6 +144,7 @@ class Entry:
     problem: str = ""
     sidecars: tuple[str, ...] = ()
     fault: bool = True
+    shares_stem: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,8 +147,8 @@ def _density(data: bytes, found: list[Chunk]) -> Density | None:
         if chunk.kind == b"pHYs" and chunk.end - chunk.at == 13:
             x, y, unit = struct.unpack_from(">IIB", data, chunk.at)
             if unit == 1:
-                per_inch = (Fraction(round(number * 0.0254)) for number in (x, y))
-                return resolution.made(*per_inch, resolution.INCH)
+                across, down = (Fraction(round(number * 0.0254)) for number in (x, y))
+                return resolution.made(across, down, resolution.INCH)
     return None
 
 

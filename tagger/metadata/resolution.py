@@ -47,8 +47,8 @@ def of_photoshop(payload: bytes) -> Density | None:
         return None
     for number, body in _resources(payload[len(PHOTOSHOP) :]):
         if number == RESOLUTION_INFO and len(body) >= 12:
-            x, y = (Fraction(*struct.unpack_from(">I", body, at), 1 << 16) for at in (0, 8))
-            return made(x, y, INCH)
+            x, y = struct.unpack_from(">I4xI", body)  # 16 bits, and 16 behind the point
+            return made(Fraction(x, 1 << 16), Fraction(y, 1 << 16), INCH)
     return None
 
 

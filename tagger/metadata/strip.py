@@ -79,7 +79,9 @@ def packet_without_tag(data: bytes) -> bytes | None:
     rest = packet.parse(new)
     if xmp.record(rest) is not None:
         raise RefusedError("our tag would not be gone; please report this")
-    return None if "Packet" in known.wrote and not rest.children else new
+    made = {packet.SIDECAR_FOR, *ABOUT}  # what a sidecar of ours says beside the tag
+    bare = all(packet.fields(node).keys() <= made for node in rest.children)
+    return None if "Packet" in known.wrote and bare else new
 
 
 def _removals(
