@@ -22,8 +22,9 @@ from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 from tagger import credentials
 from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError, VanishedError
 from tagger.excluding import excluded, globs
-from tagger.listing import Found, Index, looked_into, paired, problem_of, wanted
+from tagger.listing import Found, Index, Photo, looked_into, paired, problem_of, wanted
 from tagger.records import Entry, Version
+from tagger.siblings import ordered
 from tagger.skipping import Skipping
 from tagger.spliced import Content
 from tagger.storage import (
@@ -198,28 +199,29 @@ class BucketStorage:
     def _folder(self, folder: str) -> Iterator[Entry]:
         try:
             listing = self._link()[1].list(folder, self._recursive)
-            for found, sidecars in paired(looked_into(listing, folder, self._skipping)):
+            for photo in paired(looked_into(listing, folder, self._skipping)):
+                found = photo.found
                 old = self._since and found.modified < self._since
                 key, below = f"{self._root}/{found.path}", found.path.removeprefix(folder)
                 if not old and wanted(key, below, self._exclude):
-                    yield self._entry(found, sidecars)
+                    yield self._entry(photo)
         except PhotoError as error:
             yield Entry(f"{self._root}/{folder}", Version(0, 0), f"folder {error}")
 
     def _photo(self, path: str) -> Iterator[Entry]:
         beside = os.path.splitext(path)[0] + "."
-        for found, sidecars in paired(self._link()[1].list(beside, False)):
-            if found.path == path:
-                yield self._entry(found, sidecars)
+        for photo in paired(self._link()[1].list(beside, False)):
+            if photo.found.path == path:
+                yield self._entry(photo)
                 return
         raise RunError(f"{self._root}/{path}: no such photo; check the URL")
 
-    def _entry(self, found: Found, sidecars: Sequence[str]) -> Entry:
-        # As on a disk: photo.jpg.xmp is the first, which a new tag goes into.
-        ordered = sorted(sidecars, key=lambda path: (len(path), path), reverse=True)
-        keys = tuple(f"{self._root}/{path}" for path in ordered)
+    def _entry(self, photo: Photo) -> Entry:
+        found = photo.found
+        keys = tuple(f"{self._root}/{path}" for path in ordered(photo.sidecars, found.path))
         version = _version(found.size, found.etag)
-        return Entry(f"{self._root}/{found.path}", version, problem_of(found.path), keys)
+        key, shares = f"{self._root}/{found.path}", len(photo.sharing) > 1
+        return Entry(key, version, problem_of(found.path), keys, shares_stem=shares)
 
     def read_head(self, key: str, size: int) -> bytes:
         with self._explained("read"):

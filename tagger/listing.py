@@ -1,5 +1,6 @@
 """What a bucket lists: photos and their sidecars out of a stream of names in order."""
 
+import os
 import unicodedata
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from tagger.errors import RunError
 from tagger.excluding import excluded
+from tagger.siblings import is_beside
 from tagger.skipping import Skipping
 from tagger.storage import Traits, is_sidecar, sidecar_names
 from tagger.suffixes import LISTED_SUFFIXES, suffix
@@ -47,10 +49,11 @@ class Index(Protocol):
 
 
 class Photo(NamedTuple):
-    """A listed photo and the names of the sidecars beside it."""
+    """A listed photo, the names of the sidecars beside it, and of the photos of its stem."""
 
     found: Found
     sidecars: list[str]
+    sharing: list[str]
 
 
 def paired(listing: Iterable[Found]) -> Iterator[Photo]:
@@ -75,14 +78,15 @@ def paired(listing: Iterable[Found]) -> Iterator[Photo]:
         previous = found.path
         while waiting and max(sidecar_names(waiting[0].found.path)) < found.path:
             yield waiting.popleft()
-        early = [path for path in early if found.path.startswith(path[:-3])]
+        early = [path for path in early if found.path.startswith(_before_suffixes(path))]
         if is_sidecar(found.path):
             early.append(found.path)
             for photo in waiting:
-                if _beside(found.path, photo.found.path):
+                if is_beside(found.path, photo.found.path):
                     photo.sidecars.append(found.path)
         elif suffix(found.path) in LISTED_SUFFIXES:
-            waiting.append(Photo(found, [path for path in early if _beside(path, found.path)]))
+            sidecars = [path for path in early if is_beside(path, found.path)]
+            waiting.append(Photo(found, sidecars, _sharing(found.path, waiting)))
     yield from waiting
 
 
@@ -116,8 +120,26 @@ def _first_left_out(place: str, folder: str, skipping: Skipping) -> str:
     return ""
 
 
-def _beside(sidecar: str, photo: str) -> bool:
-    return sidecar[:-4] + ".xmp" in sidecar_names(photo)
+def _stem(path: str) -> str:
+    return os.path.splitext(path)[0]
+
+
+def _sharing(path: str, waiting: Iterable[Photo]) -> list[str]:
+    """The photos that photo.xmp may belong to, ``path`` among them; it joins its stem's list."""
+    stem, sharing = _stem(path), list[str]()
+    for photo in waiting:
+        if _stem(photo.found.path) == stem:
+            sharing = photo.sharing
+        elif photo.found.path == stem:
+            sharing.append(stem)
+    sharing.append(path)
+    return sharing
+
+
+def _before_suffixes(sidecar: str) -> str:
+    """What every photo that a sidecar may belong to starts with, up to the dot."""
+    photo = _stem(sidecar)
+    return f"{_stem(photo) if suffix(photo) in LISTED_SUFFIXES else photo}."
 
 
 def wanted(key: str, relative: str, exclude: Sequence[str]) -> bool:

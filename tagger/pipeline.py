@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Protocol
 
-from tagger import __version__, imaging, metadata
+from tagger import __version__, imaging, metadata, sidecars
 from tagger.decide import decide
 from tagger.errors import (
     ChangedError,
@@ -330,8 +330,8 @@ def _by_gps(
             return Outcome(entry, Status.HAS_GPS, reading.reason)
         case GpsState.MALFORMED:
             return Outcome(entry, Status.UNSUPPORTED, f"left alone: {reading.reason}")
-    for key in entry.sidecars:
-        data = storage.read(key).data
+    for sidecar in sidecars.own(storage, entry):
+        data = sidecar.blob.data
         if metadata.has_sidecar_gps(data) and not tagged_by(data, run_id):
             return Outcome(entry, Status.HAS_GPS, "in its sidecar")
     return None

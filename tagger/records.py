@@ -146,7 +146,8 @@ class Entry:
 
     ``sidecars`` are the keys of the XMP sidecars that lie beside it; ``fault`` is False where the
     problem is a limit of the tool, which stays as it is and needs nobody's attention tonight.
-    ``links`` counts the names that the file has.
+    ``links`` counts the names that the file has, ``shares_stem`` tells that another photo beside it
+    has the same name but for the suffix.
     """
 
     key: str
@@ -155,6 +156,7 @@ class Entry:
     sidecars: tuple[str, ...] = ()
     fault: bool = True
     links: int = 1
+    shares_stem: bool = False
 
 
 @dataclass(frozen=True, slots=True)

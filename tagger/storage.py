@@ -7,7 +7,7 @@ import socket
 import stat
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -32,6 +32,7 @@ from tagger.local_writing import (
     set_times,
 )
 from tagger.records import Entry, HardLinks, Version
+from tagger.siblings import Siblings
 from tagger.skipping import Skipping
 from tagger.spliced import Content, pieces
 from tagger.suffixes import LISTED_SUFFIXES, suffix
@@ -244,7 +245,7 @@ class LocalStorage:
                 listed.add(str(root))
                 yield from self._walk(root)
             elif str(root.parent) not in listed:
-                yield self._entry(str(root), _names(root.parent))
+                yield self._entry(str(root), _siblings(_names(root.parent)))
 
     def require_photos(self) -> None:
         """Make sure that there is something in each folder: one that is not mounted is empty.
@@ -381,7 +382,7 @@ class LocalStorage:
                 continue
             if self._skipping.leaves_out_marked({item.name for item in items}):
                 continue
-            beside = {item.name for item in items if item.name[-4:].lower() == ".xmp"}
+            beside = _siblings(item.name for item in items)
             folders, parent = [], os.path.basename(folder)
             for item in items:
                 if item.name.startswith(TEMP_PREFIX):
@@ -411,20 +412,18 @@ class LocalStorage:
         return item.name.startswith(".")
 
     @staticmethod
-    def _entry(path: str, beside: set[str]) -> Entry:
-        """The photo at ``path``; ``beside`` are the names of its folder's sidecars."""
-        sidecars: tuple[str, ...] = ()
-        if beside:
-            folder, name = os.path.split(path)
-            spelled = (n for new in sidecar_names(name) for n in (new, new[:-4] + ".XMP"))
-            sidecars = tuple(os.path.join(folder, n) for n in spelled if n in beside)
+    def _entry(path: str, beside: Siblings) -> Entry:
+        """The photo at ``path``; ``beside`` is what its folder has."""
+        folder, name = os.path.split(path)
+        sidecars = tuple(os.path.join(folder, found) for found in beside.sidecars(name))
         try:
             now = os.stat(path)
         except OSError as error:
             return Entry(path, Version(0, 0), f"cannot be read ({error.strerror}); run again")
         # Opening a pipe or a device of that name could wait for ever.
         problem = "" if stat.S_ISREG(now.st_mode) else "is not a file, though named like a photo"
-        return Entry(path, _version(now), problem, sidecars, links=now.st_nlink)
+        shares = beside.share_stem(name)
+        return Entry(path, _version(now), problem, sidecars, links=now.st_nlink, shares_stem=shares)
 
     def _sweep(self, path: str) -> None:
         """Remove a temporary file whose writer is gone: killed, or a day old."""
@@ -455,6 +454,13 @@ def _names(folder: Path) -> set[str]:
         return set(os.listdir(folder))
     except OSError:
         return set()
+
+
+def _siblings(names: Iterable[str]) -> Siblings:
+    """Photos and sidecars of a folder with these names; hidden ones are nobody's."""
+    seen = [name for name in names if not name.startswith(".")]
+    photos = (name for name in seen if suffix(name) in LISTED_SUFFIXES)
+    return Siblings(photos, (name for name in seen if is_sidecar(name)))
 
 
 def _version(status: os.stat_result) -> Version:

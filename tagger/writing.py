@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tagger import metadata
+from tagger import metadata, sidecars
 from tagger.digest import Digest
 from tagger.errors import (
     ChangedError,
@@ -16,16 +16,9 @@ from tagger.errors import (
 )
 from tagger.output import Output
 from tagger.records import Entry, GpsState, HardLinks, SidecarMode, SidecarName, Tag, Version
+from tagger.sidecars import Target
 from tagger.spliced import Content
-from tagger.storage import (
-    Blob,
-    Storage,
-    Traits,
-    bucket_of,
-    is_sidecar,
-    linked,
-    sidecar_names,
-)
+from tagger.storage import Blob, Storage, Traits, bucket_of, is_sidecar, linked
 
 
 class Recorder(Protocol):
@@ -102,7 +95,8 @@ def write_tag(
         ours = tagged_by(blob.data, run_id)
         if not ours:
             raise ChangedError(problem)
-    for data in (storage.read(key).data for key in entry.sidecars):
+    beside = sidecars.own(storage, entry)
+    for data in (sidecar.blob.data for sidecar in beside):
         if metadata.has_sidecar_gps(data) and not tagged_by(data, run_id):
             raise ChangedError("its sidecar carries GPS by now; both are left as they are")
     if options.sidecar is not SidecarMode.ALWAYS:
@@ -119,7 +113,8 @@ def write_tag(
             why = f"in a sidecar: {error}"
     else:
         why = "in a sidecar"
-    _write_sidecar(storage, recorder, entry, blob, tag, options, output)
+    target = sidecars.target(entry, beside, options.sidecar_name)
+    _write_sidecar(storage, recorder, entry, blob, tag, target, output, mtime_ns)
     return why
 
 
@@ -147,16 +142,13 @@ def _write_sidecar(
     entry: Entry,
     photo: Blob,
     tag: Tag,
-    options: WriteOptions,
+    target: Target,
     output: Output | None,
+    mtime_ns: int | None,
 ) -> None:
     """Create the photo's sidecar, or merge into the one it has; both go to an ``output``."""
-    folder, slash, name = entry.key.rpartition("/")
-    full, stem = sidecar_names(name)
-    new = full if options.sidecar_name is SidecarName.FULL else stem
-    key = entry.sidecars[0] if entry.sidecars else f"{folder}{slash}{new}"
-    before = storage.read(key) if entry.sidecars else None
-    after = metadata.sidecar(before.data if before else None, tag)
+    key, before, extension = target
+    after = metadata.sidecar(before.data if before else None, tag, extension)
     if output is not None:
         # A file that may not be replaced stops both, so that no tag lies beside another photo. The
         # photo's copy carries no tag, but its sidecar does; photo.xmp may be another photo's.
@@ -167,7 +159,6 @@ def _write_sidecar(
         _copy(storage, recorder, key, before, after, output, older)
         return
     try:
-        mtime_ns = time.time_ns() if options.new_mtime else None
         _replace(storage, recorder, key, before, after, mtime_ns=mtime_ns)
     except ChangedError:
         now = storage.read(key).data

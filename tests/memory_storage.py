@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 from tagger.errors import ChangedError, VanishedError
 from tagger.records import Entry, Version
+from tagger.siblings import Siblings
 from tagger.spliced import Content
-from tagger.storage import Blob, Traits, nothing, sidecar_names
+from tagger.storage import Blob, Traits, is_sidecar, nothing
 from tagger.suffixes import LISTED_SUFFIXES, suffix
 
 
@@ -32,9 +33,16 @@ class MemoryStorage:
         for key in sorted(self.files):
             if suffix(key) in LISTED_SUFFIXES:
                 folder, slash, name = key.rpartition("/")
-                beside = (f"{folder}{slash}{sidecar}" for sidecar in sidecar_names(name))
-                found = tuple(sidecar for sidecar in beside if sidecar in self.files)
-                yield Entry(key, self.files[key].version, sidecars=found)
+                names = [
+                    other.removeprefix(f"{folder}{slash}")
+                    for other in self.files
+                    if other.rpartition("/")[0] == folder
+                ]
+                photos = (other for other in names if suffix(other) in LISTED_SUFFIXES)
+                siblings = Siblings(photos, filter(is_sidecar, names))
+                found = tuple(f"{folder}{slash}{name}" for name in siblings.sidecars(name))
+                shares = siblings.share_stem(name)
+                yield Entry(key, self.files[key].version, sidecars=found, shares_stem=shares)
 
     def read_head(self, key: str, size: int) -> bytes:
         return self.read(key).data[:size]

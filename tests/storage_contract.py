@@ -35,6 +35,14 @@ class StorageContract:
         assert sidecars[shelf.key("b.jpg")] == (shelf.key("b.jpg.xmp"),)
         assert sidecars[shelf.key("a.JPG")] == (shelf.key("a.xmp"),)
 
+    def test_lists_sidecars_in_any_case_and_who_shares_a_stem(self, shelf: Shelf) -> None:
+        for name in ("I.JPG", "I.jpg.xmp", "s.cr2", "s.jpg", "s.xmp", "t.jpg", "t.jpg.jpg"):
+            shelf.put(name, b"x")
+        entries = {entry.key: entry for entry in shelf.storage.list()}
+        assert entries[shelf.key("I.JPG")].sidecars == (shelf.key("I.jpg.xmp"),)
+        shared = {key for key, entry in entries.items() if entry.shares_stem}
+        assert shared == set(map(shelf.key, ("s.cr2", "s.jpg", "t.jpg.jpg")))
+
     def test_the_listed_version_is_the_one_read(self, shelf: Shelf) -> None:
         shelf.put("a.jpg", b"photo")
         (entry,) = shelf.storage.list()

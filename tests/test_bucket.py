@@ -22,7 +22,8 @@ from tagger.imaging import Resize
 from tagger.listing import Found, paired
 from tagger.pipeline import inspect
 from tagger.records import Status
-from tagger.storage import Blob, open_storage, sidecar_names
+from tagger.siblings import Siblings, is_beside
+from tagger.storage import Blob, open_storage
 from tagger.suffixes import LISTED_SUFFIXES, suffix
 
 KEPT: dict[str, Any] = {
@@ -302,16 +303,21 @@ def test_a_sidecar_is_found_however_its_suffix_is_spelled() -> None:
 def test_a_sidecar_that_sorts_before_its_photo_is_listed_as_on_a_disk(
     bucket: s3.Bucket, tmp_path: Path
 ) -> None:
-    names = ("a.XMP", "a.jpg", "a.jpg.XMP", "a.jpg.xmp", "a.xmp", "b.XMP", "b.jpg")
+    names = ("a.XMP", "a.jpg", "a.jpg.XMP", "a.jpg.xmp", "a.JPG.xmp", "a.xmp", "b.XMP", "b.jpg",
+             "B.JPG", "B.jpg.xmp")  # fmt: skip
     for name in names:
         bucket.put(name, b"x")
         (tmp_path / name).write_bytes(b"x")
     for root in (bucket.url, str(tmp_path)):
         sidecars = [
             [key.removeprefix(f"{root}/") for key in entry.sidecars]
-            for entry in open_storage([root]).list()
+            for entry in sorted(open_storage([root]).list(), key=lambda entry: entry.key.lower())
         ]
-        assert sidecars == [["a.jpg.xmp", "a.jpg.XMP", "a.xmp", "a.XMP"], ["b.XMP"]]
+        assert sidecars == [
+            ["a.jpg.xmp", "a.jpg.XMP", "a.JPG.xmp", "a.xmp", "a.XMP"],
+            ["B.jpg.xmp"],
+            ["b.XMP"],
+        ]
     (entry,) = open_storage([f"{bucket.url}/b.jpg"]).list()
     assert entry.sidecars == (f"{bucket.url}/b.XMP",)
 
@@ -322,11 +328,16 @@ PARTS = [*"abz/-~é.", ".jpg", ".xmp", ".XMP", ".JPG", ".png"]
 @given(st.sets(st.builds("".join, st.lists(st.sampled_from(PARTS)))))
 @example({"a.XMP", "a.b/a.jpg", "a.b/a.XMP", "a.jpg", "a.jpg.XMP"})
 def test_sidecars_are_found_wherever_they_sort(names: set[str]) -> None:
-    pairs = {photo.path: set(sidecars) for photo, sidecars in paired(map(found, sorted(names)))}
+    listed = list(paired(map(found, sorted(names))))
+    pairs = {photo.found.path: set(photo.sidecars) for photo in listed}
     photos = {name for name in names if suffix(name) in LISTED_SUFFIXES}
-    spelled = {name: {n[:-4] + x for n in sidecar_names(name) for x in (".xmp", ".XMP")}
-               for name in photos}  # fmt: skip
-    assert pairs == {name: names & sidecars for name, sidecars in spelled.items()}
+    assert pairs == {name: {n for n in names if is_beside(n, name)} for name in photos}
+    for photo in listed:
+        folder, slash, name = photo.found.path.rpartition("/")
+        here = [
+            n.removeprefix(f"{folder}{slash}") for n in photos if n.rpartition("/")[0] == folder
+        ]
+        assert (len(photo.sharing) > 1) is Siblings(here, ()).share_stem(name)
 
 
 def test_sidecars_that_wait_for_a_photo_are_let_go_with_their_name() -> None:

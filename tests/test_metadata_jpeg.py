@@ -161,12 +161,6 @@ def test_a_first_keyword_does_not_hide_those_of_iptc() -> None:
     assert b"<rdf:li>Eiffel Tower</rdf:li></rdf:Bag></dc:subject>" in both
 
 
-def test_a_first_exif_block_takes_over_the_resolution_of_jfif() -> None:
-    dense = picture(dpi=(300, 300))
-    assert piexif.load(metadata.tagged(dense, TAG))["0th"][0x011A] == (300, 1)
-    assert piexif.load(metadata.tagged(jpeg(jfif=False), TAG))["0th"][0x011A] == (72, 1)
-
-
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("exif_first", [True, False])
 @pytest.mark.parametrize("with_exif", [True, False])

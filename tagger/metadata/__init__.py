@@ -3,7 +3,12 @@
 from tagger.metadata.embed import spliced, tagged, xmp_note
 from tagger.metadata.gps import GpsReading
 from tagger.metadata.look import HEAD_BYTES, gps_state, position, provenance
-from tagger.metadata.sidecar import has_sidecar_gps, sidecar, stripped_sidecar
+from tagger.metadata.sidecar import (
+    has_sidecar_gps,
+    sidecar,
+    sidecar_extension,
+    stripped_sidecar,
+)
 from tagger.metadata.strip import stripped
 
 __all__ = [
@@ -14,6 +19,7 @@ __all__ = [
     "position",
     "provenance",
     "sidecar",
+    "sidecar_extension",
     "spliced",
     "stripped",
     "stripped_sidecar",

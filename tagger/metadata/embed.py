@@ -5,7 +5,21 @@ import zlib
 from dataclasses import replace
 
 from tagger.errors import RefusedError
-from tagger.metadata import content, exif, formats, ifd, inside, look, packet, record, verify, xmp
+from tagger.metadata import (
+    content,
+    exif,
+    formats,
+    ifd,
+    inside,
+    look,
+    packet,
+    prefixes,
+    record,
+    resolution,
+    signed,
+    verify,
+    xmp,
+)
 from tagger.metadata.parts import Change, Container, Parts
 from tagger.records import GpsState, Tag
 from tagger.spliced import Content, Spliced
@@ -28,8 +42,9 @@ def spliced(data: bytes, tag: Tag, *, replace_gps: bool = False) -> Content:
         RefusedError: not provably safe; the message says why and what to do.
     """
     content.check(tag)
-    container = formats.writer(data)
     try:
+        signed.check(data)
+        container = formats.writer(data)
         parts = inside.completed(container.read(data))
         known = look.in_xmp(parts.xmp) or look.in_exif(parts.exif)
         if known is not None:
@@ -48,7 +63,8 @@ def spliced(data: bytes, tag: Tag, *, replace_gps: bool = False) -> Content:
 
 def _change(parts: Parts, tag: Tag) -> Change:
     """The new EXIF block, and the new XMP packet unless XMP has to be left alone."""
-    old = parts.exif if parts.exif is not None else exif.new_block(parts.density)
+    stated = parts.density or resolution.of_xmp(parts.xmp)
+    old = parts.exif if parts.exif is not None else exif.new_block(stated)
     order, ifd0 = ifd.header(old)
     directory = ifd.read_ifd(old, order, ifd0)
     describe = not (has_caption(parts) or exif.has_description(directory))
@@ -61,6 +77,7 @@ def _change(parts: Parts, tag: Tag) -> Change:
         try:
             new = xmp.merged(base, tag, replace(note, wrote=wrote), {}, parts.keywords)
             verify.same_xmp(parts.xmp, new, frozenset())
+            verify.same_prefixes(parts.xmp, new)
             leave = len(new) > parts.room
         except RefusedError:
             leave = True
@@ -78,6 +95,15 @@ def _unreadable(text: bytes) -> str:
     """Why an XMP packet does not parse; empty where it does."""
     try:
         packet.parse(text)
+    except RefusedError as error:
+        return str(error)
+    return ""
+
+
+def _unwritable(text: bytes) -> str:
+    """Why no tag can be merged into an XMP packet; empty where that does not show at once."""
+    try:
+        prefixes.of(packet.parse(text))
     except RefusedError as error:
         return str(error)
     return ""
@@ -113,6 +139,6 @@ def xmp_note(data: bytes) -> str:
         return ""
     if look.in_xmp(parts.xmp):
         return ""
-    why = parts.xmp_trouble or (_unreadable(parts.xmp) if parts.xmp is not None else "")
+    why = parts.xmp_trouble or (_unwritable(parts.xmp) if parts.xmp is not None else "")
     why = why or "its XMP has no room for the tag, or keeps a list in a form we cannot add to"
     return f"EXIF only, XMP left alone: {why}"

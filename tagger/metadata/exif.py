@@ -4,8 +4,10 @@ import struct
 
 from tagger.errors import RefusedError
 from tagger.metadata import content, gps, ifd
+from tagger.metadata.resolution import Density
 from tagger.records import Tag
 
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, YCBCR_POSITIONING = 0x011A, 0x011B, 0x0128, 0x0213
 IFD0_POINTER = 4  # where the TIFF header keeps the offset of IFD0
 
 
@@ -75,20 +77,22 @@ def check_copied(directories: list[tuple[str, ifd.Ifd]]) -> None:
             raise RefusedError("its GPS directory holds a tag twice; repair the EXIF first")
 
 
-def new_block(density: tuple[int, int, int]) -> bytes:
-    """An EXIF block of the fields that EXIF 2.32 section 4.6.8 makes mandatory in IFD0.
+def new_block(density: Density | None) -> bytes:
+    """An EXIF block of what EXIF 2.32 section 4.6.8 makes mandatory in IFD0.
 
     Args:
-        density: X and Y resolution and their EXIF unit (2 inch, 3 centimetre).
+        density: the resolution that the photo states elsewhere; where it states none, the block
+            does not either, though the standard would have 72 per inch: that would be made up.
     """
-    x, y, unit = density
     order, header = ">", b"MM\0*\0\0\0\x08"
-    values = [
-        ifd.Value(0x011A, 5, 1, struct.pack(order + "II", x, 1)),
-        ifd.Value(0x011B, 5, 1, struct.pack(order + "II", y, 1)),
-        ifd.Value(0x0128, 3, 1, struct.pack(order + "H", unit)),
-        ifd.Value(0x0213, 3, 1, struct.pack(order + "H", 1)),
-    ]
+    values = [ifd.Value(YCBCR_POSITIONING, 3, 1, struct.pack(order + "H", 1))]
+    if density:
+        x, y, unit = density
+        values += [
+            ifd.Value(X_RESOLUTION, 5, 1, struct.pack(order + "II", *x.as_integer_ratio())),
+            ifd.Value(Y_RESOLUTION, 5, 1, struct.pack(order + "II", *y.as_integer_ratio())),
+            ifd.Value(RESOLUTION_UNIT, 3, 1, struct.pack(order + "H", unit)),
+        ]
     return header + ifd.merged(b"", order, None, values, 8, 0)
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tagger.errors import RefusedError
-from tagger.metadata import app1, inside
+from tagger.metadata import app1, inside, resolution
 from tagger.metadata.parts import Blocks, Parts, in_iptc
+from tagger.metadata.resolution import Density
 
 SOI, EOI, SOS, APP0, APP1, APP2, APP11, APP13 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEB, 0xED
 EXIF = b"Exif\0\0"
@@ -212,20 +213,18 @@ def check_writable(data: bytes, header: Header) -> None:
         if segment.marker == APP0 and body[6:14] == b"HEAPJPGM":
             # ExifTool counts its directories from elsewhere, and may take one for the new GPS's.
             raise RefusedError("has a CIFF block of an early Canon, which GPS might hide in part")
-        if segment.marker == APP11 and b"jumb" in body:
-            raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
     if data[-12:-8] in (b"AXS!", b"AXS*"):
         raise RefusedError("has an AFCP trailer, which counts bytes from the start of the file")
 
 
-def density(data: bytes, header: Header) -> tuple[int, int, int]:
-    """Resolution for a new EXIF block: JFIF's where it is absolute, else 72 per inch."""
-    for part in header.segments:
-        if part.marker == APP0 and data.startswith(b"JFIF\0", part.at) and part.end - part.at >= 14:
-            unit, x, y = struct.unpack_from(">BHH", data, part.at + 7)
-            if unit in (1, 2) and x and y:
-                return x, y, unit + 1
-    return 72, 72, 2
+def density(data: bytes, header: Header) -> Density | None:
+    """The resolution that JFIF states, or else Photoshop."""
+    for marker, read_of in ((APP0, resolution.of_jfif), (APP13, resolution.of_photoshop)):
+        for part in header.segments:
+            found = read_of(data[part.at : part.end]) if part.marker == marker else None
+            if found:
+                return found
+    return None
 
 
 def new_exif_place(data: bytes, header: Header) -> int:

@@ -11,6 +11,8 @@ RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 DC = "http://purl.org/dc/elements/1.1/"
 EXIF = "http://ns.adobe.com/exif/1.0/"
 IPTC_EXT = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+PHOTOSHOP = "http://ns.adobe.com/photoshop/1.0/"
+SIDECAR_FOR = PHOTOSHOP + "SidecarForExtension"  # of photo.xmp: which photo of that name it is for
 OURS = "urn:landmark-tag:provenance:1.0/"
 MAX_BYTES, MAX_DEPTH, MAX_NODES = 8_000_000, 64, 200_000
 START_TAG = re.compile(rb"<(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>")
@@ -36,6 +38,7 @@ class Node:
     end: int = 0
     text: str = ""  # what stands directly in it, once it is closed
     children: list["Node"] = field(default_factory=list)
+    prefixes: dict[str, set[str]] = field(default_factory=dict)  # at the root: of each namespace
 
     def named(self, name: str) -> Iterator["Node"]:
         return (child for child in self.children if child.name == name)
@@ -46,9 +49,11 @@ class _Builder:
 
     def __init__(self, data: bytes) -> None:
         self.data, self.open, self.count = data, [Node("", {}, 0, 0)], 0
+        self.prefixes: dict[str, set[str]] = {}
         self.texts: list[list[str]] = [[]]  # of the open elements
         self.parser = expat.ParserCreate("utf-8", namespace_separator="")
         self.parser.buffer_text = True
+        self.parser.StartNamespaceDeclHandler = self.namespace
         self.parser.StartElementHandler = self.start
         self.parser.EndElementHandler = self.end
         self.parser.CharacterDataHandler = self.characters
@@ -80,6 +85,9 @@ class _Builder:
     def characters(self, text: str) -> None:
         self.texts[-1].append(text)
 
+    def namespace(self, prefix: str | None, uri: str | None) -> None:
+        self.prefixes.setdefault(uri or "", set()).add(prefix or "")
+
     def doctype(self, *_: object) -> None:
         raise UnreadableError("its XMP declares a document type, which XMP never does")
 
@@ -90,6 +98,8 @@ class _Builder:
 
 def parse(data: bytes) -> Node:
     """The packet's rdf:RDF element (XMP part 1 section 7.3).
+
+    Its ``prefixes`` are those that any element of the packet declares, used or not.
 
     Raises:
         UnreadableError: not well-formed UTF-8 XML, a document type, too big, or not one rdf:RDF
@@ -111,6 +121,7 @@ def parse(data: bytes) -> Node:
     ]
     if len(roots) != 1 or any(node.name != RDF + "Description" for node in roots[0].children):
         raise UnreadableError("its XMP is not laid out as XMP")
+    roots[0].prefixes = builder.prefixes
     return roots[0]
 
 

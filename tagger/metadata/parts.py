@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from tagger.metadata.resolution import Density
 from tagger.spliced import Spliced
 
 
@@ -11,17 +12,17 @@ class Parts:
     """The metadata of a photo that may be written; offsets do not matter any more.
 
     ``exif`` starts at its TIFF header. ``xmp_trouble`` says why the XMP is left alone, ``room``
-    is how many bytes a packet may have, ``density`` is X, Y and EXIF unit for a first EXIF block,
-    ``caption`` and ``keywords`` tell whether IPTC, or XMP that is left alone, may carry some: a new
-    EXIF caption or new XMP keywords would hide them (MWG 2.0 section 5). ``xmp_tag`` is the tag of
-    the EXIF block that holds the XMP (TIFF), if it is not beside it.
+    is how many bytes a packet may have, ``density`` what its format states (for a first EXIF
+    block), ``caption`` and ``keywords`` tell whether IPTC, or XMP that is left alone, may carry
+    some: a new EXIF caption or new XMP keywords would hide them (MWG 2.0 section 5). ``xmp_tag``
+    is the tag of the EXIF block that holds the XMP (TIFF), if it is not beside it.
     """
 
     exif: bytes | None
     xmp: bytes | None
     xmp_trouble: str = ""
     room: int = 8_000_000
-    density: tuple[int, int, int] = (72, 72, 2)
+    density: Density | None = None
     caption: bool = False
     keywords: bool = False
     xmp_tag: int = 0

@@ -3,12 +3,14 @@
 import struct
 import zlib
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
 from tagger.errors import RefusedError
-from tagger.metadata import inside, raw_profile
+from tagger.metadata import inside, raw_profile, resolution
 from tagger.metadata.edits import Edit, apply
 from tagger.metadata.parts import Blocks, Change, Parts
+from tagger.metadata.resolution import Density
 from tagger.spliced import Spliced
 
 START = 8  # the signature
@@ -106,8 +108,6 @@ def read(data: bytes) -> Parts:
     found = list(chunks(data))
     if len(found) < 3 or found[0].kind != b"IHDR" or found[-1].kind != b"IEND":
         raise RefusedError("its PNG chunks do not parse; re-save a copy")
-    if any(chunk.kind == b"caBX" for chunk in found):
-        raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
     iptc = _check_profiles(data, found)
     exif = [chunk for chunk in found if chunk.kind == b"eXIf"]
     xmp = [chunk for chunk in found if _is_xmp(data, chunk)]
@@ -159,14 +159,15 @@ def _is_xmp(data: bytes, chunk: Chunk) -> bool:
     return chunk.kind == b"iTXt" and data.startswith(XMP_KEYWORD, chunk.at)
 
 
-def _density(data: bytes, found: list[Chunk]) -> tuple[int, int, int]:
+def _density(data: bytes, found: list[Chunk]) -> Density | None:
     """Resolution per inch from pHYs, where that is absolute."""
     for chunk in found:
         if chunk.kind == b"pHYs" and chunk.end - chunk.at == 13:
             x, y, unit = struct.unpack_from(">IIB", data, chunk.at)
-            if unit == 1 and x and y:
-                return max(1, round(x * 0.0254)), max(1, round(y * 0.0254)), 2
-    return 72, 72, 2
+            if unit == 1:
+                across, down = (Fraction(round(number * 0.0254)) for number in (x, y))
+                return resolution.made(across, down, resolution.INCH)
+    return None
 
 
 def write(data: bytes, change: Change) -> Spliced:

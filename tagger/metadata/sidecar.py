@@ -1,18 +1,21 @@
 """XMP sidecars: the same content as an embedded tag, for photos that are not written in place."""
 
 from dataclasses import replace
+from xml.sax.saxutils import quoteattr
 
 from tagger.errors import RefusedError
 from tagger.metadata import content, gps, look, packet, record, strip, verify, xmp
 from tagger.records import Coords, GpsState, Tag
 
 
-def sidecar(existing: bytes | None, tag: Tag) -> bytes:
+def sidecar(existing: bytes | None, tag: Tag, extension: str = "") -> bytes:
     """An XMP sidecar with the tag, merged into an existing one, of which no byte is lost.
 
     Args:
         existing: the photo's sidecar, if it has one.
         tag: the place and its provenance; degrees WGS-84, radius in metres.
+        extension: the suffix, without its dot, of the photo that a new sidecar says it is for;
+            empty where the sidecar's name says so.
 
     Raises:
         RefusedError: the existing sidecar does not parse, or carries a position already.
@@ -30,17 +33,41 @@ def sidecar(existing: bytes | None, tag: Tag) -> bytes:
         if any(packet.EXIF + name in present for name in fields if name.endswith("itude")):
             raise RefusedError("its sidecar carries part of a GPS position; repair it first")
         fields = {name: text for name, text in fields.items() if packet.EXIF + name not in present}
-    extra = {f"exif:{name}": text for name, text in fields.items()}
-    wrote = (*extra, *(() if existing is not None else ("Packet",)))
+    wrote = (*(f"exif:{name}" for name in fields), *(() if existing is not None else ("Packet",)))
     note = replace(record.of(tag, (), None), wrote=wrote)
-    base = xmp.NEW_PACKET + xmp.PACKET_END if existing is None else existing
-    new = xmp.merged(base, tag, note, extra)
-    verify.same_xmp(existing, new, frozenset(packet.EXIF + name for name in fields))
+    base = _new(extension) if existing is None else existing
+    new = xmp.merged(base, tag, note, fields)
+    verify.same_prefixes(existing, new)
+    verify.same_xmp(base, new, frozenset(packet.EXIF + name for name in fields))
     where = xmp.positions(packet.parse(new))
     place = tag.landmark.latitude, tag.landmark.longitude
     if not where or max(abs(a - b) for a, b in zip(where[0], place, strict=True)) > 1e-6:
         raise RefusedError("the position does not read back from the sidecar; please report this")
     return new
+
+
+def _new(extension: str) -> bytes:
+    """An empty sidecar for a photo of that suffix."""
+    packet_of_none = xmp.NEW_PACKET + xmp.PACKET_END
+    if not extension:
+        return packet_of_none
+    said = (
+        f'<rdf:Description rdf:about="" xmlns:photoshop="{packet.PHOTOSHOP}"\n'
+        f" photoshop:SidecarForExtension={quoteattr(extension)}/>"
+    )
+    return packet_of_none.replace(b"</rdf:RDF>", f"{said}</rdf:RDF>".encode())
+
+
+def sidecar_extension(sidecar: bytes) -> str:
+    """The suffix, without its dot, of the photo that a sidecar says it is for (Adobe); or none."""
+    if b"SidecarForExtension" not in sidecar:
+        return ""
+    try:
+        nodes = packet.parse(sidecar).children
+    except RefusedError:
+        return ""
+    found = (packet.fields(node).get(packet.SIDECAR_FOR, "") for node in nodes)
+    return next(filter(None, map(str.strip, found)), "").removeprefix(".")
 
 
 def _fields(tag: Tag) -> dict[str, str]:

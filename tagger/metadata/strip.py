@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping
 
 from tagger.errors import RefusedError
-from tagger.metadata import content, exif, formats, gps, ifd, look, packet, verify, xmp
+from tagger.metadata import content, exif, formats, gps, ifd, look, packet, signed, verify, xmp
 from tagger.metadata.edits import Edit, apply
 from tagger.metadata.packet import Node
 from tagger.metadata.parts import Change
@@ -26,8 +26,9 @@ def stripped(data: bytes) -> bytes:
         RefusedError: it carries no tag of ours, the tag was edited since, or it cannot be removed
             without risk.
     """
-    container = formats.writer(data)
     try:
+        signed.check(data)
+        container = formats.writer(data)
         parts = container.read(data)
         in_exif, in_xmp = look.in_exif(parts.exif), look.in_xmp(parts.xmp)
         if in_exif is None and in_xmp is None:
@@ -78,7 +79,9 @@ def packet_without_tag(data: bytes) -> bytes | None:
     rest = packet.parse(new)
     if xmp.record(rest) is not None:
         raise RefusedError("our tag would not be gone; please report this")
-    return None if "Packet" in known.wrote and not rest.children else new
+    made = {packet.SIDECAR_FOR, *ABOUT}  # what a sidecar of ours says beside the tag
+    bare = all(packet.fields(node).keys() <= made for node in rest.children)
+    return None if "Packet" in known.wrote and bare else new
 
 
 def _removals(
@@ -183,9 +186,11 @@ def _text(block: bytes, ifd0: ifd.Ifd) -> str:
 
 def _only_ours(ifd0: ifd.Ifd, described: bool) -> bool:
     """Whether an IFD0 holds no more than what comes with a first EXIF block of ours."""
-    expected = {0x011A, 0x011B, 0x0128, 0x0213, ifd.GPS_IFD}
+    expected = {exif.YCBCR_POSITIONING, ifd.GPS_IFD}
     expected |= {content.IMAGE_DESCRIPTION} if described else set()
-    return not ifd0.next and {entry.tag for entry in ifd0.entries} == expected
+    stated = {exif.X_RESOLUTION, exif.Y_RESOLUTION, exif.RESOLUTION_UNIT}
+    tags = {entry.tag for entry in ifd0.entries}
+    return not ifd0.next and tags in (expected, expected | stated)
 
 
 def _untouched(old: bytes, new: bytes, described: bool, xmp_tag: int) -> bool:

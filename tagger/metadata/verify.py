@@ -1,5 +1,6 @@
 """Proof, before anything is written, that a tagged photo is the old one plus our tag."""
 
+import io
 import math
 import struct
 import xml.etree.ElementTree as ET
@@ -77,6 +78,27 @@ def same_xmp(old: bytes | None, new: bytes, ours: frozenset[str]) -> None:
             raise RefusedError(f"writing would change the XMP property {name}; please report this")
     if before:
         raise RefusedError(f"writing would lose the XMP property {before[0][0]}; please report it")
+
+
+def same_prefixes(old: bytes | None, new: bytes) -> None:
+    """No namespace has several prefixes in ``new`` that had one, or none, in ``old``.
+
+    Raises:
+        RefusedError: one has; exiv2 would read nothing of the packet.
+    """
+    before = prefixes(old) if old else {}
+    for uri, names in prefixes(new).items():
+        if len(names) > max(1, len(before.get(uri, ()))):
+            raise RefusedError(f"writing would give {uri} another XMP prefix; please report this")
+
+
+def prefixes(data: bytes) -> dict[str, set[str]]:
+    """The prefixes that a packet declares for each namespace, read by defusedxml."""
+    found: dict[str, set[str]] = {}
+    file = io.BytesIO(data.rstrip(b"\0 \r\n\t"))
+    for _, (prefix, uri) in defusedxml.ElementTree.iterparse(file, ["start-ns"], forbid_dtd=True):
+        found.setdefault(uri, set()).add(prefix)
+    return found
 
 
 def properties(data: bytes) -> list[Property]:

@@ -69,8 +69,6 @@ def read(data: bytes) -> Parts:
         raise RefusedError("its WebP layout is not one the standard knows; re-save a copy")
     if kinds[0] == b"VP8X" and found[0].end - found[0].at != 10:
         raise RefusedError("its WebP header has a wrong size; re-save a copy")
-    if b"C2PA" in kinds:
-        raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
     if kinds.count(b"EXIF") > 1:
         raise RefusedError("has more than one EXIF block; merge them with a metadata editor first")
     if kinds[0] != b"VP8X":
