@@ -69,7 +69,7 @@ def _exits(command: Callable[P, None]) -> Callable[P, None]:
     "--address",
     default="127.0.0.1",
     show_default=True,
-    help="Where to listen; anything but this machine needs the token that is printed.",
+    help="Where to listen; only the address that is printed, with its token, opens the page.",
 )
 @click.option(
     "--port",

@@ -135,24 +135,6 @@ def test_a_message_is_text_and_no_markdown(app: AppTest) -> None:
     assert app.error[0].value == shown
 
 
-def test_without_its_token_nothing_is_shown(report: Path, library: Path) -> None:
-    configure(Options(report, library, token="secret"))
-    try:
-        refused = AppTest.from_file(str(APP), default_timeout=60).run()
-        assert "token" in refused.error[0].value
-        assert not refused.button
-        wrong = AppTest.from_file(str(APP), default_timeout=60)
-        wrong.query_params["token"] = "guess"
-        assert not wrong.run().button
-        right = AppTest.from_file(str(APP), default_timeout=60)
-        right.query_params["token"] = "secret"
-        assert right.run().button
-    finally:
-        page_review.opened(report, library)[0].close()
-        page_review.opened.clear()
-        configure(Options())
-
-
 def test_apply_refuses_what_lies_outside(report: Path, library: Path) -> None:
     outside = library.parent / "outside.jpg"
     outside.write_bytes(photo((220, 30, 30)))

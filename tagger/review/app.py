@@ -1,6 +1,4 @@
-"""The app that streamlit runs: who may see it, and which page is shown."""
-
-import hmac
+"""The app that streamlit runs: which page is shown. Who may see it is guard.py's affair."""
 
 import streamlit as st
 
@@ -11,9 +9,6 @@ from tagger.review import options, page_review, page_try, style
 def main() -> None:
     st.set_page_config(page_title="landmark-tag", page_icon="📍", layout="wide")
     style.inject()
-    if not _admitted():
-        st.error("This page needs the address with its token, as `landmark-tag review` printed it.")
-        st.stop()
     pages = [st.Page(_try, title="Try", icon=":material/image_search:", url_path="try")]
     if options.current().report:
         first = st.Page(
@@ -21,17 +16,6 @@ def main() -> None:
         )
         pages.insert(0, first)
     st.navigation(pages, position="top").run()
-
-
-def _admitted() -> bool:
-    """Whether this browser brought the token; asked again for each new session."""
-    token = options.current().token
-    if token and not st.session_state.get("admitted"):
-        given = str(st.query_params.get("token", ""))
-        st.session_state.admitted = hmac.compare_digest(given.encode(), token.encode())
-    if token and st.session_state.admitted:
-        st.query_params["token"] = token  # so that it outlives a change of page and a reload
-    return not token or bool(st.session_state.admitted)
 
 
 def _review() -> None:

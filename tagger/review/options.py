@@ -14,7 +14,6 @@ class Options:
         report: the report to review; None shows the Try page alone.
         root: the folder whose photos may be shown and written.
         ledger: where writes are noted; None for the one in the state folder.
-        token: what a browser must bring to see anything; empty where only this machine can ask.
         samples: a folder of photos to try.
     """
 
@@ -23,7 +22,6 @@ class Options:
     ledger: Path | None = None
     model: Path = DEFAULT_MODEL
     min_conf: float = 0.6
-    token: str = ""
     samples: Path | None = None
 
 
