@@ -391,7 +391,9 @@ def test_forged_paths_are_refused(browser, dry_run: Path, free_port: int) -> Non
         for path in ("/../../etc/passwd", "/media/../secret.jpg", f"/media{secret}",
                      "/app/static/..%2f..%2fsecret.jpg"):  # fmt: skip
             try:
-                asked = urllib.request.Request(f"http://127.0.0.1:{free_port}{path}", headers=cookie)
+                asked = urllib.request.Request(
+                    f"http://127.0.0.1:{free_port}{path}", headers=cookie
+                )
                 answer = urllib.request.urlopen(asked).read()
             except urllib.error.HTTPError as error:
                 answer = error.read()

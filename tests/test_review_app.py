@@ -18,7 +18,7 @@ from test_review_core import read_report, write_report
 pytest.importorskip("streamlit")
 from streamlit.testing.v1 import AppTest
 
-from tagger import cli_review
+from tagger import cli, cli_review, metadata
 from tagger.ledger import Ledger
 from tagger.model.landmarks import load_landmarks
 from tagger.records import Status
@@ -307,6 +307,55 @@ def test_a_report_of_another_folder_needs_its_root(report: Path, library: Path) 
     assert f"--root {library}" in refused.output
     allowed = CliRunner().invoke(cli_review.report, [*options, "--root", str(library)])
     assert allowed.exit_code == 0, allowed.output
+
+
+@pytest.fixture
+def bucket_report(bucket, library: Path, colour_model: Path, tmp_path: Path) -> Path:
+    """A dry run's report of a bucket."""
+    pytest.importorskip("obstore")
+    for name in ("a_taj.jpg", "b_grey.jpg", "trip/eiffel.JPG"):
+        bucket.put(f"in/{name}", (library / name).read_bytes())
+    report = tmp_path / "bucket.csv"
+    options = ["--dry-run", "--quiet", "--model", str(colour_model), "--report", str(report)]
+    assert CliRunner().invoke(cli.main, [f"{bucket.url}/in", *options]).exit_code == 0
+    return report
+
+
+def test_a_buckets_report_is_reviewed_and_applied(
+    bucket, bucket_report: Path, tmp_path: Path
+) -> None:
+    page_review.opened.clear()
+    configure(Options(bucket_report, f"{bucket.url}/in", tmp_path / "ledger.db"))
+    app = AppTest.from_file(str(APP), default_timeout=120).run()
+    try:
+        assert not app.exception and not app.error and not app.warning
+        review, view = page_review.opened(bucket_report, f"{bucket.url}/in")
+        assert (view.refused, len(view.rows(Filter()))) == (0, 3)
+        assert len(picture.thumbnail_of(review.sheet.photo(0), f"{bucket.url}/in", 100)) > 100
+        before = bucket.contents()
+        review.decide([0], Decision(Verdict.ACCEPT))
+        review.decide([2], Decision(Verdict.REJECT))
+        app.segmented_control(key="view").set_value("Apply").run()
+        app.button(key="apply").click().run()
+        app.button(key="apply_confirmed").click().run()
+        assert "1 photo written" in app.success[0].value
+        after = bucket.contents()
+        assert [name for name in after if after[name] != before[name]] == ["in/a_taj.jpg"]
+        assert metadata.position(after["in/a_taj.jpg"]) is not None
+    finally:
+        page_review.opened(bucket_report, f"{bucket.url}/in")[0].close()
+        page_review.opened.clear()
+        configure(Options())
+
+
+def test_a_buckets_report_becomes_html(bucket, bucket_report: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.html"
+    options = [str(bucket_report), "--html", str(out), "--ledger", str(tmp_path / "l.db")]
+    refused = CliRunner().invoke(cli_review.report, options)
+    assert refused.exit_code == 2 and f"add --root {bucket.url}/in" in refused.output
+    done = CliRunner().invoke(cli_review.report, [*options, "--root", f"{bucket.url}/in"])
+    assert done.exit_code == 0, done.output
+    assert out.read_text(encoding="utf-8").count("data:image/jpeg;base64,") == 3
 
 
 def test_help_needs_neither_torch_nor_streamlit() -> None:

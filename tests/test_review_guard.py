@@ -35,8 +35,9 @@ def ask(
     async def send(message) -> None:
         sent.append(message)
 
-    scope = {"type": kind, "path": path, "query_string": query.encode(), "method": method,
-             "headers": [(name.encode(), value.encode()) for name, value in headers.items()]}  # fmt: skip
+    lines = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": kind, "path": path, "query_string": query.encode(), "method": method}
+    scope["headers"] = lines
     asyncio.run(Guard(app, TOKEN, names_for(address), PAGE)(scope, receive, send))
     status = sent[0].get("status", sent[0].get("code", 101))
     found = {name.decode().lower(): value.decode() for name, value in sent[0].get("headers", [])}
@@ -67,7 +68,7 @@ def test_the_token_in_the_address_becomes_a_cookie() -> None:
 def test_nobody_else_gets_in(change: dict[str, str], kind: str) -> None:
     origin = {"origin": "http://127.0.0.1:8501"} if kind == "websocket" else {}
     assert ask(KEPT | origin, "/_stcore/stream", kind=kind)[2]
-    status, headers, reached = ask(KEPT | origin | change, "/_stcore/stream", kind=kind)
+    status, _, reached = ask(KEPT | origin | change, "/_stcore/stream", kind=kind)
     assert (status, reached) == (403 if kind == "http" else 1008, False)
 
 
@@ -88,7 +89,9 @@ def test_no_other_page_may_frame_it_or_run_scripts_in_it() -> None:
         assert policy["frame-ancestors"] == policy["object-src"] == "'none'"
         assert "unsafe" not in policy["script-src"] and "*" not in "".join(policy.values())
         assert headers["x-frame-options"] == "DENY"
-        if status == 200:  # the digest of "one()", as `openssl dgst -sha256 -binary | base64` has it
+        if (
+            status == 200
+        ):  # the digest of "one()", as `openssl dgst -sha256 -binary | base64` has it
             assert "'sha256-HR7iaask9daLMRRskMI++QeJtjWDOjyPA6lGzYGzKW4='" in policy["script-src"]
             assert headers["cache-control"] == "public"
 

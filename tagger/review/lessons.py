@@ -12,7 +12,8 @@ from tagger.errors import PhotoError, RunError
 from tagger.review.calibration import Judged
 from tagger.review.decision import Verdict
 from tagger.review.review import Review
-from tagger.review.root import read_photo
+from tagger.review.root import Root, read_photo
+from tagger.review.sheet import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def places(review: Review, rows: Iterable[int]) -> list[Place]:
     return [Place(*where, count) for where, count in counts.most_common()]
 
 
-def export(review: Review, root: Path, folder: Path) -> Counter[str]:
+def export(review: Review, root: Root, folder: Path) -> Counter[str]:
     """Copy photos that a person named to ``folder/train/<slug>/``, ready for python -m train.
 
     A copy is named by its content, so exporting twice, or from two reports, adds nothing twice.
@@ -94,12 +95,3 @@ def _put(path: Path, data: bytes) -> None:
         part = path.with_suffix(".part")
         part.write_bytes(data)
         shutil.move(part, path)
-
-
-def number(text: str) -> float | None:
-    """A finite number, or None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if abs(value) < 1e9 else None

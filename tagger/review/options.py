@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.model.lazy import DEFAULT_MODEL
+from tagger.review.root import Root
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,13 +13,13 @@ class Options:
 
     Attributes:
         report: the report to review; None shows the Try page alone.
-        root: the folder whose photos may be shown and written.
+        root: the folder, or bucket URL, whose photos may be shown and written.
         ledger: where writes are noted; None for the one in the state folder.
         samples: a folder of photos to try.
     """
 
     report: Path | None = None
-    root: Path = Path()
+    root: Root = Path()
     ledger: Path | None = None
     model: Path = DEFAULT_MODEL
     min_conf: float = 0.6

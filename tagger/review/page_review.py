@@ -14,11 +14,11 @@ from tagger.records import Status
 from tagger.review import picture, style, tools
 from tagger.review.components import gallery
 from tagger.review.decision import Decision, Verdict
-from tagger.review.lessons import number
 from tagger.review.options import Options
 from tagger.review.photo_panel import show_photo
 from tagger.review.review import Review
-from tagger.review.sheet import printable
+from tagger.review.root import Root
+from tagger.review.sheet import number, printable
 from tagger.review.view import Filter, Order, Progress, View
 
 _PAGE = 24
@@ -28,7 +28,7 @@ _POOL = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
 
 
 @st.cache_resource(show_spinner=False)
-def opened(report: Path, root: Path) -> tuple[Review, View]:
+def opened(report: Path, root: Root) -> tuple[Review, View]:
     """The review of this server; all its browser tabs share it."""
     review = Review(report, load_landmarks())
     return review, View(review, root)
@@ -119,7 +119,7 @@ def _progress(review: Review, view: View) -> None:
     st.progress(min(1.0, done / total) if total else 1.0, text=words)
 
 
-def _photos(review: Review, rows: NDArray[np.int64], root: Path, together: bool) -> None:
+def _photos(review: Review, rows: NDArray[np.int64], root: Root, together: bool) -> None:
     if not len(rows):
         st.info("No photo passes these filters. Loosen one of them at the left.")
         return
@@ -142,7 +142,7 @@ def _photos(review: Review, rows: NDArray[np.int64], root: Path, together: bool)
 
 
 def _together(
-    review: Review, rows: NDArray[np.int64], root: Path
+    review: Review, rows: NDArray[np.int64], root: Root
 ) -> tuple[NDArray[np.int64], dict[int, int]]:
     """The rows with near-duplicates next to each other, and the group of each."""
     if len(rows) > _MOST_GROUPED:
@@ -157,7 +157,7 @@ def _together(
     return rows[order], {int(row): group for row, group in zip(rows, first, strict=True)}
 
 
-def _gallery(review: Review, order: list[int], place: int, root: Path) -> None:
+def _gallery(review: Review, order: list[int], place: int, root: Root) -> None:
     pages = -(-len(order) // _PAGE)
     page = place // _PAGE
     shown = order[page * _PAGE : (page + 1) * _PAGE]
@@ -208,7 +208,7 @@ def _badge(decision: Decision | None, status: str) -> str:
     return "none" if agreed else decision.verdict.value
 
 
-def _thumb(path: str, root: Path) -> str:
+def _thumb(path: str, root: Root) -> str:
     try:
         return picture.data_url(picture.thumbnail_of(path, root, 240))
     except PhotoError:

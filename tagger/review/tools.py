@@ -16,6 +16,7 @@ from tagger.review.components import world
 from tagger.review.decision import Decision, Verdict
 from tagger.review.options import Options
 from tagger.review.review import Review
+from tagger.review.root import Root
 from tagger.review.sheet import printable
 from tagger.review.view import View
 
@@ -70,7 +71,7 @@ def _accept(review: Review, rows: list[int]) -> None:
         st.session_state.message = str(error)
 
 
-def show_lessons(review: Review, root: Path) -> None:
+def show_lessons(review: Review, root: Root) -> None:
     """Accuracy by confidence, the threshold for a precision, and the export."""
     judged = lessons.judged(review)
     st.subheader("Is the confidence honest on your photos?")
@@ -109,7 +110,7 @@ def show_lessons(review: Review, root: Path) -> None:
     _export(review, root)
 
 
-def _export(review: Review, root: Path) -> None:
+def _export(review: Review, root: Root) -> None:
     st.subheader("Train on what you reviewed")
     folder = st.text_input(
         "Folder for the export", str(review.sheet.path.absolute().with_name("reviewed_photos"))

@@ -5,14 +5,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagger.review.decision import REVIEWABLE, Verdict
 from tagger.review.review import Review
-from tagger.review.root import inside
+from tagger.review.root import Root, inside, relative
 
 
 class Order(StrEnum):
@@ -69,7 +68,7 @@ class View:
     counts those that a decision can be made on.
     """
 
-    def __init__(self, review: Review, root: Path) -> None:
+    def __init__(self, review: Review, root: Root) -> None:
         sheet = review.sheet
         paths = [sheet.photo(row) for row in range(len(sheet.rows))]
         self.allowed = np.array([inside(path, root) for path in paths], dtype=bool)
@@ -81,7 +80,7 @@ class View:
             "landmark": _Column([review.original(n, "landmark") for n in range(len(paths))]),
             "folder": _Column(
                 [
-                    os.path.relpath(os.path.dirname(path), root) if ok else ""
+                    os.path.dirname(relative(path, root)) or "." if ok else ""
                     for path, ok in zip(paths, self.allowed, strict=True)
                 ]
             ),
