@@ -116,7 +116,7 @@ def every_page(page: Page, address: str, page_file: Path, out: Path, kind: str) 
     open_review(page, address)
     choose(page, "taj_mahal")
     shoot(page, out / f"review-{kind}.png")
-    for view in ("Places", "What it teaches", "Apply"):
+    for view in ("Places", "Accuracy", "Apply"):
         page.get_by_role("radio", name=view).click()
         settle(page)
         shoot(page, out / f"{view.split()[-1].lower()}-{kind}.png")

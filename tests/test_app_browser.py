@@ -301,7 +301,7 @@ def test_text_of_a_hostile_report_does_nothing(browser, dry_run: Path, free_port
         page.get_by_text(HOSTILE).first.wait_for()
         page.keyboard.press("x")
         page.get_by_text("1 of 2 reviewed").wait_for()
-        for view in ("Places", "What it teaches", "Apply"):
+        for view in ("Places", "Accuracy", "Apply"):
             page.get_by_role("radio", name=view).click()
             page.wait_for_timeout(500)
         page.get_by_text("Also photos that nobody reviewed").click()
@@ -342,7 +342,7 @@ def test_it_is_accessible(chromium, theme: str, width: int, dry_run: Path, free_
         page.get_by_text("A place on the map").click()
         at_rest(page.locator(".st-key-other_place svg.world"))
         check("Photos")
-        for view in ("Places", "What it teaches", "Apply"):
+        for view in ("Places", "Accuracy", "Apply"):
             page.get_by_role("radio", name=view).click()
             page.get_by_role("radio", name=view, checked=True).wait_for()
             check(view)

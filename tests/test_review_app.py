@@ -84,7 +84,7 @@ def test_review_by_buttons(app: AppTest, report: Path) -> None:
 def test_the_views_show_what_was_reviewed(app: AppTest, report: Path, library: Path) -> None:
     for key in ("accept", "second", "reject", "accept"):
         app.button(key=key).click().run()
-    app.segmented_control(key="view").set_value("What it teaches").run()
+    app.segmented_control(key="view").set_value("Accuracy").run()
     assert not app.exception
     assert any("--min-conf" in found.value for found in app.success)
     app.button(key="export").click().run()
@@ -93,9 +93,11 @@ def test_the_views_show_what_was_reviewed(app: AppTest, report: Path, library: P
     assert not app.exception
     app.segmented_control(key="view").set_value("Apply").run()
     app.button(key="apply").click().run()
+    assert "3 photos will be changed" in app.warning[0].value
+    app.button(key="apply_confirmed").click().run()
     assert not app.exception and not app.error
     assert "3 photos written" in app.success[0].value
-    app.button(key="apply").click().run()  # nothing is left to write
+    assert app.run().button(key="apply").disabled  # nothing is left to write
     assert not app.exception and not app.success
     with Ledger.open(library.parent / "ledger.db") as book:
         assert [run.written for run in book.runs()] == [3]
@@ -109,8 +111,10 @@ def test_what_apply_wrote_is_not_offered_again(app: AppTest, report: Path, libra
     app.run().button(key="accept").click().run()
     app.segmented_control(key="view").set_value("Apply").run()
     app.button(key="apply").click().run()
+    app.button(key="apply_confirmed").click().run()
     assert "1 photo written" in app.success[0].value
-    app.button(key="apply").click().run()
+    app.run().button(key="apply").click().run()
+    app.button(key="apply_confirmed").click().run()
     assert "**1 photo** will get" in "".join(text.value for text in app.markdown)
     assert "0 photos written" in app.success[0].value
     assert "since the review started: 1 photo." in app.caption[-1].value

@@ -23,7 +23,7 @@ from tagger.review.view import Filter, Order, Progress, View
 
 _PAGE = 24
 _MOST_GROUPED = 2000
-_VIEWS = ("Photos", "Places", "What it teaches", "Apply")
+_VIEWS = ("Photos", "Places", "Accuracy", "Apply")
 _POOL = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
 
 
@@ -39,7 +39,13 @@ def show(options: Options) -> None:
     review, view = opened(options.report, options.root)
     _say_what_is_wrong(review, view, options)
     chosen = st.segmented_control(
-        "View", _VIEWS, default=_VIEWS[0], key="view", label_visibility="collapsed"
+        "View",
+        _VIEWS,
+        default=_VIEWS[0],
+        key="view",
+        label_visibility="collapsed",
+        bind="query-params",
+        required=True,
     )
     with st.sidebar:
         wanted, together = _filters(view)
@@ -48,10 +54,10 @@ def show(options: Options) -> None:
     match chosen:
         case "Places":
             tools.show_map(review, rows)
-        case "What it teaches":
+        case "Accuracy":
             tools.show_lessons(review, options.root)
         case "Apply":
-            tools.show_apply(review, view, options)
+            tools.show_apply(review, view, options, rows, wanted.words())
         case _:
             _photos(review, rows, options.root, together)
     with progress:  # last: when it counts a decision, the keys are for the next photo
@@ -75,28 +81,45 @@ def _say_what_is_wrong(review: Review, view: View, options: Options) -> None:
 def _filters(view: View) -> tuple[Filter, bool]:
     st.header("Filters")
     progress = st.segmented_control(
-        "Reviewed", list(Progress), default=Progress.ALL, key="progress", on_change=_from_start
+        "Reviewed",
+        list(Progress),
+        default=Progress.ALL,
+        key="progress",
+        bind="query-params",
+        on_change=_from_start,
     )
     names = {name: name.replace("_", " ") for name in view.choices("status")}
     statuses = st.multiselect(
         "Status", list(names), format_func=lambda name: names.get(name, name),
         placeholder="all", key="statuses", on_change=_from_start,
+        bind="query-params",
     )  # fmt: skip
     if pending := st.session_state.pop("landmarks_wanted", None):
         st.session_state.landmarks = pending
     landmarks = st.multiselect(
         "Landmark", view.choices("landmark"), placeholder="all", key="landmarks",
-        on_change=_from_start,
+        bind="query-params", on_change=_from_start,
     )  # fmt: skip
     low, high = st.slider(
-        "Confidence, %", 0, 100, (0, 100), key="confidence", on_change=_from_start
+        "Confidence, %",
+        0,
+        100,
+        (0, 100),
+        key="confidence",
+        bind="query-params",
+        on_change=_from_start,
     )
     folder = st.selectbox(
         "Folder", ["", *view.choices("folder")[:1000]], key="folder",
+        bind="query-params",
         format_func=lambda name: name or "all", on_change=_from_start,
     )  # fmt: skip
-    order = st.selectbox("Order", list(Order), key="order", on_change=_from_start)
-    together = st.toggle("Near-duplicates together", key="together", on_change=_from_start)
+    order = st.selectbox(
+        "Order", list(Order), key="order", bind="query-params", on_change=_from_start
+    )
+    together = st.toggle(
+        "Near-duplicates together", key="together", bind="query-params", on_change=_from_start
+    )
     return Filter(
         tuple(statuses), tuple(landmarks), low / 100, high / 100, folder or "",
         progress or Progress.ALL, order or Order.DOUBT,
@@ -127,18 +150,26 @@ def _photos(review: Review, rows: NDArray[np.int64], root: Root, together: bool)
     if together:
         rows, groups = _together(review, rows, root)
     order = [int(row) for row in rows]
-    current = st.session_state.get("current")
+    current = st.session_state.get("current", _asked_for())
     if current not in order:
         place = min(st.session_state.get("place", 0), len(order) - 1) if "current" in (
             st.session_state) else 0  # fmt: skip
         current = order[place]
     place = order.index(current)
     st.session_state.current, st.session_state.place = current, place
+    st.query_params["photo"] = str(current)  # a page that is loaded again is where it was
     if place + 1 < len(order):
         _POOL.submit(picture.large_of, review.sheet.photo(order[place + 1]), root)
     alike = [row for row in order if groups and groups.get(row) == groups.get(current)]
     show_photo(review, root, order, place, alike)
     _gallery(review, order, place, root)
+
+
+def _asked_for() -> int | None:
+    """The row in the address, where the page is loaded anew."""
+    asked = st.query_params.get("photo", "")
+    fresh = "place" not in st.session_state
+    return int(asked) if fresh and asked.isascii() and asked.isdigit() else None
 
 
 def _together(
