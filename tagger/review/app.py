@@ -4,10 +4,12 @@ import streamlit as st
 
 from tagger.errors import RunError
 from tagger.review import options, page_review, page_try, style
+from tagger.review.components import keys
 
 
 def main() -> None:
-    st.set_page_config(page_title="landmark-tag", page_icon="📍", layout="wide")
+    st.set_page_config(page_title="landmark-tag", page_icon="📍", layout="wide",
+                       initial_sidebar_state=240)  # fmt: skip
     style.inject()
     pages = [st.Page(_try, title="Try", icon=":material/image_search:", url_path="try")]
     if options.current().report:
@@ -15,7 +17,14 @@ def main() -> None:
             _review, title="Review", icon=":material/rate_review:", url_path="review", default=True
         )
         pages.insert(0, first)
-    st.navigation(pages, position="top").run()
+    page = st.navigation(pages, position="top")
+    # On a phone streamlit folds the pages and the filters away; these stay in sight there.
+    with st.container(key="phone_links", horizontal=True):
+        for each in pages:
+            st.page_link(each)
+        if page.url_path != "try":
+            keys("keys")
+    page.run()
 
 
 def _review() -> None:

@@ -38,7 +38,8 @@ def show(options: Options) -> None:
     assert options.report is not None
     review, view = opened(options.report, options.root)
     _say_what_is_wrong(review, view, options)
-    chosen = st.segmented_control(
+    left, progress = st.columns(2, gap="medium", vertical_alignment="center")
+    chosen = left.segmented_control(
         "View",
         _VIEWS,
         default=_VIEWS[0],
@@ -50,7 +51,6 @@ def show(options: Options) -> None:
     with st.sidebar:
         wanted, together = _filters(view)
     rows = view.rows(wanted)
-    progress = st.container()
     match chosen:
         case "Places":
             tools.show_map(review, rows)
@@ -161,8 +161,10 @@ def _photos(review: Review, rows: NDArray[np.int64], root: Root, together: bool)
     if place + 1 < len(order):
         _POOL.submit(picture.large_of, review.sheet.photo(order[place + 1]), root)
     alike = [row for row in order if groups and groups.get(row) == groups.get(current)]
-    show_photo(review, root, order, place, alike)
-    _gallery(review, order, place, root)
+    with st.container(key="desk"):
+        show_photo(review, root, order, place, alike)
+        with st.container(key="gallery_part"):
+            _gallery(review, order, place, root)
 
 
 def _asked_for() -> int | None:

@@ -28,10 +28,9 @@ _SAID = {
 def show_photo(review: Review, root: Root, order: list[int], place: int, alike: list[int]) -> None:
     """Draw the photo at ``order[place]`` with its buttons; ``alike`` are its near-duplicates."""
     row = order[place]
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
+    with st.container(key="photo_part"):
         _picture(review, row, root)
-    with right:
+    with st.container(key="facts_part", gap="small"):
         _facts(review, row, root)
         can = review.sheet.cell(row, "status") in REVIEWABLE
         _verdict_buttons(review, order, place, can)
