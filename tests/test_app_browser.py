@@ -167,6 +167,7 @@ def test_twenty_rows_by_keyboard(browser, dry_run: Path, free_port: int) -> None
         reviewed(page, 20)
         page.get_by_role("radio", name="Apply").click()
         page.get_by_role("button", name="Write into").click()
+        page.get_by_role("button", name="Yes, write into").click()
         page.get_by_text("written, as run").wait_for()
     rows = read_report(dry_run)
     assert len(pressed) == 20
@@ -182,6 +183,64 @@ def test_twenty_rows_by_keyboard(browser, dry_run: Path, free_port: int) -> None
             assert tags["GPSAreaInformation"] == row["landmark"]
             assert tags["GPSLatitude"] == pytest.approx(float(row["latitude"]), abs=1e-5)
             assert tags["GPSLongitude"] == pytest.approx(float(row["longitude"]), abs=1e-5)
+
+
+def test_the_photo_is_the_largest_thing_and_phones_see_all(
+    browser, dry_run: Path, free_port: int
+) -> None:
+    largest = """() => {
+        const area = (node) => { const box = node.getBoundingClientRect();
+            return Math.max(0, Math.min(box.bottom, innerHeight) - box.top) * box.width; };
+        const others = [".st-key-facts_part", ".st-key-gallery_part",
+                        "[data-testid=stSidebar]"].map((name) => document.querySelector(name));
+        return area(document.querySelector(".st-key-photo_part img"))
+            > Math.max(...others.filter(Boolean).map(area));
+    }"""
+    with served(dry_run, port=free_port) as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        reviewed(page, 0)
+        at_rest(page.locator(".st-key-photo_part img"))
+        shown = page.locator(".st-key-photo_part img").bounding_box()
+        assert shown["width"] >= 700 and shown["height"] >= 500
+        assert page.evaluate(largest)
+        card = page.locator(".gallery li").first.bounding_box()
+        assert card["y"] + card["height"] < 900  # and its neighbours are in sight
+        assert 0 <= card["y"] - shown["y"] - shown["height"] < 40  # without a hole
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.reload()
+        reviewed(page, 0)
+        links = page.locator(".st-key-phone_links")
+        for what in (links.get_by_role("button", name="Filters"), links.get_by_text("Try")):
+            at_rest(what)
+            box = what.bounding_box()
+            assert box["y"] > 56 and box["y"] + box["height"] < 300
+        links.get_by_role("button", name="Filters").click()
+        page.get_by_role("combobox", name="Landmark").first.click()
+
+
+def test_a_page_loaded_again_is_where_it_was(browser, dry_run: Path, free_port: int) -> None:
+    with served(dry_run, port=free_port) as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        reviewed(page, 0)
+        box = page.get_by_role("combobox", name="Status").first
+        box.click()
+        box.fill("would")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Escape")
+        page.wait_for_url("**statuses=would_tag*")
+        page.get_by_role("button", name="Next").click()
+        page.get_by_role("button", name="Next").click()
+        page.locator(".gallery .current[data-row]").nth(0).wait_for()
+        page.wait_for_timeout(1500)
+        page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+        place, count = page.locator(".lt-card p").last.inner_text(), page.locator(".card").count()
+        page.reload()
+        reviewed(page, 0)
+        page.locator(".lt-card p").last.get_by_text(place).wait_for()
+        assert (page.locator(".card").count(), "photo=" in page.url) == (count, True)
+        assert 1 < count < 20
 
 
 def test_landmarks_by_name_and_places_by_click(browser, dry_run: Path, free_port: int) -> None:
@@ -306,6 +365,7 @@ def test_text_of_a_hostile_report_does_nothing(browser, dry_run: Path, free_port
             page.wait_for_timeout(500)
         page.get_by_text("Also photos that nobody reviewed").click()
         page.get_by_role("button", name="Write into").click()
+        page.get_by_role("button", name="Yes, write into").click()
         page.get_by_text("written, as run").wait_for()
         page.goto(f"http://127.0.0.1:{free_port}/try")
         page.locator("input[type=file]").set_input_files(str(folder / name))

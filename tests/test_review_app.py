@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,6 +122,46 @@ def test_what_apply_wrote_is_not_offered_again(app: AppTest, report: Path, libra
     assert not any("not as you decided" in text.value for text in app.warning)
     page_review.opened(report, library)[0].decide([0], Decision(Verdict.REJECT))
     assert "not as you decided: 1 photo" in app.run().warning[0].value
+
+
+def test_apply_writes_what_the_filters_show(app: AppTest, library: Path, bytes_of) -> None:
+    before = bytes_of(library)
+    app.multiselect(key="landmarks").set_value(["Eiffel Tower"]).run()
+    app.button(key="accept").click().run()
+    app.multiselect(key="landmarks").set_value(["Taj Mahal"]).run()
+    app.segmented_control(key="view").set_value("Apply").run()
+    assert app.button(key="apply").disabled
+    assert "hide 1 photo more" in app.info[0].value
+    app.toggle(key="every").set_value(True).run()
+    assert app.button(key="apply").label == "Write into 1 photo"
+    app.button(key="apply").click().run()
+    app.button(key="apply_cancelled").click().run()
+    assert bytes_of(library) == before
+    app.button(key="apply").click().run()
+    app.toggle(key="beyond").set_value(True).run()  # another number: confirmed anew
+    assert app.button(key="apply").label == "Write into 2 photos"
+    app.toggle(key="beyond").set_value(False).run()
+    app.button(key="apply_confirmed").click().run()
+    after = bytes_of(library)
+    changed = {name for name in before if before[name] != after[name]} - {"report.csv"}
+    assert {Path(name).name for name in changed} <= {"a_taj.jpg", "report.csv.review"}
+    assert "1 photo written" in app.success[0].value
+
+
+def test_commands_can_be_pasted_into_a_shell(app: AppTest, report: Path, library: Path) -> None:
+    for key in ("accept", "accept"):
+        app.button(key=key).click().run()
+    app.segmented_control(key="view").set_value("Accuracy").run()
+    folder = library / "my $photos; x"
+    app.text_input[0].set_value(str(folder)).run()
+    app.button(key="export").click().run()
+    words = shlex.split(app.code[0].value)
+    assert words[4:] == ["--data", str(folder), "--negatives", str(folder / "negatives")]
+    from train.__main__ import main as train
+
+    said = CliRunner().invoke(train, words[3:]).output
+    assert "Missing option" not in said and "class folders" in said  # two landmarks are too few
+    assert any("10 photos or more" in text.value for text in app.caption)
 
 
 def test_filters_narrow_the_photos(app: AppTest) -> None:

@@ -13,16 +13,17 @@ import numpy as np
 import pytest
 from conftest import photo
 
+from tagger import reviewed
 from tagger.errors import PhotoError, RunError
 from tagger.model.landmarks import load_landmarks
 from tagger.report import COLUMNS, portable
-from tagger import reviewed
 from tagger.review import lessons, picture, writeback
 from tagger.review import root as root_module
 from tagger.review.calibration import Judged, bands, suggest, wilson
 from tagger.review.decision import Decision, Verdict, parse_place
 from tagger.review.review import Review
 from tagger.review.root import choose_root, common_folder, inside, read_photo
+from tagger.review.sheet import printable
 from tagger.review.view import Filter, Order, Progress, View
 
 ACCEPT, REJECT = Decision(Verdict.ACCEPT), Decision(Verdict.REJECT)
@@ -396,3 +397,23 @@ def test_the_root_of_a_buckets_report() -> None:
     assert common_folder(["s3://b/1.jpg", "s3://c/2.jpg"]) is None
     with pytest.raises(RunError, match="not supported"):
         choose_root("ftp://b/trip", [], here)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("a\x1b]0;x\x07\n.jpg", r"a\x1b]0;x\x07\x0a.jpg"), ("\u202egpj.a", r"\xe2\x80\xaegpj.a"),
+     ("a\udcff\ud800\u2028", r"a\xff\xed\xa0\x80\xe2\x80\xa8"),
+     ("Bildschirm\u202f10.30 \U0001f469\u200d\U0001f33e é.png",
+      "Bildschirm\u202f10.30 \U0001f469\u200d\U0001f33e é.png")],
+)  # fmt: skip
+def test_names_are_shown_without_control_characters(name: str, shown: str) -> None:
+    assert printable(name) == shown
+
+
+def test_photos_without_a_landmark_are_exported_as_such(
+    review: Review, library: Path, tmp_path: Path
+) -> None:
+    review.decide([0, 1], REJECT)  # only the second was said to show none
+    assert lessons.export_negatives(review, library, tmp_path / "none") == 1
+    (file,) = (tmp_path / "none").iterdir()
+    assert file.read_bytes() == (library / "b_grey.jpg").read_bytes()

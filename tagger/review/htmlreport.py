@@ -88,11 +88,11 @@ def _row(sheet: Sheet, n: int, root: Root) -> dict[str, Any] | None:
     return {
         "number": n,
         "file": shown,
-        "title": sheet.headline(n),
+        "title": printable(sheet.headline(n)),
         "folder": os.path.dirname(shown),
-        **{name: sheet.cell(n, name) for name in texts},
+        **{name: printable(sheet.cell(n, name)) for name in texts},
         **{name: number(sheet.cell(n, name)) for name in ("confidence", "latitude", "longitude")},
-        "others": ", ".join(others),
+        "others": printable(", ".join(others)),
     }
 
 

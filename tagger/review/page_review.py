@@ -112,7 +112,7 @@ def _filters(view: View) -> tuple[Filter, bool]:
     folder = st.selectbox(
         "Folder", ["", *view.choices("folder")[:1000]], key="folder",
         bind="query-params",
-        format_func=lambda name: name or "all", on_change=_from_start,
+        format_func=lambda name: printable(name) or "all", on_change=_from_start,
     )  # fmt: skip
     order = st.selectbox(
         "Order", list(Order), key="order", bind="query-params", on_change=_from_start
@@ -227,7 +227,7 @@ def _card(review: Review, row: int, thumb: str, current: bool) -> dict[str, Any]
         "row": row,
         "thumb": thumb,
         "file": Path(printable(review.sheet.photo(row))).name,
-        "title": review.sheet.headline(row),
+        "title": printable(review.sheet.headline(row)),
         "note": review.sheet.cell(row, "status").replace("_", " ") + percent,
         "decision": _badge(decision, review.sheet.cell(row, "status")),
         "current": current,

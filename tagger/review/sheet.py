@@ -5,12 +5,15 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import category
 
 from tagger.errors import RunError
 from tagger.records import Status
 from tagger.report import COLUMNS, native, unsafe
 from tagger.reviewed import NO, YES, opened
 
+_NO_SIGNS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's general categories
+_JOINERS = "\u200c\u200d"
 _NEEDED = ("path", "status", "landmark", "confidence", "run_id")
 
 
@@ -132,8 +135,19 @@ def number(text: str) -> float | None:
 
 
 def printable(text: str) -> str:
-    """A file's name as a page can show it, bytes that are not UTF-8 escaped."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """A name as a page can show it: bytes that are not UTF-8 and what is no sign become ``\\xNN``.
+
+    That is control characters, line breaks and marks that turn the direction of writing; a joiner
+    that emoji are made with stays.
+    """
+    return "".join(map(_sign, text))
+
+
+def _sign(char: str) -> str:
+    if char.isprintable() or char in _JOINERS or category(char) not in _NO_SIGNS:
+        return char
+    escaped = "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass"
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", escaped))
 
 
 def _replace(path: Path, data: bytes) -> tuple[int, int, int]:
