@@ -1,24 +1,29 @@
 """The commands to look at a report: review in the browser, report as one HTML file; no logic."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 import click
 
+from tagger.cli_bucket import endpoint_url
 from tagger.errors import RunError
 from tagger.terminal import printable, tell
+
+if TYPE_CHECKING:
+    from tagger.review.root import Root
 
 P = ParamSpec("P")
 
 _root = click.option(
     "--root",
-    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
     default=None,
-    help="Folder the photos are in; rows that name files elsewhere are refused.",
+    help="Folder, or bucket URL, the photos are in; rows that name others are refused.",
 )
 _ledger = click.option(
     "--ledger",
@@ -70,7 +75,7 @@ def _exits(command: Callable[P, None]) -> Callable[P, None]:
     "--address",
     default="127.0.0.1",
     show_default=True,
-    help="Where to listen; anything but this machine needs the token that is printed.",
+    help="Where to listen; only the address that is printed, with its token, opens the page.",
 )
 @click.option(
     "--port",
@@ -81,10 +86,11 @@ def _exits(command: Callable[P, None]) -> Callable[P, None]:
 )
 @click.option("--browser/--no-browser", default=True, help="Open it in the browser (default).")
 @_ledger
+@endpoint_url
 @_exits
 def review(
     report: Path | None,
-    root: Path | None,
+    root: str | None,
     model: Path | None,
     min_conf: float,
     samples: Path | None,
@@ -129,10 +135,9 @@ def review(
     help="Embed this many small pictures at most, about 15 KB each.",
 )
 @_ledger
+@endpoint_url
 @_exits
-def report(
-    report: Path, out: Path, root: Path | None, thumbnails: int, ledger: Path | None
-) -> None:
+def report(report: Path, out: Path, root: str | None, thumbnails: int, ledger: Path | None) -> None:
     """Write REPORT as one HTML file with thumbnails, map and filters, to mail or keep."""
     from tagger.review.htmlreport import write_html
 
@@ -143,7 +148,7 @@ def report(
         tell(f"{refused} rows name files outside {trusted} and were left out", err=True)
 
 
-def _trusted(report: Path, root: Path | None, ledger: Path | None) -> Path:
+def _trusted(report: Path, root: str | None, ledger: Path | None) -> "Root":
     """The folder whose photos may be shown; where only a guess would do, a person is asked."""
     from tagger.ledger import Ledger
     from tagger.review.root import choose_root, common_folder, inside
@@ -171,7 +176,7 @@ def _trusted(report: Path, root: Path | None, ledger: Path | None) -> Path:
         return choose_root(proposed, [], report)
     raise RunError(
         f"{report}: names photos in {proposed}, which neither the ledger nor the report's own "
-        f"folder vouches for; if that is where they are, add --root {proposed}"
+        f"folder vouches for; if that is where they are, add --root {shlex.quote(str(proposed))}"
     )
 
 

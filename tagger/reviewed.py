@@ -1,21 +1,30 @@
 """A reviewed report, read back from whatever a spreadsheet made of it, a row at a time."""
 
+import codecs
 import csv
+import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum, auto
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from tagger.errors import RefusedError, RunError
 from tagger.records import Status, Version
 from tagger.report import native, unsafe
 
+if TYPE_CHECKING:
+    import _csv
+
 NEEDED = ("path", "status", "landmark", "latitude", "longitude", "size", "mtime_ns")
-_YES = frozenset("yes y true 1 x ok".split())
-_NO = frozenset("no n false 0".split())
+YES = frozenset("yes y true 1 x ok".split())
+NO = frozenset("no n false 0".split())
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"
+}  # fmt: skip
 _APPLICABLE = (Status.WOULD_TAG, Status.UNSURE, Status.NO_LANDMARK)
 # A spreadsheet keeps 15 digits of a number at best; to the second, with the size, is proof enough.
 _SECOND = 9  # the power of ten of the nanoseconds in it
@@ -67,7 +76,7 @@ class Row:
     @property
     def declined(self) -> bool:
         """Whether a person wrote no."""
-        return self.text("accept").casefold() in _NO
+        return self.text("accept").casefold() in NO
 
     def wish(self) -> Wish:
         """Whether to write: what would be tagged unless declined, what was not if accepted.
@@ -80,7 +89,7 @@ class Row:
         status, accept = self.text("status").casefold(), self.text("accept").casefold()
         if self.declined or status == Status.TAGGED:
             return Wish.LEAVE
-        if accept and accept not in _YES:
+        if accept and accept not in YES:
             raise RefusedError(f"accept is {accept!r}; write yes or no, or leave it empty")
         if status in _APPLICABLE:
             return Wish.WRITE if accept or status == Status.WOULD_TAG else Wish.LEAVE
@@ -129,19 +138,58 @@ class Row:
         return bool(abs(mtime_ns - told) < 10**exponent)
 
 
-def read(path: Path) -> Iterator[Row]:
-    """The rows of a report that is UTF-8 (or UTF-16) text with commas, semicolons or tabs.
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a CSV file is written down, so that it can be saved again as it came."""
+
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    mark: bytes = b""  # the byte order mark that it begins with
+    newline: str = "\n"
+
+    def line(self, cells: Sequence[str]) -> bytes:
+        """One row's bytes."""
+        text = io.StringIO()
+        csv.writer(text, delimiter=self.delimiter, lineterminator=self.newline).writerow(cells)
+        return text.getvalue().encode(self.encoding)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A report while it is read: its header as it stands there, and the rows that are not empty.
+
+    Each row comes with the line it starts on.
+    """
+
+    form: Form
+    header: tuple[str, ...]
+    rows: Iterator[tuple[int, list[str]]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The header as names that are looked for."""
+        return tuple(name.strip().casefold() for name in self.header)
+
+
+@contextmanager
+def opened(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[Table]:
+    """A report that is UTF-8 or UTF-16 text with commas, semicolons or tabs.
 
     Raises:
-        RunError: it cannot be read, is no report, or lacks a column that is needed.
+        RunError: it cannot be read, is no report, or lacks a column of ``needed``.
     """
     try:
         if path.exists() and not path.is_file():
             raise RunError(f"{path}: is no regular file, and is read twice; save it to a file")
         with path.open("rb") as raw:
-            wide = raw.read(2) in (b"\xff\xfe", b"\xfe\xff")
-        with path.open(encoding="utf-16" if wide else "utf-8-sig", newline="") as file:
-            yield from _rows(path, file)
+            head = raw.read(3)
+        mark, encoding = next(
+            (known for known in _MARKS.items() if head.startswith(known[0])), (b"", "utf-8")
+        )
+        with path.open("rb") as raw:
+            raw.seek(len(mark))
+            with io.TextIOWrapper(raw, encoding=encoding, newline="") as file:
+                yield _table(path, file, mark, encoding, needed)
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror}); check the name") from error
     except UnicodeDecodeError as error:
@@ -152,23 +200,42 @@ def read(path: Path) -> Iterator[Row]:
         raise RunError(f"{path}: is not a whole CSV file ({error}); save it again") from error
 
 
-def _rows(path: Path, file: IO[str]) -> Iterator[Row]:
-    header = file.readline()
+def read(path: Path) -> Iterator[Row]:
+    """The rows of a report, as :func:`opened` takes it.
+
+    Raises:
+        RunError: it cannot be read, is no report, or lacks a column that is needed.
+    """
+    with opened(path) as table:
+        columns = table.columns
+        for line, cells in table.rows:
+            more = any(cells[len(columns) :])
+            yield Row(line, dict(zip(columns, cells, strict=False)), more)
+
+
+def _table(path: Path, file: IO[str], mark: bytes, encoding: str, needed: Sequence[str]) -> Table:
+    first = file.readline()
     for delimiter in ",;\t":
-        names = next(csv.reader([header], delimiter=delimiter), [])
-        columns = [name.strip().casefold() for name in names]
+        header = next(csv.reader([first], delimiter=delimiter), [])
+        columns = [name.strip().casefold() for name in header]
         if "path" in columns:
             break
-    missing = [name for name in NEEDED if columns.count(name) != 1]
+    missing = [name for name in needed if columns.count(name) != 1]
     if missing or columns.count("accept") > 1:
         raise RunError(
-            f"{path}: column {', '.join(missing) or 'accept'} is missing or there twice; apply "
-            "needs the columns of a landmark-tag report"
+            f"{path}: column {', '.join(missing) or 'accept'} is missing or there twice; give a "
+            "landmark-tag report with all its columns"
         )
-    reader, line = csv.reader(file, delimiter=delimiter, strict=True), 2
+    newline = "\r\n" if first.endswith("\r\n") else "\n"
+    form = Form(delimiter, encoding, mark, newline)
+    return Table(form, tuple(header), _rows(csv.reader(file, delimiter=delimiter, strict=True)))
+
+
+def _rows(reader: "_csv.Reader") -> Iterator[tuple[int, list[str]]]:
+    line = 2
     for cells in reader:
         if any(cells):
-            yield Row(line, dict(zip(columns, cells, strict=False)), any(cells[len(columns) :]))
+            yield line, cells
         line = reader.line_num + 2
 
 

@@ -1,37 +1,30 @@
-"""The app that streamlit runs: who may see it, and which page is shown."""
-
-import hmac
+"""The app that streamlit runs: which page is shown. Who may see it is guard.py's affair."""
 
 import streamlit as st
 
 from tagger.errors import RunError
 from tagger.review import options, page_review, page_try, style
+from tagger.review.components import keys
 
 
 def main() -> None:
-    st.set_page_config(page_title="landmark-tag", page_icon="📍", layout="wide")
+    st.set_page_config(page_title="landmark-tag", page_icon="📍", layout="wide",
+                       initial_sidebar_state=240)  # fmt: skip
     style.inject()
-    if not _admitted():
-        st.error("This page needs the address with its token, as `landmark-tag review` printed it.")
-        st.stop()
     pages = [st.Page(_try, title="Try", icon=":material/image_search:", url_path="try")]
     if options.current().report:
         first = st.Page(
             _review, title="Review", icon=":material/rate_review:", url_path="review", default=True
         )
         pages.insert(0, first)
-    st.navigation(pages, position="top").run()
-
-
-def _admitted() -> bool:
-    """Whether this browser brought the token; asked again for each new session."""
-    token = options.current().token
-    if token and not st.session_state.get("admitted"):
-        given = str(st.query_params.get("token", ""))
-        st.session_state.admitted = hmac.compare_digest(given.encode(), token.encode())
-    if token and st.session_state.admitted:
-        st.query_params["token"] = token  # so that it outlives a change of page and a reload
-    return not token or bool(st.session_state.admitted)
+    page = st.navigation(pages, position="top")
+    # On a phone streamlit folds the pages and the filters away; these stay in sight there.
+    with st.container(key="phone_links", horizontal=True):
+        for each in pages:
+            st.page_link(each)
+        if page.url_path != "try":
+            keys("keys")
+    page.run()
 
 
 def _review() -> None:

@@ -1,4 +1,4 @@
-"""The two parts of the page that are drawn in the browser: the map and the gallery."""
+"""The parts of the page that are drawn in the browser: the map, the gallery, the keys."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,6 +14,12 @@ _world = v2.component(
     html='<div class="world-host"></div>',
     css=asset("map.css"),
     js=asset("map.js") + asset("component_map.js"),
+)
+_keys = v2.component(
+    "landmark_tag_keys",
+    html='<button type="button">Filters</button>',
+    css=asset("keys.css"),
+    js=asset("keys.js"),
 )
 _gallery = v2.component(
     "landmark_tag_gallery",
@@ -50,6 +56,11 @@ def world(
 def gallery(key: str, cards: Sequence[dict[str, Any]], on_open: Callable[[], None]) -> Any:
     """Thumbnails to choose from; ``.open`` of the result is the row clicked."""
     return _gallery(key=key, data={"cards": list(cards)}, on_open_change=on_open)
+
+
+def keys(key: str) -> None:
+    """The keys L and M, and a button that opens the filters, which a phone shows."""
+    _keys(key=key)
 
 
 def _nothing() -> None:

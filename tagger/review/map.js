@@ -72,8 +72,9 @@ function drawWorld(host, { land, viewBox, places, zoomTo, onPlace, onPick }) {
   };
   const under = (event) => {
     const area = svg.getBoundingClientRect();
-    return [box[0] + ((event.clientX - area.left) / area.width) * box[2],
-      box[1] + ((event.clientY - area.top) / area.height) * box[3]];
+    // Browsers give whole pixels, rounded down: the middle of the pixel is meant.
+    return [box[0] + ((event.clientX + 0.5 - area.left) / area.width) * box[2],
+      box[1] + ((event.clientY + 0.5 - area.top) / area.height) * box[3]];
   };
   let from = null, moved = false;
   svg.addEventListener("pointerdown", (event) => { from = [event.clientX, event.clientY, [...box]]; moved = false; });

@@ -14,21 +14,21 @@ from tagger.records import Status
 from tagger.review import picture, style, tools
 from tagger.review.components import gallery
 from tagger.review.decision import Decision, Verdict
-from tagger.review.lessons import number
 from tagger.review.options import Options
 from tagger.review.photo_panel import show_photo
 from tagger.review.review import Review
-from tagger.review.sheet import printable
+from tagger.review.root import Root
+from tagger.review.sheet import number, printable
 from tagger.review.view import Filter, Order, Progress, View
 
 _PAGE = 24
 _MOST_GROUPED = 2000
-_VIEWS = ("Photos", "Places", "What it teaches", "Apply")
+_VIEWS = ("Photos", "Places", "Accuracy", "Apply")
 _POOL = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
 
 
 @st.cache_resource(show_spinner=False)
-def opened(report: Path, root: Path) -> tuple[Review, View]:
+def opened(report: Path, root: Root) -> tuple[Review, View]:
     """The review of this server; all its browser tabs share it."""
     review = Review(report, load_landmarks())
     return review, View(review, root)
@@ -38,20 +38,26 @@ def show(options: Options) -> None:
     assert options.report is not None
     review, view = opened(options.report, options.root)
     _say_what_is_wrong(review, view, options)
-    chosen = st.segmented_control(
-        "View", _VIEWS, default=_VIEWS[0], key="view", label_visibility="collapsed"
+    left, progress = st.columns(2, gap="medium", vertical_alignment="center")
+    chosen = left.segmented_control(
+        "View",
+        _VIEWS,
+        default=_VIEWS[0],
+        key="view",
+        label_visibility="collapsed",
+        bind="query-params",
+        required=True,
     )
     with st.sidebar:
         wanted, together = _filters(view)
     rows = view.rows(wanted)
-    progress = st.container()
     match chosen:
         case "Places":
             tools.show_map(review, rows)
-        case "What it teaches":
+        case "Accuracy":
             tools.show_lessons(review, options.root)
         case "Apply":
-            tools.show_apply(review, view, options)
+            tools.show_apply(review, view, options, rows, wanted.words())
         case _:
             _photos(review, rows, options.root, together)
     with progress:  # last: when it counts a decision, the keys are for the next photo
@@ -75,28 +81,45 @@ def _say_what_is_wrong(review: Review, view: View, options: Options) -> None:
 def _filters(view: View) -> tuple[Filter, bool]:
     st.header("Filters")
     progress = st.segmented_control(
-        "Reviewed", list(Progress), default=Progress.ALL, key="progress", on_change=_from_start
+        "Reviewed",
+        list(Progress),
+        default=Progress.ALL,
+        key="progress",
+        bind="query-params",
+        on_change=_from_start,
     )
     names = {name: name.replace("_", " ") for name in view.choices("status")}
     statuses = st.multiselect(
         "Status", list(names), format_func=lambda name: names.get(name, name),
         placeholder="all", key="statuses", on_change=_from_start,
+        bind="query-params",
     )  # fmt: skip
     if pending := st.session_state.pop("landmarks_wanted", None):
         st.session_state.landmarks = pending
     landmarks = st.multiselect(
         "Landmark", view.choices("landmark"), placeholder="all", key="landmarks",
-        on_change=_from_start,
+        bind="query-params", on_change=_from_start,
     )  # fmt: skip
     low, high = st.slider(
-        "Confidence, %", 0, 100, (0, 100), key="confidence", on_change=_from_start
+        "Confidence, %",
+        0,
+        100,
+        (0, 100),
+        key="confidence",
+        bind="query-params",
+        on_change=_from_start,
     )
     folder = st.selectbox(
         "Folder", ["", *view.choices("folder")[:1000]], key="folder",
-        format_func=lambda name: name or "all", on_change=_from_start,
+        bind="query-params",
+        format_func=lambda name: printable(name) or "all", on_change=_from_start,
     )  # fmt: skip
-    order = st.selectbox("Order", list(Order), key="order", on_change=_from_start)
-    together = st.toggle("Near-duplicates together", key="together", on_change=_from_start)
+    order = st.selectbox(
+        "Order", list(Order), key="order", bind="query-params", on_change=_from_start
+    )
+    together = st.toggle(
+        "Near-duplicates together", key="together", bind="query-params", on_change=_from_start
+    )
     return Filter(
         tuple(statuses), tuple(landmarks), low / 100, high / 100, folder or "",
         progress or Progress.ALL, order or Order.DOUBT,
@@ -119,7 +142,7 @@ def _progress(review: Review, view: View) -> None:
     st.progress(min(1.0, done / total) if total else 1.0, text=words)
 
 
-def _photos(review: Review, rows: NDArray[np.int64], root: Path, together: bool) -> None:
+def _photos(review: Review, rows: NDArray[np.int64], root: Root, together: bool) -> None:
     if not len(rows):
         st.info("No photo passes these filters. Loosen one of them at the left.")
         return
@@ -127,22 +150,32 @@ def _photos(review: Review, rows: NDArray[np.int64], root: Path, together: bool)
     if together:
         rows, groups = _together(review, rows, root)
     order = [int(row) for row in rows]
-    current = st.session_state.get("current")
+    current = st.session_state.get("current", _asked_for())
     if current not in order:
         place = min(st.session_state.get("place", 0), len(order) - 1) if "current" in (
             st.session_state) else 0  # fmt: skip
         current = order[place]
     place = order.index(current)
     st.session_state.current, st.session_state.place = current, place
+    st.query_params["photo"] = str(current)  # a page that is loaded again is where it was
     if place + 1 < len(order):
         _POOL.submit(picture.large_of, review.sheet.photo(order[place + 1]), root)
     alike = [row for row in order if groups and groups.get(row) == groups.get(current)]
-    show_photo(review, root, order, place, alike)
-    _gallery(review, order, place, root)
+    with st.container(key="desk"):
+        show_photo(review, root, order, place, alike)
+        with st.container(key="gallery_part"):
+            _gallery(review, order, place, root)
+
+
+def _asked_for() -> int | None:
+    """The row in the address, where the page is loaded anew."""
+    asked = st.query_params.get("photo", "")
+    fresh = "place" not in st.session_state
+    return int(asked) if fresh and asked.isascii() and asked.isdigit() else None
 
 
 def _together(
-    review: Review, rows: NDArray[np.int64], root: Path
+    review: Review, rows: NDArray[np.int64], root: Root
 ) -> tuple[NDArray[np.int64], dict[int, int]]:
     """The rows with near-duplicates next to each other, and the group of each."""
     if len(rows) > _MOST_GROUPED:
@@ -157,7 +190,7 @@ def _together(
     return rows[order], {int(row): group for row, group in zip(rows, first, strict=True)}
 
 
-def _gallery(review: Review, order: list[int], place: int, root: Path) -> None:
+def _gallery(review: Review, order: list[int], place: int, root: Root) -> None:
     pages = -(-len(order) // _PAGE)
     page = place // _PAGE
     shown = order[page * _PAGE : (page + 1) * _PAGE]
@@ -194,7 +227,7 @@ def _card(review: Review, row: int, thumb: str, current: bool) -> dict[str, Any]
         "row": row,
         "thumb": thumb,
         "file": Path(printable(review.sheet.photo(row))).name,
-        "title": review.sheet.headline(row),
+        "title": printable(review.sheet.headline(row)),
         "note": review.sheet.cell(row, "status").replace("_", " ") + percent,
         "decision": _badge(decision, review.sheet.cell(row, "status")),
         "current": current,
@@ -208,7 +241,7 @@ def _badge(decision: Decision | None, status: str) -> str:
     return "none" if agreed else decision.verdict.value
 
 
-def _thumb(path: str, root: Path) -> str:
+def _thumb(path: str, root: Root) -> str:
     try:
         return picture.data_url(picture.thumbnail_of(path, root, 240))
     except PhotoError:

@@ -1,6 +1,5 @@
 """The photo in hand: what the tool made of it, and the keys to say what it is."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,10 @@ from tagger.records import Status
 from tagger.review import picture, style
 from tagger.review.components import world
 from tagger.review.decision import REVIEWABLE, Decision, Verdict, parse_place
-from tagger.review.lessons import Place, number, places
+from tagger.review.lessons import Place, places
 from tagger.review.review import Review
-from tagger.review.sheet import printable
+from tagger.review.root import Root, relative
+from tagger.review.sheet import number, printable
 
 _TONES = {"tagged": "good", "would_tag": "good", "unsure": "warn", "no_landmark": "soft",
           "has_gps": "soft"}  # fmt: skip
@@ -25,13 +25,12 @@ _SAID = {
 }
 
 
-def show_photo(review: Review, root: Path, order: list[int], place: int, alike: list[int]) -> None:
+def show_photo(review: Review, root: Root, order: list[int], place: int, alike: list[int]) -> None:
     """Draw the photo at ``order[place]`` with its buttons; ``alike`` are its near-duplicates."""
     row = order[place]
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
+    with st.container(key="photo_part"):
         _picture(review, row, root)
-    with right:
+    with st.container(key="facts_part", gap="small"):
         _facts(review, row, root)
         can = review.sheet.cell(row, "status") in REVIEWABLE
         _verdict_buttons(review, order, place, can)
@@ -40,7 +39,7 @@ def show_photo(review: Review, root: Path, order: list[int], place: int, alike: 
             _others(review, order, place, alike)
 
 
-def _picture(review: Review, row: int, root: Path) -> None:
+def _picture(review: Review, row: int, root: Root) -> None:
     path = review.sheet.photo(row)
     try:
         st.image(picture.large_of(path, root), width="stretch", alt=Path(printable(path)).name)
@@ -48,7 +47,7 @@ def _picture(review: Review, row: int, root: Path) -> None:
         style.card(style.lines("Not shown", str(error)))
 
 
-def _facts(review: Review, row: int, root: Path) -> None:
+def _facts(review: Review, row: int, root: Root) -> None:
     def cell(name: str) -> str:
         return review.sheet.cell(row, name)
 
@@ -69,7 +68,7 @@ def _facts(review: Review, row: int, root: Path) -> None:
         style.verdict(tone, said or status.replace("_", " ").capitalize()),
         style.lines(review.sheet.headline(row), place, cell("reason")),
         style.bars([(name, share) for name, share in shares if name and share is not None]),
-        style.note(printable(os.path.relpath(review.sheet.photo(row), root))),
+        style.note(printable(relative(review.sheet.photo(row), root))),
     )
 
 

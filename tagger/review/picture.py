@@ -4,14 +4,13 @@ import base64
 import io
 import os
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tagger import imaging
 from tagger.errors import PhotoError
-from tagger.review.root import read_photo
+from tagger.review.root import Root, read_photo
 
 _QUALITY = 80
 
@@ -29,7 +28,7 @@ def thumbnail(data: bytes, edge: int) -> bytes:
     return buffer.getvalue()
 
 
-def thumbnail_of(path: str, root: Path, edge: int) -> bytes:
+def thumbnail_of(path: str, root: Root, edge: int) -> bytes:
     """The thumbnail of a photo below ``root``; kept in memory until the photo changes.
 
     Raises:
@@ -46,12 +45,12 @@ def _written(path: str) -> int:
 
 
 @lru_cache(maxsize=1024)  # 20 KB each at most in practice: 20 MB
-def _kept(path: str, root: Path, edge: int, _changed: int) -> bytes:
+def _kept(path: str, root: Root, edge: int, _changed: int) -> bytes:
     return thumbnail(read_photo(path, root), edge)
 
 
 @lru_cache(maxsize=8)
-def large_of(path: str, root: Path) -> bytes:
+def large_of(path: str, root: Root) -> bytes:
     """A picture of a photo below ``root`` to look at closely; the last few are kept.
 
     Raises:
@@ -101,13 +100,13 @@ def alike(fingerprints: tuple[int | None, ...], bits: int = 8) -> list[int]:
     return [top(n) for n in range(len(fingerprints))]
 
 
-def fingerprint_of(path: str, root: Path) -> int | None:
+def fingerprint_of(path: str, root: Root) -> int | None:
     """The fingerprint of a photo below ``root``, None where it cannot be shown; kept as long."""
     return _fingerprint(path, root, _written(path))
 
 
 @lru_cache(maxsize=50_000)
-def _fingerprint(path: str, root: Path, _changed: int) -> int | None:
+def _fingerprint(path: str, root: Root, _changed: int) -> int | None:
     try:
         return fingerprint(thumbnail(read_photo(path, root), 160))
     except PhotoError:

@@ -8,7 +8,7 @@ from tagger.errors import RunError
 from tagger.records import Landmark
 from tagger.review.decision import CELLS, Decision, effect
 from tagger.review.journal import Journal
-from tagger.review.sheet import Sheet
+from tagger.review.sheet import Sheet, number
 
 
 class Review:
@@ -170,7 +170,5 @@ def _plain(cells: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _spelled(cell: str) -> str:
-    try:
-        return repr(float(cell) + 0.0)  # -0.0 becomes 0.0
-    except ValueError:
-        return cell
+    value = number(cell)
+    return cell if value is None else repr(value + 0.0)  # -0.0 becomes 0.0

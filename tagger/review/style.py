@@ -5,6 +5,7 @@ import re
 
 import streamlit as st
 
+from tagger.review.sheet import printable
 from tagger.review.worldmap import asset
 
 _COLOURS = {
@@ -25,12 +26,16 @@ def inject() -> None:
 
 def plain(text: str) -> str:
     """Text from a report or a file name as Markdown that shows it as it is and fetches nothing."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", printable(" ".join(text.split())))
+
+
+def _shown(text: str) -> str:
+    return html.escape(printable(text))
 
 
 def verdict(kind: str, text: str) -> str:
     """One line with a coloured dot; ``kind`` is good, warn, bad or soft."""
-    return f'<p class="lt-verdict lt-{kind}">{html.escape(text)}</p>'
+    return f'<p class="lt-verdict lt-{kind}">{_shown(text)}</p>'
 
 
 def bars(rows: list[tuple[str, float]], none: float | None = None) -> str:
@@ -45,7 +50,7 @@ def bars(rows: list[tuple[str, float]], none: float | None = None) -> str:
 def _bar(name: str, share: float, kind: str) -> str:
     percent = f"{100 * share:.0f} %" if share >= 0.005 or share == 0 else "< 1 %"
     return (
-        f'<div class="lt-row{kind}"><div class="lt-name"><span>{html.escape(name)}</span>'
+        f'<div class="lt-row{kind}"><div class="lt-name"><span>{_shown(name)}</span>'
         f'<span>{percent}</span></div><div class="lt-bar" aria-hidden="true">'
         f'<span style="width:{100 * share:.1f}%"></span></div></div>'
     )
@@ -58,9 +63,9 @@ def card(*parts: str) -> None:
 
 def note(text: str) -> str:
     """One quiet line, escaped."""
-    return f"<p>{html.escape(text)}</p>" if text else ""
+    return f"<p>{_shown(text)}</p>" if text else ""
 
 
 def lines(title: str, *texts: str) -> str:
     """A heading and lines below it, escaped; empty ones are left out."""
-    return f"<h2>{html.escape(title)}</h2>{''.join(map(note, texts))}"
+    return f"<h2>{_shown(title)}</h2>{''.join(map(note, texts))}"

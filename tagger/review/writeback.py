@@ -1,7 +1,6 @@
 """Apply from the page: the reviewed rows, by the same writer and ledger as the command."""
 
 import csv
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from tagger.errors import RefusedError, RunError
 from tagger.ledger import Ledger, new_run_id
 from tagger.records import Outcome, Status
 from tagger.review.review import Review
-from tagger.review.root import inside
+from tagger.review.root import Root, really_inside
 from tagger.reviewed import Row, Wish
 
 
@@ -21,9 +20,10 @@ def to_write(review: Review, rows: Sequence[int]) -> list[int]:
 
 
 def _asks(review: Review, row: int) -> bool:
-    cells = dict(zip(review.sheet.columns, review.sheet.rows[row], strict=True))
+    columns, cells = review.sheet.columns, review.sheet.rows[row]
+    shifted = any(cells[len(columns) :])
     try:
-        return Row(row + 2, cells).wish() is Wish.WRITE
+        return Row(row + 2, dict(zip(columns, cells, strict=False)), shifted).wish() is Wish.WRITE
     except RefusedError:
         return True
 
@@ -31,7 +31,7 @@ def _asks(review: Review, row: int) -> bool:
 def write_back(
     review: Review,
     rows: Sequence[int],
-    root: Path,
+    root: Root,
     ledger: Path | None,
     progress: Callable[[float], None],
 ) -> tuple[str, list[Outcome]]:
@@ -45,9 +45,7 @@ def write_back(
     """
     asked = {review.sheet.photo(row): (row, review.decision(row)) for row in rows}
     for path in asked:
-        if not inside(path, root) or not inside(
-            os.path.realpath(path), Path(os.path.realpath(root))
-        ):
+        if not really_inside(path, root):
             raise RunError(f"{path}: lies outside {root}; nothing was written")
     review.flush()
     run_id, outcomes = new_run_id(), list[Outcome]()
