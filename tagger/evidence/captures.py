@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from tagger.evidence.capture import Capture
+from tagger.metadata.capture import Capture
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS captures (

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tagger.evidence.capture import Capture
+from tagger.metadata.capture import Capture
 
 DAY, HOUR = 86_400.0, 3600.0
 # A satellite's time stamp is that of the last fix, which may be old; and clocks drift.

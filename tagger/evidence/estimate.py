@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from tagger.evidence.capture import Capture
+from tagger.metadata.capture import Capture
 
 EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
 
@@ -73,7 +73,7 @@ def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
     """Great-circle distance in metres between two positions in degrees (haversine).
 
     >>> round(distance_m((48.85826, 2.2945), (48.8606, 2.3376)))
-    3163
+    3164
     """
     (lat_a, lon_a), (lat_b, lon_b) = (map(math.radians, point) for point in (a, b))
     h = (

@@ -12,6 +12,7 @@ The constants were chosen on the libraries of scripts/measure_sources.py.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tagger.evidence.estimate import between, distance_m
 
@@ -50,7 +51,7 @@ class Located:
 def speed_of(fixes: Sequence[Fix]) -> float:
     """Metres a second ** SPREAD that the camera moves at, from positions in order of time."""
     squares, count = PRIOR_PAIRS * PRIOR_SPEED**2, PRIOR_PAIRS
-    for a, b in zip(fixes, fixes[1:], strict=False):
+    for a, b in pairwise(fixes):
         gap = b.seconds - a.seconds
         if not SHORTEST_PAIR <= gap <= HOURS_OF_PAIRS * 3600:
             continue

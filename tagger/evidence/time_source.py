@@ -4,11 +4,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tagger.evidence.capture import Capture
 from tagger.evidence.captures import By, Captures, Placed
 from tagger.evidence.clocks import DAYLIGHT, Clock, clock_of
 from tagger.evidence.estimate import Estimate, Neighbour, Source, distance_m
 from tagger.evidence.motion import UNSURE, Fix, Located, locate, speed_of
+from tagger.metadata.capture import Capture
 
 # A journey shows only by a position at its other end, which may lie further off than --max-gap.
 JOURNEY_SECONDS = 12 * 3600.0
@@ -60,7 +60,7 @@ class TimeSource:
         return clock_of(photo, known, option)
 
     def _by_wall(self, photo: Capture, local: float, own: list[Fix]) -> Estimate | None:
-        """Other cameras by the clock on the wall, which this camera's may differ from by an hour."""
+        """Other cameras by the clock on the wall; this camera's may be an hour off it."""
         answers = [
             self._answer(own, self._fixes(By.WALL, local + hours, photo)) for hours in DAYLIGHT
         ]
@@ -94,7 +94,7 @@ class TimeSource:
         return [made for row in [*before[::-1], *after] if (made := fix(row)).key != photo.key]
 
     def _answer(self, own: list[Fix], others: list[Fix]) -> Estimate | None:
-        """The estimate by one camera's photos or both's; the photo's own camera is believed first."""
+        """By this camera's photos and by others'; where they contradict, by its own."""
         by_own, by_others = self._located(own), self._located(others)
         if by_own is None or by_others is None:
             return self._told(own, by_own) or self._told(others, by_others)

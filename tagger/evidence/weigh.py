@@ -1,4 +1,4 @@
-"""How the sources are weighed together: numbered rules, from estimates to what is written and why."""
+"""How the sources are weighed together: from estimates, by numbered rules, to what is written."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
