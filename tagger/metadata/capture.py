@@ -4,6 +4,7 @@ import calendar
 import re
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tagger.errors import RefusedError
 from tagger.metadata import formats, gps, ifd, record
@@ -25,6 +26,14 @@ _SCANNER = re.compile(r"scan|perfection|\bmfp\b", re.I)
 FIRST_YEAR, LAST_YEAR = 1990, 2100
 
 
+class Beside(NamedTuple):
+    """What a file beside the photo states: its name, a position in degrees, seconds UTC."""
+
+    name: str
+    position: tuple[float, float] | None = None
+    taken: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
     """The facts of one photo that time, tracks and clocks go by.
@@ -41,6 +50,7 @@ class Capture:
         taken: whether a camera took it: False for screenshots, scans, downloads and pictures that
             messengers stripped.
         ours: whether the position was written by this tool, and so is evidence of nothing.
+        beside: what a Takeout file says of the photo.
     """
 
     key: str
@@ -52,6 +62,7 @@ class Capture:
     error_m: float | None = None
     taken: bool = True
     ours: bool = False
+    beside: Beside | None = None
 
 
 def capture(key: str, head: bytes, whole: bool = False) -> Capture:
@@ -173,5 +184,5 @@ def _rational(field: "gps.Field | None", order: str) -> float | None:
     if field is None or field.kind != 5 or len(field.raw) != 8:
         return None
     above, below = struct.unpack(order + "2I", field.raw)
-    number: float = above / below if below else 0.0
+    number = float(above) / float(below) if below else 0.0
     return number if 0 < number < 1e7 else None
