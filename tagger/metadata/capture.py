@@ -170,7 +170,8 @@ def _gps_time(fields: "dict[int, gps.Field]", order: str) -> float | None:
         return None
     if hour >= 24 or minute >= 60 or second >= 61:
         return None
-    return calendar.timegm((year, month, day, 0, 0, 0)) + hour * 3600 + minute * 60 + second
+    midnight = calendar.timegm((year, month, day, 0, 0, 0))
+    return float(midnight + hour * 3600 + minute * 60 + second)
 
 
 def _camera(fields: "dict[int, gps.Field]", order: str) -> tuple[float, float] | None:
