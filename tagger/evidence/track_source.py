@@ -5,13 +5,13 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from tagger.evidence.captures import Captures
 from tagger.evidence.clocks import HOUR
 from tagger.evidence.estimate import Estimate, Source, between, distance_m
 from tagger.evidence.motion import RAYLEIGH_68, RAYLEIGH_95
 from tagger.evidence.time_source import Limits, TimeSource, far, lasting
+from tagger.evidence.tracks.point import Point
 from tagger.metadata.capture import Capture
 
 RECEIVER_M = 8.0  # the scale of a receiver's error where the track does not state one
@@ -20,15 +20,6 @@ OUTSIDE = (
 )
 LONGEST_GAP = 1800.0  # between two points of a track; a pause longer than that is another track
 WANDER = 0.5  # metres a second ** 0.8 to either side of the straight line between two points
-
-
-class Point(NamedTuple):
-    """One point of a track: seconds since 1970 UTC, degrees, and its error in metres if stated."""
-
-    utc: float
-    latitude: float
-    longitude: float
-    error_m: float | None = None
 
 
 class Tracks:
