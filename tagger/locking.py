@@ -16,6 +16,18 @@ else:
 
 
 @contextmanager
+def gate(ledger: Path) -> Iterator[None]:
+    """Pass one at a time, among all that use this ledger.
+
+    Raises:
+        OSError: no lock can be made beside it.
+    """
+    with ledger.with_name(f"{ledger.name}.lock").open("ab") as file:
+        _lock(file, wait=True)
+        yield
+
+
+@contextmanager
 def only_run(ledger: Path, run_id: str, targets: Sequence[str]) -> Iterator[None]:
     """Hold the photos under ``targets`` (absolute paths or URLs) for as long as the block lasts.
 
@@ -29,8 +41,7 @@ def only_run(ledger: Path, run_id: str, targets: Sequence[str]) -> Iterator[None
     prefix = f"{ledger.name}.run-"
     mine = ledger.with_name(f"{prefix}{run_id}")
     try:
-        with ledger.with_name(f"{ledger.name}.lock").open("ab") as gate:
-            _lock(gate, wait=True)  # held for a moment, so that two that start do not both pass
+        with gate(ledger):  # held for a moment, so that two that start do not both pass
             for other in sorted(ledger.parent.glob(f"{_escaped(prefix)}*")):
                 _pass(other, targets)
             file = mine.open("w+", encoding="utf-8", errors="surrogateescape")

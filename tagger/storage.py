@@ -9,6 +9,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -16,7 +17,7 @@ from typing import NamedTuple, Protocol
 from tagger.digest import Digest
 from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
 from tagger.excluding import excluded, globs
-from tagger.records import Entry, Version
+from tagger.records import Entry, Node, Version
 from tagger.spliced import Content, pieces
 
 PHOTO_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .heic .heif .avif".split())
@@ -217,7 +218,7 @@ class LocalStorage:
             data = file.read()
             if _version(os.fstat(file.fileno())) != version or len(data) != version.size:
                 raise ChangedError("it was being written while it was read; run again later")
-            return Blob(data, version)
+            return Blob(data, replace(version, data=data))
 
     def write(
         self,
@@ -243,7 +244,7 @@ class LocalStorage:
                     else:
                         os.chmod(temp, self._new_mode)
                     os.fsync(file.fileno())
-                    written = _version(os.fstat(file.fileno()))
+                    written = _version(os.fstat(file.fileno()), renamed=True)
                 ready()
                 if expected is None:
                     _take_name(temp, path)
@@ -278,7 +279,7 @@ class LocalStorage:
                 raise ChangedError("a file of that name appeared meanwhile; run again")
             return None
         now = os.lstat(path)
-        if not stat.S_ISREG(now.st_mode) or _version(now) != expected:
+        if not stat.S_ISREG(now.st_mode) or _changed(path, _version(now), expected):
             raise ChangedError(CHANGED)
         if not now.st_mode & 0o222:
             raise PhotoError(
@@ -378,8 +379,24 @@ def _names(folder: Path) -> set[str]:
         return set()
 
 
-def _version(status: os.stat_result) -> Version:
-    return Version(status.st_size, status.st_mtime_ns, str(status.st_ino))
+def _version(status: os.stat_result, renamed: bool = False) -> Version:
+    """The version of a file; one that is ``renamed`` next gets another ctime by that."""
+    node = Node(status.st_dev, status.st_ino, 0 if renamed else status.st_ctime_ns)
+    return Version(status.st_size, status.st_mtime_ns, node=node)
+
+
+def _changed(path: Path, now: Version, expected: Version) -> bool:
+    """Whether the file at ``path`` is not the one that was expected.
+
+    Another size or time says so. Another inode or ctime does not prove it: some file systems
+    number files afresh at each look, and a chmod or a hard link sets the ctime. Then the content
+    decides, byte for byte, as late as here; where it was not kept, it counts as changed.
+    """
+    if now != expected:
+        return True
+    if now.same_node(expected):
+        return False
+    return expected.data is None or path.read_bytes() != expected.data
 
 
 def _keep_attributes(path: Path, before: os.stat_result, temp: str) -> None:
