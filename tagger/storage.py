@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from tagger.digest import Digest
 from tagger.errors import ChangedError, PhotoError, RunError, VanishedError
 from tagger.excluding import excluded, globs
-from tagger.records import Entry, Node, Version
+from tagger.records import Entry, Version
 from tagger.spliced import Content, pieces
 
 PHOTO_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .tif .tiff .webp .heic .heif .avif".split())
@@ -381,8 +381,8 @@ def _names(folder: Path) -> set[str]:
 
 def _version(status: os.stat_result, renamed: bool = False) -> Version:
     """The version of a file; one that is ``renamed`` next gets another ctime by that."""
-    node = Node(status.st_dev, status.st_ino, 0 if renamed else status.st_ctime_ns)
-    return Version(status.st_size, status.st_mtime_ns, node=node)
+    node = (status.st_dev, status.st_ino, 0 if renamed else status.st_ctime_ns)
+    return Version(status.st_size, status.st_mtime_ns, "", node)
 
 
 def _changed(path: Path, now: Version, expected: Version) -> bool:
