@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tagger import __version__
@@ -91,6 +91,9 @@ class Folder:
         if key not in self._entries:
             raise ChangedError("there is no such photo now; make a new report with --dry-run")
         entry = self._entries[key]
+        # A report tells size and time, which are checked against it. That the inode is the one of
+        # a moment ago says nothing of what was reviewed, and may be false without any change.
+        entry = replace(entry, version=replace(entry.version, node=None))
         if entry.problem:
             raise PhotoError(entry.problem)
         return self._storage, entry

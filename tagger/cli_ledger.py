@@ -72,29 +72,39 @@ def shown(path: str) -> str:
 
 @click.command()
 @click.argument("run", default="last")
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
 @_dry_run
 @_ledger
 @_hard_links
 @endpoint_url
 @_exits
-def undo(run: str, dry_run: bool, ledger: Path | None, hard_links: str) -> int:
+def undo(
+    run: str, paths: tuple[str, ...], dry_run: bool, ledger: Path | None, hard_links: str
+) -> int:
     """Put back, byte for byte, what RUN changed (an id of `landmark-tag runs`, or last).
 
+    Photos that were moved or renamed since are looked for in the folders of the run and in PATH.
     Photos that were edited since are left as they are, and named.
     """
     from tagger.ledger import Ledger
-    from tagger.storage import storage_at
+    from tagger.output import absolute
+    from tagger.storage import open_storage, storage_at
     from tagger.undo import Undoing
     from tagger.undo import undo as undo_run
 
     counts = Counter[Undoing]()
     stored = partial(storage_at, hard_links=HardLinks(hard_links))
+    for path in paths:
+        open_storage([path])  # says what is wrong with it before anything is undone
+    places = [absolute(path) for path in paths]
     with StopOnSignal() as stop, Ledger.open(ledger, create=False) as book:
         found = book.find(run)
-        for done in stop.until(undo_run(stored, book, found, dry_run)):
+        for done in stop.until(undo_run(stored, book, found, dry_run, places)):
             counts[done.result] += 1
             if done.result is Undoing.REFUSED:
                 tell(f"{shown(done.key)}: not undone: {done.reason}", err=True)
+            elif done.place:
+                tell(f"{shown(done.key)}: {done.result} at {shown(done.place)}")
     told = ", ".join(f"{number} {result}" for result, number in counts.items())
     tell(f"run {found.run_id}: {told or 'nothing left to undo'}")
     if dry_run:

@@ -33,7 +33,8 @@ class State(StrEnum):
 class Change:
     """One write to a photo or sidecar, as the ledger has it.
 
-    ``sha256_before`` is None where the file was created, ``sha256_after`` where it was removed;
+    ``sha256_before`` is None where the file was created, ``sha256_after`` where it was removed.
+    ``after`` is None there too, and where a run was cut short before it could note it.
     ``patch`` turns the bytes after into the bytes before (see :mod:`tagger.delta`).
     """
 
@@ -42,6 +43,7 @@ class Change:
     key: str
     state: State
     before: Version | None
+    after: Version | None
     sha256_before: bytes | None
     sha256_after: bytes | None
     patch: bytes
@@ -184,7 +186,8 @@ class Ledger:
             with schema.explained(self.path):
                 row = self._db.execute(
                     "SELECT changes.number, run_id, key, state, size_before, mtime_ns_before,"
-                    " etag_before, sha256_before, sha256_after, patch FROM changes"
+                    " etag_before, size_after, mtime_ns_after, etag_after, sha256_before,"
+                    " sha256_after, patch FROM changes"
                     " JOIN runs ON runs.number = run WHERE run_id = ? AND changes.number < ?"
                     " AND state != 'undone' ORDER BY changes.number DESC LIMIT 1",
                     (run_id, last),
@@ -192,9 +195,10 @@ class Ledger:
             if row is None:
                 return
             last = row[0]
-            before = None if row[7] is None else Version(*row[4:7])
+            before = None if row[10] is None else Version(*row[4:7])
+            after = None if row[7] is None else Version(*row[7:10])
             key = row[2].decode("utf-8", "surrogateescape")
-            yield Change(row[0], row[1], key, State(row[3]), before, *row[7:])
+            yield Change(row[0], row[1], key, State(row[3]), before, after, *row[10:])
 
     def later(self, change: Change) -> str:
         """The run that changed the same file after ``change`` and was not undone, or nothing."""
@@ -206,6 +210,38 @@ class Ledger:
                 (schema.blob(change.key), change.number),
             ).fetchone()
         return row[0] if row else ""
+
+    def sizes(self, run: Run) -> set[int]:
+        """Sizes in bytes of the files that a run wrote, where it was not undone."""
+        return {row[0] for row in self._of(run, "SELECT DISTINCT size_after", "size_after > 0")}
+
+    def wrote_sidecars(self, run: Run) -> bool:
+        """Whether the run wrote any, and was not undone."""
+        return bool(self._of(run, "SELECT 1", "kind = 'sidecar' LIMIT 1"))
+
+    def has(self, run: Run, key: str, sha256_after: bytes) -> bool:
+        """Whether the run wrote just these bytes to ``key``, and was not undone."""
+        where = "key = ? AND sha256_after = ? LIMIT 1"
+        return bool(self._of(run, "SELECT 1", where, schema.blob(key), sha256_after))
+
+    def knows(self, run: Run, sha256: bytes) -> bool:
+        """Whether the bytes of a file are what some change of the run began or ended with."""
+        with schema.explained(self.path):
+            row = self._db.execute(
+                "SELECT 1 FROM changes JOIN runs ON runs.number = run WHERE run_id = ?"
+                " AND (sha256_after = ? OR sha256_before = ?) LIMIT 1",
+                (run.run_id, sha256, sha256),
+            ).fetchone()
+        return row is not None
+
+    def _of(self, run: Run, select: str, where: str, *values: Any) -> list[Any]:
+        """Rows of the changes of a run that were not undone."""
+        query = (
+            f"{select} FROM changes WHERE run = (SELECT number FROM runs WHERE run_id = ?)"
+            f" AND state != 'undone' AND {where}"
+        )
+        with schema.explained(self.path):
+            return self._db.execute(query, (run.run_id, *values)).fetchall()
 
     def forget(self, run: Run) -> None:
         """No photo counts as tagged by that run any more: a later one looks at them again."""

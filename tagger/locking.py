@@ -17,6 +17,18 @@ else:
 
 
 @contextmanager
+def gate(ledger: Path) -> Iterator[None]:
+    """Pass one at a time, among all that use this ledger.
+
+    Raises:
+        OSError: no lock can be made beside it.
+    """
+    with open(ledger.with_name(f"{ledger.name}.lock"), "ab", opener=no_link) as file:
+        _lock(file, wait=True)
+        yield
+
+
+@contextmanager
 def only_run(ledger: Path, run_id: str, targets: Sequence[str]) -> Iterator[None]:
     """Hold the photos under ``targets`` (absolute paths or URLs) for as long as the block lasts.
 
@@ -30,8 +42,7 @@ def only_run(ledger: Path, run_id: str, targets: Sequence[str]) -> Iterator[None
     prefix = f"{ledger.name}.run-"
     mine = ledger.with_name(f"{prefix}{run_id}")
     try:
-        with open(ledger.with_name(f"{ledger.name}.lock"), "ab", opener=no_link) as gate:
-            _lock(gate, wait=True)  # held for a moment, so that two that start do not both pass
+        with gate(ledger):  # held for a moment, so that two that start do not both pass
             for other in sorted(ledger.parent.glob(f"{_escaped(prefix)}*")):
                 _pass(other, targets)
             # Not an older one: whoever may write there could have put a link or another file there.

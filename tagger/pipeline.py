@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tagger import __version__, imaging, metadata, sidecars
 from tagger.decide import decide
@@ -17,6 +17,7 @@ from tagger.errors import (
     RunError,
     UnsupportedError,
 )
+from tagger.fingerprint import fingerprint
 from tagger.limits import Limits
 from tagger.loading import batches, in_order
 from tagger.output import Output
@@ -55,6 +56,15 @@ class Memory(Recorder, Protocol):
 
     def recall(self, entry: Entry) -> Seen | None:
         """What was seen of this very version of the photo, if anything."""
+        ...
+
+
+@runtime_checkable
+class Finder(Protocol):
+    """A memory that knows photos by their content too."""
+
+    def moved(self, entry: Entry) -> Seen | None:
+        """What was seen of this photo under another name or in another folder, if anything."""
         ...
 
 
@@ -133,8 +143,15 @@ def run(
     A photo's failure is its outcome. Memory does not grow with the number of photos.
     """
 
+    def moved(entry: Entry) -> Looked | None:
+        if settings.rescan or not isinstance(recorder, Finder):
+            return None
+        seen = recorder.moved(entry)
+        return remembered(entry, seen, classifier.sha256, settings.output) if seen else None
+
     def look(entry: Entry) -> Looked:
-        return inspect(storage, entry, classifier.image_size, classifier.resize)
+        size, resize = classifier.image_size, classifier.resize
+        return inspect(storage, entry, size, resize, moved=moved)
 
     glance = Glance(storage)
 
@@ -194,9 +211,16 @@ class Glance:
 
 
 def inspect(
-    storage: Storage, entry: Entry, size: int, resize: imaging.Resize, run_id: str = ""
+    storage: Storage,
+    entry: Entry,
+    size: int,
+    resize: imaging.Resize,
+    run_id: str = "",
+    moved: Callable[[Entry], Looked | None] = lambda entry: None,
 ) -> Looked:
     """GPS check on the head bytes, then decode: everything that can be done to a photo alone.
+
+    ``moved`` may know it from another place; then it is not decoded again.
 
     A tag of this very run counts as none: who wrote it was lost before telling, so that the
     photo goes the same way again.
@@ -205,7 +229,11 @@ def inspect(
         outcome, data = _without_decoding(storage, entry, run_id)
         if outcome is not None:
             return Looked(entry, outcome)
+        if known := moved(entry):
+            return known
         data = data or storage.read(entry.key).data
+        if not entry.version.etag:
+            entry = replace(entry, fingerprint=fingerprint(data))
         return Looked(entry, views=imaging.to_views(data, size, resize))
     except RunError:
         raise
@@ -265,6 +293,7 @@ def remembered(entry: Entry, seen: Seen, model_sha256: str, output: str = "") ->
             return Looked(entry, Outcome(entry, Status.HAS_GPS, reason, fresh=False))
         case Status.UNSURE | Status.NO_LANDMARK:
             if seen.guess and seen.model_sha256 == model_sha256:
+                entry = replace(entry, fingerprint=seen.fingerprint)
                 return Looked(entry, guess=seen.guess, fresh=False)
     return None
 

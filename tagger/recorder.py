@@ -1,13 +1,14 @@
 """One run's side of the ledger: writes are noted before they happen, outcomes as they come."""
 
 import json
+import os
 import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,7 @@ from typing import Any, Self
 from tagger import delta, schema
 from tagger.digest import Digest
 from tagger.errors import RunError
+from tagger.fingerprint import of_file
 from tagger.records import Candidate, Entry, Guess, Outcome, Seen, Status, Version
 from tagger.spliced import Content
 from tagger.storage import Blob, is_sidecar
@@ -25,6 +27,15 @@ _ROWS, _SECONDS = 500, 1.0
 # Photos are listed nearly in the order of their keys: so many rows are read with the one asked for.
 _AHEAD = 64
 _BEHIND_ALL = b"\xff"  # no key in UTF-8 begins so
+# Archives and FAT keep times to the second or two, so a restored photo may have lost the rest.
+_SAME_TIME_NS = 2_000_000_000
+_REMEMBER = (
+    "INSERT INTO photos (key, size, mtime_ns, etag, status, guess, run, fingerprint)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
+    " size = excluded.size, mtime_ns = excluded.mtime_ns, etag = excluded.etag,"
+    " status = excluded.status, guess = excluded.guess, run = excluded.run,"
+    " fingerprint = excluded.fingerprint"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,7 @@ class Intent:
                 key,
                 older.result() if older else None,
                 newer.result() if newer else None,
-                before.version if before else None,
+                replace(before.version, data=None) if before else None,
                 patch,
             )
 
@@ -174,13 +185,10 @@ class RunRecorder:
             schema.blob(entry.key), *identity, outcome.status.value,
             json.dumps({"candidates": guess.candidates, "none": guess.none}) if guess else None,
             self._run,
+            # Of a photo with GPS its head tells all at any other place: none is kept.
+            entry.fingerprint if entry.fingerprint and guess and version is None else None,
         )  # fmt: skip
-        self._later(
-            "INSERT INTO photos VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
-            " size = excluded.size, mtime_ns = excluded.mtime_ns, etag = excluded.etag,"
-            " status = excluded.status, guess = excluded.guess, run = excluded.run",
-            values,
-        )
+        self._later(_REMEMBER, values)
 
     def recall(self, entry: Entry) -> Seen | None:
         """What an earlier run found of this very version of the photo, if anything."""
@@ -191,21 +199,47 @@ class RunRecorder:
             row = self._known.get(key)
             if row is None or row[:3] != _identity(entry.version, bool(entry.sidecars)):
                 return None
-            status, told, run = row[3:]
+            status, told, run, mark = row[3:]
             model_sha256, output = self._run_of(run)
-        guess = None
-        if told:
-            fields = json.loads(told)
-            candidates = tuple(Candidate(*candidate) for candidate in fields["candidates"])
-            guess = Guess(candidates, fields["none"])
-        return Seen(Status(status), guess, model_sha256, output)
+        return Seen(Status(status), _guess(told), model_sha256, output, mark or b"")
+
+    def moved(self, entry: Entry) -> Seen | None:
+        """What an earlier run found of this photo at another place, or before a restore.
+
+        It must have the same size, nearly the same time, and the same head and tail as one that
+        was decoded. Where that one is gone from its old place, its row comes here; from a copy
+        only the guess is taken. Either way the photo has yet to be tagged, whatever became of the
+        other. Buckets have ETags instead.
+        """
+        if entry.version.etag or entry.version.mtime_ns == 0:
+            return None
+        size, time_ns = entry.version.size, entry.version.mtime_ns
+        with self._lock, schema.explained(self._path):
+            rows = self._db.execute(
+                "SELECT key, guess, run, fingerprint FROM photos WHERE fingerprint IS NOT NULL"
+                " AND size = ? AND mtime_ns BETWEEN ? AND ? ORDER BY run DESC",
+                (size, time_ns - _SAME_TIME_NS, time_ns + _SAME_TIME_NS),
+            ).fetchall()
+        mark = of_file(entry.key) if rows else b""
+        rows = [row for row in rows if row[3] == mark]
+        if not rows:
+            return None
+        gone = [row for row in rows if not os.path.lexists(os.fsdecode(row[0]))]
+        old, told, run, _ = (gone or rows)[0]
+        key, identity = schema.blob(entry.key), _identity(entry.version, bool(entry.sidecars))
+        if gone and old != key:
+            self._later("DELETE FROM photos WHERE key = ?", (old,))
+        self._later(_REMEMBER, (key, *identity, Status.UNSURE.value, told, run, mark))
+        with self._lock:
+            model_sha256, output = self._run_of(run)
+        return Seen(Status.UNSURE, _guess(told), model_sha256, output, mark)
 
     def _read_ahead(self, key: bytes) -> None:
         """Rows from ``key`` on; a key between the first and the last that is not there is new."""
         with schema.explained(self._path):
             rows = self._db.execute(
-                "SELECT key, size, mtime_ns, etag, status, guess, run FROM photos WHERE key >= ?"
-                f" ORDER BY key LIMIT {_AHEAD}",
+                "SELECT key, size, mtime_ns, etag, status, guess, run, fingerprint FROM photos"
+                f" WHERE key >= ? ORDER BY key LIMIT {_AHEAD}",
                 (key,),
             ).fetchall()
         self._known = {row[0]: row[1:] for row in rows}
@@ -239,6 +273,14 @@ class RunRecorder:
     def _carry_out(self) -> None:
         for statement, values in self._waiting:
             self._db.execute(statement, values)
+
+
+def _guess(told: str | None) -> Guess | None:
+    if not told:
+        return None
+    fields = json.loads(told)
+    candidates = tuple(Candidate(*candidate) for candidate in fields["candidates"])
+    return Guess(candidates, fields["none"])
 
 
 def _identity(version: Version, sidecar: bool) -> tuple[int, int, str]:

@@ -1,21 +1,24 @@
 """The ledger's file: where it lies, its tables and their version, and what its errors mean."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
 
 from tagger.errors import RunError
+from tagger.locking import gate
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION = 0x4C544147  # "LTAG", in the file's header: tells a ledger from any other database
 _BUSY_SECONDS = 30.0
 
 # Keys are bytes because file names are. States are those of tagger.ledger.State. ``photos`` holds
 # the last outcome of each photo seen, so that a later run can pass over what has not changed; its
-# model and limits are those of the run it names.
+# model and limits are those of the run it names. The fingerprint (tagger.fingerprint) is there for
+# photos that were decoded: it finds them where they were moved to.
 _TABLES = """
 CREATE TABLE runs (
     number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, verb TEXT NOT NULL,
@@ -30,7 +33,17 @@ CREATE INDEX changes_by_run ON changes (run, number);
 CREATE INDEX changes_by_key ON changes (key);
 CREATE TABLE photos (
     key BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, etag TEXT NOT NULL,
-    status TEXT NOT NULL, guess TEXT, run INTEGER NOT NULL REFERENCES runs) WITHOUT ROWID;
+    status TEXT NOT NULL, guess TEXT, run INTEGER NOT NULL REFERENCES runs, fingerprint BLOB)
+    WITHOUT ROWID;
+CREATE INDEX photos_by_content ON photos (size, mtime_ns) WHERE fingerprint IS NOT NULL;
+"""
+# Version 1 had the inode as the ETag of a file (x'3A2F2F' is ://, which only URLs contain). A file
+# of the same size and time is the same one, so the rows stay good without it.
+_FROM_1 = """
+ALTER TABLE photos ADD COLUMN fingerprint BLOB;
+CREATE INDEX photos_by_content ON photos (size, mtime_ns) WHERE fingerprint IS NOT NULL;
+UPDATE photos SET etag = CASE WHEN etag LIKE '%+xmp' THEN '+xmp' ELSE '' END
+    WHERE instr(key, x'3A2F2F') = 0;
 """
 
 
@@ -40,7 +53,10 @@ def default_path() -> Path:
 
 
 def connect(path: Path, create: bool) -> sqlite3.Connection:
-    """Open the file and see that it is a ledger this version can read.
+    """Open the file and see that it is a ledger this version can read; an older one is renewed.
+
+    A new one is made only where no file is. An empty file was a ledger, cut off by a full or broken
+    disk: SQLite would take it for a new database and delete the log that may lie beside it.
 
     Raises:
         RunError: it is not, or it cannot be opened; the message says which and what to do.
@@ -49,6 +65,13 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
         if not create and not path.exists():
             raise RunError(f"--ledger {path}: no such file; nothing was recorded there")
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _create(path)
+        if path.is_file() and path.stat().st_size == 0:
+            raise RunError(
+                f"--ledger {path}: is empty, so what earlier runs wrote cannot be undone with it; "
+                "restore it from a backup, or delete it to begin a new one"
+            )
     except OSError as error:
         raise RunError(
             f"--ledger {path}: cannot be opened ({error.strerror}); choose another place"
@@ -70,22 +93,47 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
     return db
 
 
+def _create(path: Path) -> None:
+    """Make a ledger under another name and rename it: whoever is killed here leaves no empty one.
+
+    Of two that do so at once the second finds the file of the first.
+    """
+    path = Path(os.path.realpath(path))  # a link stays one
+    with gate(path):
+        if path.exists():
+            return
+        new = path.with_name(f"{path.name}.new")
+        new.unlink(missing_ok=True)  # of one that was killed
+        with explained(path), closing(sqlite3.connect(new, isolation_level=None)) as db:
+            db.execute("PRAGMA synchronous = FULL")
+            with transaction(db, path):
+                for statement in _TABLES.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {_APPLICATION}")
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        os.replace(new, path)
+        with suppress(OSError):  # Windows opens no folders
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
 def _check(db: sqlite3.Connection, path: Path) -> None:
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application == 0 and version == 0 and tables == 0:
-        for statement in _TABLES.split(";"):
-            db.execute(statement)
-        db.execute(f"PRAGMA application_id = {_APPLICATION}")
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    elif application != _APPLICATION:
+    if application != _APPLICATION:
         raise RunError(f"--ledger {path}: is another program's database; choose another name")
     elif version > SCHEMA_VERSION:
         raise RunError(
             f"--ledger {path}: was written by a later landmark-tag (format {version}, known here: "
             f"{SCHEMA_VERSION}); update landmark-tag, or choose another ledger"
         )
+    elif version < SCHEMA_VERSION:
+        for statement in _FROM_1.split(";"):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import stat
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -273,7 +274,7 @@ class LocalStorage:
             version, data = _version(now), file.read()
             if _version(os.fstat(file.fileno())) != version or len(data) != version.size:
                 raise ChangedError("it was being written while it was read; run again later")
-            return Blob(data, version)
+            return Blob(data, replace(version, data=data))
 
     def write(
         self,
@@ -315,7 +316,7 @@ class LocalStorage:
                 now = os.fstat(made.descriptor)
                 set_times(made.descriptor, now.st_atime_ns, mtime_ns, made.path)
             os.fsync(made.descriptor)
-            written = _version(os.fstat(made.descriptor))
+            written = _version(os.fstat(made.descriptor), renamed=True)
             ready()
             if older:
                 self._guard(folder, path.name, *older)
@@ -351,7 +352,7 @@ class LocalStorage:
         descriptor = folder.open(name, os.O_RDONLY | NO_WAIT)
         try:
             now = os.fstat(descriptor)
-            if not stat.S_ISREG(now.st_mode) or _version(now) != expected:
+            if not stat.S_ISREG(now.st_mode) or _changed(descriptor, _version(now), expected):
                 raise ChangedError(CHANGED)
             if not now.st_mode & 0o222:
                 raise PhotoError(
@@ -365,7 +366,7 @@ class LocalStorage:
     def _guard(folder: Folder, name: str, original: int, expected: Version) -> None:
         """See, as late as can be, that the name is still that of the file that was opened."""
         now = folder.stat(name)
-        if _version(now) != expected or not folder.holds(name, original):
+        if _changed(original, _version(now), expected) or not folder.holds(name, original):
             raise ChangedError(CHANGED)
 
     def _walk(self, root: Path) -> Iterator[Entry]:
@@ -463,8 +464,30 @@ def _siblings(names: Iterable[str]) -> Siblings:
     return Siblings(photos, (name for name in seen if is_sidecar(name)))
 
 
-def _version(status: os.stat_result) -> Version:
-    return Version(status.st_size, status.st_mtime_ns, str(status.st_ino))
+def _version(status: os.stat_result, renamed: bool = False) -> Version:
+    """The version of a file; one that is ``renamed`` next gets another ctime by that."""
+    node = (status.st_dev, status.st_ino, 0 if renamed else status.st_ctime_ns)
+    return Version(status.st_size, status.st_mtime_ns, "", node)
+
+
+def _changed(descriptor: int, now: Version, expected: Version) -> bool:
+    """Whether an open file, of which ``now`` is the version, is not the one that was expected.
+
+    Another size or time says so. Another inode or ctime does not prove it: some file systems
+    number files afresh at each look, and a chmod or a hard link sets the ctime. Then the content
+    decides, byte for byte, as late as here; where it was not kept, it counts as changed.
+    """
+    if now != expected:
+        return True
+    if now.same_node(expected):
+        return False
+    return expected.data is None or _content(descriptor) != expected.data
+
+
+def _content(descriptor: int) -> bytes:
+    with open(descriptor, "rb", closefd=False) as file:
+        file.seek(0)
+        return file.read()
 
 
 def _see_free(folder: Folder, name: str) -> None:

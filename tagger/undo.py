@@ -1,15 +1,16 @@
 """Undo: put back, byte for byte, what one run changed, unless somebody changed it since."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tagger import delta
 from tagger.errors import ChangedError, PhotoError, VanishedError
 from tagger.ledger import Change, Ledger, Run, State
 from tagger.locking import only_run
+from tagger.moved import Search
 from tagger.records import Version
 from tagger.storage import Blob, Storage
 
@@ -25,17 +26,28 @@ class Undoing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """One photo or sidecar of the run, and why it was refused where it was."""
+    """One photo or sidecar of the run, and why it was refused where it was.
+
+    ``place`` is its key now, where it was moved or renamed since.
+    """
 
     key: str
     result: Undoing
     reason: str = ""
+    place: str = ""
 
 
 def undo(
-    storage_for: Callable[[str], Storage], ledger: Ledger, run: Run, dry_run: bool = False
+    storage_for: Callable[[str], Storage],
+    ledger: Ledger,
+    run: Run,
+    dry_run: bool = False,
+    places: Sequence[str] = (),
 ) -> Iterator[Undone]:
     """Restore what ``run`` changed, newest change first; a refusal is a value, the rest goes on.
+
+    A file that is gone is looked for in ``places`` (absolute paths or URLs) and the run's targets,
+    and restored where it lies now; only one that has the very bytes that the run wrote is it.
 
     Cut short at any moment it can be run again: a file that has its old bytes already is only
     marked. With ``dry_run`` everything is checked and nothing is touched.
@@ -44,13 +56,15 @@ def undo(
         LockedError: a run is at work on some of the same photos.
         RunError: the ledger cannot be read or written.
     """
-    alone = nullcontext() if dry_run else only_run(ledger.path, f"{run.run_id}-undo", run.targets)
+    places = (*places, *run.targets)
+    alone = nullcontext() if dry_run else only_run(ledger.path, f"{run.run_id}-undo", places)
+    search = Search(ledger, run, places)
     with alone:
         if not dry_run:
             ledger.forget(run)
         for change in ledger.changes(run.run_id):
             try:
-                result = _restore(storage_for(change.key), change, dry_run)
+                result, place = _found(storage_for(change.key), change, search, dry_run)
             except PhotoError as error:
                 # A write that was given up left the file as it was, whatever it is now.
                 if change.state is not State.DROPPED:
@@ -59,7 +73,28 @@ def undo(
             if not dry_run:
                 ledger.mark(change, State.UNDONE)
             if result is not Undoing.UNCHANGED or change.state is State.WRITTEN:
-                yield Undone(change.key, result)
+                yield Undone(change.key, result, place=place)
+
+
+def _found(storage: Storage, change: Change, search: Search, dry_run: bool) -> tuple[Undoing, str]:
+    """As :func:`_restore`, wherever the file is; and its key where that is another one now."""
+    problem: ChangedError | None = None
+    result = Undoing.UNCHANGED
+    try:
+        result = _restore(storage, change, dry_run)
+    except VanishedError as error:
+        problem = error
+    except ChangedError as error:
+        if not search.displaced(storage, change):
+            raise
+        problem = error
+    created_and_gone = result is Undoing.UNCHANGED and change.sha256_before is None
+    place = search.find(change) if problem or created_and_gone else None
+    if place:
+        return _restore(place.storage, replace(change, key=place.key), dry_run), place.key
+    if problem:
+        raise problem
+    return result, ""
 
 
 def _restore(storage: Storage, change: Change, dry_run: bool) -> Undoing:
@@ -100,7 +135,9 @@ def _now(storage: Storage, change: Change) -> Blob | None:
     except VanishedError as error:
         if change.sha256_before is None or change.sha256_after is None:
             return None
-        raise VanishedError("it is gone; put it back there to have it restored") from error
+        raise VanishedError(
+            "it is gone; put it back there, or name the folder it was moved to: undo RUN PATH"
+        ) from error
 
 
 def _keep_time(storage: Storage, change: Change, now: Version) -> None:

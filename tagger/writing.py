@@ -14,6 +14,7 @@ from tagger.errors import (
     UnsupportedError,
     VanishedError,
 )
+from tagger.fingerprint import fingerprint
 from tagger.output import Output
 from tagger.records import Entry, GpsState, HardLinks, SidecarMode, SidecarName, Tag, Version
 from tagger.sidecars import Target
@@ -120,12 +121,26 @@ def write_tag(
 
 def _not_as_seen(blob: Blob, entry: Entry) -> str:
     """Why the photo is not the one without GPS that was looked at; empty where it is."""
-    if blob.version != entry.version:
+    if _another(blob, entry):
         return "it changed since it was looked at and is left as it is; run again"
     reading = metadata.gps_state(blob.data, whole=True)
     if reading is None or reading.state is not GpsState.EMPTY:
         return "it carries GPS by now and is left as it is"
     return ""
+
+
+def _another(blob: Blob, entry: Entry) -> bool:
+    """Whether what was read is not what was looked at, or not surely.
+
+    Size, time and ETag must be the same. What was decoded, now or by the earlier run whose guess
+    is used, must have had the same head and tail. Where nothing was decoded only the inode (with
+    its ctime) can tell, and another one counts as a change.
+    """
+    if blob.version != entry.version:
+        return True
+    if entry.fingerprint:
+        return fingerprint(blob.data) != entry.fingerprint
+    return not blob.version.same_node(entry.version)
 
 
 def tagged_by(data: bytes, run_id: str) -> bool:
