@@ -10,6 +10,7 @@ from pathlib import Path
 from tagger import __version__
 from tagger.chosen import as_reported, choose
 from tagger.errors import ChangedError, PhotoError, RefusedError, RunError, UnsupportedError
+from tagger.failing import outcome_of
 from tagger.records import Coords, Entry, Landmark, Outcome, Provenance, Status, Tag, Version
 from tagger.reviewed import Row, Wish, read
 from tagger.storage import Storage, open_storage
@@ -60,7 +61,7 @@ class Folder:
             raise ChangedError("there is no such photo now; make a new report with --dry-run")
         entry = self._entries[key]
         if entry.problem:
-            raise PhotoError(entry.problem)
+            raise (PhotoError if entry.fault else UnsupportedError)(entry.problem)
         return self._storage, entry
 
 
@@ -108,7 +109,7 @@ def apply(
                 raise ChangedError("it changed since the report; make a new one with --dry-run")
             yield Applied(row.line, _write(storage, recorder, entry, row, known, options))
         except PhotoError as error:
-            yield Applied(row.line, _refused(entry, error))
+            yield Applied(row.line, outcome_of(entry, error))
 
 
 def _write(
@@ -141,14 +142,3 @@ def _write(
         storage, recorder, entry, Tag(place, options.coords, provenance), options.write
     )
     return Outcome(entry, Status.TAGGED, "; ".join(filter(None, (reason, where))), landmark=place)
-
-
-def _refused(entry: Entry, error: PhotoError) -> Outcome:
-    match error:
-        case ChangedError():
-            status = Status.CHANGED
-        case RefusedError() | UnsupportedError():
-            status = Status.UNSUPPORTED
-        case _:
-            status = Status.FAILED
-    return Outcome(entry, status, str(error))
