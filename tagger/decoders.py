@@ -3,7 +3,6 @@
 import io
 import re
 import struct
-import warnings
 from collections.abc import Callable, Iterator
 
 from PIL import (
@@ -23,9 +22,12 @@ from tagger.metadata import formats, jpeg
 
 Opener = Callable[[io.BytesIO], Image.Image]
 AVIF_BRANDS = frozenset((b"avif", b"avis"))
-HEIF_BRANDS = frozenset(
-    (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"mif2", b"msf1", b"miaf")
-) | AVIF_BRANDS
+HEIF_BRANDS = (
+    frozenset(
+        (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"mif2", b"msf1", b"miaf")
+    )
+    | AVIF_BRANDS
+)
 _PLAIN: dict[formats.Format, Opener] = {
     formats.Format.JPEG: JpegImagePlugin.JpegImageFile,  # of an MPO the first picture
     formats.Format.PNG: PngImagePlugin.PngImageFile,
@@ -48,8 +50,9 @@ def attempts(data: bytes) -> Iterator[Callable[[], Image.Image]]:
     for opener in _openers(data):
         yield lambda opener=opener: opener(io.BytesIO(data))  # type: ignore[misc]
     bare = _bare(data)
-    for opener in _openers(data) if bare is not None and bare != data else ():
-        yield lambda opener=opener: opener(io.BytesIO(bare))  # type: ignore[misc]
+    if bare is not None and bare != data:
+        for opener in _openers(bare):
+            yield lambda opener=opener: opener(io.BytesIO(bare))  # type: ignore[misc]
 
 
 def brands(data: bytes) -> frozenset[bytes]:
@@ -144,8 +147,3 @@ def _bare_jpeg(data: bytes) -> bytes | None:
     except RefusedError:
         return None
     return b"".join((*parts, data[at:]))
-
-
-def quietly() -> None:
-    """For the start of a program: Pillow's warnings of odd extras do not reach the terminal."""
-    warnings.filterwarnings("ignore", module=r"PIL\.")

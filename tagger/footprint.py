@@ -97,6 +97,8 @@ def of_tiff(picture: Image.Image, data: bytes) -> Rows | None:
     at = start = tiles[0][2] if tiles else 0
     top = 0
     for codec, box, offset, args in tiles:
+        if box is None:
+            return None
         plain = codec == "raw" and isinstance(args, tuple) and args[1:] == (0, 1)
         across = (box[0], box[1], box[2]) == (0, top, picture.width)
         if not (plain and across and offset == at and args == tiles[0][3]):
@@ -104,7 +106,8 @@ def of_tiff(picture: Image.Image, data: bytes) -> Rows | None:
         at, top = at + row * (box[3] - top), box[3]
     if mode not in ("L", "RGB", "RGBA", "CMYK", "I;16", "I;16B") or top != picture.height:
         return None
-    rawmode = tiles[0][3][0]
+    arguments = tiles[0][3]
+    rawmode = arguments[0] if isinstance(arguments, tuple) else ""
 
     def band(top: int, end: int) -> Image.Image:
         part = data[start + top * row : start + end * row]

@@ -137,13 +137,16 @@ def _upright(data: bytes, attempt: Callable[[], Image.Image], size: int) -> Imag
     taken = 0 if rows else footprint.decoded(picture, data)
     footprint.check(told, f"{picture.format} ({picture.mode})", taken, len(data))
     with ROOM.hold(taken):
-        if rows is None:
-            small = _at_an_eighth(data, picture)
-            if small is None:
-                picture.load()
-            rows = footprint.of_loaded(small or picture)
-            told = (small or picture).size
-        return _turned(_reduced(rows, told, size), picture)
+        small = None if rows else _at_an_eighth(data, picture)
+        try:
+            if not rows:
+                (small or picture).load()
+                rows = footprint.of_loaded(small or picture)
+                told = (small or picture).size
+            return _turned(_reduced(rows, told, size), picture)
+        finally:  # its memory is free before others are let in
+            picture.close()
+            del picture, small, rows
 
 
 def _turned(picture: Image.Image, photo: Image.Image) -> Image.Image:

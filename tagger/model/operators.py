@@ -201,10 +201,12 @@ def _functions(tree: ast.AST) -> frozenset[str]:
     for name in _stored(tree):
         counts[name] = counts.get(name, 0) + 1
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if len(node.targets) == 1 and _chain(node.value)[0] == "__torch__":
-                good.add(node.targets[0].id)
-                counts[node.targets[0].id] -= 1
+        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+            continue
+        target = node.targets[0]
+        if isinstance(target, ast.Name) and _chain(node.value)[0] == "__torch__":
+            good.add(target.id)
+            counts[target.id] -= 1
     return frozenset(name for name in good if not counts[name])
 
 
