@@ -83,7 +83,7 @@ def main(
     update: bool,
     quick: bool,
 ) -> None:
-    """Measure SECTIONS, all by default, in 10 minutes at most: what is not begun by then is left."""
+    """Measure SECTIONS, all by default, in 10 minutes at most; what does not fit is left out."""
     if quick and update:
         raise click.UsageError("--quick is too coarse for --update; leave one of them out")
     if quick:
