@@ -1,8 +1,4 @@
-"""What a model file's code may do, told from its text and its pickles before any of it runs.
-
-TorchScript can open, map and write files, and runs code while it is loaded. A classifier of images
-computes: of the names that code can mention, those below are known to do no more than that.
-"""
+"""What a model file's code may do, told from its text and its pickles before any of it runs."""
 
 import ast
 import io
@@ -12,6 +8,8 @@ from collections.abc import Iterator
 
 import torch
 
+# TorchScript can open, map and write files, and runs code while it is loaded. A classifier of images
+# computes: of the names that code can mention, those below are known to do no more than that.
 # Operators of torch (``torch.NAME`` or a tensor's method) that compute on what they are given.
 COMPUTING = frozenset(
     """
