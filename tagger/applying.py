@@ -18,6 +18,7 @@ from tagger.errors import (
     SkippedError,
     UnsupportedError,
 )
+from tagger.failing import outcome_of
 from tagger.records import (
     Coords,
     Entry,
@@ -95,7 +96,7 @@ class Folder:
         # a moment ago says nothing of what was reviewed, and may be false without any change.
         entry = replace(entry, version=replace(entry.version, node=None))
         if entry.problem:
-            raise PhotoError(entry.problem)
+            raise (PhotoError if entry.fault else UnsupportedError)(entry.problem)
         return self._storage, entry
 
 
@@ -143,7 +144,7 @@ def apply(
                 raise ChangedError("it changed since the report; make a new one with --dry-run")
             yield Applied(row.line, _write(storage, recorder, entry, row, known, options))
         except PhotoError as error:
-            yield Applied(row.line, _refused(entry, error))
+            yield Applied(row.line, outcome_of(entry, error))
 
 
 def _write(
@@ -177,14 +178,3 @@ def _write(
         storage, recorder, entry, Tag(place, options.coords, provenance), options.write
     )
     return Outcome(entry, Status.TAGGED, "; ".join(filter(None, (reason, where))), landmark=place)
-
-
-def _refused(entry: Entry, error: PhotoError) -> Outcome:
-    match error:
-        case ChangedError():
-            status = Status.CHANGED
-        case RefusedError() | UnsupportedError():
-            status = Status.UNSUPPORTED
-        case _:
-            status = Status.FAILED
-    return Outcome(entry, status, str(error))

@@ -4,6 +4,7 @@ import contextlib
 import re
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -73,6 +74,8 @@ def main() -> None:
     Photos that already carry GPS are left alone, and so is every photo that shows no known
     landmark. Each photo gets a row in the report.
     """
+    # Pillow warns of odd extras beside a picture; what matters is in the report.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 @click.command(no_args_is_help=True)

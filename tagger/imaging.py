@@ -1,29 +1,29 @@
 """Bytes to pixels: scaled decode, orientation and resize, the one preprocessing there is."""
 
-import functools
-import io
 import math
-import struct
-import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-from tagger import eighth
-from tagger.errors import DamagedError, PhotoError, UnsupportedError
+from tagger import decoders, eighth, footprint, undecoded
+from tagger.errors import UnsupportedError
+from tagger.room import ROOM
 
-# Pillow warns of broken EXIF and truncated extras; here the pixels are what counts.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-Image.MAX_IMAGE_PIXELS = None  # our own limit below, with a message that names the remedy
-# A 300-megapixel panorama decodes scaled as JPEG; other formats decode in full, 3 bytes a pixel.
-MAX_PIXELS = {"JPEG": 1_000_000_000, "MPO": 1_000_000_000}
-MAX_PIXELS_UNSCALED = 200_000_000
+# Limits of time; those of memory are in footprint. A 300-megapixel panorama decodes scaled as JPEG.
+MAX_PIXELS = {"JPEG": 1_000_000_000}
+MAX_PIXELS_UNSCALED = 178_000_000  # from 178,956,971 pixels Pillow's TIFF decoder refuses
 # Scaled or not, libjpeg holds a progressive JPEG whole, at 3 to 6 bytes a pixel.
 MAX_PIXELS_PROGRESSIVE = 100_000_000
+# What makes a picture upright by its orientation (EXIF 2.32 section 4.6.4).
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 # How much larger than the classifier's input a JPEG is decoded, at least. At edge 256, of 54 photos
 # of real cameras 52 keep the best guess of decoding in full, as with 2, and no confidence moves by
 # more than 0.010 (1.1: 50, 0.036); of 240 validation photos enlarged to 12 megapixels 238, with 2
@@ -31,12 +31,6 @@ MAX_PIXELS_PROGRESSIVE = 100_000_000
 SPARE = 1.4
 # Short side, and the most of the long one, of what local features are looked for in, in pixels.
 DETAIL, LONGEST = 240, 510
-# How photos begin that Pillow does not read: ISO/IEC 18181-2 (codestream, container), T.832.
-_NOT_DECODED = {
-    b"\xff\x0a": "JPEG XL",
-    b"\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
-    b"II\xbc\x01": "JPEG XR",
-}
 
 
 class Resize(StrEnum):
@@ -101,45 +95,82 @@ def open_upright(data: bytes, size: int) -> Image.Image:
 
     Orientation is EXIF tag 0x0112 (EXIF 2.32 section 4.6.4); a JPEG is decoded scaled, in the DCT
     domain, to the smallest of 1/1, 1/2, 1/4, 1/8 that keeps the short side at SPARE x ``size`` or
-    more: 6 times faster at 12 megapixels, and the final resize still averages.
+    more: 6 times faster at 12 megapixels, and the final resize still averages. Whatever is larger
+    is reduced, to no less than twice ``size``.
+
+    Raises:
+        UnsupportedError: the format is not one this installation reads, or the photo is too big.
+        DamagedError: the bytes are damaged.
     """
-    try:
-        picture = _identified(data)
-        kind, limit = picture.format, MAX_PIXELS.get(picture.format or "", MAX_PIXELS_UNSCALED)
-        if picture.info.get("progressive"):
-            kind, limit = "a progressive JPEG", MAX_PIXELS_PROGRESSIVE
-        if picture.width * picture.height > limit:
-            raise UnsupportedError(
-                f"{picture.width} x {picture.height} pixels is beyond the limit of "
-                f"{limit // 1_000_000} megapixels for {kind}; scale it down first"
-            )
+    failed: Exception | None = None
+    for attempt in decoders.attempts(data):
+        try:
+            return _upright(data, attempt, size)
+        except UnsupportedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a decoder raises is a photo's reason
+            failed = failed or error
+    if failed is None:
+        raise undecoded.unknown(data)
+    raise undecoded.explained(data, failed) from failed
+
+
+def _upright(data: bytes, attempt: Callable[[], Image.Image], size: int) -> Image.Image:
+    if data[8:12] == b"WEBP":  # its decoder takes the memory when it is opened
+        canvas = decoders.size_of_webp(data[:30])
+        footprint.check(canvas, "WebP", round(math.prod(canvas) * footprint.PIXEL["WEBP"]), 0)
+    picture = attempt()
+    kind, limit = picture.format or "", MAX_PIXELS.get(picture.format or "", MAX_PIXELS_UNSCALED)
+    if picture.info.get("progressive"):
+        kind, limit = "a progressive JPEG", MAX_PIXELS_PROGRESSIVE
+    if picture.width * picture.height > limit:
+        raise UnsupportedError(
+            f"{picture.width} x {picture.height} pixels is beyond the limit of "
+            f"{limit // 1_000_000} megapixels for {kind}; scale it down first"
+        )
+    told = picture.size
+    if picture.format == "JPEG":
         # draft() keeps both sides at or above what is asked, so ask in proportion.
         scale = SPARE * size / min(picture.size)
         picture.draft("RGB", (round(picture.width * scale), round(picture.height * scale)))
-        picture = _at_an_eighth(data, picture) or picture
-        ImageOps.exif_transpose(picture, in_place=True)  # a copy would double the memory
-        return _rgb(picture, size)
-    except UnidentifiedImageError as error:
-        raise _unidentified(data) from error
-    except PhotoError:
-        raise
-    except MemoryError as error:
-        raise UnsupportedError("not enough memory to decode it; scale it down first") from error
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        TypeError,
-        KeyError,
-        IndexError,
-        struct.error,
-        AttributeError,
-        ArithmeticError,
-        EOFError,
-    ) as error:
-        raise DamagedError(
-            f"damaged, cannot be decoded ({error}); restore it from a backup"
-        ) from error
+    rows = footprint.of_tiff(picture, data)
+    taken = 0 if rows else footprint.decoded(picture, data)
+    footprint.check(told, f"{picture.format} ({picture.mode})", taken, len(data))
+    with ROOM.hold(taken):
+        small = None if rows else _at_an_eighth(data, picture)
+        try:
+            if not rows:
+                (small or picture).load()
+                rows = footprint.of_loaded(small or picture)
+                told = (small or picture).size
+            return _turned(_reduced(rows, told, size), picture)
+        finally:  # its memory is free before others are let in
+            picture.close()
+            del picture, small, rows
+
+
+def _turned(picture: Image.Image, photo: Image.Image) -> Image.Image:
+    """The picture as the photo's EXIF says it is upright; as it is where that cannot be read."""
+    try:
+        how = _TURNS.get(photo.getexif().get(0x0112, 1))
+    except Exception:  # noqa: BLE001 - the picture is whole, whatever is wrong beside it
+        how = None
+    return picture if how is None else picture.transpose(how)
+
+
+def _reduced(rows: footprint.Rows, shape: tuple[int, int], size: int) -> Image.Image:
+    """To RGB and to no less than twice ``size``, band by band: never a second copy in full."""
+    factor = max(1, min(shape) // (2 * size))
+    first = rows(0, 1)
+    top = 0.0
+    if first.mode in ("I", "F"):
+        values = (np.asarray(band, np.float32) for _, band in footprint.bands(rows, shape, factor))
+        top = max(float(np.nan_to_num(part).max()) for part in values)
+    small = Image.new("RGB", (-(-shape[0] // factor), -(-shape[1] // factor)))
+    for start, band in footprint.bands(rows, shape, factor):
+        part = _rgb(band, top)
+        small.paste(part.reduce(factor) if factor > 1 else part, (0, start // factor))
+    return small
 
 
 def _at_an_eighth(data: bytes, picture: Image.Image) -> Image.Image | None:
@@ -150,9 +181,7 @@ def _at_an_eighth(data: bytes, picture: Image.Image) -> Image.Image | None:
     if found is None:
         return None
     values, width, height, count = found
-    small = Image.frombytes("RGB" if count == 3 else "L", (width, height), values)
-    small.info = picture.info  # EXIF, with the orientation in it
-    return small
+    return Image.frombytes("RGB" if count == 3 else "L", (width, height), values)
 
 
 def fit(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
@@ -167,57 +196,20 @@ def fit(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
             return ImageOps.fit(picture, square, bicubic)
 
 
-def _identified(data: bytes) -> Image.Image:
-    """What Pillow opens; for HEIC its reader, where it is installed, is called in at need."""
-    try:
-        return Image.open(io.BytesIO(data))
-    except UnidentifiedImageError:
-        if data[4:8] != b"ftyp" or not _enable_heif():
-            raise
-        return Image.open(io.BytesIO(data))
-
-
-def _rgb(picture: Image.Image, size: int) -> Image.Image:
+def _rgb(picture: Image.Image, top: float = 0) -> Image.Image:
     """Any mode to RGB: transparency over white, 16-bit scaled down, CMYK and grey converted.
 
-    A large picture with transparency is first reduced, to no less than twice ``size``.
+    ``top`` is the largest value in all of the picture, where values are not bytes.
     """
     # Pillow clips values beyond 255 when it converts; scale to the range that is there.
     if picture.mode.startswith("I;16"):
         picture = Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
     elif picture.mode in ("I", "F"):
         values = np.nan_to_num(np.asarray(picture, dtype=np.float32))
-        values *= 255 / max(float(values.max()), 1.0)
+        values *= 255 / max(top, 1.0)
         picture = Image.fromarray(values.clip(0, 255, out=values).astype(np.uint8))
     if picture.has_transparency_data:
         picture = picture if picture.mode == "RGBA" else picture.convert("RGBA")
-        picture = picture.reduce(max(1, min(picture.size) // (2 * size)))
         white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
         picture = Image.alpha_composite(white, picture)
     return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
-def _unidentified(data: bytes) -> PhotoError:
-    if not data.strip(b"\0"):  # all zeros is what a crash or a broken disk leaves of a file
-        what = f"holds {len(data)} bytes of zeros" if data else "is empty (0 bytes)"
-        return DamagedError(f"the file {what}; restore it from a backup")
-    if data[4:8] == b"ftyp":
-        return UnsupportedError(
-            "HEIC/AVIF cannot be decoded here; install the extra: pip install 'landmark-tag[heic]'"
-        )
-    for start, name in _NOT_DECODED.items():
-        if data.startswith(start):
-            return UnsupportedError(f"{name} is not decoded here; export it as JPEG or PNG")
-    return UnsupportedError("not a photo format that can be read; check the file or exclude it")
-
-
-@functools.cache
-def _enable_heif() -> bool:
-    """Let Pillow read HEIC where pillow-heif is installed (extra ``heic``)."""
-    try:
-        import pillow_heif
-    except ImportError:
-        return False
-    register: Any = pillow_heif.register_heif_opener
-    register()
-    return True

@@ -9,14 +9,8 @@ from typing import Protocol, runtime_checkable
 
 from tagger import __version__, imaging, metadata, sidecars
 from tagger.decide import decide
-from tagger.errors import (
-    ChangedError,
-    DamagedError,
-    PhotoError,
-    RefusedError,
-    RunError,
-    UnsupportedError,
-)
+from tagger.errors import RunError, UnsupportedError
+from tagger.failing import outcome_of
 from tagger.fingerprint import fingerprint
 from tagger.limits import Limits
 from tagger.loading import batches, in_order
@@ -33,6 +27,7 @@ from tagger.records import (
     Status,
     Tag,
 )
+from tagger.room import MOST, ROOM
 from tagger.storage import LocalStorage, Storage
 from tagger.suffixes import RAW_SUFFIXES, suffix
 from tagger.writing import Recorder, WriteOptions, see_unlinked, tagged_by, write_tag
@@ -44,8 +39,8 @@ MOST_WAITING = 4096
 PATIENCE = 2.0
 # Seconds to read a head and find its GPS, above which photos are looked at side by side.
 SLOW = 1e-3
-# A photo is read whole. 200 million pixels of 16 bits, the most that are decoded, take 1.2 GB.
-MOST_BYTES = 2 << 30
+# A photo is read whole, and has to be decoded in what is left of this.
+MOST_BYTES = MOST
 UNCHANGED = "unchanged since an earlier run"
 # What every run tries again: the remedy (a permission, an extra, the network) leaves no trace.
 TRIED_AGAIN = frozenset({Status.UNREADABLE, Status.UNSUPPORTED, Status.CHANGED, Status.FAILED})
@@ -205,7 +200,7 @@ class Glance:
         except RunError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
-            outcome = _failed(entry, error)
+            outcome = outcome_of(entry, error)
         self._mean += (time.perf_counter() - start - self._mean) / 16
         return Looked(entry, outcome) if outcome else None
 
@@ -226,19 +221,20 @@ def inspect(
     photo goes the same way again.
     """
     try:
-        outcome, data = _without_decoding(storage, entry, run_id)
-        if outcome is not None:
-            return Looked(entry, outcome)
-        if known := moved(entry):
-            return known
-        data = data or storage.read(entry.key).data
-        if not entry.version.etag:
-            entry = replace(entry, fingerprint=fingerprint(data))
-        return Looked(entry, views=imaging.to_views(data, size, resize))
+        with ROOM.file(entry.version.size):
+            outcome, data = _without_decoding(storage, entry, run_id)
+            if outcome is not None:
+                return Looked(entry, outcome)
+            if known := moved(entry):
+                return known
+            data = data or storage.read(entry.key).data
+            if not entry.version.etag:
+                entry = replace(entry, fingerprint=fingerprint(data))
+            return Looked(entry, views=imaging.to_views(data, size, resize))
     except RunError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
-        return Looked(entry, _failed(entry, error))
+        return Looked(entry, outcome_of(entry, error))
 
 
 def _without_decoding(
@@ -250,8 +246,8 @@ def _without_decoding(
         return Outcome(entry, status, entry.problem), b""
     data = b""
     if entry.version.size > MOST_BYTES:
-        limit = f"is larger than {MOST_BYTES >> 30} GB"
-        raise UnsupportedError(f"{limit}, more than a photo can be here; exclude it")
+        limit = f"is larger than {MOST_BYTES // 1_000_000} MB"
+        raise UnsupportedError(f"{limit}, more than is read here; export a JPEG, or exclude it")
     if suffix(entry.key) in RAW_SUFFIXES:
         raise UnsupportedError("camera raw is not decoded; tag its JPEG, or export one")
     head = storage.read_head(entry.key, metadata.HEAD_BYTES)
@@ -332,7 +328,7 @@ def settle(
     try:
         see_unlinked(entry, settings.write, output)
     except UnsupportedError as error:
-        return replace(_failed(entry, error), guess=guess)
+        return replace(outcome_of(entry, error), guess=guess)
     if recorder is None:
         return replace(outcome, status=Status.WOULD_TAG)
     provenance = Provenance(
@@ -344,7 +340,7 @@ def settle(
     except RunError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
-        return replace(_failed(entry, error), guess=guess)
+        return replace(outcome_of(entry, error), guess=guess)
     return replace(outcome, reason="; ".join(filter(None, (decision.reason, where))))
 
 
@@ -372,18 +368,3 @@ def news(outcome: Outcome, recorder: Memory | None) -> Outcome:
         return outcome
     seen = recorder.recall(outcome.entry) if recorder else None
     return replace(outcome, fresh=seen is None or seen.status is not outcome.status)
-
-
-def _failed(entry: Entry, error: Exception) -> Outcome:
-    """What an exception says of its photo."""
-    match error:
-        case ChangedError():
-            return Outcome(entry, Status.CHANGED, str(error))
-        case RefusedError() | UnsupportedError():
-            return Outcome(entry, Status.UNSUPPORTED, str(error))
-        case DamagedError():
-            return Outcome(entry, Status.UNREADABLE, str(error))
-        case PhotoError():
-            return Outcome(entry, Status.FAILED, str(error))
-    reason = f"unexpected {type(error).__name__}: {error}; please report it with the photo"
-    return Outcome(entry, Status.FAILED, reason)

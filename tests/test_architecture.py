@@ -61,7 +61,17 @@ def test_only_the_artefact_names_torch_jit() -> None:
     ("module", "homes"),
     [
         ("torch", ("tagger/model/", "train/")),
-        ("PIL", ("tagger/imaging.py", "tagger/review/", "train/")),
+        (
+            "PIL",
+            (
+                "tagger/imaging.py",
+                "tagger/decoders.py",
+                "tagger/footprint.py",
+                "tagger/libtiff.py",
+                "tagger/review/",
+                "train/",
+            ),
+        ),
         (
             "sqlite3",
             ("tagger/schema.py", "tagger/ledger.py", "tagger/recorder.py", "tagger/review/"),

@@ -1,9 +1,13 @@
 """Decoding: the same picture whatever the file is like, and a reason where there is none."""
 
 import io
+import os
 import struct
 import subprocess
 import sys
+import threading
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tagger import imaging
-from tagger.errors import PhotoError, UnsupportedError
+from tagger import footprint, imaging
+from tagger.errors import DamagedError, PhotoError, UnsupportedError
 from tagger.imaging import Resize
+from tagger.room import LARGE, Room
 
 
 def quarters(size: tuple[int, int]) -> Image.Image:
@@ -149,3 +154,126 @@ def test_a_progressive_jpeg_too_large_to_hold_is_refused_before_it_is_decoded() 
     large = small[:frame] + struct.pack(">HH", 9000, 20000) + small[frame + 4 :]
     with pytest.raises(UnsupportedError, match=r"100 megapixels for a progressive JPEG; scale it"):
         imaging.to_pixels(large, 32)
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+def test_postscript_named_jpg_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+    gs = tmp_path / "gs"
+    gs.write_text(f"#!/bin/sh\ntouch {started}\n")
+    gs.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(UnsupportedError, match="PostScript"):
+        imaging.to_pixels(EPS, 32)
+    assert not started.exists()
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        chunk(b"zTXt", b"much\0\0" + zlib.compress(b"x" * 3_000_000)),
+        chunk(b"iCCP", b"much\0\0" + zlib.compress(b"x" * 3_000_000)),
+        chunk(b"tEXt", b"Raw profile type exif\0\nexif\n      9\nnot hexadecimal\n"),
+        chunk(b"tEXt", b"a\0b")[:-1] + b"?",
+    ],
+    ids=["text", "profile", "exif", "checksum"],
+)
+def test_a_picture_is_whole_whatever_is_wrong_beside_it(beside: bytes) -> None:
+    plain = photo(COLOURS["Taj_Mahal"], format="PNG")
+    end = 8 + 12 + 13
+    found = imaging.to_pixels(plain[:end] + beside + plain[end:], 32)
+    assert np.array_equal(found, imaging.to_pixels(plain, 32))
+
+
+def test_what_cannot_be_decoded_in_the_memory_there_is_says_so() -> None:
+    buffer = io.BytesIO()
+    Image.new("1", (12_000, 12_000)).save(buffer, "PNG")
+    data = bytearray(buffer.getvalue())
+    data[24:26] = bytes((8, 6))  # RGBA
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    with pytest.raises(UnsupportedError, match=r"576 MB of memory.*400 MB; scale it down"):
+        imaging.to_pixels(bytes(data), 32)
+
+
+def test_an_uncompressed_tiff_is_decoded_in_bands_to_the_same_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    buffer = io.BytesIO()
+    quarters((640, 481)).save(buffer, "TIFF")
+    whole = imaging.to_pixels(buffer.getvalue(), 32)
+    monkeypatch.setattr(footprint, "STRIPS", 0)
+    monkeypatch.setattr(footprint, "BAND", 10_000)
+    with Image.open(buffer) as picture:
+        assert footprint.of_tiff(picture, buffer.getvalue()) is not None
+    assert np.abs(imaging.to_pixels(buffer.getvalue(), 32).astype(int) - whole).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "told"),
+    [
+        (b"\0\0\0\x14ftypqt  " + bytes(40), UnsupportedError, "QuickTime"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(40),
+         UnsupportedError, "Canon camera raw"),
+        (b"\xff\xd8\xff\xc1\0\x0b\x0c\0\x10\0\x10\1\1\x11\0" + bytes(9),
+         UnsupportedError, "12 bits"),
+        (b"\xff\xd8\xff\xc3\0\x0b\x08\0\x10\0\x10\1\1\x11\0" + bytes(9),
+         UnsupportedError, "lossless"),
+        (b"II*\0\xff\xff\0\0" + bytes(40), DamagedError, "TIFF is damaged or cut short"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), DamagedError, "restore it from a backup"),
+    ],
+)  # fmt: skip
+def test_the_reason_is_true(data: bytes, error: type[PhotoError], told: str) -> None:
+    with pytest.raises(error, match=told):
+        imaging.to_pixels(data, 32)
+
+
+def test_large_photos_wait_for_each_other_and_never_for_ever() -> None:
+    room, order = Room(100_000_000), []
+    inside, go = threading.Event(), threading.Event()
+
+    def file() -> None:
+        with room.file(LARGE):
+            inside.set()
+            go.wait(10)
+            with room.hold(0):
+                order.append("file")
+
+    def large() -> None:
+        with room.hold(90_000_000):
+            order.append("large")
+
+    threads = [threading.Thread(target=file, daemon=True)]
+    threads[0].start()
+    assert inside.wait(10)
+    threads.append(threading.Thread(target=large, daemon=True))
+    threads[1].start()
+    while not room._queue:
+        pass
+    go.set()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert order == ["file", "large"]
+
+
+def test_libtiff_writes_nothing_to_the_terminal() -> None:
+    script = (
+        "import io; from PIL import Image; from tagger import imaging; from tagger.errors import *;"
+        "b = io.BytesIO(); Image.effect_noise((64, 64), 9).save(b, 'TIFF', compression='tiff_lzw');"
+        "d = bytearray(b.getvalue()); d[2000:2100] = bytes(100); "
+        "d = bytes(d).replace(b'\\x03\\x01\\x03\\0\\1\\0\\0\\0\\5\\0',"
+        " b'\\x03\\x01\\x03\\0\\1\\0\\0\\0\\x51\\xc3')\n"
+        "try: imaging.to_pixels(d, 32)\nexcept PhotoError as error: print(error)"
+    )
+    found = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True,
+                           text=True, check=True)  # fmt: skip
+    assert "TIFF compression WebP" in found.stdout, found.stdout
+    assert found.stderr == ""

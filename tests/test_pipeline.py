@@ -258,7 +258,7 @@ def test_a_file_too_large_for_a_photo_is_not_read(tmp_path: Path, classifier: Cl
         file.truncate(pipeline.MOST_BYTES + 1)  # takes no room on the disk
     outcome = outcomes(tmp_path, classifier)["a.jpg"]
     assert outcome.status is Status.UNSUPPORTED
-    assert "larger than 2 GB" in outcome.reason
+    assert "larger than 400 MB" in outcome.reason
 
 
 def test_a_photo_that_vanishes_is_reported_as_changed(

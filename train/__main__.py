@@ -5,6 +5,7 @@ import re
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ DATA = "Folder that holds train/<class>/* and test/<class>/*."
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores when left out.")
 def main(threads: int | None) -> None:
     """Make model files for landmark-tag, and measure them."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd extras beside a picture
     if threads:
         import torch
 

@@ -105,7 +105,7 @@ def _recompressed(photo: Tensor, quality: int) -> Tensor:
     Image.fromarray(photo.permute(1, 2, 0).contiguous().numpy()).save(
         coded, "JPEG", quality=quality
     )
-    return torch.from_numpy(np.array(Image.open(coded))).permute(2, 0, 1)
+    return torch.from_numpy(np.array(Image.open(coded, formats=["JPEG"]))).permute(2, 0, 1)
 
 
 def _colour(batch: Tensor, strength: float, chance: torch.Generator) -> Tensor:

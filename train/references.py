@@ -26,6 +26,7 @@ from tagger.model.local import (
     log_ratios,
     matches,
     moved,
+    one_thread_each,
     packed,
     spots,
 )
@@ -73,6 +74,7 @@ def described(path: Path, size: int) -> Features:
 def shared(paths: Sequence[Path], size: int) -> list[Shared]:
     """What each photo of a landmark has in common with the others, photos in order."""
     torch.set_num_threads(1)
+    one_thread_each()
     known = [described(path, size) for path in paths]
     counts = [np.zeros(len(found.places), np.int64) for found in known]
     for i, one in enumerate(known[1:], 1):

@@ -10,6 +10,8 @@ from tagger.spliced import Spliced
 
 XMP_TAG = inside.XMP_TAG
 NEW_SUBFILE_TYPE, PHOTOMETRIC, DNG_VERSION, MAKER_NOTE = 254, 262, 0xC612, 0x927C
+SENSOR = (32803, 34892)  # a colour filter array, linear raw (DNG 1.4)
+SIDECAR = "is not written in place; a sidecar is"
 PLAIN = (0, 1, 2, 3, 5, 6, 8)  # photometric interpretations of pictures, not of sensors
 DATA = ((273, 279), (324, 325))  # offsets and sizes of strips and of tiles
 MAX_BYTES = (1 << 32) - 65_536  # offsets have 32 bits
@@ -43,18 +45,7 @@ def read(data: bytes) -> Parts:
     order, _ = ifd.header(data)
     directories = ifd.walk(data)
     first = directories[0][1]
-    subfile, photometric = first.find(NEW_SUBFILE_TYPE), first.find(PHOTOMETRIC)
-    raw = (
-        data[8:10] == b"CR"
-        or first.find(DNG_VERSION)
-        or first.find(ifd.SUB_IFDS)
-        or photometric is None
-        or ifd.number(data, order, photometric) not in PLAIN
-        or (subfile and ifd.number(data, order, subfile) & 1)
-        or any(directory.find(MAKER_NOTE) for _, directory in directories)
-    )
-    if raw:
-        raise RefusedError("camera raw is not written in place; a sidecar is")
+    _check_kind(data, order, directories)
     if len(data) > MAX_BYTES:
         raise RefusedError("the TIFF is at its 4 GB limit; a sidecar is written instead")
     list(_picture(data))
@@ -66,6 +57,26 @@ def read(data: bytes) -> Parts:
         "its XMP has a wrong type" if wrong else "",
         xmp_tag=XMP_TAG,
     )
+
+
+def _check_kind(data: bytes, order: str, directories: list[tuple[str, ifd.Ifd]]) -> None:
+    """Only plain pictures are written: of the others it is not known what refers to what.
+
+    Raises:
+        RefusedError: camera raw, or a TIFF of another kind, and which.
+    """
+    first = directories[0][1]
+    subfile, photometric = first.find(NEW_SUBFILE_TYPE), first.find(PHOTOMETRIC)
+    colours = ifd.number(data, order, photometric) if photometric else None
+    noted = any(directory.find(MAKER_NOTE) for _, directory in directories)
+    if data[8:10] == b"CR" or first.find(DNG_VERSION) or noted or colours in SENSOR:
+        raise RefusedError(f"camera raw {SIDECAR}")
+    if colours is None:
+        raise RefusedError(f"a TIFF that does not say what its colours are {SIDECAR}")
+    if colours not in PLAIN:
+        raise RefusedError(f"a TIFF of unusual colours (photometric {colours}) {SIDECAR}")
+    if first.find(ifd.SUB_IFDS) or (subfile and ifd.number(data, order, subfile) & 1):
+        raise RefusedError(f"a TIFF with reduced pages (a pyramid) {SIDECAR}")
 
 
 def write(data: bytes, change: Change) -> Spliced:

@@ -15,6 +15,7 @@ import torch
 
 from tagger.errors import RunError
 from tagger.imaging import Resize
+from tagger.model import operators
 from tagger.model.local import References
 
 FORMAT = "landmark-tag/1"
@@ -136,6 +137,16 @@ def _checked(data: bytes, name: str) -> Artifact:
         raise refuse("not a TorchScript file, or damaged") from error
     if damaged:
         raise refuse(f"damaged or tampered with ({damaged} has another checksum)")
+    try:
+        operators.check(data)
+    except operators.ForbiddenError as error:
+        raise refuse(
+            f"{error}, which no classifier needs; nothing in it was run. A model file is a program "
+            "(TorchScript): it may compute, not open files, but a hostile one can still name wrong "
+            "places or never end, so take models from people you trust"
+        ) from error
+    except RuntimeError as error:
+        raise refuse("not a TorchScript file, or damaged") from error
     try:
         with _torchscript():
             load: Any = torch.jit.load

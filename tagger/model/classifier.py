@@ -13,7 +13,9 @@ from tagger.imaging import Resize, Views
 from tagger.model import artifact
 from tagger.model.landmarks import load_landmarks
 from tagger.model.lazy import DEFAULT_MODEL, count_lanes
+from tagger.model.local import one_thread_each
 from tagger.records import Candidate, Guess, Landmark
+from tagger.room import give_back
 
 KEPT = 5  # candidates kept of each guess: what the report and the app show
 THREADS = torch.get_num_threads()  # the processors, or what OMP_NUM_THREADS says
@@ -42,6 +44,7 @@ class Classifier:
             RunError: the file fails a check, names a landmark unknown here, or there is no such
                 device.
         """
+        one_thread_each()
         loaded = artifact.load(path)
         known = load_landmarks()
         unknown = [label for label in loaded.manifest.labels if label not in known]
@@ -65,6 +68,7 @@ class Classifier:
             own = artifact.load(path) if number else loaded
             on_cpu = where.type == "cpu"
             runners.append(OnCpu(own, self._threads) if on_cpu else OnGpu(own, where))
+        give_back()  # loading takes twice what stays
         self.lanes: int = count_lanes(device)
         self._idle: queue.SimpleQueue[OnCpu | OnGpu] = queue.SimpleQueue()
         for number in range(self.lanes):

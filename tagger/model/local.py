@@ -40,8 +40,6 @@ MOST = 8.0  # that evidence can be, in logits: a thousand photos were looked at 
 # Probabilities between which local features are asked, as that takes as long as a network does.
 LEAST, SURE = 0.01, 0.98
 
-cv2.setNumThreads(1)  # photos are looked at side by side, each on a thread
-
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -54,6 +52,11 @@ class Features:
 
     places: Floats
     descriptors: Floats
+
+
+def one_thread_each() -> None:
+    """For the start of a program: photos are looked at side by side, each on a thread."""
+    cv2.setNumThreads(1)
 
 
 def describe(grey: Bytes) -> Features:

@@ -68,7 +68,7 @@ def fingerprint(jpeg: bytes) -> int:
 
     Each bit says whether one of 8 x 8 cells is brighter than the cell to its right.
     """
-    with Image.open(io.BytesIO(jpeg)) as picture:
+    with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
         cells = np.asarray(picture.convert("L").resize((9, 8), Image.Resampling.BOX), np.int16)
     bits = (cells[:, :-1] > cells[:, 1:]).flatten()
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
