@@ -3,7 +3,7 @@
 import hashlib
 import threading
 
-from tagger.spliced import Content, pieces
+from tagger.blob import Content, pieces
 
 
 class Digest:

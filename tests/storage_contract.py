@@ -7,7 +7,7 @@ import pytest
 
 from tagger.errors import ChangedError, VanishedError
 from tagger.records import Version
-from tagger.storage import Blob, Storage
+from tagger.storage.local import Blob, Storage
 
 
 @dataclass

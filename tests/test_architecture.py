@@ -35,7 +35,7 @@ def test_tagger_never_imports_train() -> None:
 
 
 def test_nothing_imports_the_command_line() -> None:
-    assert users("tagger.cli") == {"tagger/__main__.py"}
+    assert users("tagger.cli.main") == {"tagger/__main__.py"}
 
 
 def test_one_function_tells_the_terminal() -> None:
@@ -45,7 +45,7 @@ def test_one_function_tells_the_terminal() -> None:
         for path in sorted((REPOSITORY / "tagger").rglob("*.py"))
         if "click.echo(" in path.read_text(encoding="utf-8")
     }
-    assert plain == {"tagger/cli.py", "tagger/cli_config.py", "tagger/terminal.py"}
+    assert plain == {"tagger/cli/main.py", "tagger/cli/config.py", "tagger/terminal.py"}
 
 
 def test_only_the_artefact_names_torch_jit() -> None:
@@ -64,25 +64,30 @@ def test_only_the_artefact_names_torch_jit() -> None:
         (
             "PIL",
             (
-                "tagger/imaging.py",
-                "tagger/decoders.py",
-                "tagger/footprint.py",
-                "tagger/libtiff.py",
+                "tagger/imaging/decode.py",
+                "tagger/imaging/decoders.py",
+                "tagger/imaging/footprint.py",
+                "tagger/imaging/libtiff.py",
                 "tagger/review/",
                 "train/",
             ),
         ),
         (
             "sqlite3",
-            ("tagger/schema.py", "tagger/ledger.py", "tagger/recorder.py", "tagger/review/"),
+            (
+                "tagger/ledger/schema.py",
+                "tagger/ledger/ledger.py",
+                "tagger/ledger/recorder.py",
+                "tagger/review/",
+            ),
         ),
         ("piexif", ("tagger/metadata/",)),
         ("streamlit", ("tagger/review/",)),
         ("timm", ("train/",)),
-        ("obstore", ("tagger/bucket.py",)),
-        ("boto3", ("tagger/aws.py",)),
-        ("ray", ("tagger/cluster.py",)),
-        ("pyarrow", ("tagger/cluster.py",)),
+        ("obstore", ("tagger/storage/bucket.py",)),
+        ("boto3", ("tagger/storage/s3.py",)),
+        ("ray", ("tagger/run/ray_engine.py",)),
+        ("pyarrow", ("tagger/run/ray_engine.py",)),
     ],
 )
 def test_heavy_or_special_packages_stay_in_their_place(module: str, homes: tuple[str, ...]) -> None:
@@ -90,7 +95,7 @@ def test_heavy_or_special_packages_stay_in_their_place(module: str, homes: tuple
 
 
 def test_metadata_is_bytes_in_bytes_out() -> None:
-    outside = {"os", "pathlib", "tempfile", "torch", "PIL", "tagger.storage"}
+    outside = {"os", "pathlib", "tempfile", "torch", "PIL", "tagger.storage.local"}
     for path in (REPOSITORY / "tagger" / "metadata").glob("*.py"):
         assert not outside & set(imports(path)), path
 

@@ -11,7 +11,7 @@ import torch
 from conftest import ByColour, save_colour_model
 
 from tagger.errors import RunError
-from tagger.imaging import Resize
+from tagger.imaging.decode import Resize
 from tagger.model import artifact, operators
 from tagger.model.lazy import DEFAULT_MODEL
 

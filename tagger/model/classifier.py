@@ -9,13 +9,13 @@ import torch
 from torch.nn.functional import pad
 
 from tagger.errors import RunError
-from tagger.imaging import Resize, Views
+from tagger.imaging.decode import Resize, Views
+from tagger.imaging.room import give_back
 from tagger.model import artifact
-from tagger.model.landmarks import load_landmarks
 from tagger.model.lazy import DEFAULT_MODEL, count_lanes
-from tagger.model.local import one_thread_each
+from tagger.model.local_features.matching import one_thread_each
+from tagger.places.landmarks import load_landmarks
 from tagger.records import Candidate, Guess, Landmark
-from tagger.room import give_back
 
 KEPT = 5  # candidates kept of each guess: what the report and the app show
 THREADS = torch.get_num_threads()  # the processors, or what OMP_NUM_THREADS says

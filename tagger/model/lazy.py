@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger.errors import RunError
-from tagger.imaging import Resize, Views
-from tagger.model.landmarks import load_landmarks
+from tagger.imaging.decode import Resize, Views
+from tagger.places.landmarks import load_landmarks
 from tagger.records import Guess, Landmark
 
 if TYPE_CHECKING:

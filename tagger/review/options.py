@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.model.lazy import DEFAULT_MODEL
-from tagger.review.root import Root
+from tagger.review.trusted_root import Root
 
 
 @dataclass(frozen=True, slots=True)

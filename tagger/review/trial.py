@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tagger import __version__, metadata
-from tagger.decide import decide
+from tagger.blob import Content
 from tagger.errors import RefusedError
-from tagger.pipeline import Classify, Settings, inspect, settle
+from tagger.evidence.decide import decide
 from tagger.records import Coords, Decision, Entry, Outcome, Provenance, Tag, Version
-from tagger.spliced import Content
-from tagger.storage import Blob, Traits, nothing
+from tagger.run.pipeline import Classify, Settings, inspect, settle
+from tagger.storage.local import Blob, Traits, nothing
 
 
 class Uploaded:
