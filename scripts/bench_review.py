@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from tagger.places.landmarks import load_landmarks
-from tagger.report.writer import COLUMNS
+from tagger.report.columns import COLUMNS
 
 PHOTOS = 200  # real ones, 12 megapixels each; the rows name them by turns
 SHOWN = "performance.now()"  # milliseconds since this page was asked for

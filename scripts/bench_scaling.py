@@ -30,7 +30,7 @@ from tagger.ledger.recorder import Intent  # noqa: E402
 from tagger.model.lazy import DEFAULT_MODEL, LazyClassifier  # noqa: E402
 from tagger.records import Version  # noqa: E402
 from tagger.run import pipeline, ray_engine  # noqa: E402
-from tagger.storage.local import open_storage  # noqa: E402
+from tagger.storage.opening import open_storage  # noqa: E402
 
 Engine = Callable[..., Iterator[object]]
 

@@ -22,12 +22,14 @@ from tagger import metadata
 from tagger.imaging import decode
 from tagger.ledger.ledger import Ledger, new_run_id
 from tagger.model import artifact
-from tagger.model.classifier import Classifier, fast_dtype
+from tagger.model.classifier import Classifier
+from tagger.model.devices import fast_dtype
 from tagger.model.lazy import DEFAULT_MODEL
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Coords, Provenance, Tag
 from tagger.run.ordered import in_order
-from tagger.run.pipeline import Settings, run
+from tagger.run.pipeline import run
+from tagger.run.stages import Settings
 from tagger.storage.local import LocalStorage
 from tagger.writing.write_tag import WriteOptions, write_tag
 

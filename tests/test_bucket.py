@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from obstore.store import MemoryStore
 from storage_contract import Shelf, StorageContract
 
+from tagger.blob import Blob
 from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError
 from tagger.imaging.decode import Resize
 from tagger.records import Status
-from tagger.run.pipeline import inspect
+from tagger.run.inspect import inspect
 from tagger.storage import bucket as bucket_module
 from tagger.storage.bucket import BucketStorage, Generic, connect
 from tagger.storage.bucket_listing import Found, paired
-from tagger.storage.local import Blob, open_storage
+from tagger.storage.opening import open_storage
 from tagger.storage.siblings import Siblings, is_beside
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
 

@@ -18,7 +18,7 @@ from tagger.errors import CredentialsError, PhotoError, RefusedError, RunError
 from tagger.storage import credentials
 from tagger.storage.bucket import connect
 from tagger.storage.bucket_listing import problem_of
-from tagger.storage.local import open_storage
+from tagger.storage.opening import open_storage
 from tagger.storage.s3 import S3
 
 KMS = {

@@ -14,10 +14,12 @@ from conftest import COLOURS, REPOSITORY, SAMPLES
 from tagger.errors import RunError
 from tagger.imaging import decode
 from tagger.model import artifact
-from tagger.model.classifier import Classifier, fast_dtype, pick_device
+from tagger.model.classifier import Classifier
+from tagger.model.devices import fast_dtype, pick_device
 from tagger.records import Guess
-from tagger.report.writer import row
-from tagger.run.pipeline import Settings, run
+from tagger.report.columns import row
+from tagger.run.pipeline import run
+from tagger.run.stages import Settings
 from tagger.storage.local import LocalStorage
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tagger.cli.main import main
 from tagger.errors import RunError
-from tagger.report.writer import COLUMNS
+from tagger.report.columns import COLUMNS
 
 
 @pytest.fixture

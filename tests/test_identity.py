@@ -18,7 +18,8 @@ from tagger.ledger.ledger import Ledger
 from tagger.ledger.undo import undo
 from tagger.model.classifier import Classifier
 from tagger.records import Outcome, SidecarMode
-from tagger.run.pipeline import Settings, run
+from tagger.run.pipeline import run
+from tagger.run.stages import Settings
 from tagger.storage.local import LocalStorage
 from tagger.writing.write_tag import WriteOptions, write_tag
 

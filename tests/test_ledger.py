@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from tagger.blob import Blob
 from tagger.errors import LockedError, RunError
 from tagger.ledger import undo_patch
 from tagger.ledger.ledger import Ledger, State, new_run_id
 from tagger.ledger.locks import only_run, overlap
 from tagger.ledger.recorder import RunRecorder
 from tagger.records import Candidate, Entry, Guess, Outcome, Status, Version
-from tagger.storage.local import Blob
 
 OLD = Blob(b"old bytes", Version(9, 17, "ino"))
 

@@ -20,17 +20,14 @@ from tagger.model.local_features import matching
 from tagger.model.local_features import sift as module_of_sift
 from tagger.model.local_features.matching import (
     ENOUGH,
-    LEAST,
     NEAREST,
     Features,
-    References,
     describe,
     matches,
     moved_alike,
-    packed,
     spots,
-    unpacked,
 )
+from tagger.model.local_features.references import LEAST, References, packed, unpacked
 from tagger.model.local_features.sift import APART, CLIPPED, COUNTS, LENGTH, POINTS, sift
 from train.__main__ import main
 from train.photos.folders import NO_LANDMARK, Sample

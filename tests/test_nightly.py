@@ -8,12 +8,14 @@ from random import Random
 import pytest
 from conftest import COLOURS, photo
 
+from tagger.blob import Blob
 from tagger.ledger.ledger import Ledger, new_run_id
 from tagger.ledger.undo import undo
 from tagger.model.classifier import Classifier
 from tagger.records import Entry, Outcome, SidecarMode, Status, Version
-from tagger.run.pipeline import Settings, run
-from tagger.storage.local import Blob, LocalStorage
+from tagger.run.pipeline import run
+from tagger.run.stages import Settings
+from tagger.storage.local import LocalStorage
 from tagger.writing.write_tag import WriteOptions
 
 

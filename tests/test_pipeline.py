@@ -15,12 +15,14 @@ from PIL import Image
 from places import tag
 
 from tagger import metadata
+from tagger.blob import Blob
 from tagger.model.classifier import Classifier
 from tagger.records import Entry, Outcome, Status, Version
 from tagger.run import pipeline
-from tagger.run.pipeline import Settings, run
+from tagger.run.pipeline import run
+from tagger.run.stages import Settings
 from tagger.storage import local
-from tagger.storage.local import Blob, LocalStorage
+from tagger.storage.local import LocalStorage
 
 
 class Forgetful:

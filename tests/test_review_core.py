@@ -16,7 +16,8 @@ from conftest import photo
 from tagger.errors import PhotoError, RunError
 from tagger.places.landmarks import load_landmarks
 from tagger.report import reader
-from tagger.report.writer import COLUMNS, portable
+from tagger.report.cells import portable
+from tagger.report.columns import COLUMNS
 from tagger.review import lessons, thumbnails, writeback
 from tagger.review import trusted_root as root_module
 from tagger.review.calibration import Judged, bands, suggest, wilson

@@ -13,7 +13,8 @@ from memory_storage import MemoryStorage
 from storage_contract import Shelf, StorageContract
 
 from tagger.errors import PhotoError, RunError
-from tagger.storage.local import TEMP_PREFIX, LocalStorage, open_storage
+from tagger.storage.local import TEMP_PREFIX, LocalStorage
+from tagger.storage.opening import open_storage
 
 
 def on_disk(folder: Path) -> Shelf:

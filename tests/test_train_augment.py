@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train.fit.loop import one_hot
+from train.photos.arrays import one_hot
 from train.photos.augment import augment, mix, resized
 from train.recipe import Recipe
 

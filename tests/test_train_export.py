@@ -10,14 +10,15 @@ from torch import nn
 from tagger.errors import RunError
 from tagger.imaging.decode import Resize
 from tagger.model import artifact
-from train.fit.loop import Photos, one_hot
 from train.networks.depthwise import DepthwiseConv, restore, speed_up
+from train.networks.fold import fold, half_turned
 from train.networks.head import embed, fit_head
 from train.networks.pretrained import Transfer, transfer
+from train.photos.arrays import Photos, one_hot
 from train.photos.folders import Sample
 from train.rejection.calibrate import Seen, calibrate, doubts, see
 from train.rejection.scores import Evidence, Exact, fit_rule, fit_shape, fit_temperature
-from train.ship.export import deployed, fold, half_turned
+from train.ship.export import deployed
 
 timm = pytest.importorskip("timm")
 Conv2dSame = timm.layers.Conv2dSame

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from tagger.errors import RunError
-from train.fit.loop import Photos, fit, one_hot, predict
+from train.fit.loop import fit, predict
 from train.fit.optimise import epoch_order, parameter_groups
+from train.photos.arrays import Photos, one_hot
 from train.recipe import Recipe
 
 RECIPE = Recipe(

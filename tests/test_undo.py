@@ -16,7 +16,8 @@ from tagger.errors import LockedError, PhotoError
 from tagger.ledger.ledger import Ledger
 from tagger.ledger.undo import Undoing, undo
 from tagger.records import SidecarMode
-from tagger.storage.local import LocalStorage, Storage
+from tagger.storage.base import Storage
+from tagger.storage.local import LocalStorage
 from tagger.writing.remove_tag import remove
 from tagger.writing.write_tag import WriteOptions, write_tag
 

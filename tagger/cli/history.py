@@ -89,7 +89,7 @@ def undo(
     from tagger.ledger.ledger import Ledger
     from tagger.ledger.undo import Undoing
     from tagger.ledger.undo import undo as undo_run
-    from tagger.storage.local import open_storage, storage_at
+    from tagger.storage.opening import open_storage, storage_at
     from tagger.writing.copies import absolute
 
     counts = Counter[Undoing]()
@@ -246,7 +246,7 @@ def remove(
 ) -> int:
     """Take out the tags that say landmark-tag wrote them, and no others; undo brings them back."""
     from tagger.ledger.ledger import Ledger, new_run_id
-    from tagger.storage.local import open_storage
+    from tagger.storage.opening import open_storage
     from tagger.storage.skipping import Skipping
     from tagger.writing import remove_tag
     from tagger.writing.copies import absolute

@@ -184,8 +184,8 @@ def _tag(
     from tagger.model.lazy import DEFAULT_MODEL, LazyClassifier
     from tagger.report.delivery import local_file
     from tagger.report.writer import ReportWriter
-    from tagger.run.pipeline import Settings
-    from tagger.storage.local import open_storage
+    from tagger.run.stages import Settings
+    from tagger.storage.opening import open_storage
     from tagger.writing.copies import absolute, output_at
     from tagger.writing.write_tag import WriteOptions
 
@@ -256,7 +256,7 @@ class Counts(Counter[Status]):
 
     def told(self, dry_run: bool, skipped: int, strict: bool) -> str:
         """The closing lines for the terminal."""
-        from tagger.report.writer import summary
+        from tagger.report.summary import summary
 
         return summary(self, self.seconds, dry_run, skipped, 0 if strict else self.old_failures)
 

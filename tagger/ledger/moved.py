@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from tagger.errors import ChangedError, PhotoError, RunError
 from tagger.ledger.ledger import Change, Ledger, Run
-from tagger.storage.local import Storage, open_storage
+from tagger.storage.base import Storage
+from tagger.storage.opening import open_storage
 
 
 class Place(NamedTuple):

@@ -13,13 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tagger.blob import Content
-from tagger.digest import Digest
+from tagger.blob import Blob, Content, Digest
 from tagger.errors import RunError
 from tagger.ledger import schema, undo_patch
 from tagger.ledger.fingerprint import of_file
 from tagger.records import Candidate, Entry, Guess, Outcome, Seen, Status, Version
-from tagger.storage.local import Blob, is_sidecar
+from tagger.storage.suffixes import is_sidecar
 
 # Outcomes and settled writes wait for the next intent, this many rows or this long. Losing them
 # in a crash costs nothing: undo looks at the files, and the photos are looked at again.

@@ -6,13 +6,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from tagger.blob import Blob
 from tagger.errors import ChangedError, PhotoError, VanishedError
 from tagger.ledger import undo_patch
 from tagger.ledger.ledger import Change, Ledger, Run, State
 from tagger.ledger.locks import only_run
 from tagger.ledger.moved import Search
 from tagger.records import Version
-from tagger.storage.local import Blob, Storage
+from tagger.storage.base import Storage
 
 
 class Undoing(StrEnum):

@@ -16,7 +16,7 @@ import torch
 from tagger.errors import RunError
 from tagger.imaging.decode import Resize
 from tagger.model import operators
-from tagger.model.local_features.matching import References
+from tagger.model.local_features.references import References
 
 FORMAT = "landmark-tag/1"
 MANIFEST, REFERENCES = "manifest.json", "references.npz"

@@ -31,7 +31,8 @@ from tagger.records import (
 )
 from tagger.report.place_of_row import as_reported, choose
 from tagger.report.reader import Row, Wish, read
-from tagger.storage.local import Storage, open_storage
+from tagger.storage.base import Storage
+from tagger.storage.opening import open_storage
 from tagger.storage.skipping import Skipping
 from tagger.writing.write_tag import Recorder, WriteOptions, see_unlinked, write_tag
 

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 from tagger.errors import RefusedError, RunError
 from tagger.records import Status, Version
-from tagger.report.writer import native, unsafe
+from tagger.report.cells import native, unsafe
 
 if TYPE_CHECKING:
     import _csv

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import RunError
-from tagger.report.writer import decisions
+from tagger.report.files import decisions
 from tagger.review.decision import Decision
 from tagger.storage.local_writing import unswapped
 

@@ -7,8 +7,9 @@ from unicodedata import category
 
 from tagger.errors import RunError
 from tagger.records import Status
+from tagger.report.cells import native, unsafe
+from tagger.report.columns import COLUMNS
 from tagger.report.reader import NO, YES, opened
-from tagger.report.writer import COLUMNS, native, unsafe
 from tagger.storage.local_writing import replace_file
 
 _NO_SIGNS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's general categories

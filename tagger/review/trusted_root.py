@@ -7,8 +7,9 @@ from itertools import takewhile
 from pathlib import Path
 
 from tagger.errors import PhotoError, RunError
-from tagger.storage.local import bucket_of, storage_at
+from tagger.storage.opening import storage_at
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
+from tagger.storage.urls import bucket_of
 
 # A report can be forged, or come from another machine. A row may therefore name a photo below one
 # folder that the user or the ledger vouches for, and nothing else.

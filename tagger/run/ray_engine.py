@@ -21,16 +21,20 @@ from ray.exceptions import RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tagger import __version__
-from tagger.blob import Content
+from tagger.blob import Blob, Content
 from tagger.errors import RunError
 from tagger.imaging import decode
 from tagger.ledger.recorder import Intent, RunRecorder
 from tagger.model.lazy import LazyClassifier
 from tagger.records import Landmark, Outcome, Version
+from tagger.run.inspect import inspect
+from tagger.run.known import news, recalled
 from tagger.run.limits import Limits
 from tagger.run.ordered import batches, in_order
-from tagger.run.pipeline import Looked, Settings, classified, finished, inspect, news, recalled
-from tagger.storage.local import Blob, Storage
+from tagger.run.pipeline import classified
+from tagger.run.settle import finished
+from tagger.run.stages import Looked, Settings
+from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 
 # A task takes so many photos: long against what a task costs (some ms), short against what is done

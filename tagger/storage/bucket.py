@@ -19,10 +19,11 @@ from obstore.exceptions import (
 )
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
-from tagger.blob import Content
+from tagger.blob import Blob, Content
 from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError, VanishedError
 from tagger.records import Entry, Version
 from tagger.storage import credentials
+from tagger.storage.base import CHANGED, Traits, nothing
 from tagger.storage.bucket_listing import (
     Found,
     Index,
@@ -33,19 +34,11 @@ from tagger.storage.bucket_listing import (
     wanted,
 )
 from tagger.storage.exclude import excluded, globs
-from tagger.storage.local import (
-    APPEARED,
-    CHANGED,
-    NO_PHOTOS,
-    Blob,
-    Traits,
-    bucket_of,
-    is_sidecar,
-    nothing,
-)
+from tagger.storage.local import APPEARED, NO_PHOTOS
 from tagger.storage.siblings import ordered
 from tagger.storage.skipping import Skipping
-from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
+from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
+from tagger.storage.urls import bucket_of
 
 Store = S3Store | GCSStore | AzureStore | MemoryStore
 # A throttled request is tried again for about a minute before it becomes its photo's failure.

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from tagger.errors import RunError
+from tagger.storage.base import Traits
 from tagger.storage.exclude import excluded
-from tagger.storage.local import Traits, is_sidecar, sidecar_names
 from tagger.storage.siblings import is_beside
 from tagger.storage.skipping import Skipping
-from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
+from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, sidecar_names, suffix
 
 
 class Found(NamedTuple):

@@ -1,21 +1,16 @@
 """The seam to where photos live: the Storage protocol, the local folder, the scheme table."""
 
 import contextlib
-import functools
 import os
 import socket
 import stat
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
 
-from tagger.blob import Content, pieces
-from tagger.digest import Digest
+from tagger.blob import Blob, Content, pieces
 from tagger.errors import (
     ChangedError,
     PhotoError,
@@ -24,6 +19,7 @@ from tagger.errors import (
     VanishedError,
 )
 from tagger.records import Entry, HardLinks, Version
+from tagger.storage.base import CHANGED, Traits, nothing
 from tagger.storage.exclude import excluded, globs
 from tagger.storage.local_writing import (
     LINK_ERRORS,
@@ -36,10 +32,8 @@ from tagger.storage.local_writing import (
 )
 from tagger.storage.siblings import Siblings
 from tagger.storage.skipping import Skipping
-from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
+from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
 
-SCHEMES = ("s3", "gs", "az")
-CHANGED = "it changed since it was read and is left as it is; run again"
 APPEARED = "a file of that name appeared meanwhile; run again"
 IS_LINK = "it, or a folder it is in, is a link by now, which is not followed; put the file there"
 NO_PHOTOS = (
@@ -47,155 +41,6 @@ NO_PHOTOS = (
     "be empty"
 )
 TEMP_PREFIX = ".landmark-tag-"
-
-
-class Blob(NamedTuple):
-    """A photo's bytes, the version they are of, and their SHA-256 where it is being taken."""
-
-    data: bytes
-    version: Version
-    digest: Digest | None = None
-
-
-class Traits(NamedTuple):
-    """What a store keeps with a photo beside its bytes, and the version that goes with.
-
-    ``attributes`` are headers such as Content-Type, and the user's own metadata. ``protection`` is
-    how it is encrypted, locked and checked, in the words of its store.
-    """
-
-    attributes: Mapping[str, str]
-    tags: Mapping[str, str]
-    etag: str = ""
-    version: str = ""
-    protection: Mapping[str, Any] = MappingProxyType({})
-
-
-def nothing() -> None:
-    """What is called where nothing is to be done."""
-
-
-class Storage(Protocol):
-    """Where photos live. A key names a photo; versions guard every write.
-
-    Methods raise PhotoError with a reason where one photo cannot be read or written, and
-    ChangedError where it is not the version that was expected.
-    """
-
-    def list(self) -> Iterator[Entry]:
-        """Every photo once, in an order that is the same from run to run."""
-        ...
-
-    def read_head(self, key: str, size: int) -> bytes:
-        """The first ``size`` bytes, fewer where the photo is shorter."""
-        ...
-
-    def read(self, key: str) -> Blob:
-        """All bytes and the version they are of."""
-        ...
-
-    def write(
-        self,
-        key: str,
-        data: Content,
-        expected: Version | None,
-        traits: Traits | None = None,
-        ready: Callable[[], None] = nothing,
-        mtime_ns: int | None = None,
-    ) -> Version:
-        """Replace the photo in one step if it still is ``expected`` (None: create it).
-
-        A photo that is replaced keeps its traits, one that is created takes ``traits``. ``ready``
-        is called before anything of the photo changes, as late as the store can; what it raises
-        stops the write. Where it raises, the photo is as it was, as far as the store can tell.
-        Where times can be set, the file gets ``mtime_ns`` (None: a photo keeps the one it has).
-        """
-        ...
-
-    def traits(self, key: str) -> Traits:
-        """What to create a copy of the photo with."""
-        ...
-
-    def delete(self, key: str, expected: Version) -> None:
-        """Remove it if it still is ``expected``."""
-        ...
-
-    def set_mtime(self, key: str, mtime_ns: int, expected: Version) -> None:
-        """Give a file that still is ``expected`` its time back, where times can be set."""
-        ...
-
-
-def open_storage(
-    targets: Sequence[str],
-    *,
-    recursive: bool = True,
-    exclude: Sequence[str] = (),
-    since: datetime | None = None,
-    hard_links: HardLinks = HardLinks.SKIP,
-    skipping: Skipping | None = None,
-    allow_empty: bool = True,
-) -> Storage:
-    """The storage that the targets live in; ``since`` leaves older objects of a bucket out.
-
-    Raises:
-        RunError: a target is empty, does not exist or cannot be reached, or its scheme is not
-            known; or, unless ``allow_empty``, there is no photo in it.
-        SkippedError: a target is, or lies in, a folder that is left alone.
-    """
-    if "" in targets:  # which would be the folder we are in
-        raise RunError("PATH is empty; is a variable unset?")
-    roots = {bucket_of(target) for target in targets}
-    if len(roots) > 1:
-        raise RunError(f"{', '.join(targets)}: give photos of one bucket, or of this machine")
-    if roots == {""} or not roots:
-        if since:
-            raise RunError("--since: leaves out older objects of a bucket; PATH is none")
-        local = LocalStorage(
-            [Path(target) for target in targets], recursive, exclude, hard_links, skipping
-        )
-        if not allow_empty:
-            local.require_photos()
-        return local
-    try:
-        from tagger.storage.bucket import BucketStorage
-    except ModuleNotFoundError as error:
-        raise RunError(
-            f"{targets[0]}: buckets need {error.name}; pip install 'landmark-tag[bucket]'"
-        ) from error
-    remote = BucketStorage(targets, recursive, exclude, since, skipping)
-    if not allow_empty:
-        remote.require_photos()
-    return remote
-
-
-def storage_at(key: str, hard_links: HardLinks = HardLinks.SKIP) -> Storage:
-    """The storage that a key, out of a report or the ledger, lives in."""
-    return _storage_of(bucket_of(key), hard_links)
-
-
-@functools.cache
-def _storage_of(bucket: str, hard_links: HardLinks) -> Storage:
-    return open_storage([bucket] if bucket else [], hard_links=hard_links)
-
-
-def bucket_of(target: str) -> str:
-    """The ``scheme://bucket`` of a URL; empty for a path.
-
-    Raises:
-        RunError: the scheme is not known, or no bucket is named.
-    """
-    scheme, separator, rest = target.partition("://")
-    if not separator:
-        return ""
-    if scheme not in SCHEMES:
-        raise RunError(
-            f"{target}: {scheme}:// is not supported; give a folder, a file, or a bucket as "
-            f"{', '.join(SCHEMES)}"
-        )
-    bucket = rest.partition("/")[0]
-    if not bucket:
-        raise RunError(f"{target}: names no bucket; give {scheme}://bucket/folder")
-    return f"{scheme}://{bucket}"
 
 
 class LocalStorage:
@@ -438,16 +283,6 @@ class LocalStorage:
                     stale = True
             if stale:
                 os.unlink(path)
-
-
-def sidecar_names(name: str) -> tuple[str, str]:
-    """The two names a photo's XMP sidecar goes by: photo.jpg.xmp first, then photo.xmp."""
-    return f"{name}.xmp", f"{os.path.splitext(name)[0]}.xmp"
-
-
-def is_sidecar(key: str) -> bool:
-    """Whether a key names an XMP sidecar rather than a photo."""
-    return suffix(key) == ".xmp"
 
 
 def _names(folder: Path) -> set[str]:

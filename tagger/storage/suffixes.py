@@ -22,3 +22,13 @@ LISTED_SUFFIXES = PHOTO_SUFFIXES | RAW_SUFFIXES | UNREAD_SUFFIXES
 def suffix(name: str) -> str:
     """A name's suffix in small letters, with its dot."""
     return os.path.splitext(name)[1].lower()
+
+
+def sidecar_names(name: str) -> tuple[str, str]:
+    """The two names a photo's XMP sidecar goes by: photo.jpg.xmp first, then photo.xmp."""
+    return f"{name}.xmp", f"{os.path.splitext(name)[0]}.xmp"
+
+
+def is_sidecar(key: str) -> bool:
+    """Whether a key names an XMP sidecar rather than a photo."""
+    return suffix(key) == ".xmp"

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from tagger.errors import RunError
 from tagger.ledger.locks import overlap
-from tagger.storage.local import Storage, bucket_of, storage_at
+from tagger.storage.base import Storage
+from tagger.storage.opening import storage_at
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
+from tagger.storage.urls import bucket_of
 
 
 @dataclass(frozen=True, slots=True)

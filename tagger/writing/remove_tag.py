@@ -3,10 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tagger.errors import PhotoError, RunError, VanishedError
-from tagger.storage.local import Storage
-from tagger.storage.suffixes import RAW_SUFFIXES, suffix
-from tagger.writing.write_tag import Recorder, remove_tag
+from tagger import metadata
+from tagger.blob import Blob
+from tagger.errors import (
+    PhotoError,
+    RunError,
+    VanishedError,
+)
+from tagger.storage.base import Storage
+from tagger.storage.suffixes import RAW_SUFFIXES, is_sidecar, suffix
+from tagger.writing.write_tag import Recorder, _replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +48,21 @@ def remove(storage: Storage, recorder: Recorder | None) -> Iterator[Removed]:
             except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
                 known = isinstance(error, PhotoError)
                 yield Removed(key, str(error) if known else f"unexpected {error!r}; please report")
+
+
+def remove_tag(storage: Storage, recorder: Recorder | None, key: str, blob: Blob) -> bool:
+    """Take our tag out of a photo or sidecar read as ``blob``; False where it carries none.
+
+    Without a recorder it is only tried.
+
+    Raises:
+        ChangedError: the file is not what was read; it is left as it is.
+        PhotoError: the tag was edited since, or writing failed; the file is as it was.
+    """
+    if metadata.provenance(blob.data) is None:
+        return False
+    strip = metadata.stripped_sidecar if is_sidecar(key) else metadata.stripped
+    without = strip(blob.data)
+    if recorder is not None:
+        _replace(storage, recorder, key, blob, without)
+    return True

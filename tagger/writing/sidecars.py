@@ -4,8 +4,10 @@ import os
 from typing import NamedTuple
 
 from tagger import metadata
+from tagger.blob import Blob
 from tagger.records import Entry, SidecarName
-from tagger.storage.local import Blob, Storage, sidecar_names
+from tagger.storage.base import Storage
+from tagger.storage.suffixes import sidecar_names
 
 
 class Sidecar(NamedTuple):

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tagger import metadata
-from tagger.blob import Content
-from tagger.digest import Digest
+from tagger.blob import Blob, Content, Digest
 from tagger.errors import (
     ChangedError,
     PhotoError,
@@ -17,7 +16,9 @@ from tagger.errors import (
 )
 from tagger.ledger.fingerprint import fingerprint
 from tagger.records import Entry, GpsState, HardLinks, SidecarMode, SidecarName, Tag, Version
-from tagger.storage.local import Blob, Storage, Traits, bucket_of, is_sidecar, linked
+from tagger.storage.base import Storage, Traits
+from tagger.storage.local import linked
+from tagger.storage.urls import bucket_of
 from tagger.writing import sidecars
 from tagger.writing.copies import Output
 from tagger.writing.sidecars import Target
@@ -214,24 +215,6 @@ def _older(output: Output, key: str, after: Content, known: bool = False) -> Blo
     if not known and older.data != bytes(after) and metadata.provenance(older.data) is None:
         raise ChangedError(f"{to} is there already and carries no tag of ours; move it away")
     return older
-
-
-def remove_tag(storage: Storage, recorder: Recorder | None, key: str, blob: Blob) -> bool:
-    """Take our tag out of a photo or sidecar read as ``blob``; False where it carries none.
-
-    Without a recorder it is only tried.
-
-    Raises:
-        ChangedError: the file is not what was read; it is left as it is.
-        PhotoError: the tag was edited since, or writing failed; the file is as it was.
-    """
-    if metadata.provenance(blob.data) is None:
-        return False
-    strip = metadata.stripped_sidecar if is_sidecar(key) else metadata.stripped
-    without = strip(blob.data)
-    if recorder is not None:
-        _replace(storage, recorder, key, blob, without)
-    return True
 
 
 def _replace(

@@ -5,7 +5,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +15,13 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from tagger.errors import RunError
-from tagger.imaging.decode import Resize
 from train.fit.checkpoint import EpochLog, Run, fingerprint, restore, write
 from train.fit.optimise import autocast, average, epoch_order, make_optimiser, set_lr, smooth
+from train.photos.arrays import Photos
 from train.photos.augment import augment, mix, resized
-from train.photos.folders import Sample
-from train.photos.pixel_cache import CACHE, load_pixels
 from train.recipe import Recipe
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # (logits [N, K], soft targets [N, K]) -> scalar
-
-
-@dataclass(frozen=True, slots=True)
-class Photos:
-    """Photos in memory: ``pixels`` uint8 [N, 3, H, W]; ``targets`` float32 [N, K], rows sum to 1.
-
-    A photo without a landmark is a class of its own (the last column) or spread over all classes.
-    """
-
-    pixels: Tensor
-    targets: Tensor
-
-
-def one_hot(labels: Tensor, columns: int) -> Tensor:
-    """Int64 [N] to float32 [N, columns]; -1 (no landmark) means the last column."""
-    return F.one_hot(labels % columns, columns).float()
 
 
 def fit(
@@ -92,20 +73,6 @@ def fit(
     model.load_state_dict(run.best)
     model.eval()
     return run.log
-
-
-def load_photos(
-    samples: Sequence[Sample], columns: int, size: int, resize: Resize, cache: Path = CACHE
-) -> tuple[Photos, tuple[str, ...]]:
-    """Decode to uint8 [N, 3, size, size] and one-hot targets [N, columns], background last.
-
-    Returns:
-        the photos that can be read, and the kind of each.
-    """
-    pixels = load_pixels(samples, size, resize, cache)
-    targets = one_hot(torch.from_numpy(pixels.labels), columns)
-    photos = Photos(torch.from_numpy(pixels.images.copy()), targets)
-    return photos, tuple(sample.kind for sample in pixels.samples)
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tagger.model.classifier import fast_dtype
+from tagger.model.devices import fast_dtype
 from train.recipe import Recipe
 
 

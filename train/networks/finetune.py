@@ -5,10 +5,11 @@ from pathlib import Path
 import torch
 
 from tagger.imaging.decode import Resize
-from train.fit.loop import fit, join, load_photos
+from train.fit.loop import fit, join
 from train.networks.depthwise import restore, speed_up
 from train.networks.head import embed, fit_head
 from train.networks.pretrained import Transfer
+from train.photos.arrays import load_photos
 from train.photos.folders import Sample
 from train.photos.pixel_cache import CACHE
 from train.photos.split import Material

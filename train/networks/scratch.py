@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from tagger.imaging.decode import Resize
-from train.fit.loop import fit, load_photos
+from train.fit.loop import fit
+from train.photos.arrays import load_photos
 from train.photos.pixel_cache import CACHE
 from train.photos.split import Material
 from train.recipe import Recipe

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tagger.model.classifier import fast_dtype
+from tagger.model.devices import fast_dtype
 from tagger.records import Landmark
-from train.fit.loop import Photos
+from train.networks.fold import fold
+from train.photos.arrays import Photos
 from train.photos.folders import NO_LANDMARK
 from train.rejection.scores import (
     Calibration,
@@ -18,7 +19,6 @@ from train.rejection.scores import (
     fit_shape,
     fit_temperature,
 )
-from train.ship.export import fold
 
 # The evidence that the rule uses; the rest are for comparison (see MODEL_CARD.md).
 RULE = ("odds", "energy")

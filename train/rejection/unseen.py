@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tagger.places.landmarks import load_landmarks
-from train.fit.loop import load_photos
 from train.measure.metrics import Answers, area, tagged, tagged_right
 from train.networks import finetune, pretrained
+from train.photos.arrays import load_photos
 from train.photos.folders import NO_LANDMARK, Sample
 from train.photos.pixel_cache import CACHE
 from train.photos.split import Material

@@ -21,15 +21,13 @@ from tagger.model import artifact
 from tagger.model.local_features.matching import (
     Features,
     Floats,
-    References,
     describe,
-    log_ratios,
     matches,
     moved,
     one_thread_each,
-    packed,
     spots,
 )
+from tagger.model.local_features.references import References, log_ratios, packed
 from train.measure.evaluate import answer_alone
 from train.photos.folders import NO_LANDMARK, Sample
 from train.photos.pixel_cache import CACHE

@@ -11,7 +11,7 @@ from tagger import __version__
 from tagger.imaging.decode import Resize
 from tagger.model.artifact import Manifest
 from tagger.places.landmarks import load_landmarks
-from train.fit.loop import load_photos
+from train.photos.arrays import load_photos
 from train.photos.pixel_cache import CACHE
 from train.photos.split import Material
 from train.rejection.calibrate import RULE, calibrate, doubts, see
