@@ -181,7 +181,8 @@ def _tag(
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
     from tagger.ledger.ledger import Ledger, new_run_id
-    from tagger.model.lazy import DEFAULT_MODEL, LazyClassifier
+    from tagger.model import DEFAULT_MODEL
+from tagger.model.lazy import LazyClassifier
     from tagger.report.delivery import local_file
     from tagger.report.writer import ReportWriter
     from tagger.run.stages import Settings
