@@ -182,7 +182,7 @@ def _tag(
     # --help needs none of this; torch itself is imported when the first photo needs it.
     from tagger.ledger.ledger import Ledger, new_run_id
     from tagger.model import DEFAULT_MODEL
-from tagger.model.lazy import LazyClassifier
+    from tagger.model.lazy import LazyClassifier
     from tagger.report.delivery import local_file
     from tagger.report.writer import ReportWriter
     from tagger.run.stages import Settings

@@ -1,4 +1,4 @@
-"""The index of a library's photos by time and camera: an SQLite table, so that memory stays flat."""
+"""The index of a library's photos by time and camera, an SQLite table: memory stays flat."""
 
 import sqlite3
 import threading
