@@ -122,13 +122,41 @@ class Provenance:
     run_id: str
 
 
+class Source(StrEnum):
+    """Where a position comes from; the ``source`` column of the report."""
+
+    LANDMARK = "landmark"
+    LIBRARY = "library"
+    TIME = "time"
+    TRACK = "track"
+    TAKEOUT = "takeout"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraPosition:
+    """Where the camera was: degrees WGS-84, and the radius in metres that holds it with 95 %.
+
+    ``evidence`` says in a few words what it rests on.
+    """
+
+    latitude: float
+    longitude: float
+    radius_m: int
+    source: Source
+    evidence: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """All that is written into one photo: the place, which position it is, and who says so."""
+    """All that is written into one photo: the place, which position it is, and who says so.
 
-    landmark: Landmark
+    ``landmark`` is what the photo shows, ``camera`` where it was taken: one of them at least.
+    """
+
+    landmark: Landmark | None
     coords: Coords
     provenance: Provenance
+    camera: CameraPosition | None = None
 
 
 # The file behind a path at one moment: device, inode, and ctime in ns (0: not known). A plain tuple
@@ -166,11 +194,11 @@ class Version:
 class Entry:
     """One listed photo: its key (a path as text), its version, or why it cannot be looked at.
 
-    ``sidecars`` are the keys of the XMP sidecars that lie beside it; ``fault`` is False where the
-    problem is a limit of the tool, which stays as it is and needs nobody's attention tonight.
-    ``links`` counts the names that the file has, ``shares_stem`` tells that another photo beside it
-    has the same name but for the suffix. ``fingerprint`` is of the bytes that were decoded, empty
-    where none were or an ETag says more.
+    ``sidecars`` are the keys of the XMP sidecars that lie beside it, ``takeout`` is that of its
+    Google Takeout file; ``fault`` is False where the problem is a limit of the tool, which stays as
+    it is and needs nobody's attention tonight. ``links`` counts the names that the file has,
+    ``shares_stem`` tells that another photo beside it has the same name but for the suffix.
+    ``fingerprint`` is of the bytes that were decoded, empty where none were or an ETag says more.
     """
 
     key: str
@@ -180,6 +208,7 @@ class Entry:
     fault: bool = True
     links: int = 1
     shares_stem: bool = False
+    takeout: str = ""
     fingerprint: bytes = b""
 
 
@@ -187,7 +216,9 @@ class Entry:
 class Outcome:
     """What became of one photo: one row of the report.
 
-    ``fresh`` is False where it only repeats what an earlier run found.
+    ``fresh`` is False where it only repeats what an earlier run found. ``camera`` is where the
+    camera was, where another source than the landmark knows; ``placeable`` tells that one does,
+    but was not asked to write.
     """
 
     entry: Entry
@@ -196,6 +227,8 @@ class Outcome:
     guess: Guess | None = None
     landmark: Landmark | None = None
     fresh: bool = True
+    camera: CameraPosition | None = None
+    placeable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
