@@ -21,8 +21,8 @@ from tagger import metadata  # noqa: E402
 from tagger.cli.options import BUCKET_WORKERS  # noqa: E402
 from tagger.imaging.decode import Views  # noqa: E402
 from tagger.ledger.ledger import Ledger, new_run_id  # noqa: E402
+from tagger.model import DEFAULT_MODEL  # noqa: E402
 from tagger.model.classifier import Classifier  # noqa: E402
-from tagger.model.lazy import DEFAULT_MODEL  # noqa: E402
 from tagger.run.pipeline import run  # noqa: E402
 from tagger.run.stages import Settings  # noqa: E402
 from tagger.storage.opening import open_storage  # noqa: E402

@@ -26,10 +26,9 @@ from torchvision.io import decode_jpeg
 
 from tagger.imaging.decode import to_views
 from tagger.ledger.ledger import new_run_id
-from tagger.model import artifact
+from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.classifier import Classifier
 from tagger.model.devices import fast_dtype
-from tagger.model.lazy import DEFAULT_MODEL
 from tagger.places.landmarks import load_landmarks
 from tagger.run.ordered import in_order
 

@@ -27,7 +27,8 @@ from tagger.cli.options import BUCKET_WORKERS  # noqa: E402
 from tagger.imaging.decode import Views  # noqa: E402
 from tagger.ledger.ledger import Ledger, new_run_id  # noqa: E402
 from tagger.ledger.recorder import Intent  # noqa: E402
-from tagger.model.lazy import DEFAULT_MODEL, LazyClassifier  # noqa: E402
+from tagger.model import DEFAULT_MODEL  # noqa: E402
+from tagger.model.lazy import LazyClassifier  # noqa: E402
 from tagger.records import Version  # noqa: E402
 from tagger.run import pipeline, ray_engine  # noqa: E402
 from tagger.storage.opening import open_storage  # noqa: E402

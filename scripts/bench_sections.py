@@ -21,10 +21,9 @@ from PIL import Image
 from tagger import metadata
 from tagger.imaging import decode
 from tagger.ledger.ledger import Ledger, new_run_id
-from tagger.model import artifact
+from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.classifier import Classifier
 from tagger.model.devices import fast_dtype
-from tagger.model.lazy import DEFAULT_MODEL
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Coords, Provenance, Tag
 from tagger.run.ordered import in_order

@@ -19,9 +19,8 @@ from bench_sections import CORES, MP_12, cameras, fill, ours, seconds
 from numpy.typing import NDArray
 
 from tagger.imaging import decode
-from tagger.model import artifact
+from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.classifier import Classifier
-from tagger.model.lazy import DEFAULT_MODEL
 from tagger.records import Guess
 from tagger.storage.local import LocalStorage
 

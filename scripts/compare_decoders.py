@@ -124,7 +124,7 @@ def main(photos: int, rounds: int, folder: Path | None) -> None:
                 click.echo(f"{kind} {decoder.__name__:14} left out: {error}")
                 continue
             click.echo(
-                f"{kind} {decoder.__name__:14} {cpu_ms(decoder, data, rounds):7.1f} ms of one core, "
+                f"{kind} {decoder.__name__:14} {cpu_ms(decoder, data, rounds):7.1f} ms of a core, "
                 f"{apart:.2f} of 255 from decoding in full"
             )
     data = next(iter(sets.values())) * 2

@@ -256,11 +256,11 @@ class Version:
 class Entry:
     """One listed photo: its key (a path as text), its version, or why it cannot be looked at.
 
-    ``sidecars`` are the keys of the XMP sidecars that lie beside it; ``fault`` is False where the
-    problem is a limit of the tool, which stays as it is and needs nobody's attention tonight.
-    ``links`` counts the names that the file has, ``shares_stem`` tells that another photo beside it
-    has the same name but for the suffix. ``fingerprint`` is of the bytes that were decoded, empty
-    where none were or an ETag says more.
+    ``sidecars`` are the keys of the XMP sidecars that lie beside it, ``takeout`` is that of its
+    Google Takeout file; ``fault`` is False where the problem is a limit of the tool, which stays as
+    it is and needs nobody's attention tonight. ``links`` counts the names that the file has,
+    ``shares_stem`` tells that another photo beside it has the same name but for the suffix.
+    ``fingerprint`` is of the bytes that were decoded, empty where none were or an ETag says more.
     """
 
     key: str
@@ -270,6 +270,7 @@ class Entry:
     fault: bool = True
     links: int = 1
     shares_stem: bool = False
+    takeout: str = ""
     fingerprint: bytes = b""
 
 
@@ -277,7 +278,9 @@ class Entry:
 class Outcome:
     """What became of one photo: one row of the report.
 
-    ``fresh`` is False where it only repeats what an earlier run found.
+    ``fresh`` is False where it only repeats what an earlier run found. ``camera`` is where the
+    camera was, where another source than the landmark knows; ``placeable`` tells that one does,
+    but was not asked to write.
     """
 
     entry: Entry
@@ -286,6 +289,8 @@ class Outcome:
     guess: Guess | None = None
     landmark: Landmark | None = None
     fresh: bool = True
+    camera: CameraPosition | None = None
+    placeable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

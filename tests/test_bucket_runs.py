@@ -336,7 +336,8 @@ def test_kills_throttling_and_replaced_photos_lose_nothing(
 
     # A process for each run, forked from one that has imported all that a run needs.
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["tagger.cli.main", "tagger.storage.s3", "tagger.storage.bucket", "tagger.run.pipeline",
+    forks.set_forkserver_preload(["tagger.cli.main", "tagger.storage.s3", "tagger.storage.bucket",
+                                  "tagger.run.pipeline",
                                   "tagger.ledger.ledger", "tagger.model.classifier"])  # fmt: skip
     person = threading.Thread(target=replace)
     person.start()

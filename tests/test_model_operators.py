@@ -12,8 +12,7 @@ from conftest import ByColour, save_colour_model
 
 from tagger.errors import RunError
 from tagger.imaging.decode import Resize
-from tagger.model import artifact, operators
-from tagger.model.lazy import DEFAULT_MODEL
+from tagger.model import DEFAULT_MODEL, artifact, operators
 
 MANIFEST = artifact.Manifest(("Taj_Mahal", "Eiffel_Tower"), 8, Resize.CROP, 4, "evil")
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit")

@@ -103,7 +103,7 @@ def review(
 
     Each decision is saved at once, into REPORT and a file beside it.
     """
-    from tagger.model.lazy import DEFAULT_MODEL
+    from tagger.model import DEFAULT_MODEL
     from tagger.review.options import Options
     from tagger.review.server import serve
 

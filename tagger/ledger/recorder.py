@@ -41,7 +41,8 @@ _REMEMBER = (
 class Intent:
     """What is noted of a change before it happens: all that it takes to undo it.
 
-    The digests are SHA-256, None where there is no file; ``patch`` is of :mod:`tagger.ledger.undo_patch`.
+    The digests are SHA-256, None where there is no file; ``patch`` is of
+    :mod:`tagger.ledger.undo_patch`.
     """
 
     key: str

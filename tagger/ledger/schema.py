@@ -15,10 +15,10 @@ SCHEMA_VERSION = 2
 _APPLICATION = 0x4C544147  # "LTAG", in the file's header: tells a ledger from any other database
 _BUSY_SECONDS = 30.0
 
-# Keys are bytes because file names are. States are those of tagger.ledger.ledger.State. ``photos`` holds
-# the last outcome of each photo seen, so that a later run can pass over what has not changed; its
-# model and limits are those of the run it names. The fingerprint (tagger.ledger.fingerprint) is there for
-# photos that were decoded: it finds them where they were moved to.
+# Keys are bytes because file names are. States are those of ledger.State. ``photos`` holds the last
+# outcome of each photo seen, so that a later run can skip what has not changed; its model and
+# limits are those of the run it names. The fingerprint is there for photos that were decoded: it
+# finds them where they were moved to.
 _TABLES = """
 CREATE TABLE runs (
     number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, verb TEXT NOT NULL,

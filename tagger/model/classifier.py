@@ -11,9 +11,8 @@ from torch.nn.functional import pad
 from tagger.errors import RunError
 from tagger.imaging.decode import Resize, Views
 from tagger.imaging.room import give_back
-from tagger.model import artifact
+from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, fast_dtype, pick_devices
-from tagger.model.lazy import DEFAULT_MODEL
 from tagger.model.local_features.matching import one_thread_each
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Candidate, Guess, Landmark
@@ -31,7 +30,7 @@ class Classifier:
         resize: how a photo becomes that square.
         landmarks: the landmarks it can name, by slug.
         sha256: of the model file, in hex.
-        lanes: how many batches it works on at once, see :func:`tagger.model.lazy.count_lanes`.
+        lanes: how many batches it works on at once, see :func:`tagger.model.devices.count_lanes`.
     """
 
     def __init__(self, path: Path = DEFAULT_MODEL, device: str = "auto") -> None:

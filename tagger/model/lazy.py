@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from tagger.errors import RunError
 from tagger.imaging.decode import Resize, Views
+from tagger.model import DEFAULT_MODEL
 from tagger.model.devices import count_lanes
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Guess, Landmark
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
-
-DEFAULT_MODEL = Path(__file__).with_name("default.pt")
 
 
 class LazyClassifier:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from tagger.blob import Blob
 from tagger.errors import PhotoError, RunError, VanishedError
-from tagger.report.files import is_empty, is_report, numbers
-from tagger.report.writer import as_written
+from tagger.report.files import as_written, is_empty, is_report, numbers
 from tagger.storage.base import Storage
 from tagger.storage.opening import storage_at
 from tagger.storage.urls import bucket_of

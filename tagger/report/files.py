@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tagger.errors import RunError
 from tagger.report.columns import COLUMNS, FIRST_COLUMNS
-from tagger.report.writer import as_written
 
 _SQLITE = ("-journal", "-wal", "-shm")  # sqlite.org/tempfiles.html
 
@@ -37,7 +36,7 @@ def move_aside(path: Path) -> None:
             old.rename(new)
 
 
-def _remove_old(path: Path, keep: int) -> None:
+def remove_old(path: Path, keep: int) -> None:
     """Remove numbered reports but the latest, and none that a person has worked on."""
     by_number = sorted(numbers(path.name, os.listdir(path.parent)), reverse=True)
     reports = [path.with_name(f"{path.stem}.{number}{path.suffix}") for number in by_number]
@@ -68,3 +67,9 @@ def _files(path: Path) -> list[Path]:
     """A report, the decisions on it, and what SQLite may keep beside those."""
     beside = decisions(path)
     return [path, *(beside.with_name(beside.name + end) for end in ("", *_SQLITE))]
+
+
+def as_written(data: bytes) -> bool:
+    """Whether a report is as the program wrote it: the last column is for a person to fill in."""
+    lines = data.splitlines(keepends=True)
+    return is_report(data[:64]) and all(line.endswith(b",\n") for line in lines[1:])

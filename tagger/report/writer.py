@@ -13,7 +13,7 @@ from typing import Self
 from tagger.errors import RunError
 from tagger.records import Outcome
 from tagger.report.columns import COLUMNS, row
-from tagger.report.files import _remove_old, is_report, move_aside
+from tagger.report.files import move_aside, remove_old
 from tagger.storage.local_writing import emptied
 
 
@@ -47,7 +47,7 @@ class ReportWriter:
             if path.exists() and path.stat().st_size:
                 move_aside(path)
                 if keep is not None:
-                    _remove_old(path, keep)
+                    remove_old(path, keep)
             self._file = FileIO(path, "w", opener=emptied)
         except OSError as error:
             raise RunError(
@@ -97,9 +97,3 @@ class ReportWriter:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
-
-
-def as_written(data: bytes) -> bool:
-    """Whether a report is as the program wrote it: the last column is for a person to fill in."""
-    lines = data.splitlines(keepends=True)
-    return is_report(data[:64]) and all(line.endswith(b",\n") for line in lines[1:])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagger.model.lazy import DEFAULT_MODEL
+from tagger.model import DEFAULT_MODEL
 from tagger.review.trusted_root import Root
 
 

@@ -34,7 +34,7 @@ class Pixels:
 def load_pixels(
     samples: Sequence[Sample], size: int, resize: Resize, cache: Path = CACHE
 ) -> Pixels:
-    """Decode photos through tagger.imaging.decode, once: later calls map the array kept in ``cache``.
+    """Decode photos through tagger.imaging, once: later calls map the array kept in ``cache``.
 
     The cache is keyed by the photos' bytes, the size and the rule. Unreadable photos are named in
     the log and left out.
