@@ -9,8 +9,8 @@ from typing import Any
 from tagger.evidence.tracks.point import Point, TrackError, moment
 
 # Forms: Records.json (``locations`` with latitudeE7), Semantic Location History
-# (``timelineObjects`` with waypoints and simplified paths), the exports of Android (``semanticSegments`` with
-# ``timelinePath`` and ``rawSignals``) and iOS (a list with ``timelinePath`` and
+# (``timelineObjects`` with waypoints and simplified paths), the exports of Android
+# (``semanticSegments`` with ``timelinePath`` and ``rawSignals``) and iOS (a list with ``timelinePath`` and
 # ``durationMinutesOffsetFromStartTime``), GeoJSON points with a time, OwnTracks' lines (``.rec``).
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _LISTS = (
