@@ -10,8 +10,9 @@ from tagger.evidence.tracks.point import Point, TrackError, moment
 
 # Forms: Records.json (``locations`` with latitudeE7), Semantic Location History
 # (``timelineObjects`` with waypoints and simplified paths), the exports of Android
-# (``semanticSegments`` with ``timelinePath`` and ``rawSignals``) and iOS (a list with ``timelinePath`` and
-# ``durationMinutesOffsetFromStartTime``), GeoJSON points with a time, OwnTracks' lines (``.rec``).
+# (``semanticSegments`` with ``timelinePath`` and ``rawSignals``) and iOS (a list with
+# ``timelinePath`` and ``durationMinutesOffsetFromStartTime``), GeoJSON points with a time,
+# OwnTracks' lines (``.rec``).
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _LISTS = (
     "locations.item", "timelineObjects.item", "semanticSegments.item", "rawSignals.item",
