@@ -30,7 +30,7 @@ FORMS = {
     "wikidata": (r"(Q[1-9]\d*)?", "Q and a number, or nothing"),
     "extent": (r"point|site|area", "point, site or area"),
 } | dict.fromkeys(("name", "local_name", "source"), (r".+", "some text"))
-# A building, a site of several, and scenery; long bridges, and a temple seen from across its valley.
+# A building, a site of several, scenery; long bridges, a temple seen from across its valley.
 RADIUS_M = {"point": (20, 600), "site": (50, 3_000), "area": (500, 100_000)}
 LONG_M = dict.fromkeys(("Brooklyn_Bridge", "Forth_Bridge", "Golden_Gate_Bridge"), 1_500)
 LONG_M["Hanging_Temple"] = 800
@@ -59,6 +59,7 @@ CITIES_CSV = Path(__file__).with_name("landmark_cities.csv")
 CITY_KM = {"point": 25.0, "site": 25.0, "area": 40.0}
 # Closer than this, two rows are one landmark twice, but for these, which do stand side by side.
 TWIN_M = 100
+NAMES = ("slug", "name", "local_name")
 NEIGHBOURS = {
     ("Alai_Darwaza", "Qutub_Minar"),
     ("bhairavnath_bhaktapur", "nyatapola"),
@@ -185,6 +186,12 @@ def _duplicates(rows: list[dict[str, str]]) -> Iterator[str]:
                 same = " and ".join(columns)
                 yield f"{row['slug']}: same {same} as {seen[key]}: correct one of them"
             seen.setdefault(key, row["slug"])
+    # A photo's landmark is chosen by any of these in a report, so none may mean two.
+    owners: dict[str, str] = {}
+    for row in rows:
+        for name in {row[column].replace("_", " ").casefold() for column in NAMES}:
+            if owners.setdefault(name, row["slug"]) != row["slug"]:
+                yield f"{row['slug']}: same name as {owners[name]}: correct one of them ({name})"
 
 
 def _twins(rows: list[dict[str, str]]) -> Iterator[str]:
@@ -193,7 +200,7 @@ def _twins(rows: list[dict[str, str]]) -> Iterator[str]:
         metres = 1000 * _km(points[:number], *points[number])
         for other in np.flatnonzero(metres < TWIN_M):
             pair = (rows[other]["slug"], row["slug"])
-            if pair not in NEIGHBOURS and 0 < metres[other]:
+            if pair not in NEIGHBOURS and metres[other] > 0:
                 yield f"{pair[1]}: {metres[other]:.0f} m from {pair[0]}: one landmark twice?"
 
 
