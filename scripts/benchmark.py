@@ -5,9 +5,11 @@ import os
 import platform
 import re
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
+import bench_sections
 import click
 import torch
 from bench_gpu import gpu
@@ -15,10 +17,13 @@ from bench_sections import CORES
 from bench_sections import SECTIONS as FOR_ALL
 from bench_table import put, table
 
-from tagger.model.classifier import fast_dtype
+from tagger.model.devices import fast_dtype
 
 ROOT = Path(__file__).resolve().parent.parent
 SECTIONS = FOR_ALL | {"gpu": gpu}
+QUICK, QUICK_PHOTOS = ("starting", "writing", "pipeline"), 16
+# Seconds after which no section is begun; the longest takes the rest of 2 and 10 minutes.
+QUICK_S, MOST_S = 60.0, 330.0
 
 
 def machine() -> str:
@@ -68,6 +73,7 @@ def plot(figures: dict[str, Any], path: Path) -> None:
 @click.option(
     "--update", is_flag=True, help="Write docs/benchmark.json and .png, and the README's table."
 )
+@click.option("--quick", is_flag=True, help="Two minutes: few photos, one round, no nightly run.")
 def main(
     sections: tuple[str, ...],
     photos: int,
@@ -75,8 +81,15 @@ def main(
     json_file: Path | None,
     plot_file: Path | None,
     update: bool,
+    quick: bool,
 ) -> None:
-    """Measure SECTIONS, all by default."""
+    """Measure SECTIONS, all by default, in 10 minutes at most; what does not fit is left out."""
+    if quick and update:
+        raise click.UsageError("--quick is too coarse for --update; leave one of them out")
+    if quick:
+        photos, bench_sections.PATIENCE = min(photos, QUICK_PHOTOS), 0.0
+        sections = sections or QUICK
+    end = time.monotonic() + (QUICK_S if quick else MOST_S)
     memory = Path("/dev/shm")
     root = scratch or (memory if memory.is_dir() else Path(tempfile.gettempdir()))
     kept = ROOT / "docs" / "benchmark.json"
@@ -86,6 +99,9 @@ def main(
         figures |= older if older.get("machine") == figures["machine"] else {}
     click.echo(f"{figures['machine']}, photos in {root}, load {os.getloadavg()[0]:.1f}")
     for name in sections or SECTIONS:
+        if time.monotonic() > end:
+            click.echo(f"{name}: left out, time is up; measure it alone")
+            continue
         with tempfile.TemporaryDirectory(dir=root) as folder:
             for key, value in SECTIONS[name](Path(folder), photos):
                 figures[key] = round(value, 3)

@@ -51,6 +51,8 @@ ADDED_WITH_EXIF = (
 )
 # The segment that stands before fill bytes may be ours; the bytes are theirs.
 FILL_BYTES = re.compile(r"(Skipped unknown \d+ bytes after JPEG) \w+ segment")
+# Where a photo states no resolution, neither does its first EXIF block: 72 dpi would be made up.
+NOT_STATED = re.compile(r"Missing required JPEG IFD0 tag 0x0(11a|11b|128) ")
 VERDICTS = ("ExifTool:Warning", "ExifTool:Error")  # those of -validate are among them
 AXES = ("Latitude", "Longitude")
 TOLERANCE = 1e-6  # degrees, 11 cm
@@ -141,12 +143,13 @@ def read_all(paths: list[Path]) -> list[dict[str, Any]]:
 def changed_tags(old: Tags, new: Tags, grown: int) -> Iterator[str]:
     """Tags lost or changed, tags added that are not ours, new warnings."""
     before, after = by_name(old), by_name(new)
+    first_exif = not any(name.startswith("IFD0:") for name in before)
     for name in VERDICTS:
         known = [FILL_BYTES.sub(r"\1", verdict) for verdict in before.pop(name, [])]
         for verdict in (FILL_BYTES.sub(r"\1", verdict) for verdict in after.pop(name, [])):
             if verdict in known:
                 known.remove(verdict)
-            else:
+            elif not first_exif or not NOT_STATED.match(verdict):
                 yield f"new warning: {verdict}"
     for name, values in before.items():
         found = after.pop(name, [])
@@ -159,7 +162,6 @@ def changed_tags(old: Tags, new: Tags, grown: int) -> Iterator[str]:
             found = found[: max(len(values), len(set(found)))]
         if len(found) > len(values):
             yield f"added another {name} = {short(found)}"
-    first_exif = not any(name.startswith("IFD0:") for name in before)
     for name, values in after.items():
         if not name.startswith(ADDED) and not (first_exif and name in ADDED_WITH_EXIF):
             yield f"added {name} = {short(values)}"

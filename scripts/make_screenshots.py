@@ -58,10 +58,11 @@ def run(arguments: list[str]) -> None:
 
 @contextmanager
 def served(report: Path, port: int) -> Iterator[str]:
-    """The app over a report; the address it answers at."""
+    """The app over a report; the address it answers at, with its token."""
     server = subprocess.Popen(
         [*TAGGER, "review", str(report), "--no-browser", "--port", str(port)],
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
         cwd=ROOT,
         env=ENVIRONMENT,
     )
@@ -76,7 +77,8 @@ def served(report: Path, port: int) -> Iterator[str]:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.2)
-        yield address
+        assert server.stdout is not None
+        yield server.stdout.readline().split()[1]
     finally:
         server.terminate()
         server.wait()
@@ -114,7 +116,7 @@ def every_page(page: Page, address: str, page_file: Path, out: Path, kind: str) 
     open_review(page, address)
     choose(page, "taj_mahal")
     shoot(page, out / f"review-{kind}.png")
-    for view in ("Places", "What it teaches", "Apply"):
+    for view in ("Places", "Accuracy", "Apply"):
         page.get_by_role("radio", name=view).click()
         settle(page)
         shoot(page, out / f"{view.split()[-1].lower()}-{kind}.png")
@@ -127,7 +129,7 @@ def every_page(page: Page, address: str, page_file: Path, out: Path, kind: str) 
 
 
 def open_review(page: Page, address: str) -> None:
-    page.goto(f"{address}/")
+    page.goto(address)
     page.locator(".gallery li").first.wait_for()
     settle(page)
 
@@ -139,7 +141,7 @@ def choose(page: Page, name: str) -> None:
 
 
 def try_sample(page: Page, address: str, name: str) -> None:
-    page.goto(f"{address}/try")
+    page.goto(address.replace("/?", "/try?"))
     page.locator("input[type=file]").set_input_files(SAMPLES / f"{name}.jpg")
     page.locator(".lt-verdict").first.wait_for()
     settle(page)

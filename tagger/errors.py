@@ -17,6 +17,14 @@ class LockedError(RunError):
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
+class CredentialsError(RunError):
+    """A store no longer accepts the credentials, so that no photo of it can be reached."""
+
+
+class SkippedError(RunError):
+    """A PATH is, or lies in, a folder that is left alone: a managed library, a cache, trash."""
+
+
 class FailingError(RunError):
     """So many photos failed that something other than the photos must be wrong."""
 

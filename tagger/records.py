@@ -1,6 +1,6 @@
 """The records that the stages hand on: plain data, no torch, no input or output."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -101,6 +101,16 @@ class SidecarName(StrEnum):
     STEM = "stem"
 
 
+class HardLinks(StrEnum):
+    """What to do with a photo that has several names: leave it alone, or make it a file of its own.
+
+    A write gives one name a new file, and the others keep the old one.
+    """
+
+    SKIP = "skip"
+    SPLIT = "split"
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a tag comes from; written into the photo so that it can be told from a person's."""
@@ -121,13 +131,35 @@ class Tag:
     provenance: Provenance
 
 
+# The file behind a path at one moment: device, inode, and ctime in ns (0: not known). A plain tuple
+# is made in a tenth of the time of a named one, and each listed photo has one.
+Node = tuple[int, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Identity of a photo's content at one moment: changes whenever somebody writes it."""
+    """Identity of a photo's content: changes whenever somebody writes it.
+
+    Size, time and a store's ETag are the identity, also from run to run: versions that agree in
+    them are equal. Inodes are no part of it. FUSE and exFAT number files afresh at each mount or
+    even each look, and so does a restore.
+
+    ``node`` and ``data`` serve the guard of one run, and are neither compared nor stored: another
+    node makes the guard compare the content, which ``data`` is where all of it was read.
+    """
 
     size: int
     mtime_ns: int
     etag: str = ""
+    node: Node | None = field(default=None, compare=False, repr=False)
+    data: bytes | None = field(default=None, compare=False, repr=False)
+
+    def same_node(self, other: "Version") -> bool:
+        """Whether nothing says that the file itself is another one, or was touched meanwhile."""
+        if self.node is None or other.node is None:
+            return True
+        times = self.node[2], other.node[2]
+        return self.node[:2] == other.node[:2] and (0 in times or times[0] == times[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +168,9 @@ class Entry:
 
     ``sidecars`` are the keys of the XMP sidecars that lie beside it; ``fault`` is False where the
     problem is a limit of the tool, which stays as it is and needs nobody's attention tonight.
+    ``links`` counts the names that the file has, ``shares_stem`` tells that another photo beside it
+    has the same name but for the suffix. ``fingerprint`` is of the bytes that were decoded, empty
+    where none were or an ETag says more.
     """
 
     key: str
@@ -143,6 +178,9 @@ class Entry:
     problem: str = ""
     sidecars: tuple[str, ...] = ()
     fault: bool = True
+    links: int = 1
+    shares_stem: bool = False
+    fingerprint: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +206,4 @@ class Seen:
     guess: Guess | None
     model_sha256: str
     output: str = ""
+    fingerprint: bytes = b""

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tagger.imaging import Resize
+from tagger.imaging.decode import Resize
 from tagger.model import artifact
 
 if TYPE_CHECKING:
@@ -112,3 +112,4 @@ def bucket(s3_server: "s3.Server", monkeypatch: pytest.MonkeyPatch) -> "Iterator
     bucket.client.create_bucket(Bucket=bucket.name)
     yield bucket
     s3_server.fail(0, 0)
+    s3_server.expire(-1)

@@ -3,10 +3,12 @@
 import itertools
 from collections.abc import Callable, Iterator
 
+from tagger.blob import Blob, Content
 from tagger.errors import ChangedError, VanishedError
 from tagger.records import Entry, Version
-from tagger.spliced import Content
-from tagger.storage import LISTED_SUFFIXES, Blob, Traits, nothing, sidecar_names
+from tagger.storage.base import Traits, nothing
+from tagger.storage.siblings import Siblings
+from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
 
 
 class MemoryStorage:
@@ -29,11 +31,18 @@ class MemoryStorage:
 
     def list(self) -> Iterator[Entry]:
         for key in sorted(self.files):
-            if f".{key.rpartition('.')[2].lower()}" in LISTED_SUFFIXES:
+            if suffix(key) in LISTED_SUFFIXES:
                 folder, slash, name = key.rpartition("/")
-                beside = (f"{folder}{slash}{sidecar}" for sidecar in sidecar_names(name))
-                found = tuple(sidecar for sidecar in beside if sidecar in self.files)
-                yield Entry(key, self.files[key].version, sidecars=found)
+                names = [
+                    other.removeprefix(f"{folder}{slash}")
+                    for other in self.files
+                    if other.rpartition("/")[0] == folder
+                ]
+                photos = (other for other in names if suffix(other) in LISTED_SUFFIXES)
+                siblings = Siblings(photos, filter(is_sidecar, names))
+                found = tuple(f"{folder}{slash}{name}" for name in siblings.sidecars(name))
+                shares = siblings.share_stem(name)
+                yield Entry(key, self.files[key].version, sidecars=found, shares_stem=shares)
 
     def read_head(self, key: str, size: int) -> bytes:
         return self.read(key).data[:size]
@@ -53,18 +62,22 @@ class MemoryStorage:
         expected: Version | None,
         traits: Traits | None = None,
         ready: Callable[[], None] = nothing,
+        mtime_ns: int | None = None,
     ) -> Version:
         ready()
         self.before_write(key)
         self._guard(key, expected)
-        return self.put(key, bytes(data), expected.mtime_ns if expected else None)
+        if mtime_ns is None and expected:
+            mtime_ns = expected.mtime_ns
+        return self.put(key, bytes(data), mtime_ns)
 
     def delete(self, key: str, expected: Version) -> None:
         self.before_write(key)
         self._guard(key, expected)
         del self.files[key]
 
-    def set_mtime(self, key: str, mtime_ns: int) -> None:
+    def set_mtime(self, key: str, mtime_ns: int, expected: Version) -> None:
+        self._guard(key, expected)
         data, version = self.read(key)[:2]
         self.files[key] = Blob(data, Version(version.size, mtime_ns, version.etag))
 

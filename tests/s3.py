@@ -44,6 +44,13 @@ class Server:
         request = urllib.request.Request(f"{self.url}/-/faults", body, method="PUT")
         urllib.request.urlopen(request).close()
 
+    def expire(self, after: int = 0) -> None:
+        """Answer as when a token has expired, after so many more requests; -1 ends that."""
+        request = urllib.request.Request(
+            f"{self.url}/-/expired", json.dumps(after).encode(), method="PUT"
+        )
+        urllib.request.urlopen(request).close()
+
     def client(self) -> Any:
         """A person's own way in, who does not give up when throttled."""
         patient = Config(retries={"mode": "standard", "max_attempts": 12})

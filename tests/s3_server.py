@@ -3,6 +3,7 @@
 GET /-/requests gives what was asked since the last time, and by whose access key. PUT /-/faults
 takes two parts of all requests: those answered with 503 instead of being done, and of PUTs those
 answered so once done, which are noted as lost; and a text that a key must contain for either.
+PUT /-/expired takes how many more requests are done before the token has expired; -1: all.
 """
 
 import json
@@ -20,6 +21,11 @@ SLOW_DOWN = (
     b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 )
 
+EXPIRED = (
+    b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>ExpiredToken</Code>'
+    b"<Message>The provided token has expired.</Message></Error>"
+)
+
 FAILED = [("Content-Type", "application/xml"), ("Content-Length", str(len(SLOW_DOWN)))]
 
 
@@ -29,6 +35,7 @@ class Noting:
     def __init__(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._lock, self._noted = threading.Lock(), list[dict[str, Any]]()
+        self._left = -1
         self._faults, self._chance = (0.0, 0.0, ""), random.Random(1)
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -45,7 +52,15 @@ class Noting:
         with self._lock:
             self._noted.append(note)
             instead, after, only = self._faults
+            expired = self._left == 0
+            self._left -= self._left > 0
             fate = self._chance.random() if only in note["key"] else 1.0
+        if expired:
+            length = "0" if note["method"] == "HEAD" else str(len(EXPIRED))
+            start(
+                "400 Bad Request", [("Content-Type", "application/xml"), ("Content-Length", length)]
+            )
+            return [] if note["method"] == "HEAD" else [EXPIRED]
         if fate < instead:
             start("503 Slow Down", FAILED)
             return [SLOW_DOWN]
@@ -69,9 +84,12 @@ class Noting:
 
     def _control(self, path: str, environ: Any, start: Callable[..., Any]) -> list[bytes]:
         with self._lock:
-            if path == "/-/faults":
-                length = int(environ["CONTENT_LENGTH"])
-                self._faults = json.loads(environ["wsgi.input"].read(length))
+            if path in ("/-/faults", "/-/expired"):
+                told = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+                if path == "/-/faults":
+                    self._faults = told
+                else:
+                    self._left = told
                 start("200 OK", [("Content-Length", "0")])
                 return []
             noted, self._noted = self._noted, []

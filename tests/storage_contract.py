@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from tagger.blob import Blob
 from tagger.errors import ChangedError, VanishedError
 from tagger.records import Version
-from tagger.storage import Blob, Storage
+from tagger.storage.base import Storage
 
 
 @dataclass
@@ -34,6 +35,14 @@ class StorageContract:
         sidecars = {e.key: e.sidecars for e in entries}
         assert sidecars[shelf.key("b.jpg")] == (shelf.key("b.jpg.xmp"),)
         assert sidecars[shelf.key("a.JPG")] == (shelf.key("a.xmp"),)
+
+    def test_lists_sidecars_in_any_case_and_who_shares_a_stem(self, shelf: Shelf) -> None:
+        for name in ("I.JPG", "I.jpg.xmp", "s.cr2", "s.jpg", "s.xmp", "t.jpg", "t.jpg.jpg"):
+            shelf.put(name, b"x")
+        entries = {entry.key: entry for entry in shelf.storage.list()}
+        assert entries[shelf.key("I.JPG")].sidecars == (shelf.key("I.jpg.xmp"),)
+        shared = {key for key, entry in entries.items() if entry.shares_stem}
+        assert shared == set(map(shelf.key, ("s.cr2", "s.jpg", "t.jpg.jpg")))
 
     def test_the_listed_version_is_the_one_read(self, shelf: Shelf) -> None:
         shelf.put("a.jpg", b"photo")
@@ -94,10 +103,26 @@ class StorageContract:
 
     def test_a_file_gets_its_time_back(self, shelf: Shelf) -> None:
         shelf.put("a.jpg", b"photo")
-        shelf.storage.set_mtime(shelf.key("a.jpg"), 1_234_567_890_123_456_000)
-        after = shelf.storage.read(shelf.key("a.jpg"))
+        key, time_ns = shelf.key("a.jpg"), 1_234_567_890_123_456_000
+        before = shelf.storage.read(key).version
+        shelf.storage.set_mtime(key, time_ns, before)
+        after = shelf.storage.read(key)
         assert after.data == b"photo"
-        assert after.version.mtime_ns == (1_234_567_890_123_456_000 if shelf.keeps_times else 0)
+        assert after.version.mtime_ns == (time_ns if shelf.keeps_times else 0)
+        if shelf.keeps_times:
+            with pytest.raises(ChangedError, match="changed"):  # it is another file by now
+                shelf.storage.set_mtime(key, 77, before)
+            assert shelf.storage.read(key).version.mtime_ns == time_ns
+
+    @pytest.mark.parametrize("create", [True, False])
+    def test_a_write_can_give_a_new_time(self, shelf: Shelf, create: bool) -> None:
+        key, time_ns, before = shelf.key("a.jpg"), 1_234_567_890_123_456_000, None
+        if not create:
+            shelf.put("a.jpg", b"old")
+            before = shelf.storage.read(key).version
+        after = shelf.storage.write(key, b"new", before, mtime_ns=time_ns)
+        assert after == shelf.storage.read(key).version
+        assert after.mtime_ns == (time_ns if shelf.keeps_times else 0)
 
     def test_a_copy_is_created_with_the_traits_of_its_photo(self, shelf: Shelf) -> None:
         shelf.put("a.jpg", b"photo")

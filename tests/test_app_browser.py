@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from conftest import COLOURS, SAMPLES, photo
 from PIL import Image
 from test_review_core import read_report, write_report
 
-from tagger.cli import main
+from tagger.cli.main import main
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
@@ -37,7 +38,7 @@ PATIENCE = 180_000
 
 
 @contextmanager
-def served(*options: object, port: int) -> Iterator[subprocess.Popen[str]]:
+def served(*options: object, port: int) -> Iterator["Served"]:
     server = subprocess.Popen(
         [*REVIEW, *map(str, options), "--no-browser", "--port", str(port)],
         stdout=subprocess.PIPE,
@@ -54,10 +55,19 @@ def served(*options: object, port: int) -> Iterator[subprocess.Popen[str]]:
             except OSError:
                 assert server.poll() is None and time.monotonic() < end
                 time.sleep(0.2)
-        yield server
+        assert server.stdout is not None
+        yield Served(server, server.stdout.readline().split()[1])
     finally:
         server.kill()
         server.communicate()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server, and the address it printed, with its token."""
+
+    process: subprocess.Popen[str]
+    url: str
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +125,10 @@ def test_uploads_are_recognised(browser, tmp_path: Path, free_port: int) -> None
         tmp_path / "text.jpg": "Not supported",
     }
     asked: set[str] = set()
-    with served(port=free_port):
+    with served(port=free_port) as server:
         page = browser.new_page()
         page.on("request", lambda request: asked.add(request.url))
-        page.goto(f"http://127.0.0.1:{free_port}/")
+        page.goto(server.url)
         page.locator("input[type=file]").set_input_files([str(path) for path in verdicts])
         for path, verdict in verdicts.items():
             card = page.locator(".lt-card", has=page.get_by_text(path.name, exact=True)).first
@@ -141,9 +151,9 @@ def test_uploads_are_recognised(browser, tmp_path: Path, free_port: int) -> None
 def test_twenty_rows_by_keyboard(browser, dry_run: Path, free_port: int) -> None:
     ledger = dry_run.parent.parent / "ledger.db"
     before = {path.name: path.read_bytes() for path in dry_run.parent.glob("*.jpg")}
-    with served(dry_run, "--ledger", ledger, port=free_port):
+    with served(dry_run, "--ledger", ledger, port=free_port) as server:
         page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{free_port}/")
+        page.goto(server.url)
         reviewed(page, 0)
         pressed: dict[str, str] = {}
         for n in range(20):
@@ -157,6 +167,7 @@ def test_twenty_rows_by_keyboard(browser, dry_run: Path, free_port: int) -> None
         reviewed(page, 20)
         page.get_by_role("radio", name="Apply").click()
         page.get_by_role("button", name="Write into").click()
+        page.get_by_role("button", name="Yes, write into").click()
         page.get_by_text("written, as run").wait_for()
     rows = read_report(dry_run)
     assert len(pressed) == 20
@@ -174,10 +185,68 @@ def test_twenty_rows_by_keyboard(browser, dry_run: Path, free_port: int) -> None
             assert tags["GPSLongitude"] == pytest.approx(float(row["longitude"]), abs=1e-5)
 
 
-def test_landmarks_by_name_and_places_by_click(browser, dry_run: Path, free_port: int) -> None:
-    with served(dry_run, port=free_port):
+def test_the_photo_is_the_largest_thing_and_phones_see_all(
+    browser, dry_run: Path, free_port: int
+) -> None:
+    largest = """() => {
+        const area = (node) => { const box = node.getBoundingClientRect();
+            return Math.max(0, Math.min(box.bottom, innerHeight) - box.top) * box.width; };
+        const others = [".st-key-facts_part", ".st-key-gallery_part",
+                        "[data-testid=stSidebar]"].map((name) => document.querySelector(name));
+        return area(document.querySelector(".st-key-photo_part img"))
+            > Math.max(...others.filter(Boolean).map(area));
+    }"""
+    with served(dry_run, port=free_port) as server:
         page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{free_port}/")
+        page.goto(server.url)
+        reviewed(page, 0)
+        at_rest(page.locator(".st-key-photo_part img"))
+        shown = page.locator(".st-key-photo_part img").bounding_box()
+        assert shown["width"] >= 700 and shown["height"] >= 500
+        assert page.evaluate(largest)
+        card = page.locator(".gallery li").first.bounding_box()
+        assert card["y"] + card["height"] < 900  # and its neighbours are in sight
+        assert 0 <= card["y"] - shown["y"] - shown["height"] < 40  # without a hole
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.reload()
+        reviewed(page, 0)
+        links = page.locator(".st-key-phone_links")
+        for what in (links.get_by_role("button", name="Filters"), links.get_by_text("Try")):
+            at_rest(what)
+            box = what.bounding_box()
+            assert box["y"] > 56 and box["y"] + box["height"] < 300
+        links.get_by_role("button", name="Filters").click()
+        page.get_by_role("combobox", name="Landmark").first.click()
+
+
+def test_a_page_loaded_again_is_where_it_was(browser, dry_run: Path, free_port: int) -> None:
+    with served(dry_run, port=free_port) as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        reviewed(page, 0)
+        box = page.get_by_role("combobox", name="Status").first
+        box.click()
+        box.fill("would")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Escape")
+        page.wait_for_url("**statuses=would_tag*")
+        page.get_by_role("button", name="Next").click()
+        page.get_by_role("button", name="Next").click()
+        page.locator(".gallery .current[data-row]").nth(0).wait_for()
+        page.wait_for_timeout(1500)
+        page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+        place, count = page.locator(".lt-card p").last.inner_text(), page.locator(".card").count()
+        page.reload()
+        reviewed(page, 0)
+        page.locator(".lt-card p").last.get_by_text(place).wait_for()
+        assert (page.locator(".card").count(), "photo=" in page.url) == (count, True)
+        assert 1 < count < 20
+
+
+def test_landmarks_by_name_and_places_by_click(browser, dry_run: Path, free_port: int) -> None:
+    with served(dry_run, port=free_port) as server:
+        page = browser.new_page()
+        page.goto(server.url)
         reviewed(page, 0)
         page.locator(".gallery li").first.wait_for()  # it brings the keys L and M
         page.keyboard.press("l")
@@ -219,17 +288,47 @@ def at_rest(shown) -> None:
         before, now = now, shown.bounding_box()
 
 
-def test_elsewhere_the_token_is_needed(browser, dry_run: Path, free_port: int) -> None:
-    with served(dry_run, "--address", "0.0.0.0", port=free_port) as server:
-        assert server.stdout is not None
-        query = server.stdout.readline().split("?")[1].split()[0]
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_the_token_is_needed(browser, dry_run: Path, address: str, free_port: int) -> None:
+    with served(dry_run, "--address", address, port=free_port) as server:
+        query = server.url.split("?")[1]
         page = browser.new_page()
         for wrong in ("", "?token=guess"):
             page.goto(f"http://127.0.0.1:{free_port}/{wrong}")
             page.get_by_text("needs the address with its token").wait_for()
             assert page.locator(".gallery, input[type=file]").count() == 0
+        problems: list[str] = []
+        page.on("console", lambda said: said.type == "error" and problems.append(said.text))
         page.goto(f"http://127.0.0.1:{free_port}/?{query}")
         page.locator(".gallery li").first.wait_for()
+        assert "token" not in page.url
+        assert problems == []  # its own policy forbids nothing that it does
+
+
+def test_another_site_gets_nothing(browser, dry_run: Path, free_port: int, tmp_path: Path) -> None:
+    """A page of another origin, in a browser that is let in: no frame, no socket, no answer."""
+    with served(dry_run, port=free_port) as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        page.locator(".gallery li").first.wait_for()
+        ours = f"http://127.0.0.1:{free_port}"
+        browser.route("http://127.0.0.1:1/*", lambda route: route.fulfill(
+            content_type="text/html", body=f"<iframe src='{ours}/'></iframe>"))  # fmt: skip
+        page.goto("http://127.0.0.1:1/")
+        page.wait_for_timeout(1000)
+        assert not any(frame.locator(".gallery").count() for frame in page.frames)
+        told = page.evaluate(
+            """async (ours) => {
+                const socket = new WebSocket(ours.replace("http", "ws") + "/_stcore/stream");
+                const opened = await new Promise((done) => {
+                    socket.onopen = () => done(true); socket.onerror = () => done(false); });
+                const status = await fetch(ours, { credentials: "include" })
+                    .then((answer) => answer.status, () => "refused");
+                return [opened, status];
+            }""",
+            ours,
+        )
+        assert told == [False, "refused"]
 
 
 HOSTILE = "![x](http://192.0.2.1/m.png) <img src=http://192.0.2.1/h.png onerror=alert(1)> `[a](b)`"
@@ -255,17 +354,18 @@ def test_text_of_a_hostile_report_does_nothing(browser, dry_run: Path, free_port
     page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
     browser.route("http://192.0.2.1/**", lambda route: (asked.append(route.request.url),
                                                         route.abort()))  # fmt: skip
-    with served(dry_run, "--root", dry_run.parent, port=free_port):
-        page.goto(f"http://127.0.0.1:{free_port}/")
+    with served(dry_run, "--root", dry_run.parent, port=free_port) as server:
+        page.goto(server.url)
         page.get_by_text("0 of 2 reviewed").wait_for()
         page.get_by_text(HOSTILE).first.wait_for()
         page.keyboard.press("x")
         page.get_by_text("1 of 2 reviewed").wait_for()
-        for view in ("Places", "What it teaches", "Apply"):
+        for view in ("Places", "Accuracy", "Apply"):
             page.get_by_role("radio", name=view).click()
             page.wait_for_timeout(500)
         page.get_by_text("Also photos that nobody reviewed").click()
         page.get_by_role("button", name="Write into").click()
+        page.get_by_role("button", name="Yes, write into").click()
         page.get_by_text("written, as run").wait_for()
         page.goto(f"http://127.0.0.1:{free_port}/try")
         page.locator("input[type=file]").set_input_files(str(folder / name))
@@ -293,8 +393,8 @@ def test_it_is_accessible(chromium, theme: str, width: int, dry_run: Path, free_
         assert len(found["passes"]) > 10
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
-    with served(dry_run, port=free_port):
-        page.goto(f"http://127.0.0.1:{free_port}/")
+    with served(dry_run, port=free_port) as server:
+        page.goto(server.url)
         reviewed(page, 0)
         for n, key in enumerate("ax2", 1):
             page.keyboard.press(key)
@@ -302,7 +402,7 @@ def test_it_is_accessible(chromium, theme: str, width: int, dry_run: Path, free_
         page.get_by_text("A place on the map").click()
         at_rest(page.locator(".st-key-other_place svg.world"))
         check("Photos")
-        for view in ("Places", "What it teaches", "Apply"):
+        for view in ("Places", "Accuracy", "Apply"):
             page.get_by_role("radio", name=view).click()
             page.get_by_role("radio", name=view, checked=True).wait_for()
             check(view)
@@ -319,16 +419,16 @@ def test_it_is_accessible(chromium, theme: str, width: int, dry_run: Path, free_
 def test_a_killed_server_loses_no_decision(browser, dry_run: Path, free_port: int) -> None:
     with served(dry_run, port=free_port) as server:
         page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{free_port}/")
+        page.goto(server.url)
         reviewed(page, 0)
         for n in range(6):
             page.keyboard.press("ax"[n % 2])
             reviewed(page, n + 1)
         said = page.get_by_text("6 of 20 reviewed").inner_text()
-        os.kill(server.pid, signal.SIGKILL)
-        server.wait()
-    with served(dry_run, port=free_port):
-        page.goto(f"http://127.0.0.1:{free_port}/")
+        os.kill(server.process.pid, signal.SIGKILL)
+        server.process.wait()
+    with served(dry_run, port=free_port) as server:
+        page.goto(server.url)
         page.get_by_text(said, exact=True).wait_for()
     assert sum(row["accept"] != "" for row in read_report(dry_run)) == 6
 
@@ -341,15 +441,20 @@ def test_forged_paths_are_refused(browser, dry_run: Path, free_port: int) -> Non
     forged = [str(secret), f"{dry_run.parent}/../secret.jpg", "/etc/passwd"]
     paths = [*forged, str(dry_run.parent / "link.jpg")]
     write_report(dry_run, [rows[0] | {"path": path, "confidence": "0.5"} for path in paths])
-    with served(dry_run, "--root", dry_run.parent, port=free_port):
+    with served(dry_run, "--root", dry_run.parent, port=free_port) as server:
         page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{free_port}/")
+        page.goto(server.url)
         page.get_by_text("3 rows name files outside").wait_for()
         page.get_by_text("lies outside").first.wait_for()  # the link is listed, and not shown
+        (kept,) = [found for found in browser.cookies() if "landmark-tag" in found["name"]]
+        cookie = {"Cookie": f"{kept['name']}={kept['value']}"}
         for path in ("/../../etc/passwd", "/media/../secret.jpg", f"/media{secret}",
                      "/app/static/..%2f..%2fsecret.jpg"):  # fmt: skip
             try:
-                answer = urllib.request.urlopen(f"http://127.0.0.1:{free_port}{path}").read()
+                asked = urllib.request.Request(
+                    f"http://127.0.0.1:{free_port}{path}", headers=cookie
+                )
+                answer = urllib.request.urlopen(asked).read()
             except urllib.error.HTTPError as error:
                 answer = error.read()
             assert secret.read_bytes() not in answer and b"root:" not in answer

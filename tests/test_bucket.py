@@ -15,14 +15,17 @@ from hypothesis import strategies as st
 from obstore.store import MemoryStore
 from storage_contract import Shelf, StorageContract
 
-from tagger import bucket as bucket_module
-from tagger.bucket import BucketStorage, Generic, connect
+from tagger.blob import Blob
 from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError
-from tagger.imaging import Resize
-from tagger.listing import Found, paired
-from tagger.pipeline import inspect
+from tagger.imaging.decode import Resize
 from tagger.records import Status
-from tagger.storage import LISTED_SUFFIXES, Blob, open_storage, sidecar_names, suffix
+from tagger.run.inspect import inspect
+from tagger.storage import bucket as bucket_module
+from tagger.storage.bucket import BucketStorage, Generic, connect
+from tagger.storage.bucket_listing import Found, paired
+from tagger.storage.opening import open_storage
+from tagger.storage.siblings import Siblings, is_beside
+from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
 
 KEPT: dict[str, Any] = {
     "ContentType": "image/jpeg", "CacheControl": "max-age=9", "ContentDisposition": "inline",
@@ -282,7 +285,7 @@ def test_a_run_that_cannot_start_says_why(
 
 
 def test_without_the_extra_the_message_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "tagger.bucket")
+    monkeypatch.delitem(sys.modules, "tagger.storage.bucket")
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(RunError, match=r"need obstore; pip install 'landmark-tag\[bucket\]'"):
         open_storage(["s3://bucket/x"])
@@ -301,16 +304,21 @@ def test_a_sidecar_is_found_however_its_suffix_is_spelled() -> None:
 def test_a_sidecar_that_sorts_before_its_photo_is_listed_as_on_a_disk(
     bucket: s3.Bucket, tmp_path: Path
 ) -> None:
-    names = ("a.XMP", "a.jpg", "a.jpg.XMP", "a.jpg.xmp", "a.xmp", "b.XMP", "b.jpg")
+    names = ("a.XMP", "a.jpg", "a.jpg.XMP", "a.jpg.xmp", "a.JPG.xmp", "a.xmp", "b.XMP", "b.jpg",
+             "B.JPG", "B.jpg.xmp")  # fmt: skip
     for name in names:
         bucket.put(name, b"x")
         (tmp_path / name).write_bytes(b"x")
     for root in (bucket.url, str(tmp_path)):
         sidecars = [
             [key.removeprefix(f"{root}/") for key in entry.sidecars]
-            for entry in open_storage([root]).list()
+            for entry in sorted(open_storage([root]).list(), key=lambda entry: entry.key.lower())
         ]
-        assert sidecars == [["a.jpg.xmp", "a.jpg.XMP", "a.xmp", "a.XMP"], ["b.XMP"]]
+        assert sidecars == [
+            ["a.jpg.xmp", "a.jpg.XMP", "a.JPG.xmp", "a.xmp", "a.XMP"],
+            ["B.jpg.xmp"],
+            ["b.XMP"],
+        ]
     (entry,) = open_storage([f"{bucket.url}/b.jpg"]).list()
     assert entry.sidecars == (f"{bucket.url}/b.XMP",)
 
@@ -321,11 +329,16 @@ PARTS = [*"abz/-~é.", ".jpg", ".xmp", ".XMP", ".JPG", ".png"]
 @given(st.sets(st.builds("".join, st.lists(st.sampled_from(PARTS)))))
 @example({"a.XMP", "a.b/a.jpg", "a.b/a.XMP", "a.jpg", "a.jpg.XMP"})
 def test_sidecars_are_found_wherever_they_sort(names: set[str]) -> None:
-    pairs = {photo.path: set(sidecars) for photo, sidecars in paired(map(found, sorted(names)))}
+    listed = list(paired(map(found, sorted(names))))
+    pairs = {photo.found.path: set(photo.sidecars) for photo in listed}
     photos = {name for name in names if suffix(name) in LISTED_SUFFIXES}
-    spelled = {name: {n[:-4] + x for n in sidecar_names(name) for x in (".xmp", ".XMP")}
-               for name in photos}  # fmt: skip
-    assert pairs == {name: names & sidecars for name, sidecars in spelled.items()}
+    assert pairs == {name: {n for n in names if is_beside(n, name)} for name in photos}
+    for photo in listed:
+        folder, slash, name = photo.found.path.rpartition("/")
+        here = [
+            n.removeprefix(f"{folder}{slash}") for n in photos if n.rpartition("/")[0] == folder
+        ]
+        assert (len(photo.sharing) > 1) is Siblings(here, ()).share_stem(name)
 
 
 def test_sidecars_that_wait_for_a_photo_are_let_go_with_their_name() -> None:

@@ -20,12 +20,12 @@ from click.testing import CliRunner
 from conftest import COLOURS, photo
 from places import tag
 
-from tagger import bucket as bucket_module
 from tagger import metadata
-from tagger.bucket import connect
-from tagger.cli import main
-from tagger.ledger import Ledger, State
+from tagger.cli.main import main
+from tagger.ledger.ledger import Ledger, State
 from tagger.metadata import HEAD_BYTES
+from tagger.storage import bucket as bucket_module
+from tagger.storage.bucket import connect
 
 GREY = (120, 120, 120)
 
@@ -192,8 +192,53 @@ def test_a_reviewed_report_is_applied_to_the_photos_it_is_of(
 def test_a_report_that_a_spreadsheet_saved_is_kept(command: Command) -> None:
     bucket, saved = command.bucket, b'\xef\xbb\xbf"path";"status";"landmark"\r\n'
     bucket.put("report.csv", saved)
-    assert command(bucket.url, "--report", f"{bucket.url}/report.csv", "-q")[0] == 0
+    words = (bucket.url, "--report", f"{bucket.url}/report.csv", "-q", "--allow-empty")
+    assert command(*words)[0] == 0
     assert bucket.get("report.1.csv") == saved
+
+
+def test_the_latest_reports_of_a_bucket_are_kept(command: Command) -> None:
+    bucket = command.bucket
+    bucket.put("in/a.jpg", photo((120, 120, 120)))
+    bucket.put("r.1.csv", b"a file of somebody else")
+    words = (f"{bucket.url}/in", "--report", f"{bucket.url}/r.csv", "-q", "--keep-reports", "2")
+    for _ in range(5):
+        assert command(*words)[0] == 0
+    assert [n for n in bucket.names() if n.startswith("r")] == [
+        "r.1.csv", "r.4.csv", "r.5.csv", "r.csv",
+    ]  # fmt: skip
+
+
+def test_a_prefix_without_photos_is_no_success(command: Command, tmp_path: Path) -> None:
+    bucket = command.bucket
+    bucket.put("uploads/a.jpg", photo((120, 120, 120)))
+    bucket.put("uploadz/notes.txt", b"x")
+    words = ("--report", str(tmp_path / "r.csv"), "-q")
+    code, told = command(f"{bucket.url}/uploadz", *words)
+    assert code == 2 and f"{bucket.url}/uploadz: no photos there" in told
+    assert not (tmp_path / "r.csv").exists()
+    assert command(f"{bucket.url}/uploadz", *words, "--allow-empty")[0] == 0
+    for option in (("--exclude", "*.jpg"), ("--since", "2100-01-01")):
+        assert command(f"{bucket.url}/uploads", *words, *option)[0] == 0
+
+
+def test_folders_of_a_bucket_that_programs_manage_are_left_alone(
+    command: Command,
+) -> None:
+    grey = photo((120, 120, 120))
+    for name in ("a.jpg", "x.PhotosLibrary/o/b.jpg", "c/@eaDir/d.jpg", "e/.immich", "e/f.jpg",
+                 "x.photoslibrary.jpg"):  # fmt: skip
+        command.bucket.put(f"in/{name}", grey)
+    url, report = f"{command.bucket.url}/in", f"{command.bucket.url}/r.csv"
+    code, told = command(url, "--report", report)
+    assert code == 0 and "3 folders skipped" in told
+    assert [row["path"] for row in command.report(report)] == [
+        f"{url}/a.jpg", f"{url}/x.photoslibrary.jpg",
+    ]  # fmt: skip
+    code, told = command(f"{url}/x.PhotosLibrary/o", "--report", report)
+    assert code == 2 and "an Apple Photos library (managed by Apple Photos)" in told
+    assert command(url, "--report", report, "--no-skip")[0] == 0
+    assert len(command.report(report)) == 5
 
 
 def test_a_report_takes_no_other_files_name(command: Command) -> None:
@@ -291,8 +336,9 @@ def test_kills_throttling_and_replaced_photos_lose_nothing(
 
     # A process for each run, forked from one that has imported all that a run needs.
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["tagger.cli", "tagger.aws", "tagger.bucket", "tagger.pipeline",
-                                  "tagger.ledger", "tagger.model.classifier"])  # fmt: skip
+    forks.set_forkserver_preload(["tagger.cli.main", "tagger.storage.s3", "tagger.storage.bucket",
+                                  "tagger.run.pipeline",
+                                  "tagger.ledger.ledger", "tagger.model.classifier"])  # fmt: skip
     person = threading.Thread(target=replace)
     person.start()
     line = command.line(f"{bucket.url}/in", "--report", f"{bucket.url}/report.csv", "-q")

@@ -8,10 +8,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import exiv2_reader
 import pytest
-from awkward_photos import EIFFEL, TAG, app1_exif, exif, jpeg, picture
+from awkward_photos import EIFFEL, TAG, app1_exif, app1_xmp, exif, jpeg, picture
 from PIL import Image
 from test_metadata_formats import PHOTOS
+from test_metadata_xmp import SIDECARS, with_second_prefix
 
 from tagger import metadata
 from tagger.errors import RefusedError
@@ -26,6 +28,10 @@ import check_metadata  # noqa: E402
 needs_exiftool = pytest.mark.skipif(
     shutil.which("exiftool") is None and not os.environ.get("CI"),
     reason="exiftool is not installed (https://exiftool.org)",
+)
+needs_exiv2 = pytest.mark.skipif(
+    shutil.which("exiv2") is None and not os.environ.get("CI"),
+    reason="exiv2 is not installed (https://exiv2.org)",
 )
 needs_corpus = pytest.mark.skipif(
     not CORPUS.is_dir(), reason=f"the corpus of camera photos is not at {CORPUS}"
@@ -83,6 +89,51 @@ def test_the_other_coordinates_do_no_damage_either(tmp_path: Path, coords: Coord
     before, after, _ = write_both(tmp_path, photos, coords)
     # With the subject's alone, a camera position that was there stays and is read first.
     assert damage(before, after, PLACE if coords is Coords.CAMERA else None) == []
+
+
+def lost_to_exiv2(before: Path, after: Path) -> list[str]:
+    return [
+        f"{path.name}: {what}"
+        for path in sorted(after.iterdir())
+        for what in exiv2_reader.damage(before / path.name, path)
+    ]
+
+
+@needs_exiv2
+@needs_corpus
+def test_exiv2_reads_of_every_camera_photo_what_it_read(tmp_path: Path) -> None:
+    photos = {path.name: path.read_bytes() for path in corpus()}
+    before, after, _ = write_both(tmp_path, photos, Coords.BOTH)
+    assert lost_to_exiv2(before, after) == []
+
+
+@needs_exiv2
+def test_exiv2_reads_of_other_formats_and_packets_what_it_read(tmp_path: Path) -> None:
+    photos = {f"{name.replace(' ', '_')}.{name.split()[0]}": data for name, data in PHOTOS.items()}
+    photos |= {f"{name}.jpg": jpeg(app1_xmp(data)) for name, data in SIDECARS.items()}
+    before, after, refused = write_both(tmp_path, photos, Coords.BOTH)
+    assert refused == {}
+    for name, data in SIDECARS.items():
+        (before / f"{name}.xmp").write_bytes(data)
+        (after / f"{name}.xmp").write_bytes(metadata.sidecar(data, TAG))
+    assert lost_to_exiv2(before, after) == []
+    read, _ = exiv2_reader.read(after / "exiv2's prefix.jpg")
+    assert read["Xmp.xmp.Rating"] == ["XmpText    4"]
+    assert read["Xmp.dc.subject"] == ["XmpBag     b, a, Eiffel Tower"]
+
+
+@needs_exiv2
+def test_the_check_with_exiv2_notices_a_second_prefix(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    after.mkdir()
+    old = SIDECARS["exiv2's prefix"]
+    (before / "photo.jpg").write_bytes(jpeg(app1_xmp(old)))
+    second = with_second_prefix(metadata.sidecar(old, TAG))
+    (after / "photo.jpg").write_bytes(jpeg(app1_xmp(second)))
+    found = lost_to_exiv2(before, after)
+    assert any("prefix mismatch" in line for line in found)
+    assert any("Xmp.xmp.Rating was" in line for line in found)
 
 
 @needs_corpus

@@ -25,11 +25,11 @@ from awkward_photos import (
 from PIL import Image
 
 from tagger import metadata
+from tagger.blob import Spliced
 from tagger.errors import RefusedError
-from tagger.metadata import jpeg as parser
-from tagger.metadata import jpeg_write
+from tagger.metadata.formats import jpeg as parser
+from tagger.metadata.formats import jpeg_write
 from tagger.records import Coords, GpsState, Tag
-from tagger.spliced import Spliced
 
 THUMBNAIL = picture((16, 12))
 NOTE = b"Canon\0" + bytes(range(256)) * 3
@@ -159,12 +159,6 @@ def test_a_first_keyword_does_not_hide_those_of_iptc() -> None:
     keyword = packet("<dc:subject><rdf:Bag><rdf:li>b</rdf:li></rdf:Bag></dc:subject>")
     both = metadata.tagged(jpeg(app1_xmp(keyword), segment(0xED, iptc)), TAG)
     assert b"<rdf:li>Eiffel Tower</rdf:li></rdf:Bag></dc:subject>" in both
-
-
-def test_a_first_exif_block_takes_over_the_resolution_of_jfif() -> None:
-    dense = picture(dpi=(300, 300))
-    assert piexif.load(metadata.tagged(dense, TAG))["0th"][0x011A] == (300, 1)
-    assert piexif.load(metadata.tagged(jpeg(jfif=False), TAG))["0th"][0x011A] == (72, 1)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import defusedxml.ElementTree
 import pytest
-from awkward_photos import EIFFEL, TAG, packet
+from awkward_photos import EIFFEL, TAG, app1_xmp, jpeg, packet
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger import metadata
 from tagger.errors import RefusedError
-from tagger.metadata import packet as parser
+from tagger.metadata import verify
+from tagger.metadata import xmp_packet as parser
+from tagger.metadata.formats import detect
 from tagger.records import Coords
 
 DC = "{http://purl.org/dc/elements/1.1/}"
@@ -35,6 +37,12 @@ CAPTION = (
     "<dc:description><rdf:Alt><rdf:li xml:lang='x-default'>Caption</rdf:li></rdf:Alt>"
     "</dc:description>"
 )
+DEFAULT_NAMESPACE = (
+    b"<RDF xmlns='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><Description>"
+    b"<s:subject xmlns:s='http://purl.org/dc/elements/1.1/'><Bag><li>b</li></Bag></s:subject>"
+    b"</Description></RDF>"
+)
+TWO_PREFIXES = packet(PLACE, 'xmlns:d="http://purl.org/dc/elements/1.1/" d:format="x"')
 PLAIN = b"<r:RDF xmlns:r='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><r:Description/></r:RDF>"
 SIDECARS = {
     "nothing in it": packet(),
@@ -46,11 +54,21 @@ SIDECARS = {
     "another rdf:about": packet(about="uuid:1 &amp; 2"),
     "an XML declaration": b"<?xml version='1.0' encoding='UTF-8'?>\n" + PLAIN,
     "another prefix": PLAIN,
-    "a default namespace": (
-        b"<RDF xmlns='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><Description>"
-        b"<s:subject xmlns:s='http://purl.org/dc/elements/1.1/'><Bag><li>b</li></Bag></s:subject>"
-        b"</Description></RDF>"
-    ),
+    "exiv2's prefix": packet(KEYWORDS + PLACE)
+    .replace(b"Iptc4xmpExt:", b"iptcExt:")
+    .replace(b":Iptc4xmpExt=", b":iptcExt="),
+    "exiv2's prefix, declared only": packet().replace(b":Iptc4xmpExt=", b":iptcExt="),
+    "prefixes of its own": packet(KEYWORDS + PLACE)
+    .replace(b"dc:", b"DublinCore:")
+    .replace(b":dc=", b":DublinCore=")
+    .replace(b"rdf:", b"r:")
+    .replace(b":rdf=", b":r=")
+    .replace(b":exif=", b":e-1.x="),
+    "our prefixes mean something else": packet(
+        "<dc:x/><exif:y/>", 'landmarktag:z="" xmlns:landmarktag="urn:z/"'
+    )
+    .replace(b"http://purl.org/dc/elements/1.1/", b"urn:x/")
+    .replace(b"http://ns.adobe.com/exif/1.0/", b"urn:y/"),
     "a byte order mark": b"\xef\xbb\xbf" + PLAIN,
     "a NUL at the end": packet() + b"\0",
     "Windows line ends": packet(KEYWORDS).replace(b"\n", b"\r\n"),
@@ -71,6 +89,51 @@ def test_merge_and_take_out_again(name: str, coords: Coords) -> None:
     assert metadata.provenance(new) == TAG.provenance
     assert metadata.position(new) == pytest.approx((EIFFEL.latitude, EIFFEL.longitude), abs=1e-7)
     assert metadata.stripped_sidecar(new) == old
+    assert all(len(names) == 1 for names in verify.prefixes(new).values())
+
+
+@pytest.mark.parametrize("name", SIDECARS)
+def test_a_photo_keeps_the_prefixes_of_its_packet(name: str) -> None:
+    photo = jpeg(app1_xmp(SIDECARS[name]))
+    tagged = metadata.tagged(photo, TAG)
+    assert metadata.xmp_note(tagged) == ""
+    assert metadata.stripped(tagged) == photo
+    (text,) = detect.blocks(tagged, True).xmp
+    assert all(len(names) == 1 for names in verify.prefixes(text).values())
+
+
+@pytest.mark.parametrize("old", [TWO_PREFIXES, DEFAULT_NAMESPACE])
+def test_a_namespace_of_several_prefixes_is_left_alone(old: bytes) -> None:
+    with pytest.raises(RefusedError, match=r"several prefixes, or none, for http://.*ExifTool"):
+        metadata.sidecar(old, TAG)
+    tagged = metadata.tagged(jpeg(app1_xmp(old)), TAG)
+    assert detect.blocks(tagged, True).xmp == (old,)
+    assert "EXIF only, XMP left alone: its XMP has several prefixes" in metadata.xmp_note(tagged)
+
+
+def test_the_proof_notices_a_second_prefix() -> None:
+    second = b'xmlns:d="http://purl.org/dc/elements/1.1/"'
+    old = packet(KEYWORDS)
+    verify.same_prefixes(old, old)
+    verify.same_prefixes(TWO_PREFIXES, TWO_PREFIXES)
+    for before in (old, None):
+        with pytest.raises(RefusedError, match="another XMP prefix"):
+            verify.same_prefixes(before, old.replace(b"xmp:Rating", second + b" xmp:Rating"))
+
+
+def with_second_prefix(new: bytes) -> bytes:
+    """A packet of exiv2's as landmark-tag 0.1 tagged it: the tag with prefixes of its own."""
+    at = new.index(b"<rdf:Description", new.index(b"</rdf:Description>"))
+    ours = new[at:].replace(b"iptcExt:", b"Iptc4xmpExt:").replace(b":iptcExt=", b":Iptc4xmpExt=")
+    return new[:at] + ours
+
+
+def test_a_tag_with_a_second_prefix_of_older_versions_comes_out() -> None:
+    old = SIDECARS["exiv2's prefix, declared only"]
+    new = metadata.sidecar(old, TAG)
+    second = with_second_prefix(new)
+    assert len(verify.prefixes(second)[IPTC[1:-1]]) == 2
+    assert metadata.stripped_sidecar(second) == old
 
 
 def texts(data: bytes, name: str) -> list[str | None]:

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from conftest import COLOURS, photo
 
 from tagger import metadata
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.errors import RunError
-from tagger.output import output_at
+from tagger.writing.copies import output_at
 
 
 def tag(model: Path, folder: Path, *words: str) -> str:
@@ -101,9 +101,14 @@ def test_a_sidecar_that_another_photo_may_own_does_not_make_a_file_ours(
 ) -> None:
     copies = tmp_path / "copies"
     copies.mkdir()
-    (library / "a_taj.png").write_bytes(photo(COLOURS["Taj_Mahal"], format="PNG"))
-    (copies / "a_taj.jpg").write_bytes(b"somebody else's")
     words = ("--output", str(copies), "--sidecar", "always", "--sidecar-name", "stem")
+    png = library / "a_taj.png"
+    png.write_bytes(photo(COLOURS["Taj_Mahal"], format="PNG"))
+    (library / "a_taj.jpg").rename(library / "later")
+    tag(colour_model, tmp_path, str(library), *words)
+    png.unlink()
+    (library / "later").rename(library / "a_taj.jpg")
+    (copies / "a_taj.jpg").write_bytes(b"somebody else's")
     for _ in range(2):
         output = tag(colour_model, tmp_path, str(library), *words)
         assert "a_taj.jpg: changed" in output and (copies / "a_taj.xmp").exists()

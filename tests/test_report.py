@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger import report
 from tagger.errors import RunError
 from tagger.records import Candidate, Entry, Guess, Outcome, Status, Version
+from tagger.report import writer
 
 VERSION = Version(1000, 123456789)
 
 
 def written(path: Path, *outcomes: Outcome) -> list[dict[str, str]]:
-    with report.ReportWriter(path, {"Taj_Mahal": "Taj Mahal"}, "tiny@12", "run-1") as rows:
+    with writer.ReportWriter(path, {"Taj_Mahal": "Taj Mahal"}, "tiny@12", "run-1") as rows:
         for outcome in outcomes:
             rows.write(outcome)
     with path.open(encoding="utf-8", newline="") as file:
@@ -30,7 +30,7 @@ def test_a_row_for_each_outcome_with_all_columns(tmp_path: Path) -> None:
         Outcome(Entry("/p/a.jpg", VERSION), Status.UNSURE, "confidence 0.71 < 0.8", guess),
         Outcome(Entry("/p/b.jpg", VERSION), Status.FAILED, "disk full"),
     )
-    assert list(rows[0]) == list(report.COLUMNS)
+    assert list(rows[0]) == list(writer.COLUMNS)
     assert (
         rows[0] | {"landmark": "Taj Mahal", "confidence": "0.7123", "second": "Khajuraho"}
         == rows[0]
@@ -48,25 +48,47 @@ def test_no_cell_is_a_formula(tmp_path: Path, start: str) -> None:
     key = f"{start}cmd|' /C calc'!A0.jpg"
     rows = written(tmp_path / "r.csv", Outcome(Entry(key, VERSION), Status.FAILED, f"{start}1+1"))
     assert rows[0]["path"].startswith("'") and rows[0]["reason"].startswith("'")
-    assert report.native(report.unsafe(rows[0]["path"])) == key
+    assert writer.native(writer.unsafe(rows[0]["path"])) == key
 
 
 @given(st.binary(min_size=1, max_size=40).filter(lambda raw: b"\0" not in raw))
 def test_any_file_name_survives_the_report(raw: bytes) -> None:
     key = os.fsdecode(raw)
-    cell = report.safe(report.portable(key))
+    cell = writer.safe(writer.portable(key))
     assert cell.encode() and len(cell.splitlines()) == 1
-    assert report.native(report.unsafe(cell)) == key
+    assert writer.native(writer.unsafe(cell)) == key
 
 
 def test_an_earlier_report_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
     first = Outcome(Entry("/p/a.jpg", VERSION), Status.FAILED, "first")
     written(path, first)
-    written(path)
+    written(path, first)
     written(path)
     assert "first" in (tmp_path / "report.1.csv").read_text()
     assert (tmp_path / "report.2.csv").exists()
+    written(path, first)  # over a report without rows, which nobody needs
+    assert not (tmp_path / "report.3.csv").exists() and "first" in path.read_text()
+
+
+def test_the_latest_reports_are_kept_and_no_other_file_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "nightly.csv"
+    others = ("nightly.0.csv", "nightly.1.csv.bak", "nightly.x.csv", "nightly2.csv", "n.1.csv")
+    row = Outcome(Entry("/p/a.jpg", VERSION), Status.FAILED, "first")
+    for name in others:
+        written(tmp_path / name, row)
+    (tmp_path / "nightly.1.csv").write_text("a file of somebody else")
+    for number in range(2, 9):
+        written(tmp_path / f"nightly.{number}.csv", row)
+    (tmp_path / "nightly.2.csv.review").write_text("decisions")
+    edited = tmp_path / "nightly.3.csv"
+    edited.write_bytes(edited.read_bytes().removesuffix(b",\n") + b",yes\n")
+    written(path, row)
+    with writer.ReportWriter(path, {}, "m", "r", keep=2):
+        pass
+    kept = {"nightly.1.csv", "nightly.2.csv", "nightly.2.csv.review", "nightly.3.csv"}
+    kept |= {"nightly.8.csv", "nightly.9.csv", "nightly.csv", *others}
+    assert {file.name for file in tmp_path.iterdir()} == kept
 
 
 def test_the_decisions_on_an_earlier_report_go_with_it(tmp_path: Path) -> None:

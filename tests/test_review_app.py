@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,18 +19,21 @@ from test_review_core import read_report, write_report
 pytest.importorskip("streamlit")
 from streamlit.testing.v1 import AppTest
 
-from tagger import cli_review
-from tagger.ledger import Ledger
-from tagger.model.landmarks import load_landmarks
+from tagger import metadata
+from tagger.cli import main, review
+from tagger.errors import RunError
+from tagger.ledger.ledger import Ledger
+from tagger.places.landmarks import load_landmarks
 from tagger.records import Status
-from tagger.review import page_review, picture, trial, writeback
+from tagger.review import thumbnails, trial, writeback
 from tagger.review.decision import Decision, Verdict
 from tagger.review.htmlreport import write_html
 from tagger.review.options import Options, configure
-from tagger.review.review import Review
+from tagger.review.pages import review_page
+from tagger.review.session import Review
 from tagger.review.view import Filter, Progress, View
 
-APP = Path(cli_review.__file__).parent / "review" / "app.py"
+APP = Path(review_page.__file__).with_name("app.py")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -56,11 +60,11 @@ def report(library: Path) -> Path:
 
 @pytest.fixture
 def app(report: Path, library: Path, colour_model: Path) -> Iterator[AppTest]:
-    page_review.opened.clear()
+    review_page.opened.clear()
     configure(Options(report, library, library.parent / "ledger.db", colour_model))
     yield AppTest.from_file(str(APP), default_timeout=120).run()
-    page_review.opened(report, library)[0].close()
-    page_review.opened.clear()
+    review_page.opened(report, library)[0].close()
+    review_page.opened.clear()
     configure(Options())
 
 
@@ -73,7 +77,7 @@ def test_review_by_buttons(app: AppTest, report: Path) -> None:
     app.button(key="reject").click().run()
     app.button(key="undo").click().run()
     assert app.session_state.current == 1
-    review = page_review.opened(report, report.parent)[0]
+    review = review_page.opened(report, report.parent)[0]
     review.flush()
     rows = read_report(report)
     assert [row["accept"] for row in rows] == ["", "", "yes", "yes"]
@@ -84,7 +88,7 @@ def test_review_by_buttons(app: AppTest, report: Path) -> None:
 def test_the_views_show_what_was_reviewed(app: AppTest, report: Path, library: Path) -> None:
     for key in ("accept", "second", "reject", "accept"):
         app.button(key=key).click().run()
-    app.segmented_control(key="view").set_value("What it teaches").run()
+    app.segmented_control(key="view").set_value("Accuracy").run()
     assert not app.exception
     assert any("--min-conf" in found.value for found in app.success)
     app.button(key="export").click().run()
@@ -93,9 +97,11 @@ def test_the_views_show_what_was_reviewed(app: AppTest, report: Path, library: P
     assert not app.exception
     app.segmented_control(key="view").set_value("Apply").run()
     app.button(key="apply").click().run()
+    assert "3 photos will be changed" in app.warning[0].value
+    app.button(key="apply_confirmed").click().run()
     assert not app.exception and not app.error
     assert "3 photos written" in app.success[0].value
-    app.button(key="apply").click().run()  # nothing is left to write
+    assert app.run().button(key="apply").disabled  # nothing is left to write
     assert not app.exception and not app.success
     with Ledger.open(library.parent / "ledger.db") as book:
         assert [run.written for run in book.runs()] == [3]
@@ -109,14 +115,59 @@ def test_what_apply_wrote_is_not_offered_again(app: AppTest, report: Path, libra
     app.run().button(key="accept").click().run()
     app.segmented_control(key="view").set_value("Apply").run()
     app.button(key="apply").click().run()
+    app.button(key="apply_confirmed").click().run()
     assert "1 photo written" in app.success[0].value
-    app.button(key="apply").click().run()
+    app.run().button(key="apply").click().run()
+    app.button(key="apply_confirmed").click().run()
     assert "**1 photo** will get" in "".join(text.value for text in app.markdown)
     assert "0 photos written" in app.success[0].value
     assert "since the review started: 1 photo." in app.caption[-1].value
     assert not any("not as you decided" in text.value for text in app.warning)
-    page_review.opened(report, library)[0].decide([0], Decision(Verdict.REJECT))
+    review_page.opened(report, library)[0].decide([0], Decision(Verdict.REJECT))
     assert "not as you decided: 1 photo" in app.run().warning[0].value
+
+
+def test_apply_writes_what_the_filters_show(app: AppTest, library: Path, bytes_of) -> None:
+    def photos() -> dict[str, bytes]:
+        return {n: data for n, data in bytes_of(library).items() if "report" not in n}
+
+    before = photos()
+    app.multiselect(key="landmarks").set_value(["Eiffel Tower"]).run()
+    app.button(key="accept").click().run()
+    app.multiselect(key="landmarks").set_value(["Taj Mahal"]).run()
+    app.segmented_control(key="view").set_value("Apply").run()
+    assert app.button(key="apply").disabled
+    assert "hide 1 photo more" in app.info[0].value
+    app.toggle(key="every").set_value(True).run()
+    assert app.button(key="apply").label == "Write into 1 photo"
+    app.button(key="apply").click().run()
+    app.button(key="apply_cancelled").click().run()
+    assert photos() == before
+    app.button(key="apply").click().run()
+    app.toggle(key="beyond").set_value(True).run()  # another number: confirmed anew
+    assert app.button(key="apply").label == "Write into 2 photos"
+    app.toggle(key="beyond").set_value(False).run()
+    app.button(key="apply_confirmed").click().run()
+    after = photos()
+    changed = [name for name in before if before[name] != after[name]]
+    assert [Path(name).name for name in changed] == ["a_taj.jpg"]
+    assert "1 photo written" in app.success[0].value
+
+
+def test_commands_can_be_pasted_into_a_shell(app: AppTest, report: Path, library: Path) -> None:
+    for key in ("accept", "accept"):
+        app.button(key=key).click().run()
+    app.segmented_control(key="view").set_value("Accuracy").run()
+    folder = library / "my $photos; x"
+    app.text_input[0].set_value(str(folder)).run()
+    app.button(key="export").click().run()
+    words = shlex.split(app.code[0].value)
+    assert words[4:] == ["--data", str(folder), "--negatives", str(folder / "negatives")]
+    from train.__main__ import main as train
+
+    done = CliRunner().invoke(train, words[3:])  # it is understood; that few photos cannot train
+    assert isinstance(done.exception, RunError), done.output
+    assert any("10 photos or more" in text.value for text in app.caption)
 
 
 def test_filters_narrow_the_photos(app: AppTest) -> None:
@@ -133,24 +184,6 @@ def test_a_message_is_text_and_no_markdown(app: AppTest) -> None:
     app.run()
     shown = r"\/p\/\!\[x\]\(http\:\/\/192\.0\.2\.1\/a\.png\)\: \`b\` \:red\[c\]"
     assert app.error[0].value == shown
-
-
-def test_without_its_token_nothing_is_shown(report: Path, library: Path) -> None:
-    configure(Options(report, library, token="secret"))
-    try:
-        refused = AppTest.from_file(str(APP), default_timeout=60).run()
-        assert "token" in refused.error[0].value
-        assert not refused.button
-        wrong = AppTest.from_file(str(APP), default_timeout=60)
-        wrong.query_params["token"] = "guess"
-        assert not wrong.run().button
-        right = AppTest.from_file(str(APP), default_timeout=60)
-        right.query_params["token"] = "secret"
-        assert right.run().button
-    finally:
-        page_review.opened(report, library)[0].close()
-        page_review.opened.clear()
-        configure(Options())
 
 
 def test_apply_refuses_what_lies_outside(report: Path, library: Path) -> None:
@@ -245,7 +278,7 @@ def test_a_heic_is_tried_as_the_command_does(colour_model: Path) -> None:
 def test_agreeing_that_there_is_none_writes_no_place(app: AppTest, report: Path) -> None:
     app.multiselect(key="statuses").set_value(["no_landmark"]).run()
     app.button(key="accept").click().run()
-    review = page_review.opened(report, report.parent)[0]
+    review = review_page.opened(report, report.parent)[0]
     review.flush()
     assert read_report(report)[1]["accept"] == "no"
     app.button(key="undo").click().run()
@@ -257,7 +290,7 @@ def test_agreeing_that_there_is_none_writes_no_place(app: AppTest, report: Path)
 def test_accepting_all_that_look_alike_means_the_guess_on_the_screen(
     app: AppTest, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(picture, "alike", lambda prints: [0] * len(prints))
+    monkeypatch.setattr(thumbnails, "alike", lambda prints: [0] * len(prints))
     app.toggle(key="together").set_value(True).run()  # 1 is dismissed, 2 another guess
     app.session_state.current = 1
     assert "accept_alike" not in {button.key for button in app.run().button}
@@ -266,13 +299,13 @@ def test_accepting_all_that_look_alike_means_the_guess_on_the_screen(
     assert app.button(key="accept_alike").label == "Accept all 2 that look alike"
     app.button(key="accept_alike").click().run()
     assert app.session_state.current == 1
-    page_review.opened(report, report.parent)[0].flush()
+    review_page.opened(report, report.parent)[0].flush()
     assert [row["accept"] for row in read_report(report)] == ["yes", "", "", "yes"]
 
 
 def test_any_landmark_can_be_named(app: AppTest, report: Path) -> None:
     app.selectbox(key="other_2").set_value("Louvre").run()
-    review = page_review.opened(report, report.parent)[0]
+    review = review_page.opened(report, report.parent)[0]
     review.flush()
     assert [read_report(report)[2][name] for name in ("accept", "landmark")] == ["yes", "Louvre"]
 
@@ -301,7 +334,7 @@ def test_the_html_report_replaces_no_other_file(report: Path, library: Path, nam
     out = library / name
     before = out.stat()
     options = [str(report), "--html", str(out), "--root", str(library)]
-    refused = CliRunner().invoke(cli_review.report, options)
+    refused = CliRunner().invoke(review.report, options)
     assert refused.exit_code == 2
     assert f"--html {out}: exists and is no HTML file; choose another name" in refused.output
     assert out.stat().st_ino == before.st_ino and out.stat().st_mtime_ns == before.st_mtime_ns
@@ -320,16 +353,65 @@ def test_a_report_of_another_folder_needs_its_root(report: Path, library: Path) 
     elsewhere.mkdir()
     moved = Path(report.rename(elsewhere / "report.csv"))
     options = [str(moved), "--html", str(elsewhere / "o.html"), "--ledger", str(elsewhere / "l.db")]
-    refused = CliRunner().invoke(cli_review.report, options)
+    refused = CliRunner().invoke(review.report, options)
     assert refused.exit_code == 2
     assert f"--root {library}" in refused.output
-    allowed = CliRunner().invoke(cli_review.report, [*options, "--root", str(library)])
+    allowed = CliRunner().invoke(review.report, [*options, "--root", str(library)])
     assert allowed.exit_code == 0, allowed.output
+
+
+@pytest.fixture
+def bucket_report(bucket, library: Path, colour_model: Path, tmp_path: Path) -> Path:
+    """A dry run's report of a bucket."""
+    pytest.importorskip("obstore")
+    for name in ("a_taj.jpg", "b_grey.jpg", "trip/eiffel.JPG"):
+        bucket.put(f"in/{name}", (library / name).read_bytes())
+    report = tmp_path / "bucket.csv"
+    options = ["--dry-run", "--quiet", "--model", str(colour_model), "--report", str(report)]
+    assert CliRunner().invoke(main.main, [f"{bucket.url}/in", *options]).exit_code == 0
+    return report
+
+
+def test_a_buckets_report_is_reviewed_and_applied(
+    bucket, bucket_report: Path, tmp_path: Path
+) -> None:
+    review_page.opened.clear()
+    configure(Options(bucket_report, f"{bucket.url}/in", tmp_path / "ledger.db"))
+    app = AppTest.from_file(str(APP), default_timeout=120).run()
+    try:
+        assert not app.exception and not app.error and not app.warning
+        review, view = review_page.opened(bucket_report, f"{bucket.url}/in")
+        assert (view.refused, len(view.rows(Filter()))) == (0, 3)
+        assert len(thumbnails.thumbnail_of(review.sheet.photo(0), f"{bucket.url}/in", 100)) > 100
+        before = bucket.contents()
+        review.decide([0], Decision(Verdict.ACCEPT))
+        review.decide([2], Decision(Verdict.REJECT))
+        app.segmented_control(key="view").set_value("Apply").run()
+        app.button(key="apply").click().run()
+        app.button(key="apply_confirmed").click().run()
+        assert "1 photo written" in app.success[0].value
+        after = bucket.contents()
+        assert [name for name in after if after[name] != before[name]] == ["in/a_taj.jpg"]
+        assert metadata.position(after["in/a_taj.jpg"]) is not None
+    finally:
+        review_page.opened(bucket_report, f"{bucket.url}/in")[0].close()
+        review_page.opened.clear()
+        configure(Options())
+
+
+def test_a_buckets_report_becomes_html(bucket, bucket_report: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.html"
+    options = [str(bucket_report), "--html", str(out), "--ledger", str(tmp_path / "l.db")]
+    refused = CliRunner().invoke(review.report, options)
+    assert refused.exit_code == 2 and f"add --root {bucket.url}/in" in refused.output
+    done = CliRunner().invoke(review.report, [*options, "--root", f"{bucket.url}/in"])
+    assert done.exit_code == 0, done.output
+    assert out.read_text(encoding="utf-8").count("data:image/jpeg;base64,") == 3
 
 
 def test_help_needs_neither_torch_nor_streamlit() -> None:
     program = (
-        "import sys, tagger.cli_review\n"
+        "import sys, tagger.cli.review\n"
         "assert not {'torch', 'streamlit', 'numpy'} & set(sys.modules)\n"
     )
     subprocess.run([__import__("sys").executable, "-c", program], check=True)

@@ -1,6 +1,7 @@
 """The review without a browser: decisions, undo, filters, figures and export."""
 
 import csv
+import io
 import os
 import signal
 import subprocess
@@ -13,13 +14,17 @@ import pytest
 from conftest import photo
 
 from tagger.errors import PhotoError, RunError
-from tagger.model.landmarks import load_landmarks
-from tagger.report import COLUMNS, portable
-from tagger.review import lessons, picture
+from tagger.places.landmarks import load_landmarks
+from tagger.report import reader
+from tagger.report.cells import portable
+from tagger.report.columns import COLUMNS
+from tagger.review import lessons, thumbnails, writeback
+from tagger.review import trusted_root as root_module
 from tagger.review.calibration import Judged, bands, suggest, wilson
 from tagger.review.decision import Decision, Verdict, parse_place
-from tagger.review.review import Review
-from tagger.review.root import choose_root, common_folder, inside, read_photo
+from tagger.review.session import Review
+from tagger.review.sheet import printable
+from tagger.review.trusted_root import choose_root, common_folder, inside, read_photo
 from tagger.review.view import Filter, Order, Progress, View
 
 ACCEPT, REJECT = Decision(Verdict.ACCEPT), Decision(Verdict.REJECT)
@@ -106,9 +111,9 @@ def test_a_review_goes_on_where_it_ended(report: Path) -> None:
 def test_a_decision_outlives_kill_minus_9(report: Path) -> None:
     program = (
         "import sys; from pathlib import Path\n"
-        "from tagger.model.landmarks import load_landmarks\n"
+        "from tagger.places.landmarks import load_landmarks\n"
         "from tagger.review.decision import Decision, Verdict\n"
-        "from tagger.review.review import Review\n"
+        "from tagger.review.session import Review\n"
         "review = Review(Path(sys.argv[1]), load_landmarks())\n"
         "for n in range(10**6):\n"
         "    review.decide([n % 4], Decision(list(Verdict)[n % 2]))\n"
@@ -223,7 +228,7 @@ def test_a_link_out_of_the_root_is_refused(library: Path) -> None:
         with pytest.raises(PhotoError):
             read_photo(str(library / name), library)
     with pytest.raises(PhotoError, match="not a photo"):
-        picture.thumbnail_of(str(library / "passwd.jpg"), library, 100)
+        thumbnails.thumbnail_of(str(library / "passwd.jpg"), library, 100)
 
 
 def test_the_root_is_what_the_user_or_the_ledger_vouches_for(tmp_path: Path) -> None:
@@ -246,7 +251,7 @@ def test_a_thumbnail_is_upright_and_carries_no_metadata(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "private"
     (tmp_path / "turned.jpg").write_bytes(photo((200, 10, 10), (400, 200), exif=exif.tobytes()))
-    small = picture.thumbnail_of(str(tmp_path / "turned.jpg"), tmp_path, 100)
+    small = thumbnails.thumbnail_of(str(tmp_path / "turned.jpg"), tmp_path, 100)
     assert b"private" not in small
     with Image.open(__import__("io").BytesIO(small)) as shown:
         assert shown.size == (50, 100)
@@ -262,12 +267,12 @@ def test_near_duplicates_find_each_other() -> None:
 
         buffer = io.BytesIO()
         Image.fromarray(pixels).convert("RGB").save(buffer, "JPEG", quality=quality)
-        return picture.fingerprint(picture.thumbnail(buffer.getvalue(), 160))
+        return thumbnails.fingerprint(thumbnails.thumbnail(buffer.getvalue(), 160))
 
     one, same = code(ramp, 95), code(np.roll(ramp, 4, 0), 40)
     other = code(ramp[:, ::-1].copy(), 90)
-    assert picture.alike((one, other, None, same, None)) == [0, 1, 2, 0, 4]
-    assert picture.alike(()) == []
+    assert thumbnails.alike((one, other, None, same, None)) == [0, 1, 2, 0, 4]
+    assert thumbnails.alike(()) == []
 
 
 def test_intervals_and_the_threshold_are_honest() -> None:
@@ -313,3 +318,103 @@ def test_a_position_that_is_none_is_refused(text: str) -> None:
 def test_positions_are_read() -> None:
     assert parse_place("48.85837, 2.29448") == (48.85837, 2.29448)
     assert parse_place("-33.5 -70") == (-33.5, -70.0)
+
+
+FORMS = [(";", "utf-8-sig", "\r\n"), ("\t", "utf-8", "\n"), (";", "utf-16", "\r\n"),
+         ("\t", "utf-16", "\n"), (",", "utf-8-sig", "\n")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("delimiter", "encoding", "newline"), FORMS)
+def test_a_report_stays_as_a_spreadsheet_saved_it(
+    report: Path, delimiter: str, encoding: str, newline: str
+) -> None:
+    """Read, decided on, saved and undone in its own form: the same bytes again."""
+    rows = read_report(report)
+    header = {"path": " Path", "accept": "Accept "}
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=newline)
+    writer.writerow(header.get(name, name) for name in COLUMNS)
+    writer.writerows(row.values() for row in rows)
+    report.write_bytes(text.getvalue().encode(encoding))
+    before = report.read_bytes()
+    opened = Review(report, load_landmarks())
+    assert len(View(opened, report.parent).rows(Filter())) == 4
+    opened.decide([2], Decision(Verdict.LANDMARK, "Eiffel_Tower"))
+    opened.flush()
+    (_, _, third, _) = reader.read(report)  # what apply reads
+    assert (third.text("landmark"), third.wish()) == ("Eiffel Tower", reader.Wish.WRITE)
+    assert report.read_bytes().startswith(before[:40])
+    opened.undo()
+    opened.close()
+    assert report.read_bytes() == before
+
+
+def test_what_spreadsheets_and_people_write_in_cells_is_understood(report: Path) -> None:
+    rows = read_report(report)
+    rows[0] |= {"status": " Would_Tag", "confidence": "0,97", "latitude": "27,17501",
+                "longitude": "78,04215", "accept": "No"}  # fmt: skip
+    write_report(report, rows)
+    opened = Review(report, load_landmarks())
+    view = View(opened, report.parent)
+    assert view.rows(Filter(statuses=("would_tag",), low=0.9)).tolist() == [0]
+    assert lessons.places(opened, [0]) == []  # declined
+    opened.close()
+
+
+def test_a_row_with_too_many_cells_is_kept_and_never_written(report: Path) -> None:
+    lines = report.read_text(encoding="utf-8").splitlines()
+    report.write_text("\n".join([lines[0], lines[1] + ",more", *lines[2:]]) + "\n")
+    opened = Review(report, load_landmarks())
+    assert writeback.to_write(opened, [0]) == [0]  # to be refused, with the reason
+    opened.decide([0], ACCEPT)
+    opened.close()
+    assert report.read_text(encoding="utf-8").splitlines()[1].endswith("yes,more")
+
+
+def test_photos_larger_than_the_limit_are_not_read(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(root_module, "MOST_BYTES", 100)
+    with pytest.raises(PhotoError, match="larger than"):
+        read_photo(str(library / "a_taj.jpg"), library)
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [("s3://b/trip/a.jpg", True), ("s3://b/trip/x/../a.jpg", True), ("s3://b/tripx/a.jpg", False),
+     ("s3://b/trip", False), ("s3://other/trip/a.jpg", False), ("gs://b/trip/a.jpg", False),
+     ("/s3:/b/trip/a.jpg", False), ("s3://b/trip/\0a.jpg", False)],
+)  # fmt: skip
+def test_a_buckets_root_is_the_text_before_its_photos(path: str, allowed: bool) -> None:
+    assert inside(path, "s3://b/trip") == inside(path, "s3://b/trip/") == allowed
+
+
+def test_the_root_of_a_buckets_report() -> None:
+    here = Path("/r/report.csv")
+    assert choose_root("s3://b/trip/", [], here) == "s3://b/trip"
+    assert choose_root(None, ["s3://b/trip/one", "s3://b/trip/two/"], here) == "s3://b/trip"
+    assert choose_root(None, ["s3://b/1", "s3://c/1"], here) == Path("/r")
+    assert common_folder(["s3://b/t/1.jpg", "s3://b/t/u/2.jpg"]) == "s3://b/t"
+    assert common_folder(["s3://b/1.jpg", "s3://c/2.jpg"]) is None
+    with pytest.raises(RunError, match="not supported"):
+        choose_root("ftp://b/trip", [], here)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("a\x1b]0;x\x07\n.jpg", r"a\x1b]0;x\x07\x0a.jpg"), ("\u202egpj.a", r"\xe2\x80\xaegpj.a"),
+     ("a\udcff\ud800\u2028", r"a\xff\xed\xa0\x80\xe2\x80\xa8"),
+     ("Bildschirm\u202f10.30 \U0001f469\u200d\U0001f33e é.png",
+      "Bildschirm\u202f10.30 \U0001f469\u200d\U0001f33e é.png")],
+)  # fmt: skip
+def test_names_are_shown_without_control_characters(name: str, shown: str) -> None:
+    assert printable(name) == shown
+
+
+def test_photos_without_a_landmark_are_exported_as_such(
+    review: Review, library: Path, tmp_path: Path
+) -> None:
+    review.decide([0, 1], REJECT)  # only the second was said to show none
+    assert lessons.export_negatives(review, library, tmp_path / "none") == 1
+    (file,) = (tmp_path / "none").iterdir()
+    assert file.read_bytes() == (library / "b_grey.jpg").read_bytes()

@@ -13,7 +13,8 @@ from memory_storage import MemoryStorage
 from storage_contract import Shelf, StorageContract
 
 from tagger.errors import PhotoError, RunError
-from tagger.storage import TEMP_PREFIX, LocalStorage, open_storage
+from tagger.storage.local import TEMP_PREFIX, LocalStorage
+from tagger.storage.opening import open_storage
 
 
 def on_disk(folder: Path) -> Shelf:
@@ -113,7 +114,7 @@ def test_a_photo_of_another_user_is_refused_rather_than_taken_over(
     def refuse(*arguments: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(os, "chown", refuse)
+    monkeypatch.setattr(os, "fchown", refuse)
     with pytest.raises(PhotoError, match="run as its owner"):
         write(path, b"new")
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.jpg"]
@@ -200,7 +201,7 @@ def test_a_folder_without_write_permission_is_named(tmp_path: Path) -> None:
     (folder / "a.jpg").write_bytes(b"old")
     code = (
         "import os, sys; sys.path[:0] = sys.argv[2:]\n"
-        "from tagger.storage import LocalStorage; from tagger.errors import PhotoError\n"
+        "from tagger.storage.local import LocalStorage; from tagger.errors import PhotoError\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "s = LocalStorage()\n"
         "try: s.write(sys.argv[1], b'new', s.read(sys.argv[1]).version)\n"
@@ -377,3 +378,19 @@ def test_a_read_that_meets_a_writer_is_refused(
     monkeypatch.setattr(os, "fstat", fstat)
     with pytest.raises(PhotoError, match="being written"):
         LocalStorage().read(str(path))
+
+
+def test_a_file_system_that_renumbers_its_files_now_and_then_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"old")
+    real, asked = os.path.samestat, []
+
+    def samestat(one: os.stat_result, other: os.stat_result) -> bool:
+        asked.append(one)
+        return len(asked) % 2 == 0 and real(one, other)
+
+    monkeypatch.setattr(os.path, "samestat", samestat)
+    write(path, b"new")
+    assert path.read_bytes() == b"new" and len(asked) == 6

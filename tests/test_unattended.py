@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import COLOURS, REPOSITORY, SAMPLES, photo
 
-from tagger import storage
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.errors import RunError
-from tagger.journal import Journal
-from tagger.limits import MIN_SAMPLE, Limits
+from tagger.run.limits import MIN_SAMPLE, Limits
+from tagger.run.run_log import Journal
+from tagger.storage import local
 
 GREY = photo((120, 120, 120))
 
@@ -59,15 +59,15 @@ def fill(folder: Path, number: int, data: bytes = GREY) -> Path:
 
 def broken(monkeypatch: pytest.MonkeyPatch, fails: Callable[[str], bool]) -> None:
     """A disk that gives some files no more: the error is the system's own."""
-    whole = storage.LocalStorage.read_head
+    whole = local.LocalStorage.read_head
 
-    def read_head(self: storage.LocalStorage, key: str, size: int) -> bytes:
+    def read_head(self: local.LocalStorage, key: str, size: int) -> bytes:
         if fails(Path(key).name):
-            with storage._explained("read"):
+            with local._explained("read"):
                 raise OSError(5, os.strerror(5))
         return whole(self, key, size)
 
-    monkeypatch.setattr(storage.LocalStorage, "read_head", read_head)
+    monkeypatch.setattr(local.LocalStorage, "read_head", read_head)
 
 
 def test_the_summary_says_it_all_in_one_line(
@@ -84,7 +84,7 @@ def test_the_summary_says_it_all_in_one_line(
     assert told == {
         "version": "0.1.0", "run_id": rows(tmp_path)[0]["run_id"], "targets": [str(library)],
         "report": str(tmp_path / "report.csv"), "dry_run": False, "photos": 4, "looked_at": 4,
-        "stopped_by": None, "error": None, "exit_code": 0,
+        "skipped_folders": 0, "stopped_by": None, "error": None, "exit_code": 0,
     }  # fmt: skip
     assert tag(library).exit_code == 0
     again = summary(tmp_path)
@@ -299,3 +299,98 @@ def test_a_killed_run_leaves_a_lock_that_nobody_minds(
     assert told["exit_code"] is None and told["ended"] is None  # it never came to its end
     assert tag(folder, "--limit", "1").exit_code == 0
     assert not list(tmp_path.glob("ledger.db.run-*")) and summary(tmp_path)["exit_code"] == 0
+
+
+def test_a_source_without_photos_is_no_success(tmp_path: Path, tag: Callable[..., Result]) -> None:
+    folder = fill(tmp_path / "library", 2)
+    assert tag(folder).exit_code == 0
+    (empty := tmp_path / "not-mounted").mkdir()
+    for words in ([empty], [folder, empty], [empty, "--dry-run"]):
+        result = tag(*words)
+        assert result.exit_code == 2 and f"{empty}: no photos there; check" in result.output
+        assert "--allow-empty" in result.output and len(rows(tmp_path)) == 2
+    (empty / "notes.txt").touch()
+    assert tag(empty).exit_code == 2 and tag(empty, "--allow-empty").exit_code == 0
+    assert tag(folder, "--exclude", "*.jpg").exit_code == 0
+    (empty / "x.lrdata").mkdir()
+    assert tag(empty).exit_code == 0 and summary(tmp_path)["skipped_folders"] == 1
+
+
+def test_a_photo_that_is_broken_for_good_is_news_once(
+    tmp_path: Path, tag: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fill(tmp_path / "library", 3)
+    broken(monkeypatch, lambda name: name == "001.jpg")
+    assert tag(folder).exit_code == 1
+    result = tag(folder)
+    assert (result.exit_code, result.output) == (0, "") and len(rows(tmp_path)) == 3
+    result = tag(folder, "--strict")
+    assert result.exit_code == 1 and "001.jpg: failed" in result.output
+    result = tag(folder, "--no-quiet")
+    assert "1 of them failed before; --strict makes that exit code 1" in result.output
+    broken(monkeypatch, lambda name: name != "000.jpg")
+    (folder / "002.jpg").write_bytes(photo((90, 90, 90)))
+    result = tag(folder)
+    assert result.exit_code == 1 and "002.jpg: failed" in result.output
+    assert "001.jpg" not in result.output
+
+
+def test_a_report_of_news_only(tmp_path: Path, tag: Callable[..., Result]) -> None:
+    folder = fill(tmp_path / "library", 3)
+    assert tag(folder).exit_code == 0
+    (folder / "new.jpg").write_bytes(GREY)
+    for expected in (["new.jpg"], [], []):
+        tag(folder, "--report-news-only")
+        assert [Path(row["path"]).name for row in rows(tmp_path)] == expected
+        assert summary(tmp_path)["photos"] == 4
+    # A report without rows pushes no other out.
+    assert len(list(tmp_path.glob("report*.csv"))) == 3
+
+
+STREAMS = ["2>&1 | head -c 1", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1", ">&-", "2>&-",
+           "<&- >&- 2>&-"]  # fmt: skip
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("streams", STREAMS)
+def test_a_closed_or_full_stream_neither_ends_the_run_nor_changes_its_code(
+    tmp_path: Path, line: list[str], streams: str
+) -> None:
+    folder = fill(tmp_path / "library", 9, photo(COLOURS["Taj_Mahal"]))
+    (folder / "000.jpg").chmod(0o444)
+    words = [sys.executable, "-m", "tagger", str(folder), *line, "--no-quiet", "--verbose"]
+    script = f'"$@" {streams}; exit "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(["bash", "-c", script, "bash", *words], cwd=REPOSITORY, timeout=120)
+    told = summary(tmp_path)
+    assert done.returncode == told["exit_code"] == 1
+    assert [row["status"] for row in rows(tmp_path)] == ["failed"] + ["tagged"] * 8
+    data = {path.read_bytes() for path in folder.iterdir()}
+    assert all(one.startswith(b"\xff\xd8") and b"failed (" not in one for one in data)
+
+
+EVIL = "\x1b]0;pwn\x07\x1b[31m\n\u202elandmark-tag: all fine.jpg"
+
+
+def test_names_are_escaped_wherever_they_are_told(
+    tmp_path: Path, line: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder := tmp_path / "in\x1b[2J").mkdir()
+    (folder / EVIL).write_bytes(photo(COLOURS["Taj_Mahal"]))
+    (folder / f"--{EVIL}").write_bytes(GREY)
+    (folder / "broken\x9b.jpg").write_bytes(photo(COLOURS["Taj_Mahal"]))
+    (folder / "broken\x9b.jpg").chmod(0o444)
+    monkeypatch.chdir(tmp_path)
+    ledger, told = line[4:6], ""
+    commands: list[list[str]] = [
+        [*line[:-1], "-v", str(folder)], [*line[:-1], f"{folder}/no\x1b.jpg"],
+        ["runs", *ledger], ["remove", str(folder), *ledger], ["undo", *ledger],
+        ["apply", str(tmp_path / "report.csv"), *ledger], ["apply", f"no{EVIL}", *ledger],
+        [f"--{EVIL}"], ["--config", f"no{EVIL}", "x"], ["report", f"no{EVIL}", "--html", "x"],
+        ["undo", EVIL, *ledger], [*line[:-1], str(folder), "--report", str(folder / EVIL)],
+    ]  # fmt: skip
+    for words in commands:
+        told += CliRunner().invoke(main, words).output
+    told += (tmp_path / "log").read_text(encoding="utf-8")
+    assert not [char for char in told if not char.isprintable() and char != "\n"]
+    assert "\\x1b]0;pwn\\x07\\x1b[31m\\x0a\\xe2\\x80\\xae" in told
+    assert not [one for one in told.splitlines() if one.startswith("landmark-tag: all fine")]

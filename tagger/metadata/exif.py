@@ -3,9 +3,11 @@
 import struct
 
 from tagger.errors import RefusedError
-from tagger.metadata import content, gps, ifd
+from tagger.metadata import exif_values, gps, ifd
+from tagger.metadata.resolution import Density
 from tagger.records import Tag
 
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, YCBCR_POSITIONING = 0x011A, 0x011B, 0x0128, 0x0213
 IFD0_POINTER = 4  # where the TIFF header keeps the offset of IFD0
 
 
@@ -34,11 +36,11 @@ def with_tag(block: bytes, tag: Tag, method: str, describe: bool) -> bytes:
         ifd0 = directories[0][1]
         old = next((found for name, found in directories if name == "IFD0/8825"), None)
     base = block + b"\0" * (len(block) % 2)
-    values = content.gps_values(tag, order, method)
+    values = exif_values.gps_values(tag, order, method)
     version = old.find(gps.VERSION) if old else None
     if version and block[version.start : version.start + 4] > gps.LOWEST_VERSION:
         values = tuple(value for value in values if value.tag != gps.VERSION)
-    new = [content.description(tag)] if describe and not has_description(ifd0) else []
+    new = [exif_values.description(tag)] if describe and not has_description(ifd0) else []
     following = ifd0.next if ifd0 else 0
 
     def first_ifd(gps_at: int) -> bytes:
@@ -51,7 +53,7 @@ def with_tag(block: bytes, tag: Tag, method: str, describe: bool) -> bytes:
 
 
 def has_description(ifd0: ifd.Ifd | None) -> bool:
-    return ifd0 is not None and ifd0.find(content.IMAGE_DESCRIPTION) is not None
+    return ifd0 is not None and ifd0.find(exif_values.IMAGE_DESCRIPTION) is not None
 
 
 def check_copied(directories: list[tuple[str, ifd.Ifd]]) -> None:
@@ -75,20 +77,22 @@ def check_copied(directories: list[tuple[str, ifd.Ifd]]) -> None:
             raise RefusedError("its GPS directory holds a tag twice; repair the EXIF first")
 
 
-def new_block(density: tuple[int, int, int]) -> bytes:
-    """An EXIF block of the fields that EXIF 2.32 section 4.6.8 makes mandatory in IFD0.
+def new_block(density: Density | None) -> bytes:
+    """An EXIF block of what EXIF 2.32 section 4.6.8 makes mandatory in IFD0.
 
     Args:
-        density: X and Y resolution and their EXIF unit (2 inch, 3 centimetre).
+        density: the resolution that the photo states elsewhere; where it states none, the block
+            does not either, though the standard would have 72 per inch: that would be made up.
     """
-    x, y, unit = density
     order, header = ">", b"MM\0*\0\0\0\x08"
-    values = [
-        ifd.Value(0x011A, 5, 1, struct.pack(order + "II", x, 1)),
-        ifd.Value(0x011B, 5, 1, struct.pack(order + "II", y, 1)),
-        ifd.Value(0x0128, 3, 1, struct.pack(order + "H", unit)),
-        ifd.Value(0x0213, 3, 1, struct.pack(order + "H", 1)),
-    ]
+    values = [ifd.Value(YCBCR_POSITIONING, 3, 1, struct.pack(order + "H", 1))]
+    if density:
+        x, y, unit = density
+        values += [
+            ifd.Value(X_RESOLUTION, 5, 1, struct.pack(order + "II", *x.as_integer_ratio())),
+            ifd.Value(Y_RESOLUTION, 5, 1, struct.pack(order + "II", *y.as_integer_ratio())),
+            ifd.Value(RESOLUTION_UNIT, 3, 1, struct.pack(order + "H", unit)),
+        ]
     return header + ifd.merged(b"", order, None, values, 8, 0)
 
 
@@ -100,13 +104,13 @@ def cut(block: bytes, described: bool) -> bytes:
     """
     order, first = ifd.header(block)
     ifd0 = ifd.read_ifd(block, order, first)
-    tags = {content.IMAGE_DESCRIPTION} if described else set[int]()
+    tags = {exif_values.IMAGE_DESCRIPTION} if described else set[int]()
     pointer = ifd0.find(ifd.GPS_IFD)
     if pointer:
         fields = ifd.read_ifd(block, order, pointer.offset).entries
-        if all(entry.tag in content.OWN_GPS for entry in fields):
+        if all(entry.tag in exif_values.OWN_GPS for entry in fields):
             tags.add(ifd.GPS_IFD)
         else:
-            own = set(content.OWN_GPS - {gps.VERSION})
+            own = set(exif_values.OWN_GPS - {gps.VERSION})
             block = ifd.shortened(block, order, pointer.offset, own)
     return ifd.shortened(block, order, first, tags)

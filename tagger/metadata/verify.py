@@ -1,5 +1,6 @@
 """Proof, before anything is written, that a tagged photo is the old one plus our tag."""
 
+import io
 import math
 import struct
 import xml.etree.ElementTree as ET
@@ -11,13 +12,13 @@ import piexif
 from defusedxml import DefusedXmlException
 
 from tagger.errors import RefusedError
-from tagger.metadata import content, gps, ifd, packet
+from tagger.metadata import exif_values, gps, ifd, xmp_packet
 from tagger.records import Coords, Tag
 
 TOLERANCE = 1e-6  # degrees
 GPS_DIRECTORY = f"IFD0/{ifd.GPS_IFD:04x}"
-OWN_POINTERS = {ifd.GPS_IFD, content.IMAGE_DESCRIPTION}
-GROWING = {packet.DC + "subject", packet.IPTC_EXT + "LocationShown"}
+OWN_POINTERS = {ifd.GPS_IFD, exif_values.IMAGE_DESCRIPTION}
+GROWING = {xmp_packet.DC + "subject", xmp_packet.IPTC_EXT + "LocationShown"}
 Property = tuple[str, Any]
 
 
@@ -73,10 +74,31 @@ def same_xmp(old: bytes | None, new: bytes, ours: frozenset[str]) -> None:
     for name, value in properties(new):
         if before and name == before[0][0] and (value == before[0][1] or _grown(before[0], value)):
             before.popleft()
-        elif name not in GROWING | ours and not name.startswith(packet.OURS):
+        elif name not in GROWING | ours and not name.startswith(xmp_packet.OURS):
             raise RefusedError(f"writing would change the XMP property {name}; please report this")
     if before:
         raise RefusedError(f"writing would lose the XMP property {before[0][0]}; please report it")
+
+
+def same_prefixes(old: bytes | None, new: bytes) -> None:
+    """No namespace has several prefixes in ``new`` that had one, or none, in ``old``.
+
+    Raises:
+        RefusedError: one has; exiv2 would read nothing of the packet.
+    """
+    before = prefixes(old) if old else {}
+    for uri, names in prefixes(new).items():
+        if len(names) > max(1, len(before.get(uri, ()))):
+            raise RefusedError(f"writing would give {uri} another XMP prefix; please report this")
+
+
+def prefixes(data: bytes) -> dict[str, set[str]]:
+    """The prefixes that a packet declares for each namespace, read by defusedxml."""
+    found: dict[str, set[str]] = {}
+    file = io.BytesIO(data.rstrip(b"\0 \r\n\t"))
+    for _, (prefix, uri) in defusedxml.ElementTree.iterparse(file, ["start-ns"], forbid_dtd=True):
+        found.setdefault(uri, set()).add(prefix)
+    return found
 
 
 def properties(data: bytes) -> list[Property]:
@@ -86,9 +108,9 @@ def properties(data: bytes) -> list[Property]:
     except (ET.ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise RefusedError(f"its XMP does not parse ({error})") from error
     found: list[Property] = []
-    for description in [child for rdf in top.iter(f"{{{packet.RDF}}}RDF") for child in rdf]:
+    for description in [child for rdf in top.iter(f"{{{xmp_packet.RDF}}}RDF") for child in rdf]:
         for name, text in description.attrib.items():
-            if name not in ("about", f"{{{packet.RDF}}}about"):
+            if name not in ("about", f"{{{xmp_packet.RDF}}}about"):
                 found.append((_plain(name), text))
         found += [(_plain(child.tag), _tree(child)) for child in description]
     return found

@@ -5,9 +5,11 @@ from dataclasses import replace
 from xml.sax.saxutils import escape, quoteattr
 
 from tagger import __version__
-from tagger.metadata import gps
-from tagger.metadata.edits import Edit, apply
-from tagger.metadata.packet import (
+from tagger.metadata import gps, prefixes
+from tagger.metadata.byte_edits import Edit, apply
+from tagger.metadata.own_tag import Record, from_fields
+from tagger.metadata.prefixes import Prefixes
+from tagger.metadata.xmp_packet import (
     DC,
     EXIF,
     IPTC_EXT,
@@ -20,14 +22,12 @@ from tagger.metadata.packet import (
     parse,
     raw_prefix,
 )
-from tagger.metadata.record import Record, from_fields
 from tagger.records import Coords, Tag
 
 WIKIDATA = "http://www.wikidata.org/entity/"
 COORDINATE = re.compile("(?<!exposure)(lat|long?t?)itude$|wgs84_pos#(lat|long)$", re.I)
 SUBJECT, LOCATION = DC + "subject", IPTC_EXT + "LocationShown"
 CREATED = IPTC_EXT + "LocationCreated"  # where the camera was
-PREFIXES = {"rdf": RDF, "dc": DC, "exif": EXIF, "Iptc4xmpExt": IPTC_EXT, "landmarktag": OURS}
 PADDING = (b" " * 99 + b"\n") * 20  # 2 KB for editing in place, XMP part 1 section 7.3.2
 NEW_PACKET = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
@@ -51,7 +51,7 @@ def merged(
         packet: the whole XMP packet, UTF-8.
         tag: what to write.
         record: what is written elsewhere; what is added here is noted in it.
-        extra: further simple properties by qualified name such as ``exif:GPSLatitude``.
+        extra: further simple properties of XMP's exif namespace by name (``GPSLatitude``).
         keywords: there are keywords elsewhere, which a first one here would hide.
 
     Raises:
@@ -60,46 +60,52 @@ def merged(
     root = parse(packet)
     if not packet[root.close : root.end]:
         raise UnreadableError("its XMP is empty")
+    names = prefixes.of(root)
     edits, inside = list[Edit](), list[str]()
     keyword = escape(tag.landmark.name)
     wrote = list(record.wrote)
     known = _find(root, SUBJECT)
     if known is None and not keywords:
-        inside.append(f"<dc:subject><rdf:Bag><rdf:li>{keyword}</rdf:li></rdf:Bag></dc:subject>")
+        inside.append(
+            _bag(f"{names.dc}:subject", f"<{names.rdf}:li>{keyword}</{names.rdf}:li>", names)
+        )
         wrote.append("Subject")
     elif known and tag.landmark.name not in [item.text.strip() for item in _array(known)[1]]:
         edits.append(_append(packet, known, keyword.encode(), ""))
         wrote.append("Subject")
     place = _find(root, LOCATION)
     if place is None:
-        item = f'<rdf:li rdf:parseType="Resource">{_location(tag)}</rdf:li>'
-        inside.append(
-            f"<Iptc4xmpExt:LocationShown><rdf:Bag>\n{item}\n</rdf:Bag></Iptc4xmpExt:LocationShown>"
-        )
+        li = f"{names.rdf}:li"
+        item = f'<{li} {names.rdf}:parseType="Resource">{_location(tag, names)}</{li}>'
+        inside.append(_bag(f"{names.iptc}:LocationShown", f"\n{item}\n", names))
     else:
-        spaces = _spaces("rdf", "Iptc4xmpExt", "exif")
-        edits.append(
-            _append(packet, place, _location(tag).encode(), f'{spaces} rdf:parseType="Resource"')
-        )
+        how = f'{names.declared()} {names.rdf}:parseType="Resource"'
+        edits.append(_append(packet, place, _location(tag, names).encode(), how))
     noted = replace(record, wrote=tuple(wrote))
-    attributes = {f"landmarktag:{name}": text for name, text in noted.fields().items()} | extra
+    attributes = {f"{names.ours}:{name}": text for name, text in noted.fields().items()}
+    attributes |= {f"{names.exif}:{name}": text for name, text in extra.items()}
     about = _about(root)
     text = (
-        f"<rdf:Description rdf:about={quoteattr(about)}{_spaces(*PREFIXES)}"
+        f"<{names.rdf}:Description {names.rdf}:about={quoteattr(about)}{names.declared()}"
         + "".join(f"\n {name}={quoteattr(text)}" for name, text in attributes.items())
         + ">\n"
         + "\n".join(inside)
-        + "</rdf:Description>"
+        + f"</{names.rdf}:Description>"
     )
     edits.append(Edit(root.close, root.close, text.encode()))
     return apply(packet, edits)
 
 
-def _location(tag: Tag) -> str:
+def _bag(name: str, inside: str, names: Prefixes) -> str:
+    """A property that is an unordered list."""
+    return f"<{name}><{names.rdf}:Bag>{inside}</{names.rdf}:Bag></{name}>"
+
+
+def _location(tag: Tag, names: Prefixes) -> str:
     """LocationShown's fields (IPTC Photo Metadata 2021.1, Location structure)."""
-    place = tag.landmark
-    name = f'<rdf:Alt><rdf:li xml:lang="x-default">{escape(place.name)}</rdf:li></rdf:Alt>'
-    found = {"Iptc4xmpExt:LocationName": name}
+    place, rdf = tag.landmark, names.rdf
+    name = f'<{rdf}:li xml:lang="x-default">{escape(place.name)}</{rdf}:li>'
+    found = {f"{names.iptc}:LocationName": f"<{rdf}:Alt>{name}</{rdf}:Alt>"}
     for field, text in (
         ("City", place.city),
         ("ProvinceState", place.region),
@@ -107,13 +113,14 @@ def _location(tag: Tag) -> str:
         ("CountryCode", place.country_code),
     ):
         if text:
-            found[f"Iptc4xmpExt:{field}"] = escape(text)
+            found[f"{names.iptc}:{field}"] = escape(text)
     if place.wikidata:
         uri = escape(WIKIDATA + place.wikidata)
-        found["Iptc4xmpExt:LocationId"] = f"<rdf:Bag><rdf:li>{uri}</rdf:li></rdf:Bag>"
+        item = f"<{rdf}:li>{uri}</{rdf}:li>"
+        found[f"{names.iptc}:LocationId"] = f"<{rdf}:Bag>{item}</{rdf}:Bag>"
     if tag.coords is not Coords.CAMERA:
-        found["exif:GPSLatitude"] = gps.to_xmp(place.latitude, "NS")
-        found["exif:GPSLongitude"] = gps.to_xmp(place.longitude, "EW")
+        found[f"{names.exif}:GPSLatitude"] = gps.to_xmp(place.latitude, "NS")
+        found[f"{names.exif}:GPSLongitude"] = gps.to_xmp(place.longitude, "EW")
     return "\n".join(f"<{name}>{text}</{name}>" for name, text in found.items())
 
 
@@ -154,10 +161,6 @@ def _about(root: Node) -> str:
             if name in node.attributes:
                 return node.attributes[name]
     return ""
-
-
-def _spaces(*prefixes: str) -> str:
-    return "".join(f' xmlns:{prefix}="{PREFIXES[prefix]}"' for prefix in prefixes)
 
 
 def record(root: Node) -> Record | None:

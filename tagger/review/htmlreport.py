@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from tagger.errors import PhotoError, RunError
-from tagger.review.lessons import number
-from tagger.review.picture import data_url, thumbnail_of
-from tagger.review.root import inside
-from tagger.review.sheet import Sheet, printable
+from tagger.review.sheet import Sheet, number, printable
+from tagger.review.thumbnails import data_url, thumbnail_of
+from tagger.review.trusted_root import Root, inside, relative
 from tagger.review.worldmap import VIEW_BOX, asset, land
+from tagger.storage.local_writing import replace_file
 
 _EDGE = 240
 _MOST_CHOICES = 500
@@ -26,7 +26,7 @@ _HTML = (b"<!doctype html", b"<html")
 _INTEREST = ("tagged", "would_tag", "unsure", "no_landmark")
 
 
-def write_html(report: Path, out: Path, root: Path, thumbnails: int, workers: int = 2) -> int:
+def write_html(report: Path, out: Path, root: Root, thumbnails: int, workers: int = 2) -> int:
     """Write the page; ``thumbnails`` photos at most are embedded, 15 KB each or so.
 
     Returns:
@@ -46,9 +46,7 @@ def write_html(report: Path, out: Path, root: Path, thumbnails: int, workers: in
             pass
     page = _page(sheet, allowed, len(rows) - len(allowed), root)
     with _explained(out):
-        part = out.with_name(f".{out.name}.part")
-        part.write_text(page, encoding="utf-8")
-        os.replace(part, out)
+        replace_file(out, page.encode())
     return len(rows) - len(allowed)
 
 
@@ -72,12 +70,12 @@ def _explained(out: Path) -> Iterator[None]:
         ) from error
 
 
-def _row(sheet: Sheet, n: int, root: Path) -> dict[str, Any] | None:
+def _row(sheet: Sheet, n: int, root: Root) -> dict[str, Any] | None:
     """What the page shows of one row; None where it must not be shown."""
     path = sheet.photo(n)
     if not inside(path, root):
         return None
-    shown = printable(os.path.relpath(path, root))
+    shown = printable(relative(path, root))
     texts = ("status", "landmark", "city", "country", "reason", "accept")
     others = [
         f"{sheet.cell(n, name)} {100 * share:.0f} %"
@@ -89,22 +87,22 @@ def _row(sheet: Sheet, n: int, root: Path) -> dict[str, Any] | None:
     return {
         "number": n,
         "file": shown,
-        "title": sheet.headline(n),
+        "title": printable(sheet.headline(n)),
         "folder": os.path.dirname(shown),
-        **{name: sheet.cell(n, name) for name in texts},
+        **{name: printable(sheet.cell(n, name)) for name in texts},
         **{name: number(sheet.cell(n, name)) for name in ("confidence", "latitude", "longitude")},
-        "others": ", ".join(others),
+        "others": printable(", ".join(others)),
     }
 
 
-def _add_thumbnail(row: dict[str, Any], sheet: Sheet, root: Path) -> None:
+def _add_thumbnail(row: dict[str, Any], sheet: Sheet, root: Root) -> None:
     try:
         row["thumb"] = data_url(thumbnail_of(sheet.photo(row["number"]), root, _EDGE))
     except PhotoError as error:
         row["why"] = str(error)
 
 
-def _page(sheet: Sheet, rows: list[dict[str, Any]], refused: int, root: Path) -> str:
+def _page(sheet: Sheet, rows: list[dict[str, Any]], refused: int, root: Root) -> str:
     counts = Counter(row["status"] for row in rows)
     summary = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.most_common())
     lead = f"{len(rows)} photos: {summary}." if rows else "No photos."

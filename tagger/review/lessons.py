@@ -2,17 +2,19 @@
 
 import hashlib
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import PhotoError, RunError
+from tagger.records import Status
 from tagger.review.calibration import Judged
 from tagger.review.decision import Verdict
-from tagger.review.review import Review
-from tagger.review.root import read_photo
+from tagger.review.session import Review
+from tagger.review.sheet import number
+from tagger.review.trusted_root import Root, read_photo
+from tagger.storage.local_writing import replace_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def places(review: Review, rows: Iterable[int]) -> list[Place]:
     return [Place(*where, count) for where, count in counts.most_common()]
 
 
-def export(review: Review, root: Path, folder: Path) -> Counter[str]:
+def export(review: Review, root: Root, folder: Path) -> Counter[str]:
     """Copy photos that a person named to ``folder/train/<slug>/``, ready for python -m train.
 
     A copy is named by its content, so exporting twice, or from two reports, adds nothing twice.
@@ -70,36 +72,45 @@ def export(review: Review, root: Path, folder: Path) -> Counter[str]:
         slug = decision.landmark
         if decision.verdict is Verdict.ACCEPT:
             slug = slugs.get(review.sheet.cell(row, "landmark"), "")
-        if not slug:
-            continue
-        try:
-            data = read_photo(review.sheet.photo(row), root)
-        except PhotoError:
-            continue
-        name = hashlib.sha256(data).hexdigest()[:16]
-        suffix = os.path.splitext(review.sheet.photo(row))[1].lower()
-        try:
-            _put(folder / "train" / slug / f"{name}{suffix}", data)
-        except OSError as error:
-            raise RunError(
-                f"{folder}: cannot be written ({error.strerror}); choose another folder"
-            ) from error
-        counts[slug] += 1
+        if slug:
+            counts[slug] += _copied(review, row, root, folder / "train" / slug)
     return counts
+
+
+def export_negatives(review: Review, root: Root, folder: Path) -> int:
+    """Copy photos that a person says show no landmark to ``folder``; how many lie there from it.
+
+    A guess that was only rejected is left out: the photo may show another landmark.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    return sum(
+        _copied(review, row, root, folder)
+        for row, decision in sorted(review.decisions.items())
+        if decision.verdict is Verdict.REJECT
+        and review.sheet.cell(row, "status") == Status.NO_LANDMARK
+    )
+
+
+def _copied(review: Review, row: int, root: Root, folder: Path) -> bool:
+    """Whether a row's photo could be read, and lies in ``folder`` by now."""
+    path = review.sheet.photo(row)
+    try:
+        data = read_photo(path, root)
+    except PhotoError:
+        return False
+    name = hashlib.sha256(data).hexdigest()[:16]
+    try:
+        _put(folder / f"{name}{os.path.splitext(path)[1].lower()}", data)
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be written ({error.strerror}); choose another folder"
+        ) from error
+    return True
 
 
 def _put(path: Path, data: bytes) -> None:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_bytes(data)
-        shutil.move(part, path)
-
-
-def number(text: str) -> float | None:
-    """A finite number, or None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if abs(value) < 1e9 else None
+        replace_file(path, data)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagger.model.lazy import DEFAULT_MODEL
+from tagger.model import DEFAULT_MODEL
+from tagger.review.trusted_root import Root
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,18 +13,16 @@ class Options:
 
     Attributes:
         report: the report to review; None shows the Try page alone.
-        root: the folder whose photos may be shown and written.
+        root: the folder, or bucket URL, whose photos may be shown and written.
         ledger: where writes are noted; None for the one in the state folder.
-        token: what a browser must bring to see anything; empty where only this machine can ask.
         samples: a folder of photos to try.
     """
 
     report: Path | None = None
-    root: Path = Path()
+    root: Root = Path()
     ledger: Path | None = None
     model: Path = DEFAULT_MODEL
     min_conf: float = 0.6
-    token: str = ""
     samples: Path | None = None
 
 

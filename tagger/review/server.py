@@ -4,13 +4,12 @@ import os
 import secrets
 import socket
 import webbrowser
-from dataclasses import replace
 from pathlib import Path
 
 from tagger.errors import RunError
+from tagger.review.guard import Guard, names_for
 from tagger.review.options import Options, configure
 
-LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 _LIGHT = {
     "primaryColor": "#0b5cad", "backgroundColor": "#f6f7f9", "textColor": "#17202b",
     "secondaryBackgroundColor": "#ffffff", "borderColor": "#c2cad3",
@@ -28,29 +27,31 @@ def serve(options: Options, address: str, port: int, browser: bool) -> str:
         RunError: streamlit is not installed, or the port is taken.
     """
     try:
-        from streamlit.web import bootstrap
+        import streamlit
+        from starlette.middleware import Middleware
     except ImportError as error:
         raise RunError(
             "the review needs the extra app; install it: pip install 'landmark-tag[app]'"
         ) from error
     _check_port(address, port)
-    if address not in LOCAL:
-        options = replace(options, token=secrets.token_urlsafe(24))
     configure(options)
-    flags = _flags(address, port)
-    bootstrap.load_config_options(flags)
-    from tagger.review import page_review
+    from tagger.review.pages import review_page
 
     # Read before the address is told, so that the first page finds it ready.
-    review = page_review.opened(options.report, options.root)[0] if options.report else None
-    query = f"?token={options.token}" if options.token else ""
+    review = review_page.opened(options.report, options.root)[0] if options.report else None
+    token = secrets.token_urlsafe(24)
     shown = f"[{address}]" if ":" in address else address
-    url = f"http://{shown}:{port}/{query}"
+    url = f"http://{shown}:{port}/?token={token}"
     print(f"landmark-tag: {url}  (Ctrl-C stops)", flush=True)
     if browser:
         webbrowser.open(url)
+    page = Path(streamlit.__file__).with_name("static") / "index.html"
+    guard = Middleware(
+        Guard, token=token, names=names_for(address), page=page.read_text(encoding="utf-8")
+    )
+    app = streamlit.App(Path(__file__).with_name("pages") / "app.py", middleware=[guard])
     try:
-        bootstrap.run(str(Path(__file__).with_name("app.py")), False, [], flags)
+        app.run(config=_flags(address, port))
     finally:
         if review:
             review.close()
@@ -66,8 +67,7 @@ def _flags(address: str, port: int) -> dict[str, object]:
         "server.fileWatcherType": "none",
         "server.maxUploadSize": 1024,
         "server.enableStaticServing": False,
-        # Another site that points its name at this machine must not get in (DNS rebinding).
-        "server.allowedHosts": sorted(LOCAL) if address in LOCAL else [],
+        "server.allowedHosts": sorted(names_for(address)),
         "browser.gatherUsageStats": False,
         "browser.serverAddress": address,
         "client.toolbarMode": "minimal",
@@ -80,7 +80,7 @@ def _flags(address: str, port: int) -> dict[str, object]:
     }
     for name, colours in (("light", _LIGHT), ("dark", _DARK)):
         flags |= {f"theme.{name}.{key}": value for key, value in colours.items()}
-    return {key.replace(".", "_"): value for key, value in flags.items()}
+    return flags
 
 
 def _check_port(address: str, port: int) -> None:

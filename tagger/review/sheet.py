@@ -1,17 +1,19 @@
-"""A report as a table in memory that is saved whole, in one step, whenever it changed."""
+"""A report as a table in memory, saved whole in the form it came in whenever it changed."""
 
 import contextlib
-import csv
-import io
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import category
 
 from tagger.errors import RunError
 from tagger.records import Status
-from tagger.report import COLUMNS, native, unsafe
+from tagger.report.cells import native, unsafe
+from tagger.report.columns import COLUMNS
+from tagger.report.reader import NO, YES, opened
+from tagger.storage.local_writing import replace_file
 
+_NO_SIGNS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's general categories
+_JOINERS = "\u200c\u200d"
 _NEEDED = ("path", "status", "landmark", "confidence", "run_id")
 
 
@@ -30,39 +32,27 @@ class Sheet:
             RunError: it cannot be read, or is no landmark-tag report.
         """
         self.path = path
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.reader(file)
-                header = next(reader, [])
-                missing = [name for name in _NEEDED if name not in header]
-                if missing:
-                    raise RunError(
-                        f"{path}: not a landmark-tag report (no column {missing[0]}); give the "
-                        "CSV that --report names, saved with commas"
-                    )
-                added = [name for name in COLUMNS if name not in header]
-                width = len(header)
-                self.columns = (*header, *added)
-                self.rows = [
-                    [*row[:width], *[""] * (len(self.columns) - min(len(row), width))]
-                    for row in reader
-                    if row
-                ]
+        with opened(path, _NEEDED) as table:
+            self._form = table.form
+            added = [name for name in COLUMNS if name not in table.columns]
+            self._header, self.columns = (*table.header, *added), (*table.columns, *added)
+            width = len(table.columns)
+            # Cells beyond the columns stay at the end: apply refuses such a row, and says why.
+            self.rows = [
+                [*row[:width], *[""] * (len(self.columns) - min(len(row), width)), *row[width:]]
+                for _, row in table.rows
+            ]
             self._seen = _version(path)
-        except OSError as error:
-            raise RunError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise RunError(f"{path}: not a CSV in UTF-8 ({error}); save it as one") from error
         self._place = {name: number for number, name in enumerate(self.columns)}
-        self._lines = [_line(row) for row in self.rows]
+        self._lines = [self._form.line(row) for row in self.rows]
 
     def column(self, name: str) -> list[str]:
         """All cells of one column, without the mark against formulas."""
         place = self._place[name]
-        return [unsafe(row[place]) for row in self.rows]
+        return [_plain(name, row[place]) for row in self.rows]
 
     def cell(self, row: int, name: str) -> str:
-        return unsafe(self.rows[row][self._place[name]])
+        return _plain(name, self.rows[row][self._place[name]])
 
     def photo(self, row: int) -> str:
         """The photo's path as the system knows it; text that cannot be one stays as it is."""
@@ -95,7 +85,7 @@ class Sheet:
     def put(self, row: int, names: Sequence[str], cells: Sequence[str]) -> None:
         for name, cell in zip(names, cells, strict=True):
             self.rows[row][self._place[name]] = cell
-        self._lines[row] = _line(self.rows[row])
+        self._lines[row] = self._form.line(self.rows[row])
 
     def save(self) -> None:
         """Replace the file in one step: 100,000 rows take about a tenth of a second.
@@ -103,7 +93,7 @@ class Sheet:
         Raises:
             RunError: another program changed it since, or it cannot be written.
         """
-        data = _line(self.columns) + b"".join(list(self._lines))
+        data = self._form.mark + self._form.line(self._header) + b"".join(list(self._lines))
         try:
             if _version(self.path) != self._seen:
                 raise RunError(
@@ -118,33 +108,53 @@ class Sheet:
             ) from error
 
 
+def _plain(name: str, cell: str) -> str:
+    """A cell in the one spelling that is compared, whatever a spreadsheet or a person made of it.
+
+    A path may begin or end with spaces.
+    """
+    if name == "path":
+        return unsafe(cell)
+    text = unsafe(cell.strip())
+    match name:
+        case "status":
+            return text.casefold()
+        case "accept" if text.casefold() in YES | NO:
+            return "yes" if text.casefold() in YES else "no"
+        case _:
+            return text
+
+
+def number(text: str) -> float | None:
+    """A finite number with a decimal point or comma, or None."""
+    try:
+        value = float(text.replace(",", ".") if "." not in text else text)
+    except ValueError:
+        return None
+    return value if abs(value) < 1e9 else None
+
+
 def printable(text: str) -> str:
-    """A file's name as a page can show it, bytes that are not UTF-8 escaped."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """A name as a page can show it: bytes that are not UTF-8 and what is no sign become ``\\xNN``.
+
+    That is control characters, line breaks and marks that turn the direction of writing; a joiner
+    that emoji are made with stays.
+    """
+    return "".join(map(_sign, text))
+
+
+def _sign(char: str) -> str:
+    if char.isprintable() or char in _JOINERS or category(char) not in _NO_SIGNS:
+        return char
+    escaped = "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass"
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", escaped))
 
 
 def _replace(path: Path, data: bytes) -> tuple[int, int, int]:
-    descriptor, temp = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.chmod(temp, path.stat().st_mode & 0o777)
-            os.fsync(file.fileno())
-        os.replace(temp, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temp)
-        raise
+    replace_file(path, data)
     return _version(path)
 
 
 def _version(path: Path) -> tuple[int, int, int]:
     now = path.stat()
     return now.st_size, now.st_mtime_ns, now.st_ino
-
-
-def _line(cells: Sequence[str]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue().encode()

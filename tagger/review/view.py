@@ -5,14 +5,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagger.review.decision import REVIEWABLE, Verdict
-from tagger.review.review import Review
-from tagger.review.root import inside
+from tagger.review.session import Review
+from tagger.review.sheet import number
+from tagger.review.trusted_root import Root, inside, relative
 
 
 class Order(StrEnum):
@@ -45,6 +45,15 @@ class Filter:
     progress: Progress = Progress.ALL
     order: Order = Order.DOUBT
 
+    def words(self) -> str:
+        """What is filtered by, for a person."""
+        parts: list[str] = [self.progress] if self.progress is not Progress.ALL else []
+        parts += [name.replace("_", " ") for name in self.statuses]
+        parts += self.landmarks
+        if (self.low, self.high) != (0.0, 1.0):
+            parts.append(f"confidence {100 * self.low:.0f} to {100 * self.high:.0f} %")
+        return ", ".join(filter(None, (*parts, self.folder)))
+
 
 class _Column:
     """Texts of which many are the same, as numbers into the sorted list of names."""
@@ -69,19 +78,19 @@ class View:
     counts those that a decision can be made on.
     """
 
-    def __init__(self, review: Review, root: Path) -> None:
+    def __init__(self, review: Review, root: Root) -> None:
         sheet = review.sheet
         paths = [sheet.photo(row) for row in range(len(sheet.rows))]
         self.allowed = np.array([inside(path, root) for path in paths], dtype=bool)
         self.refused = int((~self.allowed).sum())
         self._review = review
-        self._confidence = np.array([_number(text) for text in sheet.column("confidence")], float)
+        self._confidence = np.array([number(text) for text in sheet.column("confidence")], float)
         self._columns = {
             "status": _Column(sheet.column("status")),
             "landmark": _Column([review.original(n, "landmark") for n in range(len(paths))]),
             "folder": _Column(
                 [
-                    os.path.relpath(os.path.dirname(path), root) if ok else ""
+                    os.path.dirname(relative(path, root)) or "." if ok else ""
                     for path, ok in zip(paths, self.allowed, strict=True)
                 ]
             ),
@@ -144,10 +153,3 @@ class View:
         # As likely right as wrong is the greatest doubt; rows without a guess come last.
         key = -confidence if order is Order.CONFIDENCE else np.abs(confidence - 0.5)
         return np.argsort(np.where(np.isnan(key), np.inf, key), kind="stable").astype(np.int64)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")

@@ -1,18 +1,17 @@
 """Apply from the page: the reviewed rows, by the same writer and ledger as the command."""
 
 import csv
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tagger import applying, reviewed
 from tagger.errors import RefusedError, RunError
-from tagger.ledger import Ledger, new_run_id
+from tagger.ledger.ledger import Ledger, new_run_id
 from tagger.records import Outcome, Status
-from tagger.review.review import Review
-from tagger.review.root import inside
-from tagger.reviewed import Row, Wish
+from tagger.report import apply, reader
+from tagger.report.reader import Row, Wish
+from tagger.review.session import Review
+from tagger.review.trusted_root import Root, really_inside
 
 
 def to_write(review: Review, rows: Sequence[int]) -> list[int]:
@@ -21,9 +20,10 @@ def to_write(review: Review, rows: Sequence[int]) -> list[int]:
 
 
 def _asks(review: Review, row: int) -> bool:
-    cells = dict(zip(review.sheet.columns, review.sheet.rows[row], strict=True))
+    columns, cells = review.sheet.columns, review.sheet.rows[row]
+    shifted = any(cells[len(columns) :])
     try:
-        return Row(row + 2, cells).wish() is Wish.WRITE
+        return Row(row + 2, dict(zip(columns, cells, strict=False)), shifted).wish() is Wish.WRITE
     except RefusedError:
         return True
 
@@ -31,7 +31,7 @@ def _asks(review: Review, row: int) -> bool:
 def write_back(
     review: Review,
     rows: Sequence[int],
-    root: Path,
+    root: Root,
     ledger: Path | None,
     progress: Callable[[float], None],
 ) -> tuple[str, list[Outcome]]:
@@ -45,9 +45,7 @@ def write_back(
     """
     asked = {review.sheet.photo(row): (row, review.decision(row)) for row in rows}
     for path in asked:
-        if not inside(path, root) or not inside(
-            os.path.realpath(path), Path(os.path.realpath(root))
-        ):
+        if not really_inside(path, root):
             raise RunError(f"{path}: lies outside {root}; nothing was written")
     review.flush()
     run_id, outcomes = new_run_id(), list[Outcome]()
@@ -62,14 +60,14 @@ def write_back(
                 for row, cells in enumerate(review.sheet.rows)
                 if review.sheet.photo(row) in asked
             )
-        keys = applying.keys_to_write(part)
+        keys = apply.keys_to_write(part)
         settings = {"report": str(review.sheet.path.absolute()), "from": "review"}
         with (
             Ledger.open(ledger) as book,
-            book.begin(run_id, reviewed.targets(set(keys)), settings, verb="apply") as recorder,
+            book.begin(run_id, reader.targets(set(keys)), settings, verb="apply") as recorder,
         ):
-            options = applying.Options(run_id)
-            for done in applying.apply(part, review.landmarks, recorder, options):
+            options = apply.Options(run_id)
+            for done in apply.apply(part, review.landmarks, recorder, options):
                 outcomes.append(done.outcome)
                 if done.outcome.status is Status.TAGGED and done.outcome.entry.key in asked:
                     row, decision = asked[done.outcome.entry.key]

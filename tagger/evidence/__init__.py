@@ -1,0 +1,1 @@
+"""Where a position comes from, and how the sources are weighed together."""

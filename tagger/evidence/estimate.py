@@ -1,0 +1,90 @@
+"""What every source of a position answers: a place on Earth, how far off it may be, and why."""
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from tagger.metadata.capture import Capture
+
+EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
+
+
+class Source(StrEnum):
+    """Where a position comes from; the ``source`` column of the report."""
+
+    LANDMARK = "landmark"
+    LIBRARY = "library"
+    TIME = "time"
+    TRACK = "track"
+    TAKEOUT = "takeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A photo that an estimate rests on: its key, seconds after (or before) and its position."""
+
+    key: str
+    seconds: float
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A source's answer: where the camera was (of a landmark: what the photo shows).
+
+    Attributes:
+        latitude, longitude: degrees, WGS-84.
+        radius_68_m, radius_95_m: metres; the truth lies within with 68 and 95 % probability.
+        probability: 0..1 that the estimate is right at all, that is within a few radii.
+        words: the evidence for a person, for example "3 min after IMG_1.jpg".
+        refused: why the source gives no position though it has one; empty where it does.
+        neighbours: the photos it rests on, nearest in time first.
+    """
+
+    source: Source
+    latitude: float
+    longitude: float
+    radius_68_m: float
+    radius_95_m: float
+    probability: float
+    words: str
+    refused: str = ""
+    neighbours: tuple[Neighbour, ...] = field(default=())
+
+
+class PositionSource(Protocol):
+    """A source of positions: a photo in, an estimate out."""
+
+    @property
+    def source(self) -> Source: ...
+
+    def estimate(self, photo: Capture) -> Estimate | None:
+        """The camera's position when ``photo`` was taken; None where the source knows nothing.
+
+        An estimate that must not be written, because its readings contradict each other, comes
+        with ``refused``: it can still speak against another source.
+        """
+        ...
+
+
+def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Great-circle distance in metres between two positions in degrees (haversine).
+
+    >>> round(distance_m((48.85826, 2.2945), (48.8606, 2.3376)))
+    3164
+    """
+    (lat_a, lon_a), (lat_b, lon_b) = (map(math.radians, point) for point in (a, b))
+    h = (
+        math.sin((lat_b - lat_a) / 2) ** 2
+        + math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
+    )
+    return 2 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(h)))
+
+
+def between(a: tuple[float, float], b: tuple[float, float], share: float) -> tuple[float, float]:
+    """The point ``share`` of the way from ``a`` to ``b`` in degrees, across the date line too."""
+    turn = (b[1] - a[1] + 180) % 360 - 180
+    longitude = (a[1] + share * turn + 180) % 360 - 180
+    return a[0] + share * (b[0] - a[0]), longitude

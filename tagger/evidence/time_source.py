@@ -1,0 +1,163 @@
+"""The source ``time``: where the photos taken shortly before and after were taken."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from tagger.evidence.captures import By, Captures, Placed
+from tagger.evidence.clocks import DAYLIGHT, Clock, clock_of
+from tagger.evidence.estimate import Estimate, Neighbour, Source, distance_m
+from tagger.evidence.motion import UNSURE, Fix, Located, locate, speed_of
+from tagger.metadata.capture import Capture
+
+# A journey shows only by a position at its other end, which may lie further off than --max-gap.
+JOURNEY_SECONDS = 12 * 3600.0
+PROBABLE = (
+    0.98  # that neighbours in time were where the photo was, as long as nothing speaks against it
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an estimate may rest on.
+
+    Attributes:
+        max_radius_m: the largest radius (95 %) that is written, and how far apart two readings
+            of the same facts may lie.
+        max_gap: seconds to the nearest neighbour.
+        clocks: seconds ahead of UTC by camera, as an option says; the key "" stands for all.
+    """
+
+    max_radius_m: float = 1000.0
+    max_gap: float = 3 * 3600.0
+    clocks: Mapping[str, float] = field(default_factory=dict)
+
+
+class TimeSource:
+    """Positions by neighbours in time, of the same camera and of others."""
+
+    source = Source.TIME
+
+    def __init__(self, captures: Captures, limits: Limits) -> None:
+        self._captures, self._limits = captures, limits
+
+    def estimate(self, photo: Capture) -> Estimate | None:
+        """See :class:`tagger.evidence.estimate.PositionSource`."""
+        if photo.local is None or not photo.taken:
+            return None
+        own = self._fixes(By.CAMERA, photo.local, photo) if photo.camera else []
+        clock = self.clock(photo)
+        if clock is None:
+            return self._by_wall(photo, photo.local, own)
+        others = self._fixes(By.UTC, photo.local - clock.ahead, photo)
+        return self._answer(own, others)
+
+    def clock(self, photo: Capture) -> Clock | None:
+        """The clock of the photo's camera when it was taken, where it is known."""
+        clocks = self._limits.clocks
+        option = clocks.get(photo.camera, clocks.get(""))
+        known = self._captures.clock(photo.camera, photo.local or 0.0) if photo.camera else []
+        return clock_of(photo, known, option)
+
+    def _by_wall(self, photo: Capture, local: float, own: list[Fix]) -> Estimate | None:
+        """Other cameras by the clock on the wall; this camera's may be an hour off it."""
+        answers = [
+            self._answer(own, self._fixes(By.WALL, local + hours, photo)) for hours in DAYLIGHT
+        ]
+        first = answers[0]
+        if first is None or first.refused or (own and self._answer(own, [])):
+            return self._answer(own, []) or first
+        apart = max(
+            distance_m((first.latitude, first.longitude), (other.latitude, other.longitude))
+            for other in answers
+            if other is not None
+        )
+        if apart + first.radius_95_m <= self._limits.max_radius_m:
+            return replace(first, radius_95_m=first.radius_95_m + apart)
+        name = photo.camera or "this camera"
+        return replace(
+            first,
+            refused=f"the clock of {name} is not known: if it is an hour off, the photo was taken "
+            f"{far(apart)} away; set --clock-offset '{photo.camera}=0' if it is right",
+        )
+
+    def _fixes(self, by: By, moment: float, photo: Capture) -> list[Fix]:
+        """Known positions around the photo in order of time, its own left out."""
+        before, after = self._captures.around(by, moment, JOURNEY_SECONDS, photo.camera)
+
+        def fix(row: Placed) -> Fix:
+            at = row.utc if by is By.UTC else row.local
+            assert at is not None
+            key = row.key.decode("utf-8", "surrogateescape")
+            return Fix(at - moment, (row.latitude, row.longitude), row.error_m, key)
+
+        return [made for row in [*before[::-1], *after] if (made := fix(row)).key != photo.key]
+
+    def _answer(self, own: list[Fix], others: list[Fix]) -> Estimate | None:
+        """By this camera's photos and by others'; where they contradict, by its own."""
+        by_own, by_others = self._located(own), self._located(others)
+        if by_own is None or by_others is None:
+            return self._told(own, by_own) or self._told(others, by_others)
+        apart = distance_m(by_own.position, by_others.position)
+        if apart <= max(self._limits.max_radius_m, by_own.radius_95_m + by_others.radius_95_m):
+            both = sorted(own + others, key=lambda fix: fix.seconds)
+            return self._told(both, self._located(both))
+        return self._told(own, by_own)
+
+    def _located(self, fixes: Sequence[Fix]) -> Located | None:
+        before = [fix for fix in fixes if fix.seconds < 0][-1:]
+        after = [fix for fix in fixes if fix.seconds >= 0][:1]
+        if not any(abs(fix.seconds) <= self._limits.max_gap for fix in before + after):
+            return None
+        return locate(before[0] if before else None, after[0] if after else None, speed_of(fixes))
+
+    def _told(self, fixes: Sequence[Fix], found: Located | None) -> Estimate | None:
+        """The estimate in words, and refused where it is too wide."""
+        if found is None:
+            return None
+        nearest = sorted(fixes, key=lambda fix: abs(fix.seconds))
+        used = [
+            *[fix for fix in nearest if fix.seconds < 0][:1],
+            *[fix for fix in nearest if fix.seconds >= 0][:1],
+        ]
+        used.sort(key=lambda fix: abs(fix.seconds))
+        words = " and ".join(in_words(fix) for fix in used if abs(fix.seconds) <= JOURNEY_SECONDS)
+        refused = ""
+        if found.journey >= UNSURE:
+            refused = "taken during a journey, or shortly before or after one"
+        elif found.radius_95_m > self._limits.max_radius_m:
+            refused = (
+                f"known to {far(found.radius_95_m)} only; --max-radius allows "
+                f"{far(self._limits.max_radius_m)}"
+            )
+        return Estimate(
+            Source.TIME,
+            *found.position,
+            found.radius_68_m,
+            found.radius_95_m,
+            PROBABLE * (1 - found.journey),
+            words,
+            refused,
+            tuple(Neighbour(fix.key, fix.seconds, *fix.position) for fix in nearest[:6]),
+        )
+
+
+def in_words(fix: Fix) -> str:
+    """For example ``3 min after IMG_1.jpg``."""
+    return f"{lasting(abs(fix.seconds))} {'after' if fix.seconds < 0 else 'before'} " + (
+        os.path.basename(fix.key) or "another photo"
+    )
+
+
+def lasting(seconds: float) -> str:
+    """A time for people: 45 s, 3 min, 2.5 h."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def far(metres: float) -> str:
+    """A distance for people: 80 m, 1.2 km, 6,000 km."""
+    if metres < 1000:
+        return f"{metres:.0f} m"
+    return f"{metres / 1000:.1f} km" if metres < 20_000 else f"{metres / 1000:,.0f} km"

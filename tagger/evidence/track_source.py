@@ -1,0 +1,133 @@
+"""The source ``track``: where a GPS track was at the moment the photo was taken."""
+
+import math
+import sqlite3
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from tagger.evidence.captures import Captures
+from tagger.evidence.clocks import HOUR
+from tagger.evidence.estimate import Estimate, Source, between, distance_m
+from tagger.evidence.motion import RAYLEIGH_68, RAYLEIGH_95
+from tagger.evidence.time_source import Limits, TimeSource, far, lasting
+from tagger.evidence.tracks.point import Point
+from tagger.metadata.capture import Capture
+
+RECEIVER_M = 8.0  # the scale of a receiver's error where the track does not state one
+OUTSIDE = (
+    120.0  # seconds before a track's start or after its end that its first or last point serves
+)
+LONGEST_GAP = 1800.0  # between two points of a track; a pause longer than that is another track
+WANDER = 0.5  # metres a second ** 0.8 to either side of the straight line between two points
+
+
+class Tracks:
+    """The points of all tracks in order of time, on disk, so that memory stays flat.
+
+    Args:
+        points: in any order; a later point of the same moment replaces an earlier one.
+    """
+
+    def __init__(self, points: Iterable[Point]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="landmark-tag-tracks-")
+        path = Path(self._folder.name) / "points.db"
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        for statement in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -8000"):
+            self._db.execute(f"PRAGMA {statement}")
+        self._db.execute(
+            "CREATE TABLE points (utc REAL PRIMARY KEY, latitude REAL NOT NULL,"
+            " longitude REAL NOT NULL, error_m REAL) WITHOUT ROWID"
+        )
+        self._db.execute("BEGIN")
+        self._db.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?)", points)
+        self._db.execute("COMMIT")
+
+    def __len__(self) -> int:
+        (count,) = self._db.execute("SELECT count(*) FROM points").fetchone()
+        return int(count)
+
+    def around(self, utc: float) -> tuple[Point | None, Point | None]:
+        """The last point at or before the moment, and the first after it."""
+        before = self._db.execute(
+            "SELECT * FROM points WHERE utc <= ? ORDER BY utc DESC LIMIT 1", (utc,)
+        ).fetchone()
+        after = self._db.execute(
+            "SELECT * FROM points WHERE utc > ? ORDER BY utc LIMIT 1", (utc,)
+        ).fetchone()
+        return (Point(*before) if before else None), (Point(*after) if after else None)
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._db.close()
+        self._folder.cleanup()
+
+
+class TrackSource:
+    """Positions by interpolation in GPS tracks."""
+
+    source = Source.TRACK
+
+    def __init__(self, tracks: Tracks, captures: Captures, limits: Limits) -> None:
+        self._tracks, self._limits = tracks, limits
+        self._time = TimeSource(captures, limits)
+
+    def estimate(self, photo: Capture) -> Estimate | None:
+        """See :class:`tagger.evidence.estimate.PositionSource`."""
+        if photo.local is None or not photo.taken:
+            return None
+        clock = self._time.clock(photo)
+        if clock is not None:
+            return self.at(photo.local - clock.ahead)
+        return self._by_readings(photo, photo.local)
+
+    def _by_readings(self, photo: Capture, local: float) -> Estimate | None:
+        """No clock is known: every hour that the clock may be ahead of UTC is tried."""
+        hours = [HOUR * n for n in range(-12, 15)]
+        found = [answer for ahead in hours if (answer := self.at(local - ahead)) is not None]
+        if not found:
+            return None
+        first = found[0]
+        apart = max(
+            distance_m((first.latitude, first.longitude), (other.latitude, other.longitude))
+            for other in found
+        )
+        name = photo.camera or "this camera"
+        # A single reading on the track may still be the wrong one: the right one may lie off it.
+        return Estimate(
+            Source.TRACK, first.latitude, first.longitude, math.inf, math.inf, 0.5, first.words,
+            f"the clock of {name} is not known, and the track fits {len(found)} time zones "
+            f"({far(apart)} apart); set --utc-offset or --clock-offset",
+        )  # fmt: skip
+
+    def at(self, utc: float) -> Estimate | None:
+        """The track's position at a moment (seconds since 1970, UTC); None where it has none."""
+        before, after = self._tracks.around(utc)
+        if before and after and after.utc - before.utc <= LONGEST_GAP:
+            gap = after.utc - before.utc
+            share = (utc - before.utc) / gap if gap else 0.0
+            position = between(before[1:3], after[1:3], share)
+            wander = WANDER * (gap * share * (1 - share)) ** 0.8
+            speed = distance_m(before[1:3], after[1:3]) / max(gap, 1.0)
+            return self._told(position, [wander, _error(before, after), speed], "on the track")
+        near = [point for point in (before, after) if point and abs(point.utc - utc) <= OUTSIDE]
+        if not near:
+            return None
+        nearest = min(near, key=lambda point: abs(point.utc - utc))
+        away = abs(nearest.utc - utc)
+        words = f"{lasting(away)} {'after' if nearest.utc < utc else 'before'} a point of the track"
+        return self._told((nearest.latitude, nearest.longitude), [away, _error(nearest)], words)
+
+    def _told(self, position: tuple[float, float], scales: list[float], words: str) -> Estimate:
+        scale = math.hypot(*scales)
+        radius = RAYLEIGH_95 * scale
+        refused = ""
+        if radius > self._limits.max_radius_m:
+            refused = f"known to {far(radius)} only"
+        return Estimate(Source.TRACK, *position, RAYLEIGH_68 * scale, radius, 0.98, words, refused)
+
+
+def _error(*points: Point) -> float:
+    """The scale of the receiver's error; stated accuracies are radii of 68 %."""
+    stated_m = [point.error_m / RAYLEIGH_68 for point in points if point.error_m]
+    return max([RECEIVER_M, *stated_m])

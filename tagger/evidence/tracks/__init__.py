@@ -1,0 +1,1 @@
+"""GPS tracks of many kinds, each read as a stream of points."""

@@ -1,0 +1,143 @@
+"""How the sources are weighed together: from estimates, by numbered rules, to what is written."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from tagger.evidence.estimate import Estimate, Source, distance_m
+from tagger.evidence.time_source import far
+from tagger.records import Landmark
+
+# A landmark is photographed from this far at most, beyond its own radius: towers, mountains.
+IN_SIGHT_M = 20_000.0
+# Nobody travels faster than an airliner.
+FASTEST_M_S = 280.0
+# The surest first: what the user's own files state, a copy's original, where the camera's owner
+# was, where the camera was just before.
+ORDER = (Source.TAKEOUT, Source.LIBRARY, Source.TRACK, Source.TIME)
+# How much likelier a landmark becomes that lies within sight of where the camera was known to be,
+# among all places of the world.
+NEAR_BY = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The classifier's best landmark: what it shows, how sure, and whether that is enough."""
+
+    landmark: Landmark
+    confidence: float
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to write.
+
+    Attributes:
+        subject: the landmark that the photo shows, where that is accepted.
+        camera: the estimate of where the camera was; None where only the subject tells.
+        contradiction: why nothing is written though a source would have; empty elsewhere.
+        witnesses: sources that were not asked to write but had an answer.
+        evidence: short text for the report.
+    """
+
+    subject: Landmark | None = None
+    camera: Estimate | None = None
+    contradiction: str = ""
+    witnesses: tuple[Estimate, ...] = ()
+    evidence: str = ""
+
+
+def raised(confidence: float) -> float:
+    """A landmark's confidence once it is known to be near by: Bayes' rule with NEAR_BY.
+
+    >>> round(raised(0.3), 2)
+    0.9
+    """
+    odds = NEAR_BY * confidence / max(1e-9, 1 - confidence)
+    return odds / (1 + odds)
+
+
+def near_by(sight: Landmark, estimate: Estimate) -> bool:
+    """Whether the landmark may be what was photographed from where the estimate says."""
+    reach = sight.radius_m + IN_SIGHT_M + _reach(estimate)
+    return _apart(sight, estimate) <= reach
+
+
+def weigh(
+    sight: Sight | None,
+    estimates: Sequence[Estimate],
+    wanted: Collection[Source],
+    min_conf: float,
+) -> Verdict:
+    """Decide by the first rule that fits.
+
+    1. Two sources other than the landmark contradict each other by more than both radii: nothing
+       is written.
+    2. The landmark is further than sight from where another source knows the camera: it is vetoed;
+       the other source's position is written if it is wanted.
+    3. The landmark is near by: its confidence is raised (Bayes), and if accepted it is the
+       subject; the camera's position is the other source's if that is wanted.
+    4. No landmark: the surest wanted source writes the camera's position.
+
+    Args:
+        sight: the classifier's answer, None where nothing was recognised at all.
+        estimates: what the other sources answered, refused ones included (these only veto).
+        wanted: the sources that may write; the others are witnesses.
+        min_conf: probability from which a landmark is accepted.
+    """
+    ranked = sorted(estimates, key=lambda estimate: ORDER.index(estimate.source))
+    firm = [estimate for estimate in ranked if not estimate.refused]
+    for number, one in enumerate(firm):
+        for other in firm[number + 1 :]:
+            apart = distance_m(_at(one), _at(other))
+            if apart > one.radius_95_m + other.radius_95_m + 200:
+                return Verdict(
+                    contradiction=f"{_told(one)} and {_told(other)} are {far(apart)} apart",
+                    witnesses=tuple(ranked),
+                )
+    writers = [estimate for estimate in firm if estimate.source in wanted]
+    witnesses = tuple(estimate for estimate in ranked if estimate.source not in wanted)
+    best = writers[0] if writers else None
+    verdict = Verdict(camera=best, witnesses=witnesses, evidence=_words(writers))
+    if sight is None or Source.LANDMARK not in wanted:
+        return verdict
+    against = [estimate for estimate in ranked if not near_by(sight.landmark, estimate)]
+    if against:
+        if sight.accepted and best is None:
+            apart = _apart(sight.landmark, against[0])
+            return replace(
+                verdict,
+                contradiction=f"{sight.landmark.name} is {far(apart)} from where the camera was, "
+                f"{_told(against[0])}",
+            )
+        return verdict
+    sure = raised(sight.confidence) if firm else sight.confidence
+    if not sight.accepted and not (firm and sure >= min_conf):
+        return verdict
+    words = _words(writers or firm)
+    return replace(verdict, subject=sight.landmark, evidence=words)
+
+
+def _at(estimate: Estimate) -> tuple[float, float]:
+    return estimate.latitude, estimate.longitude
+
+
+def _apart(landmark: Landmark, estimate: Estimate) -> float:
+    return distance_m((landmark.latitude, landmark.longitude), _at(estimate))
+
+
+def _reach(estimate: Estimate) -> float:
+    """How far from the estimate the camera can have been, even where the estimate is refused."""
+    if estimate.source is not Source.TIME or not estimate.neighbours:
+        return 3 * estimate.radius_95_m
+    nearest = estimate.neighbours[0]
+    by_speed = abs(nearest.seconds) * FASTEST_M_S
+    return max(min(3 * estimate.radius_95_m, by_speed), by_speed if estimate.refused else 0)
+
+
+def _told(estimate: Estimate) -> str:
+    return f"{estimate.source}: {estimate.words}"
+
+
+def _words(estimates: Sequence[Estimate]) -> str:
+    return "; ".join(_told(estimate) for estimate in estimates)

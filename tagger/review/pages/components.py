@@ -1,0 +1,67 @@
+"""The parts of the page that are drawn in the browser: the map, the gallery, the keys."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from streamlit.components import v2
+
+from tagger.review.lessons import Place
+from tagger.review.worldmap import VIEW_BOX, asset, land
+
+_world = v2.component(
+    "landmark_tag_world",
+    html='<div class="world-host"></div>',
+    css=asset("map.css"),
+    js=asset("map.js") + asset("component_map.js"),
+)
+_keys = v2.component(
+    "landmark_tag_keys",
+    html='<button type="button">Filters</button>',
+    css=asset("keys.css"),
+    js=asset("keys.js"),
+)
+_gallery = v2.component(
+    "landmark_tag_gallery",
+    html='<ul class="gallery" aria-label="Photos of this page"></ul>',
+    css=asset("gallery.css"),
+    js=asset("gallery.js"),
+)
+
+
+def world(
+    key: str,
+    places: Sequence[Place],
+    zoom_to: Place | None = None,
+    on_pick: Callable[[], None] | None = None,
+    on_place: Callable[[], None] | None = None,
+) -> Any:
+    """The map; ``.pick`` of the result is the point clicked, ``.place`` the dot clicked."""
+    data = {
+        "land": land(),
+        "viewBox": VIEW_BOX,
+        "places": [asdict(place) for place in places],
+        "zoomTo": asdict(zoom_to) if zoom_to else None,
+        "picks": on_pick is not None,
+        "chooses": on_place is not None,
+    }
+    return _world(
+        key=key,
+        data=data,
+        on_pick_change=on_pick or _nothing,
+        on_place_change=on_place or _nothing,
+    )
+
+
+def gallery(key: str, cards: Sequence[dict[str, Any]], on_open: Callable[[], None]) -> Any:
+    """Thumbnails to choose from; ``.open`` of the result is the row clicked."""
+    return _gallery(key=key, data={"cards": list(cards)}, on_open_change=on_open)
+
+
+def keys(key: str) -> None:
+    """The keys L and M, and a button that opens the filters, which a phone shows."""
+    _keys(key=key)
+
+
+def _nothing() -> None:
+    """For events that nobody waits for; without a callback they could not be sent at all."""

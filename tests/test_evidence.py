@@ -1,0 +1,277 @@
+"""Sources of a position: radii that are honest, clocks, neighbours in time, and the weighing."""
+
+import calendar
+import csv
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+from tagger.evidence.captures import Captures
+from tagger.evidence.clocks import Clock, clock_of, stated
+from tagger.evidence.estimate import Estimate, Neighbour, Source, between, distance_m
+from tagger.evidence.motion import PRIOR_SPEED, Fix, locate, speed_of
+from tagger.evidence.time_source import Limits, TimeSource
+from tagger.evidence.weigh import Sight, Verdict, raised, weigh
+from tagger.metadata.capture import Capture
+from tagger.places.landmarks import load_landmarks
+
+SHARED = REPOSITORY.parent / "shared"
+WALKS = ("doors_stockholm", "walk_arezzo", "walk_jette", "walk_rome")
+needs_walks = pytest.mark.skipif(
+    not (SHARED / "data" / "walks").is_dir(), reason="the walks of real libraries are not here"
+)
+PARIS, VEGAS = (48.85826, 2.2945), (36.1125, -115.1728)
+
+
+def index(photos: Iterable[Capture], zone: float = 7200.0) -> Captures:
+    """An index of photos; those that state no offset are in ``zone``."""
+    captures = Captures(sqlite3.connect(":memory:", isolation_level=None))
+    for photo in photos:
+        ahead = stated(photo)
+        known = zone if ahead is None and photo.position else ahead
+        utc = None if known is None or photo.local is None else photo.local - known
+        captures.add(photo, (0, 0, ""), ahead, utc)
+    return captures
+
+
+def photo(
+    key: str, local: float, position: tuple[float, float] | None = None, **more: object
+) -> Capture:
+    return Capture(key, local, position=position, **{"camera": "X", **more})  # type: ignore[arg-type]
+
+
+def test_between_crosses_the_date_line() -> None:
+    assert between((0, 179), (0, -179), 0.5) == (0, -180)
+    assert between((10, 20), (20, 40), 0.25) == (12.5, 25)
+
+
+def test_one_walks_no_faster_than_a_walk_until_the_library_shows_it() -> None:
+    assert speed_of([]) == PRIOR_SPEED
+    slow = [Fix(60.0 * n, (48 + n * 1e-5, 2)) for n in range(40)]
+    assert speed_of(slow) < PRIOR_SPEED / 2
+    train = [Fix(60.0 * n, (48 + n * 2e-2, 2)) for n in range(40)]
+    assert speed_of(train) == PRIOR_SPEED  # journeys say nothing of walking
+
+
+def test_the_radius_grows_with_the_gap() -> None:
+    radii = [locate(Fix(-gap, PARIS), None, 1.0) for gap in (10, 60, 600, 3600)]
+    sizes = [found.radius_95_m for found in radii if found]
+    assert sizes == sorted(sizes) and sizes[0] < 60 and sizes[-1] > 1000
+    both = locate(Fix(-600, PARIS), Fix(600, PARIS), 1.0)
+    alone = locate(Fix(-600, PARIS), None, 1.0)
+    assert both and alone and both.radius_95_m < alone.radius_95_m
+
+
+def test_a_photo_in_the_middle_of_a_flight_has_no_position() -> None:
+    found = locate(Fix(-3600, PARIS), Fix(7200, VEGAS), 1.0)
+    assert found and found.radius_95_m == float("inf")
+    shortly = locate(Fix(-60, PARIS), Fix(36_000, VEGAS), 1.0)
+    assert shortly and shortly.position == PARIS and shortly.radius_95_m < 500
+
+
+@pytest.mark.parametrize(
+    ("facts", "ahead"),
+    [
+        ({"local": 7200.0, "gps_time": 0.0}, 7200.0),
+        ({"local": 7200.0, "gps_time": 86_400.0}, 7200.0),  # the receiver's date is a day off
+        ({"local": 7200.0, "offset": 3600.0}, 3600.0),
+        ({"local": 46_800.0, "gps_time": 0.0, "offset": 46_800.0}, 46_800.0),  # UTC+13
+        ({"local": None, "offset": 3600.0}, None),
+        ({"local": 5.0}, None),
+    ],
+)
+def test_what_a_photo_states_of_its_clock(facts: dict[str, float], ahead: float | None) -> None:
+    assert stated(Capture("a", **facts)) == ahead  # type: ignore[arg-type]
+
+
+def test_a_clock_is_known_by_the_cameras_other_photos() -> None:
+    one = Capture("a", local=1e9)
+    assert clock_of(one, [(1e9 + 60, 3600.0), (1e9 - 600, 3602.0)]) == Clock(
+        3601.0, "as measured on this camera's photos with GPS time"
+    )
+    assert clock_of(one, [(1e9 + 60, 3600.0), (1e9 + 700, 7200.0)]) is None  # it was set between
+    assert clock_of(one, [(1e9 + 30 * 86_400, 3600.0)]) is None  # too long ago
+    assert clock_of(one, [], option=5.0) == Clock(5.0, "as set by an option")
+
+
+def test_a_neighbour_of_the_same_camera_gives_its_position() -> None:
+    captures = index([photo("near.jpg", 1e9 - 60, PARIS), photo("far.jpg", 1e9 - 9000, VEGAS)])
+    found = TimeSource(captures, Limits()).estimate(photo("x.jpg", 1e9))
+    assert found and not found.refused
+    assert distance_m((found.latitude, found.longitude), PARIS) < 1
+    assert found.words == "1 min after near.jpg"
+
+
+def test_what_no_camera_took_has_no_position_by_time() -> None:
+    captures = index([photo("near.jpg", 1e9 - 60, PARIS)])
+    screenshot = Capture("s.png", 1e9, camera="X", taken=False)
+    assert TimeSource(captures, Limits()).estimate(screenshot) is None
+
+
+def test_another_cameras_clock_must_not_matter() -> None:
+    """A camera of which no clock is known: the phone stood still, or it did not."""
+    still = [photo(f"{n}.jpg", 1e9 + 600 * n, PARIS, camera="phone") for n in range(-12, 13)]
+    found = TimeSource(index(still), Limits()).estimate(photo("x.jpg", 1e9, camera="old"))
+    assert found and not found.refused
+    walk = [
+        photo(f"{n}.jpg", 1e9 + 600 * n, (48.85 + n * 0.005, 2.29), camera="phone")
+        for n in range(-12, 13)
+    ]
+    moved = TimeSource(index(walk), Limits()).estimate(photo("x.jpg", 1e9, camera="old"))
+    assert moved and "--clock-offset 'old=0'" in moved.refused
+    told = TimeSource(index(walk), Limits(clocks={"old": 7200.0})).estimate(
+        photo("x.jpg", 1e9, camera="old")
+    )
+    assert told and not told.refused
+
+
+def test_two_cameras_that_were_apart_are_believed_each_for_itself() -> None:
+    known = [
+        photo("mine.jpg", 1e9 - 300, PARIS, camera="mine", offset=7200.0),
+        photo("yours.jpg", 1e9 - 10, VEGAS, camera="yours", offset=7200.0),
+    ]
+    found = TimeSource(index(known), Limits()).estimate(
+        photo("x.jpg", 1e9, camera="mine", offset=7200.0)
+    )
+    assert found and distance_m((found.latitude, found.longitude), PARIS) < 1
+
+
+def estimate(
+    source: Source, at: tuple[float, float], radius: float = 100, **more: object
+) -> Estimate:
+    return Estimate(source, *at, radius / 2, radius, 0.98, "as told", **more)  # type: ignore[arg-type]
+
+
+EIFFEL = load_landmarks()["Eiffel_Tower"]
+SURE, UNSURE = Sight(EIFFEL, 0.9, True), Sight(EIFFEL, 0.3, False)
+ALL = frozenset(Source)
+ONLY = frozenset({Source.LANDMARK})
+HERE, THERE = estimate(Source.TIME, PARIS), estimate(Source.TIME, VEGAS)
+TAKEOUT = estimate(Source.TAKEOUT, VEGAS, 30)
+FLOWN = estimate(
+    Source.TIME, VEGAS, float("inf"), refused="a journey",
+    neighbours=(Neighbour("n.jpg", -600.0, *VEGAS),),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    sight: Sight | None
+    estimates: Sequence[Estimate]
+    wanted: frozenset[Source]
+    says: Callable[[Verdict], object]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case(SURE, (), ALL, lambda v: v.subject is EIFFEL and v.camera is None),
+        Case(UNSURE, (), ALL, lambda v: v.subject is None and v.camera is None),
+        Case(SURE, (HERE,), ONLY, lambda v: v.subject is EIFFEL and v.camera is None),
+        Case(SURE, (HERE,), ALL, lambda v: v.subject is EIFFEL and v.camera is HERE),
+        Case(UNSURE, (HERE,), ONLY, lambda v: v.subject is EIFFEL),  # agreement raises
+        Case(SURE, (THERE,), ONLY, lambda v: v.subject is None and "8,7" in v.contradiction),
+        Case(SURE, (THERE,), ALL, lambda v: v.subject is None and v.camera is THERE),
+        Case(SURE, (TAKEOUT,), ONLY, lambda v: v.subject is None and v.contradiction),
+        Case(SURE, (TAKEOUT,), ALL, lambda v: v.subject is None and v.camera is TAKEOUT),
+        Case(SURE, (FLOWN,), ONLY, lambda v: v.subject is None and v.contradiction),
+        Case(None, (HERE, TAKEOUT), ALL, lambda v: v.camera is None and v.contradiction),
+        Case(None, (THERE, TAKEOUT), ALL, lambda v: v.camera is TAKEOUT),
+        Case(None, (HERE,), ONLY, lambda v: v.camera is None and v.witnesses == (HERE,)),
+        Case(None, (HERE,), ALL, lambda v: v.camera is HERE and v.evidence == "time: as told"),
+    ],
+)
+def test_the_sources_are_weighed(case: Case) -> None:
+    assert case.says(weigh(case.sight, case.estimates, case.wanted, 0.6))
+
+
+def test_agreement_raises_by_bayes_rule() -> None:
+    assert raised(0.0) == 0 and raised(0.3) == pytest.approx(0.896, abs=1e-3)
+
+
+def moment(text: str) -> float:
+    return float(calendar.timegm(time.strptime(text, "%Y:%m:%d %H:%M:%S")))
+
+
+def walk(name: str) -> Iterator[Capture]:
+    """The photos of one real library that carry a position."""
+    path = Path(SHARED / "data" / "walks" / f"{name}.csv")
+    for row in csv.DictReader(path.read_text().splitlines()):
+        if not row["latitude"]:
+            continue
+        offset = row["offset_time_original"]
+        seconds = 3600.0 * int(offset[:3]) + 60 * int(offset[0] + offset[4:]) if offset else None
+        stamp = row["gps_datetime"]
+        gps_time = moment(stamp[:19]) if stamp[:1].isdigit() else None
+        yield Capture(
+            row["photo"],
+            moment(row["datetime_original"]) + float("0." + (row["subsec"].strip() or "0")),
+            seconds,
+            gps_time,
+            f"{row['make']} {row['model']}",
+            (float(row["latitude"]), float(row["longitude"])),
+            float(row["gps_h_error_m"]) if row["gps_h_error_m"] else None,
+        )
+
+
+def half(photos: Sequence[Capture], chance: random.Random) -> set[str]:
+    return {one.key for one in photos if chance.random() < 0.5}
+
+
+def second_hours(photos: Sequence[Capture], _: random.Random) -> set[str]:
+    return {one.key for one in photos if int((one.local or 0) // 3600) % 2}
+
+
+def one_camera(photos: Sequence[Capture], chance: random.Random) -> set[str]:
+    camera = chance.choice(sorted({one.camera for one in photos}))
+    return {one.key for one in photos if one.camera == camera}
+
+
+def one_day(photos: Sequence[Capture], chance: random.Random) -> set[str]:
+    day = chance.choice(sorted({int((one.local or 0) // 86_400) for one in photos}))
+    return {one.key for one in photos if int((one.local or 0) // 86_400) == day}
+
+
+def hidden(
+    name: str, hide: Callable[[Sequence[Capture], random.Random], set[str]], draws: int
+) -> list[tuple[Estimate | None, float]]:
+    """Each hidden photo's estimate, and how far off it is in metres."""
+    photos, answers = list(walk(name)), []
+    for draw in range(draws):
+        gone = hide(photos, random.Random(draw))
+        shown = [replace(p, position=None, gps_time=None) if p.key in gone else p for p in photos]
+        source = TimeSource(index(shown), Limits())
+        for truth, asked in zip(photos, shown, strict=True):
+            if asked.position is None:
+                found = source.estimate(asked)
+                assert truth.position
+                off = distance_m((found.latitude, found.longitude), truth.position) if found else 0
+                answers.append((found, off))
+    return answers
+
+
+@needs_walks
+@pytest.mark.parametrize(
+    ("hide", "least"), [(half, 0.85), (second_hours, 0.3), (one_camera, 0.0), (one_day, 0.0)]
+)
+def test_walks_get_their_positions_back(
+    hide: Callable[[Sequence[Capture], random.Random], set[str]], least: float
+) -> None:
+    answers = [answer for name in WALKS for answer in hidden(name, hide, 20)]
+    placed = [(found, off) for found, off in answers if found and not found.refused]
+    assert len(placed) >= least * len(answers)
+    assert sum(off <= 1000 for _, off in placed) >= 0.98 * len(placed)
+    assert sum(off <= found.radius_95_m for found, off in placed) >= 0.93 * len(placed)
+
+
+@needs_walks
+def test_a_bicycle_tour_is_refused_rather_than_wrong() -> None:
+    for hide in (half, second_hours, one_day):
+        for found, off in hidden("bicycle_tour", hide, 20):
+            assert found is None or found.refused or off <= found.radius_95_m
