@@ -12,9 +12,8 @@ from itertools import groupby
 from pathlib import Path
 
 from tagger.errors import RunError
-from tagger.model import artifact
-from tagger.model.landmarks import load_landmarks
-from tagger.model.lazy import DEFAULT_MODEL
+from tagger.model import DEFAULT_MODEL, artifact
+from tagger.places.landmarks import load_landmarks
 from tagger.records import Landmark
 from tagger.review.worldmap import VIEW_BOX, land
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from tagger.errors import RunError
-from tagger.model import artifact
-from tagger.model.landmarks import load_landmarks
-from tagger.model.lazy import DEFAULT_MODEL
+from tagger.model import DEFAULT_MODEL, artifact
+from tagger.places.landmarks import load_landmarks
 
 ROOT = Path(__file__).resolve().parents[1]
 
