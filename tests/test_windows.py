@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sys
+import tempfile
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -91,6 +92,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> Bytes:
         monkeypatch.setattr(os, name, still(name))
     for name in ("fchown", "chown", "listxattr", "getxattr", "setxattr", "fchmod"):
         monkeypatch.delattr(os, name, raising=False)
+    monkeypatch.setattr(tempfile, "TemporaryFile", tempfile.NamedTemporaryFile)  # as there
     monkeypatch.setattr(os, "open", opened)
     monkeypatch.setattr(os, "kill", killed)
     monkeypatch.setattr(system, "BY_DESCRIPTOR", False)
