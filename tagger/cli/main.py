@@ -73,13 +73,7 @@ def main() -> None:
 
 @click.command(no_args_is_help=True)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@click.option(
-    "--min-conf",
-    type=click.FloatRange(0, 1),
-    default=0.6,
-    show_default=True,
-    help="Tag where the probability that the place is right is at least this.",
-)
+@options.min_conf("Tag where the probability that the place is right is at least this.")
 @click.option(
     "--report",
     metavar="FILE",
@@ -95,33 +89,10 @@ def main() -> None:
     metavar="GLOB",
     help="Leave out files and folders whose name, relative or full path matches; repeatable.",
 )
-@click.option(
-    "--coords",
-    type=click.Choice([choice.value for choice in Coords]),
-    default=Coords.BOTH.value,
-    show_default=True,
-    help="Write the place as the camera's position, as the subject's, or both.",
-)
-@click.option(
-    "--sidecar",
-    type=click.Choice([choice.value for choice in SidecarMode]),
-    default=SidecarMode.AUTO.value,
-    show_default=True,
-    help="XMP sidecar: where a photo cannot be written safely (auto).",
-)
-@click.option(
-    "--sidecar-name",
-    type=click.Choice([choice.value for choice in SidecarName]),
-    default=SidecarName.FULL.value,
-    show_default=True,
-    help="photo.jpg.xmp (full) or photo.xmp, as Lightroom has it (stem).",
-)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="Model file made by python -m train; the one that ships by default.",
-)
+@options.coords
+@options.sidecar
+@options.sidecar_name
+@options.model("Model file made by python -m train; the one that ships by default.")
 @click.option(
     "--device",
     default="auto",
@@ -144,12 +115,7 @@ def main() -> None:
     show_default="processors; 32 for a bucket",
     help="Threads that read and decode photos.",
 )
-@click.option(
-    "--ledger",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="File that remembers what was written, for undo; in the state folder by default.",
-)
+@options.ledger
 @click.option(
     "--rescan/--no-rescan", help="Look at every photo again, also at those that did not change."
 )
@@ -187,7 +153,8 @@ def _tag(
     from tagger.report.writer import ReportWriter
     from tagger.run.stages import Settings
     from tagger.storage.opening import open_storage
-    from tagger.writing.copies import absolute, output_at
+    from tagger.storage.urls import absolute
+    from tagger.writing.copies import output_at
     from tagger.writing.write_tag import WriteOptions
 
     run = engines.runner(engine, device, **cluster)
