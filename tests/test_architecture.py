@@ -70,6 +70,7 @@ LAYERS = (
     "writing",
     "report",
     "run",
+    "api",
     "review",
     "cli",
 )

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,6 @@ from tagger.run.stopping import StopOnSignal
 from tagger.terminal import hold_streams, printable, tell
 
 if TYPE_CHECKING:
-    from tagger.ledger.recorder import RunRecorder
     from tagger.report.writer import ReportWriter
     from tagger.run.run_log import Journal
 
@@ -146,15 +145,15 @@ def _tag(
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
-    from tagger.ledger.ledger import Ledger, new_run_id
+    from tagger.ledger.ledger import new_run_id
     from tagger.model import DEFAULT_MODEL
     from tagger.model.lazy import LazyClassifier
     from tagger.report.delivery import local_file
     from tagger.report.writer import ReportWriter
     from tagger.run.stages import Settings
+    from tagger.run.tagging import tagging
     from tagger.storage.opening import open_storage
     from tagger.storage.urls import absolute
-    from tagger.writing.copies import output_at
     from tagger.writing.write_tag import WriteOptions
 
     run = engines.runner(engine, device, **cluster)
@@ -173,32 +172,22 @@ def _tag(
         paths, recursive=recursive, exclude=exclude, since=since,
         hard_links=HardLinks(hard_links), skipping=journal.skipping, allow_empty=allow_empty,
     )  # fmt: skip
-    copies = output_at(output, paths) if output else None
     classifier = LazyClassifier(model or DEFAULT_MODEL, device)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(StopOnSignal())
-        book = None if dry_run else stack.enter_context(Ledger.open(ledger))
-        if book is None or not book.has_run(classifier.sha256):
-            classifier.load()  # a model that fails a check must stop the run before it starts
-        recorder = None
-        if book:
-            targets = [absolute(place) for place in (*paths, output) if place]
-            recorder = stack.enter_context(
-                book.begin(settings.run_id, targets, asdict(settings), classifier.sha256)
+        stop, limits = stack.enter_context(StopOnSignal()), journal.limits
+        outcomes = stack.enter_context(
+            tagging(
+                paths, storage, classifier, settings, dry_run=dry_run, ledger=ledger, output=output,
+                engine=run, stop=lambda: stop.asked() or limits.over(), limits=limits,
             )
+        )  # fmt: skip
         place = stack.enter_context(local_file(report, keep_reports))
         rows = stack.enter_context(
             ReportWriter(place, names, classifier.name, settings.run_id, keep_reports)
         )
-        limits = journal.limits
-        outcomes = run(
-            storage, classifier, recorder, settings, lambda: stop.asked() or limits.over(),
-            copies, limits,
-        )  # fmt: skip
-        outcomes = journal.follow(settings.run_id, outcomes)
         show = Shown(quiet, verbose, strict, report_news_only)
-        seen = _follow(outcomes, rows, recorder, show)
+        seen = _follow(journal.follow(settings.run_id, outcomes), rows, show)
         failed = seen[Status.FAILED] - (0 if strict else seen.old_failures)
     if not quiet:
         click.echo(seen.told(dry_run, journal.skipping.folders, strict))
@@ -232,10 +221,9 @@ class Counts(Counter[Status]):
 def _follow(
     outcomes: Iterable[Outcome],
     rows: "ReportWriter",
-    recorder: "RunRecorder | None",
     show: Shown,
 ) -> Counts:
-    """Hand each outcome to the report, the ledger and the terminal."""
+    """Hand each outcome to the report and the terminal."""
     from tqdm import tqdm
 
     started, counts = time.monotonic(), Counts()
@@ -244,8 +232,6 @@ def _follow(
         for outcome in outcomes:
             if outcome.fresh or not show.news_only:
                 rows.write(outcome)
-            if recorder:
-                recorder.seen(outcome)
             counts[outcome.status] += 1
             failed = outcome.status is Status.FAILED
             counts.old_failures += failed and not outcome.fresh
