@@ -78,7 +78,7 @@ def main() -> None:
     metavar="FILE",
     default="report.csv",
     show_default=True,
-    help="CSV file or bucket URL, a row for each photo; an older one is kept.",
+    help="CSV file (JSON Lines: .jsonl) or bucket URL, a row for each photo; an older one is kept.",
 )
 @click.option("--dry-run/--no-dry-run", help="Report, write into no photo.")
 @click.option("--recursive/--no-recursive", default=True, help="Look into subfolders (default).")
