@@ -14,12 +14,13 @@ from conftest import REPOSITORY
 
 from tagger.evidence.captures import Captures
 from tagger.evidence.clocks import Clock, clock_of, stated
-from tagger.evidence.estimate import Estimate, Neighbour, Source, between, distance_m
+from tagger.evidence.estimate import Estimate, Neighbour, between, distance_m
 from tagger.evidence.motion import PRIOR_SPEED, Fix, locate, speed_of
 from tagger.evidence.time_source import Limits, TimeSource
 from tagger.evidence.weigh import Sight, Verdict, raised, weigh
 from tagger.metadata.capture import Capture
 from tagger.model.landmarks import load_landmarks
+from tagger.records import Source
 
 SHARED = REPOSITORY.parent / "shared"
 WALKS = ("doors_stockholm", "walk_arezzo", "walk_jette", "walk_rome")

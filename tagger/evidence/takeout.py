@@ -5,8 +5,9 @@ import os
 import re
 from collections.abc import Container, Iterator
 
-from tagger.evidence.estimate import Estimate, Source
+from tagger.evidence.estimate import Estimate
 from tagger.metadata.capture import Beside, Capture
+from tagger.records import Source
 
 LONGEST = 46  # letters of a name before ".json"; Takeout cuts what is longer
 ADDED = ".supplemental-metadata"

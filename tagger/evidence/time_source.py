@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from tagger.evidence.captures import By, Captures, Placed
 from tagger.evidence.clocks import DAYLIGHT, Clock, clock_of
-from tagger.evidence.estimate import Estimate, Neighbour, Source, distance_m
+from tagger.evidence.estimate import Estimate, Neighbour, distance_m
 from tagger.evidence.motion import UNSURE, Fix, Located, locate, speed_of
 from tagger.metadata.capture import Capture
+from tagger.records import Source
 
 # A journey shows only by a position at its other end, which may lie further off than --max-gap.
 JOURNEY_SECONDS = 12 * 3600.0

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from tagger.evidence.estimate import Estimate, Source, distance_m
+from tagger.evidence.estimate import Estimate, distance_m
 from tagger.evidence.time_source import far
-from tagger.records import Landmark
+from tagger.records import Landmark, Source
 
 # A landmark is photographed from this far at most, beyond its own radius: towers, mountains.
 IN_SIGHT_M = 20_000.0
