@@ -190,9 +190,7 @@ def _only_ours(ifd0: ifd.Ifd, described: bool) -> bool:
     return not ifd0.next and tags in (expected, expected | stated)
 
 
-def _untouched(
-    old: bytes, new: bytes, described: bool, own: frozenset[int], xmp_tag: int
-) -> bool:
+def _untouched(old: bytes, new: bytes, described: bool, own: frozenset[int], xmp_tag: int) -> bool:
     """Whether, beside our tags, the appended directories say what the old ones do."""
     before, after = verify.values(old, xmp_tag), verify.values(new, xmp_tag)
     added = {tag for _, tag, _ in after.keys() - before.keys()}
