@@ -153,13 +153,14 @@ def block_without_tag(block: bytes, known: Record, xmp_tag: int = 0) -> bytes | 
         RefusedError: the position was edited since.
     """
     order, first = ifd.header(block)
+    own = content.own_gps(bool(known.landmark))
+    fields = {tag: field for tag, field in (gps.read(block) or {}).items() if tag in own}
     try:
-        where = list(gps.positions(gps.read(block) or {}, order))
+        where = list(gps.positions(fields, order))
     except ValueError as error:
         raise RefusedError(EDITED) from error
     if not known.stands_in(where):
         raise RefusedError(EDITED)
-    own = content.own_gps(bool(known.landmark))
     ifd0 = ifd.read_ifd(block, order, first)
     described = "ImageDescription" in known.wrote and _text(block, ifd0) == known.name
     if known.exif is not None:
