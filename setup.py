@@ -3,11 +3,16 @@
 from setuptools import Extension, setup
 
 FLAGS = ["-O3", "-fno-trapping-math", "-fno-math-errno"]  # loops over floats become vectors
-NAMES = "tagger/_eighth", "tagger/model/_sift", "tagger/model/_match"
+NAMES = "imaging/_fast_jpeg", "model/local_features/_sift", "model/local_features/_match"
 
 setup(
     ext_modules=[
-        Extension(name.replace("/", "."), [f"{name}.c"], extra_compile_args=FLAGS, optional=True)
+        Extension(
+            f"tagger/{name}".replace("/", "."),
+            [f"tagger/{name}.c"],
+            extra_compile_args=FLAGS,
+            optional=True,
+        )
         for name in NAMES
     ]
 )

@@ -18,13 +18,14 @@ from bench_rivals import camera_photo  # noqa: E402
 from places import tag  # noqa: E402
 
 from tagger import metadata  # noqa: E402
-from tagger.cli_bucket import BUCKET_WORKERS  # noqa: E402
-from tagger.imaging import Views  # noqa: E402
-from tagger.ledger import Ledger, new_run_id  # noqa: E402
+from tagger.cli.options import BUCKET_WORKERS  # noqa: E402
+from tagger.imaging.decode import Views  # noqa: E402
+from tagger.ledger.ledger import Ledger, new_run_id  # noqa: E402
+from tagger.model import DEFAULT_MODEL  # noqa: E402
 from tagger.model.classifier import Classifier  # noqa: E402
-from tagger.model.lazy import DEFAULT_MODEL  # noqa: E402
-from tagger.pipeline import Settings, run  # noqa: E402
-from tagger.storage import open_storage  # noqa: E402
+from tagger.run.pipeline import run  # noqa: E402
+from tagger.run.stages import Settings  # noqa: E402
+from tagger.storage.opening import open_storage  # noqa: E402
 
 
 def cpu_seconds(process: int) -> float:

@@ -24,13 +24,13 @@ from bench_sections import (
 )
 from torchvision.io import decode_jpeg
 
-from tagger.imaging import to_views
-from tagger.ledger import new_run_id
-from tagger.loading import in_order
-from tagger.model import artifact
-from tagger.model.classifier import Classifier, fast_dtype
-from tagger.model.landmarks import load_landmarks
-from tagger.model.lazy import DEFAULT_MODEL
+from tagger.imaging.decode import to_views
+from tagger.ledger.ledger import new_run_id
+from tagger.model import DEFAULT_MODEL, artifact
+from tagger.model.classifier import Classifier
+from tagger.model.devices import fast_dtype
+from tagger.places.landmarks import load_landmarks
+from tagger.run.ordered import in_order
 
 BATCHES = 16, 64, 256
 TIMES = 4  # over: the photos of a run, which is short with many cores

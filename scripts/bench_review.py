@@ -13,8 +13,8 @@ from make_screenshots import FLAGS, SAMPLES, served
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from tagger.model.landmarks import load_landmarks
-from tagger.report import COLUMNS
+from tagger.places.landmarks import load_landmarks
+from tagger.report.columns import COLUMNS
 
 PHOTOS = 200  # real ones, 12 megapixels each; the rows name them by turns
 SHOWN = "performance.now()"  # milliseconds since this page was asked for

@@ -21,15 +21,17 @@ from bench_rivals import camera_photo  # noqa: E402
 from places import tag  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
-from tagger import cluster, metadata, pipeline  # noqa: E402
-from tagger.cli_bucket import BUCKET_WORKERS  # noqa: E402
-from tagger.cli_cluster import THREADS  # noqa: E402
-from tagger.imaging import Views  # noqa: E402
-from tagger.ledger import Ledger, new_run_id  # noqa: E402
-from tagger.model.lazy import DEFAULT_MODEL, LazyClassifier  # noqa: E402
-from tagger.recorder import Intent  # noqa: E402
+from tagger import metadata  # noqa: E402
+from tagger.cli.engine import THREADS  # noqa: E402
+from tagger.cli.options import BUCKET_WORKERS  # noqa: E402
+from tagger.imaging.decode import Views  # noqa: E402
+from tagger.ledger.ledger import Ledger, new_run_id  # noqa: E402
+from tagger.ledger.recorder import Intent  # noqa: E402
+from tagger.model import DEFAULT_MODEL  # noqa: E402
+from tagger.model.lazy import LazyClassifier  # noqa: E402
 from tagger.records import Version  # noqa: E402
-from tagger.storage import open_storage  # noqa: E402
+from tagger.run import pipeline, ray_engine  # noqa: E402
+from tagger.storage.opening import open_storage  # noqa: E402
 
 Engine = Callable[..., Iterator[object]]
 
@@ -45,10 +47,10 @@ def engines(cores: int) -> Iterator[dict[str, tuple[Engine, int]]]:
     small = {"object_store_memory": 300_000_000, "include_dashboard": False}
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": cores} | small)
     try:
-        there = cluster.Options(nodes.address)
+        there = ray_engine.Options(nodes.address)
 
         def on_ray(storage: object, classifier: object, recorder: object, settings: object):  # type: ignore[no-untyped-def]
-            return cluster.run(storage, classifier, recorder, settings, there)  # type: ignore[arg-type]
+            return ray_engine.run(storage, classifier, recorder, settings, there)  # type: ignore[arg-type]
 
         yield {
             "local": (pipeline.run, BUCKET_WORKERS),
@@ -121,12 +123,12 @@ def main(photos: int, pixels: str) -> None:
                             times.append(time.perf_counter() - started)
                     asked, spent = server.asked(), processor_seconds() - before
                     # A block comes at once: what it took to get going is told apart.
-                    rate = (photos - cluster.BLOCK) / max(
-                        times[-1] - times[cluster.BLOCK - 1], 1e-6
+                    rate = (photos - ray_engine.BLOCK) / max(
+                        times[-1] - times[ray_engine.BLOCK - 1], 1e-6
                     )
                     size = sum(note["bytes"] for note in asked if note["method"] == "GET")
                     click.echo(
-                        f"{engine:7} {kind:10} {rate:9.1f} {times[cluster.BLOCK - 1]:10.1f} s"
+                        f"{engine:7} {kind:10} {rate:9.1f} {times[ray_engine.BLOCK - 1]:10.1f} s"
                         f" {len(asked) * 1000 / photos:10.0f} {size / photos / 1e3:8.0f}"
                         f" {spent * 1000 / photos:6.1f}  {dict(counts)}"
                     )

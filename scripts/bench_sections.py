@@ -18,17 +18,19 @@ import torch
 from bench_rivals import ExifTool, camera_photo, dataloader, naive
 from PIL import Image
 
-from tagger import imaging, metadata
-from tagger.ledger import Ledger, new_run_id
-from tagger.loading import in_order
-from tagger.model import artifact
-from tagger.model.classifier import Classifier, fast_dtype
-from tagger.model.landmarks import load_landmarks
-from tagger.model.lazy import DEFAULT_MODEL
-from tagger.pipeline import Settings, run
+from tagger import metadata
+from tagger.imaging import decode
+from tagger.ledger.ledger import Ledger, new_run_id
+from tagger.model import DEFAULT_MODEL, artifact
+from tagger.model.classifier import Classifier
+from tagger.model.devices import fast_dtype
+from tagger.places.landmarks import load_landmarks
 from tagger.records import Coords, Provenance, Tag
-from tagger.storage import LocalStorage
-from tagger.writing import WriteOptions, write_tag
+from tagger.run.ordered import in_order
+from tagger.run.pipeline import run
+from tagger.run.stages import Settings
+from tagger.storage.local import LocalStorage
+from tagger.writing.write_tag import WriteOptions, write_tag
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_photos"
 MP_12, MP_24, MP_2, MP_300 = (4032, 3024), (6000, 4000), (1600, 1200), (24_500, 12_250)
@@ -105,7 +107,7 @@ def pipeline(scratch: Path, photos: int) -> Figures:
     )  # fmt: skip
     frozen = replace(frozen, module=artifact.prepare(frozen.module, cpu, fast_dtype(cpu)))
     size, resize = classifier.image_size, classifier.resize
-    some = [imaging.to_views(photo, size, resize) for photo in data[:26]]  # each sample twice
+    some = [decode.to_views(photo, size, resize) for photo in data[:26]]  # each sample twice
     passes = -(-len(data) // len(some))
     paths = fill(folder, data)
     contestants: dict[str, Callable[[], object]] = {
@@ -113,7 +115,7 @@ def pipeline(scratch: Path, photos: int) -> Figures:
         "dataloader": lambda: dataloader(paths, frozen, places, CONFIDENCE, CORES),
         "ours": lambda: ours(folder, scratch / f"{new_run_id()}.db", classifier),
         "decode": lambda: list(
-            in_order(lambda d: imaging.to_views(d, size, resize), data, CORES, 2 * CORES)
+            in_order(lambda d: decode.to_views(d, size, resize), data, CORES, 2 * CORES)
         ),
         "infer": lambda: [classifier.classify(some) for _ in range(passes)],
     }

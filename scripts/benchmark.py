@@ -17,7 +17,7 @@ from bench_sections import CORES
 from bench_sections import SECTIONS as FOR_ALL
 from bench_table import put, table
 
-from tagger.model.classifier import fast_dtype
+from tagger.model.devices import fast_dtype
 
 ROOT = Path(__file__).resolve().parent.parent
 SECTIONS = FOR_ALL | {"gpu": gpu}

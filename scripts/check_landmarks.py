@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-CSV = Path(__file__).resolve().parents[1] / "tagger" / "model" / "landmarks.csv"
+CSV = Path(__file__).resolve().parents[1] / "tagger" / "places" / "landmarks.csv"
 HEADER = (
     "slug,name,local_name,latitude,longitude,radius_m,city,region,country,country_code,"
     "wikidata,extent,source"

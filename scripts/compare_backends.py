@@ -18,12 +18,11 @@ import torch
 from bench_sections import CORES, MP_12, cameras, fill, ours, seconds
 from numpy.typing import NDArray
 
-from tagger import imaging
-from tagger.model import artifact
+from tagger.imaging import decode
+from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.classifier import Classifier
-from tagger.model.lazy import DEFAULT_MODEL
 from tagger.records import Guess
-from tagger.storage import LocalStorage
+from tagger.storage.local import LocalStorage
 
 # A picture [1, 3, S, S] to its probabilities [1, C] and its embedding [1, D].
 Run = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
@@ -129,7 +128,7 @@ def guesses(classifier: Classifier, folder: Path, most: int) -> list[Guess]:
     chosen = listed[:: max(1, len(listed) // most)]
     found: list[Guess] = []
     for path in chosen:
-        views = imaging.to_views(path.read_bytes(), classifier.image_size, classifier.resize)
+        views = decode.to_views(path.read_bytes(), classifier.image_size, classifier.resize)
         found += classifier.classify([views])
     return found
 
@@ -153,7 +152,7 @@ def main(photos: int, rounds: int, test: Path | None, most: int) -> None:
                 click.echo(f"{backend} is left out: {told[0]} ... {told[-1]}")
         size = rivals["torchscript"].image_size
         noise = np.random.default_rng(0).integers(0, 255, (3, size, size), dtype=np.uint8)
-        views = [imaging.Views(noise, noise[0])] * 16
+        views = [decode.Views(noise, noise[0])] * 16
         for kind, shape in SIZES.items():
             data = cameras(photos, shape)
             best = dict.fromkeys(rivals, float("inf"))

@@ -17,7 +17,7 @@ from bench_sections import CORES, MP_12, MP_24, cameras
 from numpy.typing import NDArray
 from PIL import Image
 
-from tagger import imaging
+from tagger.imaging import decode
 
 Pixels = NDArray[np.uint8]
 EDGE = 256
@@ -26,8 +26,8 @@ SHRINK = 8
 
 
 def landmark_tag(data: bytes) -> Pixels:
-    """What a run does: tagger.eighth, or where that passes, Pillow at the same scale."""
-    return imaging.to_pixels(data, EDGE, imaging.Resize.SQUASH)
+    """What a run does: tagger.imaging.fast_jpeg, or where that passes, Pillow at the same scale."""
+    return decode.to_pixels(data, EDGE, decode.Resize.SQUASH)
 
 
 def pillow_draft(data: bytes) -> Pixels:
@@ -45,7 +45,7 @@ def simplejpeg(data: bytes) -> Pixels:
     import simplejpeg
 
     height, width, *_ = simplejpeg.decode_jpeg_header(data)
-    short = imaging.SPARE * EDGE / min(height, width)
+    short = decode.SPARE * EDGE / min(height, width)
     return _fit(
         simplejpeg.decode_jpeg(
             data, "RGB", min_height=round(height * short), min_width=round(width * short)
@@ -78,17 +78,17 @@ DECODERS = (landmark_tag, pillow_draft, pillow_full, simplejpeg, pyturbojpeg, to
 
 
 def _fit(pixels: Pixels) -> Pixels:
-    square = imaging.fit(Image.fromarray(pixels), EDGE, imaging.Resize.SQUASH)
+    square = decode.fit(Image.fromarray(pixels), EDGE, decode.Resize.SQUASH)
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
 
 
-def cpu_ms(decode: Callable[[bytes], Pixels], data: list[bytes], rounds: int) -> float:
+def cpu_ms(decoder: Callable[[bytes], Pixels], data: list[bytes], rounds: int) -> float:
     """Milliseconds of processor time a photo, the best round; other programs do not count."""
     taken = []
     for _ in range(rounds):
         start = time.process_time()
         for photo in data:
-            decode(photo)
+            decoder(photo)
         taken.append(time.process_time() - start)
     return 1e3 * min(taken) / len(data)
 
@@ -115,16 +115,16 @@ def main(photos: int, rounds: int, folder: Path | None) -> None:
         sets = {"12 MP": cameras(photos, MP_12), "24 MP": cameras(photos, MP_24)}
     for kind, data in sets.items():
         reference = [pillow_full(photo).astype(int) for photo in data]
-        for decode in DECODERS:
+        for decoder in DECODERS:
             try:
                 apart = np.mean(
-                    [np.abs(decode(p) - r).mean() for p, r in zip(data, reference, strict=True)]
+                    [np.abs(decoder(p) - r).mean() for p, r in zip(data, reference, strict=True)]
                 )
             except (ImportError, OSError, RuntimeError) as error:
-                click.echo(f"{kind} {decode.__name__:14} left out: {error}")
+                click.echo(f"{kind} {decoder.__name__:14} left out: {error}")
                 continue
             click.echo(
-                f"{kind} {decode.__name__:14} {cpu_ms(decode, data, rounds):7.1f} ms of one core, "
+                f"{kind} {decoder.__name__:14} {cpu_ms(decoder, data, rounds):7.1f} ms of a core, "
                 f"{apart:.2f} of 255 from decoding in full"
             )
     data = next(iter(sets.values())) * 2

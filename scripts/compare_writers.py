@@ -24,7 +24,7 @@ import piexif
 
 from tagger import __version__, metadata
 from tagger.errors import RefusedError
-from tagger.model.landmarks import load_landmarks
+from tagger.places.landmarks import load_landmarks
 from tagger.records import Coords, GpsState, Provenance, Tag
 
 LANDMARK = load_landmarks()["Eiffel_Tower"]

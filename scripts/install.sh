@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 extras=${1:-}
 stamp=.venv/installed-${extras:-plain}
-want=$(cat setup.cfg setup.py pyproject.toml tagger/_eighth.c tagger/model/*.c | sha256sum)
+want=$(cat setup.cfg setup.py pyproject.toml tagger/*/*.c tagger/*/*/*.c | sha256sum)
 [ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && exit 0
 python=${PYTHON:-python3}
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tagger.imaging import Resize
+from tagger.imaging.decode import Resize
 from tagger.model import artifact
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from pathlib import Path
 from places import tag
 
 from tagger import metadata
-from tagger.ledger import Ledger, State
+from tagger.ledger.ledger import Ledger, State
+from tagger.ledger.undo import Undoing, undo
 from tagger.records import SidecarMode
-from tagger.storage import TEMP_PREFIX, LocalStorage
-from tagger.undo import Undoing, undo
-from tagger.writing import WriteOptions, write_tag
+from tagger.storage.local import TEMP_PREFIX, LocalStorage
+from tagger.writing.write_tag import WriteOptions, write_tag
 
 
 def options(path: str) -> WriteOptions:

@@ -3,12 +3,12 @@
 import itertools
 from collections.abc import Callable, Iterator
 
+from tagger.blob import Blob, Content
 from tagger.errors import ChangedError, VanishedError
 from tagger.records import Entry, Version
-from tagger.siblings import Siblings
-from tagger.spliced import Content
-from tagger.storage import Blob, Traits, is_sidecar, nothing
-from tagger.suffixes import LISTED_SUFFIXES, suffix
+from tagger.storage.base import Traits, nothing
+from tagger.storage.siblings import Siblings
+from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
 
 
 class MemoryStorage:

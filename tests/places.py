@@ -1,6 +1,6 @@
 """Tags to write in tests."""
 
-from tagger.model.landmarks import load_landmarks
+from tagger.places.landmarks import load_landmarks
 from tagger.records import Coords, Provenance, Tag
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from tagger.blob import Blob
 from tagger.errors import ChangedError, VanishedError
 from tagger.records import Version
-from tagger.storage import Blob, Storage
+from tagger.storage.base import Storage
 
 
 @dataclass

@@ -20,7 +20,7 @@ from conftest import COLOURS, SAMPLES, photo
 from PIL import Image
 from test_review_core import read_report, write_report
 
-from tagger.cli import main
+from tagger.cli.main import main
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")

@@ -15,12 +15,12 @@ from click.testing import CliRunner
 from conftest import photo
 
 from tagger import metadata
-from tagger.cli import main
-from tagger.ledger import Ledger
-from tagger.model.landmarks import load_landmarks
+from tagger.cli.main import main
+from tagger.ledger.ledger import Ledger
+from tagger.places.landmarks import load_landmarks
 from tagger.records import Candidate, Entry, Guess, Outcome, Status
-from tagger.report import ReportWriter
-from tagger.storage import LocalStorage
+from tagger.report.writer import ReportWriter
+from tagger.storage.local import LocalStorage
 
 KNOWN = load_landmarks()
 NAMES = {slug: place.name for slug, place in KNOWN.items()}

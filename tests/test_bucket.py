@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 from obstore.store import MemoryStore
 from storage_contract import Shelf, StorageContract
 
-from tagger import bucket as bucket_module
-from tagger.bucket import BucketStorage, Generic, connect
+from tagger.blob import Blob
 from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError
-from tagger.imaging import Resize
-from tagger.listing import Found, paired
-from tagger.pipeline import inspect
+from tagger.imaging.decode import Resize
 from tagger.records import Status
-from tagger.siblings import Siblings, is_beside
-from tagger.storage import Blob, open_storage
-from tagger.suffixes import LISTED_SUFFIXES, suffix
+from tagger.run.inspect import inspect
+from tagger.storage import bucket as bucket_module
+from tagger.storage.bucket import BucketStorage, Generic, connect
+from tagger.storage.bucket_listing import Found, paired
+from tagger.storage.opening import open_storage
+from tagger.storage.siblings import Siblings, is_beside
+from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
 
 KEPT: dict[str, Any] = {
     "ContentType": "image/jpeg", "CacheControl": "max-age=9", "ContentDisposition": "inline",
@@ -284,7 +285,7 @@ def test_a_run_that_cannot_start_says_why(
 
 
 def test_without_the_extra_the_message_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "tagger.bucket")
+    monkeypatch.delitem(sys.modules, "tagger.storage.bucket")
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(RunError, match=r"need obstore; pip install 'landmark-tag\[bucket\]'"):
         open_storage(["s3://bucket/x"])

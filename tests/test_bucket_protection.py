@@ -12,13 +12,14 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from conftest import COLOURS, photo
 
-from tagger import credentials, metadata
-from tagger.aws import S3
-from tagger.bucket import connect
-from tagger.cli import main
+from tagger import metadata
+from tagger.cli.main import main
 from tagger.errors import CredentialsError, PhotoError, RefusedError, RunError
-from tagger.listing import problem_of
-from tagger.storage import open_storage
+from tagger.storage import credentials
+from tagger.storage.bucket import connect
+from tagger.storage.bucket_listing import problem_of
+from tagger.storage.opening import open_storage
+from tagger.storage.s3 import S3
 
 KMS = {
     "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "arn:aws:kms:us-east-1:1:key/abc",

@@ -20,12 +20,12 @@ from click.testing import CliRunner
 from conftest import COLOURS, photo
 from places import tag
 
-from tagger import bucket as bucket_module
 from tagger import metadata
-from tagger.bucket import connect
-from tagger.cli import main
-from tagger.ledger import Ledger, State
+from tagger.cli.main import main
+from tagger.ledger.ledger import Ledger, State
 from tagger.metadata import HEAD_BYTES
+from tagger.storage import bucket as bucket_module
+from tagger.storage.bucket import connect
 
 GREY = (120, 120, 120)
 
@@ -336,8 +336,9 @@ def test_kills_throttling_and_replaced_photos_lose_nothing(
 
     # A process for each run, forked from one that has imported all that a run needs.
     forks = multiprocessing.get_context("forkserver")
-    forks.set_forkserver_preload(["tagger.cli", "tagger.aws", "tagger.bucket", "tagger.pipeline",
-                                  "tagger.ledger", "tagger.model.classifier"])  # fmt: skip
+    forks.set_forkserver_preload(["tagger.cli.main", "tagger.storage.s3", "tagger.storage.bucket",
+                                  "tagger.run.pipeline",
+                                  "tagger.ledger.ledger", "tagger.model.classifier"])  # fmt: skip
     person = threading.Thread(target=replace)
     person.start()
     line = command.line(f"{bucket.url}/in", "--report", f"{bucket.url}/report.csv", "-q")

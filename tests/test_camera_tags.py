@@ -29,12 +29,13 @@ from memory_storage import MemoryStorage
 
 from tagger import metadata
 from tagger.errors import RefusedError
-from tagger.imaging import Resize
-from tagger.ledger import Ledger
-from tagger.metadata import formats, gps, verify
+from tagger.imaging.decode import Resize
+from tagger.ledger.ledger import Ledger
+from tagger.ledger.undo import undo
+from tagger.metadata import gps, verify
 from tagger.metadata.capture import capture
-from tagger.metadata.packet import OURS
-from tagger.pipeline import inspect
+from tagger.metadata.formats import detect
+from tagger.metadata.xmp_packet import OURS
 from tagger.records import (
     CameraPosition,
     Coords,
@@ -46,9 +47,9 @@ from tagger.records import (
     Status,
     Tag,
 )
-from tagger.removing import remove
-from tagger.undo import undo
-from tagger.writing import WriteOptions, write_tag
+from tagger.run.inspect import inspect
+from tagger.writing.remove_tag import remove
+from tagger.writing.write_tag import WriteOptions, write_tag
 
 CAMERA_FIELDS = {0, 1, 2, 3, 4, 18, 27, 31}
 SUBJECT_FIELDS = {19, 20, 21, 22}
@@ -74,7 +75,7 @@ def test_a_camera_position_is_all_that_is_written(coords: Coords) -> None:
     assert read["GPS"][27].startswith(b"ASCII\0\0\0MANUAL\0landmark-tag 0.1.0")
     assert b"; TagSource=time; TagEvidence=3 min after Stra%C3%9Fe 1.jpg%3B" in read["GPS"][27]
     assert 0x010E not in read["0th"]
-    (text,) = formats.blocks(tagged, True).xmp
+    (text,) = detect.blocks(tagged, True).xmp
     old, new = dict(verify.properties(packet())), dict(verify.properties(text))
     added = {name: new[name] for name in new.keys() - old.keys()}
     assert all(name.startswith(OURS) for name in added)

@@ -11,14 +11,16 @@ import pytest
 import torch
 from conftest import COLOURS, REPOSITORY, SAMPLES
 
-from tagger import imaging
 from tagger.errors import RunError
+from tagger.imaging import decode
 from tagger.model import artifact
-from tagger.model.classifier import Classifier, fast_dtype, pick_device
-from tagger.pipeline import Settings, run
+from tagger.model.classifier import Classifier
+from tagger.model.devices import fast_dtype, pick_device
 from tagger.records import Guess
-from tagger.report import row
-from tagger.storage import LocalStorage
+from tagger.report.columns import row
+from tagger.run.pipeline import run
+from tagger.run.stages import Settings
+from tagger.storage.local import LocalStorage
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,12 @@ def shipped() -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def pictures(shipped: Classifier) -> list[imaging.Views]:
+def pictures(shipped: Classifier) -> list[decode.Views]:
     """Samples, two of them of landmarks, as the classifier takes them."""
     names = ("eiffel_tower", "taj_mahal", "colosseum", "cup_of_tea")
     photos = [(SAMPLES / f"{name}.jpg").read_bytes() for name in names]
     size, resize = shipped.image_size, shipped.resize
-    return [imaging.to_views(photo, size, resize) for photo in photos]
+    return [decode.to_views(photo, size, resize) for photo in photos]
 
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
@@ -40,7 +42,7 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CU
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
 def test_a_guess_does_not_depend_on_the_photos_beside_it(
-    device: str, pictures: list[imaging.Views]
+    device: str, pictures: list[decode.Views]
 ) -> None:
     classifier = Classifier(device=device)
     together = classifier.classify(pictures)
@@ -77,7 +79,7 @@ def test_many_threads_may_classify_at_once(colour_model: Path) -> None:
     classifier = Classifier(colour_model, "cpu,cpu")
     colours = list(COLOURS.values()) * 8
     squares = [np.full((32, 32, 3), colour, np.uint8).transpose(2, 0, 1) for colour in colours]
-    batches = [[imaging.Views(square, square[0])] * 2 for square in squares]
+    batches = [[decode.Views(square, square[0])] * 2 for square in squares]
     with ThreadPoolExecutor(8) as pool:
         found = [guesses[0].best.slug for guesses in pool.map(classifier.classify, batches)]
     assert found == list(COLOURS) * 8
@@ -104,7 +106,7 @@ def test_a_torch_that_cannot_tell_computes_in_float32(monkeypatch: pytest.Monkey
 
 
 def test_bfloat16_decides_as_float32_does(
-    shipped: Classifier, pictures: list[imaging.Views]
+    shipped: Classifier, pictures: list[decode.Views]
 ) -> None:
     """Emulated where the processor has none: slow, and the same arithmetic."""
     cpu = torch.device("cpu")
@@ -131,7 +133,7 @@ def test_a_gpu_that_is_not_there_is_named(name: str) -> None:
 
 
 @needs_gpu
-def test_a_gpu_decides_as_the_cpu_does(shipped: Classifier, pictures: list[imaging.Views]) -> None:
+def test_a_gpu_decides_as_the_cpu_does(shipped: Classifier, pictures: list[decode.Views]) -> None:
     for ours, theirs in zip(
         shipped.classify(pictures), Classifier(device="cuda").classify(pictures), strict=True
     ):

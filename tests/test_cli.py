@@ -15,9 +15,9 @@ from click.testing import CliRunner, Result
 from conftest import COLOURS, photo, save_colour_model
 from PIL import Image
 
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.errors import RunError
-from tagger.report import COLUMNS
+from tagger.report.columns import COLUMNS
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_a_full_disk_stops_the_run_without_a_traceback(
 
 def test_help_needs_no_torch() -> None:
     code = (
-        "import sys; from tagger.cli import main\n"
+        "import sys; from tagger.cli.main import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
         "bad = {'torch', 'numpy', 'PIL', 'pandas'} & set(sys.modules)\n"
@@ -190,7 +190,7 @@ def test_completion_offers_commands_and_options() -> None:
         command = [
             sys.executable,
             "-c",
-            "from tagger.cli import main; main(prog_name='landmark-tag')",
+            "from tagger.cli.main import main; main(prog_name='landmark-tag')",
         ]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         return done.stdout

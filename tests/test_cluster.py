@@ -19,16 +19,16 @@ from places import tag
 from ray.cluster_utils import Cluster
 
 from tagger import metadata
-from tagger.cli import main
-from tagger.ledger import Ledger
+from tagger.cli.main import main
+from tagger.ledger.ledger import Ledger
 
 RUN_ID = "20261125T000000Z-000000"
 # A command whose run is called so, and which cuts its photos into blocks of 8, or few would do.
 PINNED = f"""
-import tagger.ledger, tagger.cluster
-tagger.ledger.new_run_id = lambda: {RUN_ID!r}
-tagger.cluster.BLOCK = 8
-from tagger.cli import main
+import tagger.ledger.ledger, tagger.run.ray_engine
+tagger.ledger.ledger.new_run_id = lambda: {RUN_ID!r}
+tagger.run.ray_engine.BLOCK = 8
+from tagger.cli.main import main
 main()
 """
 # A node that does not answer any more is given up after three questions, of one each 3 s.
@@ -172,7 +172,7 @@ def test_what_is_missing_for_a_cluster_is_named(
     assert "with --ray-address auto" in told("--ray-address", "ray://head:10001")
     assert "--ray-address 127.0.0.1:9: no cluster" in told("--ray-address", "127.0.0.1:9")
     assert "--ray-gpus-per-worker" in told("--device", "cuda")
-    monkeypatch.delitem(sys.modules, "tagger.cluster")
-    monkeypatch.delattr("tagger.cluster")
+    monkeypatch.delitem(sys.modules, "tagger.run.ray_engine")
+    monkeypatch.delattr("tagger.run.ray_engine")
     monkeypatch.setitem(sys.modules, "ray", None)
     assert "pip install 'landmark-tag[cluster]'" in told()

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tagger import cli_config
-from tagger.cli import main
-from tagger.ledger import Ledger
+from tagger.cli import config
+from tagger.cli.main import main
+from tagger.ledger.ledger import Ledger
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.parent.mkdir()
     monkeypatch.delenv("LANDMARK_TAG_CONFIG")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "")  # which the option sets: given back afterwards
-    monkeypatch.setattr(cli_config, "default_path", lambda: path)
+    monkeypatch.setattr(config, "default_path", lambda: path)
     return path
 
 
@@ -77,7 +77,7 @@ def test_what_show_prints_is_such_a_file(file: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_ENDPOINT_URL", "")
     after, _ = shown()
     assert after == before and sources["fail-over"] == "this file"
-    options = {cli_config.key_of(option) for option in cli_config.settable(main.commands["tag"])}
+    options = {config.key_of(option) for option in config.settable(main.commands["tag"])}
     assert set(sources) == options and {"config", "version", "help"}.isdisjoint(options)
 
 

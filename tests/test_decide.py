@@ -2,7 +2,7 @@
 
 import pytest
 
-from tagger.decide import decide
+from tagger.evidence.decide import decide
 from tagger.records import Candidate, Guess, Status
 
 

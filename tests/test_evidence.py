@@ -19,7 +19,7 @@ from tagger.evidence.motion import PRIOR_SPEED, Fix, locate, speed_of
 from tagger.evidence.time_source import Limits, TimeSource
 from tagger.evidence.weigh import Sight, Verdict, raised, weigh
 from tagger.metadata.capture import Capture
-from tagger.model.landmarks import load_landmarks
+from tagger.places.landmarks import load_landmarks
 from tagger.records import Source
 
 SHARED = REPOSITORY.parent / "shared"

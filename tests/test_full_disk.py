@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from conftest import COLOURS, photo
 
 from tagger import metadata
-from tagger.cli import main
+from tagger.cli.main import main
 
 SIZE = 2_000_000  # bytes
 

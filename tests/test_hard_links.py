@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from conftest import COLOURS, photo
 
 from tagger import metadata
-from tagger.cli import main
+from tagger.cli.main import main
 
 TIME = 1_500_000_000_123_456_789
 

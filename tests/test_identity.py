@@ -12,15 +12,16 @@ from conftest import photo
 from places import tag
 from test_nightly import AFTER, nightly
 
-from tagger import schema
 from tagger.errors import ChangedError, RunError
-from tagger.ledger import Ledger
+from tagger.ledger import schema
+from tagger.ledger.ledger import Ledger
+from tagger.ledger.undo import undo
 from tagger.model.classifier import Classifier
-from tagger.pipeline import Settings, run
 from tagger.records import Outcome, SidecarMode
-from tagger.storage import LocalStorage
-from tagger.undo import undo
-from tagger.writing import WriteOptions, write_tag
+from tagger.run.pipeline import run
+from tagger.run.stages import Settings
+from tagger.storage.local import LocalStorage
+from tagger.writing.write_tag import WriteOptions, write_tag
 
 GREY = {"min_conf": 1.0}  # nothing is sure enough, so that each photo stays as it is
 
@@ -57,7 +58,9 @@ def renumbered(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def never_decoded(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def forbid() -> None:
-        monkeypatch.setattr("tagger.imaging.to_views", lambda *_: pytest.fail("decoded again"))
+        monkeypatch.setattr(
+            "tagger.imaging.decode.to_views", lambda *_: pytest.fail("decoded again")
+        )
 
     return forbid
 
@@ -298,7 +301,7 @@ def test_who_is_killed_while_a_ledger_is_made_leaves_none(
     path.with_name("ledger.db.new").write_bytes(b"half a ledger")
     with monkeypatch.context() as patch:
         patch.setattr(
-            "tagger.schema.os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+            "tagger.ledger.schema.os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
         )
         with pytest.raises(KeyboardInterrupt):
             Ledger.open(path)

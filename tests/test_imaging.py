@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tagger import footprint, imaging
 from tagger.errors import DamagedError, PhotoError, UnsupportedError
-from tagger.imaging import Resize
-from tagger.room import LARGE, Room
+from tagger.imaging import decode, footprint
+from tagger.imaging.decode import Resize
+from tagger.imaging.room import LARGE, Room
 
 
 def quarters(size: tuple[int, int]) -> Image.Image:
@@ -51,15 +51,15 @@ def test_every_orientation_is_shown_upright(orientation: int, kind: str) -> None
     exif[0x0112] = orientation
     buffer = io.BytesIO()
     stored.save(buffer, kind, exif=exif)
-    seen = imaging.to_pixels(buffer.getvalue(), 64, Resize.SQUASH).astype(int)
-    wanted = imaging.fit(upright, 64, Resize.SQUASH)
+    seen = decode.to_pixels(buffer.getvalue(), 64, Resize.SQUASH).astype(int)
+    wanted = decode.fit(upright, 64, Resize.SQUASH)
     assert np.abs(seen - np.asarray(wanted).transpose(2, 0, 1)).mean() < 6
 
 
 @pytest.mark.parametrize("resize", list(Resize))
 @pytest.mark.parametrize("size", [(3000, 1000), (40, 400), (7, 5), (1, 1)])
 def test_any_shape_becomes_the_square(resize: Resize, size: tuple[int, int]) -> None:
-    pixels = imaging.to_pixels(photo(COLOURS["Taj_Mahal"], size), 48, resize)
+    pixels = decode.to_pixels(photo(COLOURS["Taj_Mahal"], size), 48, resize)
     assert pixels.shape == (3, 48, 48) and pixels.dtype == np.uint8
     assert pixels.transpose(1, 2, 0).flags.c_contiguous  # channels last in memory
 
@@ -68,8 +68,8 @@ def test_scaled_decoding_gives_the_picture_that_full_decoding_gives() -> None:
     data = io.BytesIO()
     gradient = np.linspace(0, 255, 2400, dtype=np.uint8)
     Image.fromarray(np.stack([np.tile(gradient, (1600, 1))] * 3, 2)).save(data, "JPEG", quality=95)
-    scaled = imaging.to_square(data.getvalue(), 96, Resize.CROP)
-    whole = imaging.fit(Image.open(data).convert("RGB"), 96, Resize.CROP)
+    scaled = decode.to_square(data.getvalue(), 96, Resize.CROP)
+    whole = decode.fit(Image.open(data).convert("RGB"), 96, Resize.CROP)
     assert np.abs(np.asarray(scaled).astype(int) - np.asarray(whole)).mean() < 1.0
 
 
@@ -77,7 +77,7 @@ def test_sixteen_bits_keep_their_tones() -> None:
     ramp = np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1))
     buffer = io.BytesIO()
     Image.fromarray(ramp).save(buffer, "PNG")
-    row = imaging.to_pixels(buffer.getvalue(), 64, Resize.CROP)[0, 32].astype(int)
+    row = decode.to_pixels(buffer.getvalue(), 64, Resize.CROP)[0, 32].astype(int)
     assert abs(row - np.linspace(0, 255, 64)).max() < 3
 
 
@@ -86,7 +86,7 @@ def test_a_float_that_is_no_number_does_not_blacken_the_picture() -> None:
     ramp[0, 0] = np.nan
     buffer = io.BytesIO()
     Image.fromarray(ramp).save(buffer, "TIFF")
-    assert imaging.to_pixels(buffer.getvalue(), 32)[0, 16].max() > 200
+    assert decode.to_pixels(buffer.getvalue(), 32)[0, 16].max() > 200
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16"])
@@ -106,7 +106,7 @@ def test_memory_in_proportion_to_what_a_pixel_takes(mode: str) -> None:
 def test_transparency_shows_white_not_black() -> None:
     buffer = io.BytesIO()
     Image.new("RGBA", (64, 64), (0, 0, 0, 0)).save(buffer, "PNG")
-    assert imaging.to_pixels(buffer.getvalue(), 32).min() == 255
+    assert decode.to_pixels(buffer.getvalue(), 32).min() == 255
 
 
 @pytest.mark.parametrize(
@@ -114,21 +114,21 @@ def test_transparency_shows_white_not_black() -> None:
 )
 def test_every_mode_becomes_rgb(mode: str) -> None:
     picture = Image.new(mode, (40, 30))
-    assert np.asarray(imaging._rgb(picture, 64)).shape == (30, 40, 3)
+    assert np.asarray(decode._rgb(picture, 64)).shape == (30, 40, 3)
 
 
 @pytest.mark.parametrize("cut", [0.02, 0.3, 0.7, 0.95])
 def test_a_truncated_photo_is_damaged_not_guessed_from(cut: float) -> None:
     data = photo(COLOURS["Taj_Mahal"], (640, 480))
     with pytest.raises(PhotoError, match=r"restore it from a backup|check the file"):
-        imaging.to_pixels(data[: int(len(data) * cut)], 64)
+        decode.to_pixels(data[: int(len(data) * cut)], 64)
 
 
 def test_an_empty_file_and_a_text_say_so() -> None:
     with pytest.raises(PhotoError, match="empty"):
-        imaging.to_pixels(b"", 64)
+        decode.to_pixels(b"", 64)
     with pytest.raises(UnsupportedError, match="not a photo"):
-        imaging.to_pixels(b"hello" * 100, 64)
+        decode.to_pixels(b"hello" * 100, 64)
 
 
 @settings(max_examples=300, deadline=None)
@@ -140,7 +140,7 @@ def test_damage_anywhere_gives_pixels_or_a_reason(noise: bytes, at: int, kind: s
     at %= len(data)
     data[at : at + len(noise)] = noise
     try:
-        assert imaging.to_pixels(bytes(data), 16).shape == (3, 16, 16)
+        assert decode.to_pixels(bytes(data), 16).shape == (3, 16, 16)
     except PhotoError as error:
         assert str(error)
 
@@ -149,11 +149,11 @@ def test_a_progressive_jpeg_too_large_to_hold_is_refused_before_it_is_decoded() 
     file = io.BytesIO()
     quarters((64, 48)).save(file, "JPEG", progressive=True)
     small = file.getvalue()
-    assert imaging.to_pixels(small, 32).shape == (3, 32, 32)
+    assert decode.to_pixels(small, 32).shape == (3, 32, 32)
     frame = small.index(b"\xff\xc2") + 5  # SOF2: length, precision, then height and width
     large = small[:frame] + struct.pack(">HH", 9000, 20000) + small[frame + 4 :]
     with pytest.raises(UnsupportedError, match=r"100 megapixels for a progressive JPEG; scale it"):
-        imaging.to_pixels(large, 32)
+        decode.to_pixels(large, 32)
 
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\nshowpage\n%%EOF\n"
@@ -168,7 +168,7 @@ def test_postscript_named_jpg_starts_nothing(
     gs.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(UnsupportedError, match="PostScript"):
-        imaging.to_pixels(EPS, 32)
+        decode.to_pixels(EPS, 32)
     assert not started.exists()
 
 
@@ -189,8 +189,8 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 def test_a_picture_is_whole_whatever_is_wrong_beside_it(beside: bytes) -> None:
     plain = photo(COLOURS["Taj_Mahal"], format="PNG")
     end = 8 + 12 + 13
-    found = imaging.to_pixels(plain[:end] + beside + plain[end:], 32)
-    assert np.array_equal(found, imaging.to_pixels(plain, 32))
+    found = decode.to_pixels(plain[:end] + beside + plain[end:], 32)
+    assert np.array_equal(found, decode.to_pixels(plain, 32))
 
 
 def test_what_cannot_be_decoded_in_the_memory_there_is_says_so() -> None:
@@ -200,7 +200,7 @@ def test_what_cannot_be_decoded_in_the_memory_there_is_says_so() -> None:
     data[24:26] = bytes((8, 6))  # RGBA
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     with pytest.raises(UnsupportedError, match=r"576 MB of memory.*400 MB; scale it down"):
-        imaging.to_pixels(bytes(data), 32)
+        decode.to_pixels(bytes(data), 32)
 
 
 def test_an_uncompressed_tiff_is_decoded_in_bands_to_the_same_picture(
@@ -208,12 +208,12 @@ def test_an_uncompressed_tiff_is_decoded_in_bands_to_the_same_picture(
 ) -> None:
     buffer = io.BytesIO()
     quarters((640, 481)).save(buffer, "TIFF")
-    whole = imaging.to_pixels(buffer.getvalue(), 32)
+    whole = decode.to_pixels(buffer.getvalue(), 32)
     monkeypatch.setattr(footprint, "STRIPS", 0)
     monkeypatch.setattr(footprint, "BAND", 10_000)
     with Image.open(buffer) as picture:
         assert footprint.of_tiff(picture, buffer.getvalue()) is not None
-    assert np.abs(imaging.to_pixels(buffer.getvalue(), 32).astype(int) - whole).max() <= 1
+    assert np.abs(decode.to_pixels(buffer.getvalue(), 32).astype(int) - whole).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_an_uncompressed_tiff_is_decoded_in_bands_to_the_same_picture(
 )  # fmt: skip
 def test_the_reason_is_true(data: bytes, error: type[PhotoError], told: str) -> None:
     with pytest.raises(error, match=told):
-        imaging.to_pixels(data, 32)
+        decode.to_pixels(data, 32)
 
 
 def test_large_photos_wait_for_each_other_and_never_for_ever() -> None:
@@ -271,7 +271,7 @@ def test_libtiff_writes_nothing_to_the_terminal() -> None:
         "d = bytearray(b.getvalue()); d[2000:2100] = bytes(100); "
         "d = bytes(d).replace(b'\\x03\\x01\\x03\\0\\1\\0\\0\\0\\5\\0',"
         " b'\\x03\\x01\\x03\\0\\1\\0\\0\\0\\x51\\xc3')\n"
-        "try: imaging.to_pixels(d, 32)\nexcept PhotoError as error: print(error)"
+        "try: decode.to_pixels(d, 32)\nexcept PhotoError as error: print(error)"
     )
     found = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True,
                            text=True, check=True)  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("reverse_geocode", reason="the checker's gazetteer is a test dependency")
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLE = ROOT / "tagger" / "model" / "landmarks.csv"
+TABLE = ROOT / "tagger" / "places" / "landmarks.csv"
 
 
 def _load_checker():

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tagger import delta
+from tagger.blob import Blob
 from tagger.errors import LockedError, RunError
-from tagger.ledger import Ledger, State, new_run_id
-from tagger.locking import only_run, overlap
-from tagger.recorder import RunRecorder
+from tagger.ledger import undo_patch
+from tagger.ledger.ledger import Ledger, State, new_run_id
+from tagger.ledger.locks import only_run, overlap
+from tagger.ledger.recorder import RunRecorder
 from tagger.records import Candidate, Entry, Guess, Outcome, Status, Version
-from tagger.storage import Blob
 
 OLD = Blob(b"old bytes", Version(9, 17, "ino"))
 
@@ -51,10 +51,10 @@ def test_keeps_the_run_and_each_change_with_what_undoes_it(path: Path) -> None:
         ("a.jpg", State.WRITTEN),
     ]
     removed, *_, created, written = changes
-    assert delta.restore(b"old gps bytes", written.patch) == OLD.data
+    assert undo_patch.restore(b"old gps bytes", written.patch) == OLD.data
     assert written.before == OLD.version
     assert created.before is None and created.sha256_before is None
-    assert removed.sha256_after is None and delta.restore(b"", removed.patch) == OLD.data
+    assert removed.sha256_after is None and undo_patch.restore(b"", removed.patch) == OLD.data
 
 
 def test_an_intent_is_on_the_disk_when_the_write_begins(path: Path) -> None:
@@ -213,7 +213,7 @@ def test_two_runs_over_the_same_photos_cannot_be(path: Path, tmp_path: Path) -> 
     photos = tmp_path / "photos"
     (photos / "trip").mkdir(parents=True)
     code = (
-        "import sys; from pathlib import Path; from tagger.ledger import Ledger\n"
+        "import sys; from pathlib import Path; from tagger.ledger.ledger import Ledger\n"
         "with Ledger.open(Path(sys.argv[1])) as ledger, ledger.begin('run-1', sys.argv[2:], {}):\n"
         "    print('held', flush=True); sys.stdin.read()\n"
     )

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tagger.errors import FailingError
-from tagger.limits import MIN_SAMPLE, Limits
 from tagger.records import Entry, Outcome, Status, Version
+from tagger.run.limits import MIN_SAMPLE, Limits
 
 
 def outcomes(number: int, status: Status, fresh: bool = True) -> Iterator[Outcome]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.loading import batches, in_order
+from tagger.run.ordered import batches, in_order
 
 
 def test_order_is_kept_and_the_window_is_bounded() -> None:

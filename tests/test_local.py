@@ -13,28 +13,26 @@ from conftest import COLOURS, SAMPLES, photo, save_colour_model
 from PIL import Image
 
 from tagger.errors import RunError
-from tagger.imaging import Resize, Views, to_views
-from tagger.model import artifact, local
-from tagger.model import sift as module_of_sift
+from tagger.imaging.decode import Resize, Views, to_views
+from tagger.model import artifact
 from tagger.model.classifier import Classifier
-from tagger.model.local import (
+from tagger.model.local_features import matching
+from tagger.model.local_features import sift as module_of_sift
+from tagger.model.local_features.matching import (
     ENOUGH,
-    LEAST,
     NEAREST,
     Features,
-    References,
     describe,
     matches,
     moved_alike,
-    packed,
     spots,
-    unpacked,
 )
-from tagger.model.sift import APART, CLIPPED, COUNTS, LENGTH, POINTS, sift
+from tagger.model.local_features.references import LEAST, References, packed, unpacked
+from tagger.model.local_features.sift import APART, CLIPPED, COUNTS, LENGTH, POINTS, sift
 from train.__main__ import main
-from train.data import NO_LANDMARK, Sample
-from train.references import STRICT, Shared, add_references, fit_rule, gathered
-from train.split import Material
+from train.photos.folders import NO_LANDMARK, Sample
+from train.photos.split import Material
+from train.ship.references import STRICT, Shared, add_references, fit_rule, gathered
 
 RULE = np.array([3.0, 4.5, 1.5], np.float32)
 
@@ -205,7 +203,7 @@ def test_compiled_or_not_the_same_matches_are_moved_alike(monkeypatch: pytest.Mo
         after[other] = chance.permutation(before)[other]
         cases.append((before.astype(np.float32), after.astype(np.float32)))
     ours = [moved_alike(*case) for case in cases]
-    monkeypatch.setattr(local, "_match", None)
+    monkeypatch.setattr(matching, "_match", None)
     theirs = [moved_alike(*case) for case in cases]
     assert sum(map(np.array_equal, ours, theirs)) >= 59  # one may lie on a border
     assert max(found.sum() for found in theirs) > 30
@@ -216,7 +214,7 @@ def test_compiled_or_not_the_matches_are_the_same(monkeypatch: pytest.MonkeyPatc
     known, changed = describe(grey("taj_mahal")), describe(grey("taj_mahal", "cut"))
     starts = np.array([0, 0, 2, 150, len(known.places)], np.int32)  # photos with few points, too
     ours = list(matches(known, starts, changed))
-    monkeypatch.setattr(local, "_match", None)
+    monkeypatch.setattr(matching, "_match", None)
     theirs = list(matches(known, starts, changed))
     assert list(map(len, ours)) == list(map(len, theirs)) and len(ours) == 4
     assert max(map(len, ours)) > 20
@@ -235,14 +233,14 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
     ):  # fmt: skip
         one = told | change
         with pytest.raises(ValueError, match="do not fit"):
-            local._match.matches(
+            matching._match.matches(
                 one["alike"], one["columns"], one["starts"], 0.85, 3, one["pairs"], one["counts"]
             )
     places, limits = np.ones((4, 3), np.float32), (6.0, 2.0, 6.0, 0.3, 40.0, 5, 3)
     with pytest.raises(ValueError, match="do not fit"):
-        local._match.moved_alike(places, places[:3], np.zeros(4, bool), *limits)
+        matching._match.moved_alike(places, places[:3], np.zeros(4, bool), *limits)
     with pytest.raises(ValueError, match="do not fit"):
-        local._match.moved_alike(places, places, np.zeros(3, bool), *limits)
+        matching._match.moved_alike(places, places, np.zeros(3, bool), *limits)
 
 
 def test_matches_of_one_spot_count_once() -> None:
@@ -329,7 +327,7 @@ def test_points_that_are_described_in_another_way_are_refused(
 ) -> None:
     path = save_colour_model(tmp_path / "colour.pt")
     artifact.add_references(path, references)
-    monkeypatch.setattr(local, "VERSION", local.VERSION + 1)
+    monkeypatch.setattr(matching, "VERSION", matching.VERSION + 1)
     with pytest.raises(RunError, match=r"not valid .*another way.*train"):
         artifact.load(path)
 
@@ -448,7 +446,9 @@ def test_references_for_a_model_of_other_landmarks_are_not_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = save_colour_model(tmp_path / "colour.pt")
-    monkeypatch.setattr("train.split.gather", lambda *_: Material(("Taj_Mahal", "Ajanta"), (), ()))
+    monkeypatch.setattr(
+        "train.photos.split.gather", lambda *_: Material(("Taj_Mahal", "Ajanta"), (), ())
+    )
     with pytest.raises(RunError, match=r"colour.pt: knows other landmarks than .*data it learned"):
         options = [f"--data={tmp_path}", f"--negatives={tmp_path}"]
         main(["references", str(model), *options], standalone_mode=False)

@@ -13,7 +13,7 @@ from PIL import Image, ImageSequence, PngImagePlugin
 
 from tagger import metadata
 from tagger.errors import RefusedError
-from tagger.metadata import png, webp
+from tagger.metadata.formats import png, webp
 from tagger.records import GpsState
 
 PIXELS = np.random.default_rng(3).integers(0, 255, (21, 33, 3), dtype=np.uint8)

@@ -26,7 +26,7 @@ from test_metadata_formats import PHOTOS, heic
 
 from tagger import metadata
 from tagger.errors import RefusedError
-from tagger.metadata import jpeg as parser
+from tagger.metadata.formats import jpeg as parser
 from tagger.records import GpsState
 
 KEYWORDS = "<dc:subject><rdf:Bag><rdf:li>b</rdf:li></rdf:Bag></dc:subject>"

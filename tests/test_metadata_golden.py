@@ -8,7 +8,8 @@ import pytest
 from awkward_photos import EIFFEL, TAG, app1_exif, app1_xmp, exif, jpeg, packet, picture
 
 from tagger import __version__, metadata
-from tagger.metadata import formats, xmp
+from tagger.metadata import xmp
+from tagger.metadata.formats import detect
 from tagger.records import Coords, Landmark, Tag
 
 KEYWORDS = "<dc:subject><rdf:Bag><rdf:li>b</rdf:li></rdf:Bag></dc:subject>"
@@ -75,7 +76,7 @@ GOLDEN = {
 def written(place: Landmark, coords: Coords) -> Iterator[tuple[str, bytes]]:
     tag = Tag(replace(place), coords, TAG.provenance)
     for name, photo in PHOTOS.items():
-        blocks = formats.blocks(metadata.tagged(photo, tag), True)
+        blocks = detect.blocks(metadata.tagged(photo, tag), True)
         assert len(blocks.exif) == len(blocks.xmp) == 1
         yield f"photo {name}", blocks.exif[0] + blocks.xmp[0]
     yield "sidecar new", metadata.sidecar(None, tag)

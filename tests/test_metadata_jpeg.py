@@ -27,11 +27,11 @@ from awkward_photos import (
 from PIL import Image
 
 from tagger import metadata
+from tagger.blob import Spliced
 from tagger.errors import RefusedError
-from tagger.metadata import jpeg as parser
-from tagger.metadata import jpeg_write
+from tagger.metadata.formats import jpeg as parser
+from tagger.metadata.formats import jpeg_write
 from tagger.records import Coords, GpsState, Tag
-from tagger.spliced import Spliced
 
 THUMBNAIL = picture((16, 12))
 NOTE = b"Canon\0" + bytes(range(256)) * 3

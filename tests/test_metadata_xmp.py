@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tagger import metadata
 from tagger.errors import RefusedError
-from tagger.metadata import formats, verify
-from tagger.metadata import packet as parser
+from tagger.metadata import verify
+from tagger.metadata import xmp_packet as parser
+from tagger.metadata.formats import detect
 from tagger.records import Tag
 
 DC = "{http://purl.org/dc/elements/1.1/}"
@@ -98,7 +99,7 @@ def test_a_photo_keeps_the_prefixes_of_its_packet(name: str, kind: str) -> None:
     tagged = metadata.tagged(photo, TAGS[kind])
     assert metadata.xmp_note(tagged) == ""
     assert metadata.stripped(tagged) == photo
-    (text,) = formats.blocks(tagged, True).xmp
+    (text,) = detect.blocks(tagged, True).xmp
     assert all(len(names) == 1 for names in verify.prefixes(text).values())
 
 
@@ -107,7 +108,7 @@ def test_a_namespace_of_several_prefixes_is_left_alone(old: bytes) -> None:
     with pytest.raises(RefusedError, match=r"several prefixes, or none, for http://.*ExifTool"):
         metadata.sidecar(old, TAG)
     tagged = metadata.tagged(jpeg(app1_xmp(old)), TAG)
-    assert formats.blocks(tagged, True).xmp == (old,)
+    assert detect.blocks(tagged, True).xmp == (old,)
     assert "EXIF only, XMP left alone: its XMP has several prefixes" in metadata.xmp_note(tagged)
 
 

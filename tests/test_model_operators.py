@@ -11,9 +11,8 @@ import torch
 from conftest import ByColour, save_colour_model
 
 from tagger.errors import RunError
-from tagger.imaging import Resize
-from tagger.model import artifact, operators
-from tagger.model.lazy import DEFAULT_MODEL
+from tagger.imaging.decode import Resize
+from tagger.model import DEFAULT_MODEL, artifact, operators
 
 MANIFEST = artifact.Manifest(("Taj_Mahal", "Eiffel_Tower"), 8, Resize.CROP, 4, "evil")
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit")

@@ -8,13 +8,15 @@ from random import Random
 import pytest
 from conftest import COLOURS, photo
 
-from tagger.ledger import Ledger, new_run_id
+from tagger.blob import Blob
+from tagger.ledger.ledger import Ledger, new_run_id
+from tagger.ledger.undo import undo
 from tagger.model.classifier import Classifier
-from tagger.pipeline import Settings, run
 from tagger.records import Entry, Outcome, SidecarMode, Status, Version
-from tagger.storage import Blob, LocalStorage
-from tagger.undo import undo
-from tagger.writing import WriteOptions
+from tagger.run.pipeline import run
+from tagger.run.stages import Settings
+from tagger.storage.local import LocalStorage
+from tagger.writing.write_tag import WriteOptions
 
 
 class Counting(LocalStorage):

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from conftest import COLOURS, photo
 
 from tagger import metadata
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.errors import RunError
-from tagger.output import output_at
+from tagger.writing.copies import output_at
 
 
 def tag(model: Path, folder: Path, *words: str) -> str:

@@ -14,11 +14,15 @@ from conftest import COLOURS, photo
 from PIL import Image
 from places import tag
 
-from tagger import metadata, pipeline, storage
+from tagger import metadata
+from tagger.blob import Blob
 from tagger.model.classifier import Classifier
-from tagger.pipeline import Settings, run
 from tagger.records import Entry, Outcome, Status, Version
-from tagger.storage import Blob, LocalStorage
+from tagger.run import pipeline
+from tagger.run.pipeline import run
+from tagger.run.stages import Settings
+from tagger.storage import local
+from tagger.storage.local import LocalStorage
 
 
 class Forgetful:
@@ -111,7 +115,7 @@ def test_batch_size_and_workers_change_nothing(
 
 def test_orientation_is_applied(tmp_path: Path, colour_model: Path) -> None:
     """The top third decides in this model's crop of a tall photo; turned, it must still."""
-    from tagger import imaging
+    from tagger.imaging import decode
 
     tall = np.zeros((96, 48, 3), np.uint8)
     tall[:48] = COLOURS["Taj_Mahal"]
@@ -120,7 +124,7 @@ def test_orientation_is_applied(tmp_path: Path, colour_model: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # rotate 90 clockwise to see it upright
     upright.transpose(Image.Transpose.ROTATE_90).save(buffer, "PNG", exif=exif)
-    seen = imaging.to_pixels(buffer.getvalue(), 32, imaging.Resize.SQUASH)
+    seen = decode.to_pixels(buffer.getvalue(), 32, decode.Resize.SQUASH)
     assert seen[0, :14].min() > 150 and seen[0, 18:].max() < 60
 
 
@@ -280,7 +284,7 @@ def test_a_photo_that_the_store_will_not_give_is_failed_not_damaged(
 ) -> None:
     class Closed(LocalStorage):
         def read_head(self, key: str, size: int) -> bytes:
-            with storage._explained("read"):
+            with local._explained("read"):
                 if key.endswith("qutub.jpg"):
                     raise error
             return super().read_head(key, size)

@@ -8,8 +8,9 @@ import click
 import pytest
 from conftest import REPOSITORY
 
-from tagger import cli_cron, errors
-from tagger.cli import main
+from tagger import errors
+from tagger.cli import unattended
+from tagger.cli.main import main
 from tagger.records import Status
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -53,7 +54,7 @@ def test_options_have_help() -> None:
 def test_exit_codes_in_the_table_are_those_that_exist() -> None:
     table = README.split("| exit code | meaning |")[1].split("\n\n")[0]
     codes = {error.exit_code for error in vars(errors).values() if hasattr(error, "exit_code")}
-    codes |= {0, cli_cron.EXIT_PHOTO_FAILED, cli_cron.EXIT_INTERRUPTED}
+    codes |= {0, unattended.EXIT_PHOTO_FAILED, unattended.EXIT_INTERRUPTED}
     assert set(map(int, re.findall(r"^\| (\d+) \|", table, re.M))) == codes
 
 

@@ -11,12 +11,13 @@ from conftest import photo
 from memory_storage import MemoryStorage
 from places import tag
 
-from tagger import metadata, removing
-from tagger.cli import main
-from tagger.ledger import Ledger
-from tagger.removing import Removed, remove
-from tagger.storage import LocalStorage
-from tagger.writing import WriteOptions, write_tag
+from tagger import metadata
+from tagger.cli.main import main
+from tagger.ledger.ledger import Ledger
+from tagger.storage.local import LocalStorage
+from tagger.writing import remove_tag
+from tagger.writing.remove_tag import Removed, remove
+from tagger.writing.write_tag import WriteOptions, write_tag
 
 PLAIN = photo((200, 40, 40))
 TAGGED = metadata.tagged(PLAIN, tag())
@@ -96,7 +97,7 @@ def test_a_signal_ends_it_after_the_photo_in_hand(
         yield Removed("1.jpg")
         yield Removed("2.jpg")
 
-    monkeypatch.setattr(removing, "remove", signalled)
+    monkeypatch.setattr(remove_tag, "remove", signalled)
     result = CliRunner().invoke(main, ["remove", str(folder), "--ledger", str(tmp_path / "l.db")])
     assert result.exit_code == 130, result.output
     assert "1 tags removed" in result.output and "stopped early" in result.output

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger import report
 from tagger.errors import RunError
 from tagger.records import Candidate, Entry, Guess, Outcome, Status, Version
+from tagger.report import writer
 
 VERSION = Version(1000, 123456789)
 
 
 def written(path: Path, *outcomes: Outcome) -> list[dict[str, str]]:
-    with report.ReportWriter(path, {"Taj_Mahal": "Taj Mahal"}, "tiny@12", "run-1") as rows:
+    with writer.ReportWriter(path, {"Taj_Mahal": "Taj Mahal"}, "tiny@12", "run-1") as rows:
         for outcome in outcomes:
             rows.write(outcome)
     with path.open(encoding="utf-8", newline="") as file:
@@ -30,7 +30,7 @@ def test_a_row_for_each_outcome_with_all_columns(tmp_path: Path) -> None:
         Outcome(Entry("/p/a.jpg", VERSION), Status.UNSURE, "confidence 0.71 < 0.8", guess),
         Outcome(Entry("/p/b.jpg", VERSION), Status.FAILED, "disk full"),
     )
-    assert list(rows[0]) == list(report.COLUMNS)
+    assert list(rows[0]) == list(writer.COLUMNS)
     assert (
         rows[0] | {"landmark": "Taj Mahal", "confidence": "0.7123", "second": "Khajuraho"}
         == rows[0]
@@ -48,15 +48,15 @@ def test_no_cell_is_a_formula(tmp_path: Path, start: str) -> None:
     key = f"{start}cmd|' /C calc'!A0.jpg"
     rows = written(tmp_path / "r.csv", Outcome(Entry(key, VERSION), Status.FAILED, f"{start}1+1"))
     assert rows[0]["path"].startswith("'") and rows[0]["reason"].startswith("'")
-    assert report.native(report.unsafe(rows[0]["path"])) == key
+    assert writer.native(writer.unsafe(rows[0]["path"])) == key
 
 
 @given(st.binary(min_size=1, max_size=40).filter(lambda raw: b"\0" not in raw))
 def test_any_file_name_survives_the_report(raw: bytes) -> None:
     key = os.fsdecode(raw)
-    cell = report.safe(report.portable(key))
+    cell = writer.safe(writer.portable(key))
     assert cell.encode() and len(cell.splitlines()) == 1
-    assert report.native(report.unsafe(cell)) == key
+    assert writer.native(writer.unsafe(cell)) == key
 
 
 def test_an_earlier_report_is_kept(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_the_latest_reports_are_kept_and_no_other_file_is_removed(tmp_path: Path
     edited = tmp_path / "nightly.3.csv"
     edited.write_bytes(edited.read_bytes().removesuffix(b",\n") + b",yes\n")
     written(path, row)
-    with report.ReportWriter(path, {}, "m", "r", keep=2):
+    with writer.ReportWriter(path, {}, "m", "r", keep=2):
         pass
     kept = {"nightly.1.csv", "nightly.2.csv", "nightly.2.csv.review", "nightly.3.csv"}
     kept |= {"nightly.8.csv", "nightly.9.csv", "nightly.csv", *others}

@@ -19,19 +19,21 @@ from test_review_core import read_report, write_report
 pytest.importorskip("streamlit")
 from streamlit.testing.v1 import AppTest
 
-from tagger import cli, cli_review, metadata
+from tagger import metadata
+from tagger.cli import main, review
 from tagger.errors import RunError
-from tagger.ledger import Ledger
-from tagger.model.landmarks import load_landmarks
+from tagger.ledger.ledger import Ledger
+from tagger.places.landmarks import load_landmarks
 from tagger.records import Status
-from tagger.review import page_review, picture, trial, writeback
+from tagger.review import thumbnails, trial, writeback
 from tagger.review.decision import Decision, Verdict
 from tagger.review.htmlreport import write_html
 from tagger.review.options import Options, configure
-from tagger.review.review import Review
+from tagger.review.pages import review_page
+from tagger.review.session import Review
 from tagger.review.view import Filter, Progress, View
 
-APP = Path(cli_review.__file__).parent / "review" / "app.py"
+APP = Path(review_page.__file__).with_name("app.py")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -58,11 +60,11 @@ def report(library: Path) -> Path:
 
 @pytest.fixture
 def app(report: Path, library: Path, colour_model: Path) -> Iterator[AppTest]:
-    page_review.opened.clear()
+    review_page.opened.clear()
     configure(Options(report, library, library.parent / "ledger.db", colour_model))
     yield AppTest.from_file(str(APP), default_timeout=120).run()
-    page_review.opened(report, library)[0].close()
-    page_review.opened.clear()
+    review_page.opened(report, library)[0].close()
+    review_page.opened.clear()
     configure(Options())
 
 
@@ -75,7 +77,7 @@ def test_review_by_buttons(app: AppTest, report: Path) -> None:
     app.button(key="reject").click().run()
     app.button(key="undo").click().run()
     assert app.session_state.current == 1
-    review = page_review.opened(report, report.parent)[0]
+    review = review_page.opened(report, report.parent)[0]
     review.flush()
     rows = read_report(report)
     assert [row["accept"] for row in rows] == ["", "", "yes", "yes"]
@@ -121,7 +123,7 @@ def test_what_apply_wrote_is_not_offered_again(app: AppTest, report: Path, libra
     assert "0 photos written" in app.success[0].value
     assert "since the review started: 1 photo." in app.caption[-1].value
     assert not any("not as you decided" in text.value for text in app.warning)
-    page_review.opened(report, library)[0].decide([0], Decision(Verdict.REJECT))
+    review_page.opened(report, library)[0].decide([0], Decision(Verdict.REJECT))
     assert "not as you decided: 1 photo" in app.run().warning[0].value
 
 
@@ -276,7 +278,7 @@ def test_a_heic_is_tried_as_the_command_does(colour_model: Path) -> None:
 def test_agreeing_that_there_is_none_writes_no_place(app: AppTest, report: Path) -> None:
     app.multiselect(key="statuses").set_value(["no_landmark"]).run()
     app.button(key="accept").click().run()
-    review = page_review.opened(report, report.parent)[0]
+    review = review_page.opened(report, report.parent)[0]
     review.flush()
     assert read_report(report)[1]["accept"] == "no"
     app.button(key="undo").click().run()
@@ -288,7 +290,7 @@ def test_agreeing_that_there_is_none_writes_no_place(app: AppTest, report: Path)
 def test_accepting_all_that_look_alike_means_the_guess_on_the_screen(
     app: AppTest, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(picture, "alike", lambda prints: [0] * len(prints))
+    monkeypatch.setattr(thumbnails, "alike", lambda prints: [0] * len(prints))
     app.toggle(key="together").set_value(True).run()  # 1 is dismissed, 2 another guess
     app.session_state.current = 1
     assert "accept_alike" not in {button.key for button in app.run().button}
@@ -297,13 +299,13 @@ def test_accepting_all_that_look_alike_means_the_guess_on_the_screen(
     assert app.button(key="accept_alike").label == "Accept all 2 that look alike"
     app.button(key="accept_alike").click().run()
     assert app.session_state.current == 1
-    page_review.opened(report, report.parent)[0].flush()
+    review_page.opened(report, report.parent)[0].flush()
     assert [row["accept"] for row in read_report(report)] == ["yes", "", "", "yes"]
 
 
 def test_any_landmark_can_be_named(app: AppTest, report: Path) -> None:
     app.selectbox(key="other_2").set_value("Louvre").run()
-    review = page_review.opened(report, report.parent)[0]
+    review = review_page.opened(report, report.parent)[0]
     review.flush()
     assert [read_report(report)[2][name] for name in ("accept", "landmark")] == ["yes", "Louvre"]
 
@@ -332,7 +334,7 @@ def test_the_html_report_replaces_no_other_file(report: Path, library: Path, nam
     out = library / name
     before = out.stat()
     options = [str(report), "--html", str(out), "--root", str(library)]
-    refused = CliRunner().invoke(cli_review.report, options)
+    refused = CliRunner().invoke(review.report, options)
     assert refused.exit_code == 2
     assert f"--html {out}: exists and is no HTML file; choose another name" in refused.output
     assert out.stat().st_ino == before.st_ino and out.stat().st_mtime_ns == before.st_mtime_ns
@@ -351,10 +353,10 @@ def test_a_report_of_another_folder_needs_its_root(report: Path, library: Path) 
     elsewhere.mkdir()
     moved = Path(report.rename(elsewhere / "report.csv"))
     options = [str(moved), "--html", str(elsewhere / "o.html"), "--ledger", str(elsewhere / "l.db")]
-    refused = CliRunner().invoke(cli_review.report, options)
+    refused = CliRunner().invoke(review.report, options)
     assert refused.exit_code == 2
     assert f"--root {library}" in refused.output
-    allowed = CliRunner().invoke(cli_review.report, [*options, "--root", str(library)])
+    allowed = CliRunner().invoke(review.report, [*options, "--root", str(library)])
     assert allowed.exit_code == 0, allowed.output
 
 
@@ -366,21 +368,21 @@ def bucket_report(bucket, library: Path, colour_model: Path, tmp_path: Path) -> 
         bucket.put(f"in/{name}", (library / name).read_bytes())
     report = tmp_path / "bucket.csv"
     options = ["--dry-run", "--quiet", "--model", str(colour_model), "--report", str(report)]
-    assert CliRunner().invoke(cli.main, [f"{bucket.url}/in", *options]).exit_code == 0
+    assert CliRunner().invoke(main.main, [f"{bucket.url}/in", *options]).exit_code == 0
     return report
 
 
 def test_a_buckets_report_is_reviewed_and_applied(
     bucket, bucket_report: Path, tmp_path: Path
 ) -> None:
-    page_review.opened.clear()
+    review_page.opened.clear()
     configure(Options(bucket_report, f"{bucket.url}/in", tmp_path / "ledger.db"))
     app = AppTest.from_file(str(APP), default_timeout=120).run()
     try:
         assert not app.exception and not app.error and not app.warning
-        review, view = page_review.opened(bucket_report, f"{bucket.url}/in")
+        review, view = review_page.opened(bucket_report, f"{bucket.url}/in")
         assert (view.refused, len(view.rows(Filter()))) == (0, 3)
-        assert len(picture.thumbnail_of(review.sheet.photo(0), f"{bucket.url}/in", 100)) > 100
+        assert len(thumbnails.thumbnail_of(review.sheet.photo(0), f"{bucket.url}/in", 100)) > 100
         before = bucket.contents()
         review.decide([0], Decision(Verdict.ACCEPT))
         review.decide([2], Decision(Verdict.REJECT))
@@ -392,24 +394,24 @@ def test_a_buckets_report_is_reviewed_and_applied(
         assert [name for name in after if after[name] != before[name]] == ["in/a_taj.jpg"]
         assert metadata.position(after["in/a_taj.jpg"]) is not None
     finally:
-        page_review.opened(bucket_report, f"{bucket.url}/in")[0].close()
-        page_review.opened.clear()
+        review_page.opened(bucket_report, f"{bucket.url}/in")[0].close()
+        review_page.opened.clear()
         configure(Options())
 
 
 def test_a_buckets_report_becomes_html(bucket, bucket_report: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.html"
     options = [str(bucket_report), "--html", str(out), "--ledger", str(tmp_path / "l.db")]
-    refused = CliRunner().invoke(cli_review.report, options)
+    refused = CliRunner().invoke(review.report, options)
     assert refused.exit_code == 2 and f"add --root {bucket.url}/in" in refused.output
-    done = CliRunner().invoke(cli_review.report, [*options, "--root", f"{bucket.url}/in"])
+    done = CliRunner().invoke(review.report, [*options, "--root", f"{bucket.url}/in"])
     assert done.exit_code == 0, done.output
     assert out.read_text(encoding="utf-8").count("data:image/jpeg;base64,") == 3
 
 
 def test_help_needs_neither_torch_nor_streamlit() -> None:
     program = (
-        "import sys, tagger.cli_review\n"
+        "import sys, tagger.cli.review\n"
         "assert not {'torch', 'streamlit', 'numpy'} & set(sys.modules)\n"
     )
     subprocess.run([__import__("sys").executable, "-c", program], check=True)

@@ -13,17 +13,18 @@ import numpy as np
 import pytest
 from conftest import photo
 
-from tagger import reviewed
 from tagger.errors import PhotoError, RunError
-from tagger.model.landmarks import load_landmarks
-from tagger.report import COLUMNS, portable
-from tagger.review import lessons, picture, writeback
-from tagger.review import root as root_module
+from tagger.places.landmarks import load_landmarks
+from tagger.report import reader
+from tagger.report.cells import portable
+from tagger.report.columns import COLUMNS
+from tagger.review import lessons, thumbnails, writeback
+from tagger.review import trusted_root as root_module
 from tagger.review.calibration import Judged, bands, suggest, wilson
 from tagger.review.decision import Decision, Verdict, parse_place
-from tagger.review.review import Review
-from tagger.review.root import choose_root, common_folder, inside, read_photo
+from tagger.review.session import Review
 from tagger.review.sheet import printable
+from tagger.review.trusted_root import choose_root, common_folder, inside, read_photo
 from tagger.review.view import Filter, Order, Progress, View
 
 ACCEPT, REJECT = Decision(Verdict.ACCEPT), Decision(Verdict.REJECT)
@@ -110,9 +111,9 @@ def test_a_review_goes_on_where_it_ended(report: Path) -> None:
 def test_a_decision_outlives_kill_minus_9(report: Path) -> None:
     program = (
         "import sys; from pathlib import Path\n"
-        "from tagger.model.landmarks import load_landmarks\n"
+        "from tagger.places.landmarks import load_landmarks\n"
         "from tagger.review.decision import Decision, Verdict\n"
-        "from tagger.review.review import Review\n"
+        "from tagger.review.session import Review\n"
         "review = Review(Path(sys.argv[1]), load_landmarks())\n"
         "for n in range(10**6):\n"
         "    review.decide([n % 4], Decision(list(Verdict)[n % 2]))\n"
@@ -227,7 +228,7 @@ def test_a_link_out_of_the_root_is_refused(library: Path) -> None:
         with pytest.raises(PhotoError):
             read_photo(str(library / name), library)
     with pytest.raises(PhotoError, match="not a photo"):
-        picture.thumbnail_of(str(library / "passwd.jpg"), library, 100)
+        thumbnails.thumbnail_of(str(library / "passwd.jpg"), library, 100)
 
 
 def test_the_root_is_what_the_user_or_the_ledger_vouches_for(tmp_path: Path) -> None:
@@ -250,7 +251,7 @@ def test_a_thumbnail_is_upright_and_carries_no_metadata(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "private"
     (tmp_path / "turned.jpg").write_bytes(photo((200, 10, 10), (400, 200), exif=exif.tobytes()))
-    small = picture.thumbnail_of(str(tmp_path / "turned.jpg"), tmp_path, 100)
+    small = thumbnails.thumbnail_of(str(tmp_path / "turned.jpg"), tmp_path, 100)
     assert b"private" not in small
     with Image.open(__import__("io").BytesIO(small)) as shown:
         assert shown.size == (50, 100)
@@ -266,12 +267,12 @@ def test_near_duplicates_find_each_other() -> None:
 
         buffer = io.BytesIO()
         Image.fromarray(pixels).convert("RGB").save(buffer, "JPEG", quality=quality)
-        return picture.fingerprint(picture.thumbnail(buffer.getvalue(), 160))
+        return thumbnails.fingerprint(thumbnails.thumbnail(buffer.getvalue(), 160))
 
     one, same = code(ramp, 95), code(np.roll(ramp, 4, 0), 40)
     other = code(ramp[:, ::-1].copy(), 90)
-    assert picture.alike((one, other, None, same, None)) == [0, 1, 2, 0, 4]
-    assert picture.alike(()) == []
+    assert thumbnails.alike((one, other, None, same, None)) == [0, 1, 2, 0, 4]
+    assert thumbnails.alike(()) == []
 
 
 def test_intervals_and_the_threshold_are_honest() -> None:
@@ -340,8 +341,8 @@ def test_a_report_stays_as_a_spreadsheet_saved_it(
     assert len(View(opened, report.parent).rows(Filter())) == 4
     opened.decide([2], Decision(Verdict.LANDMARK, "Eiffel_Tower"))
     opened.flush()
-    (_, _, third, _) = reviewed.read(report)  # what apply reads
-    assert (third.text("landmark"), third.wish()) == ("Eiffel Tower", reviewed.Wish.WRITE)
+    (_, _, third, _) = reader.read(report)  # what apply reads
+    assert (third.text("landmark"), third.wish()) == ("Eiffel Tower", reader.Wish.WRITE)
     assert report.read_bytes().startswith(before[:40])
     opened.undo()
     opened.close()

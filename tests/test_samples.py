@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 from conftest import SAMPLES
 
-from tagger.cli import main
-from tagger.model.landmarks import load_landmarks
+from tagger.cli.main import main
+from tagger.places.landmarks import load_landmarks
 
 with (SAMPLES / "attribution.csv").open(encoding="utf-8", newline="") as _file:
     SHOWN = {row["file"]: row["landmark"] for row in csv.DictReader(_file)}

@@ -7,11 +7,12 @@ from awkward_photos import TAG, packet
 from memory_storage import MemoryStorage
 from test_writing import PLAIN, Diary, one, tag
 
-from tagger import metadata, sidecars
+from tagger import metadata
 from tagger.records import Entry, SidecarMode, SidecarName
-from tagger.siblings import Siblings
-from tagger.storage import LocalStorage
-from tagger.writing import WriteOptions, write_tag
+from tagger.storage.local import LocalStorage
+from tagger.storage.siblings import Siblings
+from tagger.writing import sidecars
+from tagger.writing.write_tag import WriteOptions, write_tag
 
 PHOTOSHOP = 'xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/"'
 STEM = WriteOptions(SidecarMode.ALWAYS, SidecarName.STEM)

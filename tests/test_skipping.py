@@ -10,11 +10,11 @@ from click.testing import CliRunner, Result
 from conftest import COLOURS, photo
 from PIL import Image
 
-from tagger import skipping, suffixes
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.errors import SkippedError
-from tagger.skipping import Skipping
-from tagger.storage import LocalStorage
+from tagger.storage import skipping, suffixes
+from tagger.storage.local import LocalStorage
+from tagger.storage.skipping import Skipping
 
 GREY = photo((120, 120, 120))
 FOLDERS = (

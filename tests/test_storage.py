@@ -13,7 +13,8 @@ from memory_storage import MemoryStorage
 from storage_contract import Shelf, StorageContract
 
 from tagger.errors import PhotoError, RunError
-from tagger.storage import TEMP_PREFIX, LocalStorage, open_storage
+from tagger.storage.local import TEMP_PREFIX, LocalStorage
+from tagger.storage.opening import open_storage
 
 
 def on_disk(folder: Path) -> Shelf:
@@ -200,7 +201,7 @@ def test_a_folder_without_write_permission_is_named(tmp_path: Path) -> None:
     (folder / "a.jpg").write_bytes(b"old")
     code = (
         "import os, sys; sys.path[:0] = sys.argv[2:]\n"
-        "from tagger.storage import LocalStorage; from tagger.errors import PhotoError\n"
+        "from tagger.storage.local import LocalStorage; from tagger.errors import PhotoError\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "s = LocalStorage()\n"
         "try: s.write(sys.argv[1], b'new', s.read(sys.argv[1]).version)\n"

@@ -12,14 +12,14 @@ import pytest
 from swapping import Foreign, stepping_in
 
 from tagger.errors import PhotoError, RunError
-from tagger.journal import Journal
-from tagger.limits import Limits
-from tagger.local_writing import replace_file
-from tagger.locking import only_run
+from tagger.ledger.locks import only_run
 from tagger.records import Entry, Outcome, Status, Version
-from tagger.report import ReportWriter
-from tagger.review.journal import Journal as Decisions
-from tagger.storage import TEMP_PREFIX, LocalStorage
+from tagger.report.writer import ReportWriter
+from tagger.review.decision_log import Journal as Decisions
+from tagger.run.limits import Limits
+from tagger.run.run_log import Journal
+from tagger.storage.local import TEMP_PREFIX, LocalStorage
+from tagger.storage.local_writing import replace_file
 
 LINK = os.link
 Work = Callable[[Path, Version], None]
@@ -259,7 +259,7 @@ def test_a_link_to_nowhere_makes_no_file(tmp_path: Path, work: Callable[[Path], 
 
 def test_a_report_goes_to_a_device_and_standard_output(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from tagger.report import ReportWriter\n"
+        "import sys; from pathlib import Path; from tagger.report.writer import ReportWriter\n"
         "with ReportWriter(Path(sys.argv[1]), {}, '', 'run'): pass\n"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

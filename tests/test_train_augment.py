@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train.augment import augment, mix, resized
-from train.loop import one_hot
+from train.photos.arrays import one_hot
+from train.photos.augment import augment, mix, resized
 from train.recipe import Recipe
 
 RECIPE = Recipe(

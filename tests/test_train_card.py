@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tagger.errors import RunError
-from train.card import fill
-from train.evaluate import Report
+from train.measure.card import fill
+from train.measure.evaluate import Report
 
 REPORT = Report(
     {"top1": 0.9, "ece": 0.02, "precision@0.6": 0.97, "recall@0.6": 0.8},

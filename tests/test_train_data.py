@@ -10,13 +10,13 @@ import pytest
 from conftest import COLOURS, photo
 
 from tagger.errors import RunError
-from tagger.imaging import Resize, to_pixels
-from train import show_data
+from tagger.imaging.decode import Resize, to_pixels
 from train.__main__ import main
-from train.data import NO_LANDMARK, Sample, read_folder, read_negatives
-from train.evaluate import evaluate
-from train.pixels import load_pixels
-from train.split import gather, grouped_split, near_duplicates
+from train.measure import show_data
+from train.measure.evaluate import evaluate
+from train.photos.folders import NO_LANDMARK, Sample, read_folder, read_negatives
+from train.photos.pixel_cache import load_pixels
+from train.photos.split import gather, grouped_split, near_duplicates
 
 NAMES = ("00.Haleakala_National_Park", "01.golden gate bridge", "Taj_Mahal")
 SLUGS = ("Golden_Gate_Bridge", "Haleakala_National_Park", "Taj_Mahal")
@@ -116,7 +116,7 @@ def test_pixels_are_decoded_once_and_bad_photos_left_out(
     first = load_pixels(samples, 24, Resize.SQUASH, tmp_path / "cache")
     assert first.images.shape == (35, 3, 24, 24)
     assert "bad.jpg: left out" in caplog.text
-    monkeypatch.setattr("train.pixels.to_pixels", None)
+    monkeypatch.setattr("train.photos.pixel_cache.to_pixels", None)
     again = load_pixels(samples, 24, Resize.SQUASH, tmp_path / "cache")
     assert (again.images == first.images).all()
     assert again.samples == first.samples
@@ -131,7 +131,7 @@ def test_two_runs_may_decode_the_same_photos_at_once(
         both.wait()
         return to_pixels(*photo)
 
-    monkeypatch.setattr("train.pixels.to_pixels", in_step)
+    monkeypatch.setattr("train.photos.pixel_cache.to_pixels", in_step)
     with ThreadPoolExecutor(2) as pool:
         runs = [
             pool.submit(load_pixels, samples, 24, Resize.SQUASH, tmp_path / "cache")

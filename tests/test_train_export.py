@@ -8,16 +8,17 @@ import torch
 from torch import nn
 
 from tagger.errors import RunError
-from tagger.imaging import Resize
+from tagger.imaging.decode import Resize
 from tagger.model import artifact
-from train.calibrate import Seen, calibrate, doubts, see
-from train.data import Sample
-from train.depthwise import DepthwiseConv, restore, speed_up
-from train.export import deployed, fold, half_turned
-from train.head import embed, fit_head
-from train.loop import Photos, one_hot
-from train.models import Transfer, transfer
-from train.rejection import Evidence, Exact, fit_rule, fit_shape, fit_temperature
+from train.networks.depthwise import DepthwiseConv, restore, speed_up
+from train.networks.fold import fold, half_turned
+from train.networks.head import embed, fit_head
+from train.networks.pretrained import Transfer, transfer
+from train.photos.arrays import Photos, one_hot
+from train.photos.folders import Sample
+from train.rejection.calibrate import Seen, calibrate, doubts, see
+from train.rejection.scores import Evidence, Exact, fit_rule, fit_shape, fit_temperature
+from train.ship.export import deployed
 
 timm = pytest.importorskip("timm")
 Conv2dSame = timm.layers.Conv2dSame
@@ -170,7 +171,7 @@ def test_the_model_file_says_what_the_network_says(tmp_path: Path, dtype: torch.
 
 
 def test_large_sites_get_doubt() -> None:
-    from tagger.model.landmarks import load_landmarks
+    from tagger.places.landmarks import load_landmarks
 
     doubt = doubts(("Taj_Mahal", "Ha_Long_Bay"), load_landmarks())
     assert doubt[0] == 0 < doubt[1]

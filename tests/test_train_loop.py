@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from tagger.errors import RunError
-from train.loop import Photos, fit, one_hot, predict
-from train.optimise import epoch_order, parameter_groups
+from train.fit.loop import fit, predict
+from train.fit.optimise import epoch_order, parameter_groups
+from train.photos.arrays import Photos, one_hot
 from train.recipe import Recipe
 
 RECIPE = Recipe(
@@ -180,7 +181,7 @@ import sys, torch
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {root!r}]
 from test_train_loop import RECIPE, colours, network
-from train.loop import fit
+from train.fit.loop import fit
 import torch.distributed as dist
 torch.set_num_threads(1)
 model = network()

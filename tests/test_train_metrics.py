@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.metrics import (
+from train.measure.metrics import (
     Answers,
     area,
     auroc,

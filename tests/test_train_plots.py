@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from tagger.errors import RunError
-from train import plots, show_data
-from train.data import NO_LANDMARK, Sample
-from train.metrics import Answers
+from train.measure import plots, show_data
+from train.measure.metrics import Answers
+from train.photos.folders import NO_LANDMARK, Sample
 from train.recipe import Recipe
 
 NAMES = ("Alpha Tower", "Beta Bridge", "Gamma Gate, a name too long to be written in full")

@@ -13,11 +13,11 @@ from torch import nn
 from tagger.errors import RunError
 from tagger.model.artifact import Manifest, load
 from train.__main__ import main
-from train.data import NO_LANDMARK
-from train.export import deployed, write
-from train.rejection import Calibration, Shape
-from train.scratch import RESIZE, ScratchNet, recipe, train_scratch
-from train.split import gather
+from train.networks.scratch import RESIZE, ScratchNet, recipe, train_scratch
+from train.photos.folders import NO_LANDMARK
+from train.photos.split import gather
+from train.rejection.scores import Calibration, Shape
+from train.ship.export import deployed, write
 
 
 def test_it_has_at_least_five_convolutions_and_fits_the_repository() -> None:

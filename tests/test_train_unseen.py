@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from train.calibrate import Seen
-from train.data import NO_LANDMARK, Sample
-from train.split import Material
-from train.unseen import judge, leave_out
+from train.photos.folders import NO_LANDMARK, Sample
+from train.photos.split import Material
+from train.rejection.calibrate import Seen
+from train.rejection.unseen import judge, leave_out
 
 LABELS = tuple(f"place_{number}" for number in range(6))
 

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import COLOURS, REPOSITORY, SAMPLES, photo
 
-from tagger import storage
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.errors import RunError
-from tagger.journal import Journal
-from tagger.limits import MIN_SAMPLE, Limits
+from tagger.run.limits import MIN_SAMPLE, Limits
+from tagger.run.run_log import Journal
+from tagger.storage import local
 
 GREY = photo((120, 120, 120))
 
@@ -59,15 +59,15 @@ def fill(folder: Path, number: int, data: bytes = GREY) -> Path:
 
 def broken(monkeypatch: pytest.MonkeyPatch, fails: Callable[[str], bool]) -> None:
     """A disk that gives some files no more: the error is the system's own."""
-    whole = storage.LocalStorage.read_head
+    whole = local.LocalStorage.read_head
 
-    def read_head(self: storage.LocalStorage, key: str, size: int) -> bytes:
+    def read_head(self: local.LocalStorage, key: str, size: int) -> bytes:
         if fails(Path(key).name):
-            with storage._explained("read"):
+            with local._explained("read"):
                 raise OSError(5, os.strerror(5))
         return whole(self, key, size)
 
-    monkeypatch.setattr(storage.LocalStorage, "read_head", read_head)
+    monkeypatch.setattr(local.LocalStorage, "read_head", read_head)
 
 
 def test_the_summary_says_it_all_in_one_line(

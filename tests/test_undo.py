@@ -11,14 +11,15 @@ from memory_storage import MemoryStorage
 from places import tag
 
 from tagger import metadata
-from tagger.cli import main
+from tagger.cli.main import main
 from tagger.errors import LockedError, PhotoError
-from tagger.ledger import Ledger
+from tagger.ledger.ledger import Ledger
+from tagger.ledger.undo import Undoing, undo
 from tagger.records import SidecarMode
-from tagger.removing import remove
-from tagger.storage import LocalStorage, Storage
-from tagger.undo import Undoing, undo
-from tagger.writing import WriteOptions, write_tag
+from tagger.storage.base import Storage
+from tagger.storage.local import LocalStorage
+from tagger.writing.remove_tag import remove
+from tagger.writing.write_tag import WriteOptions, write_tag
 
 Reverted = list[tuple[str, str, str]]
 

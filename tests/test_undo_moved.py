@@ -10,11 +10,11 @@ from click.testing import CliRunner
 from conftest import photo
 from places import tag
 
-from tagger.cli import main
-from tagger.ledger import Ledger
+from tagger.cli.main import main
+from tagger.ledger.ledger import Ledger
 from tagger.records import SidecarMode
-from tagger.storage import LocalStorage
-from tagger.writing import WriteOptions, write_tag
+from tagger.storage.local import LocalStorage
+from tagger.writing.write_tag import WriteOptions, write_tag
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ from memory_storage import MemoryStorage
 from places import tag
 
 from tagger import metadata
+from tagger.blob import Blob, Content
 from tagger.errors import ChangedError, PhotoError, RefusedError, RunError
-from tagger.imaging import Resize
-from tagger.pipeline import inspect
+from tagger.imaging.decode import Resize
 from tagger.records import Entry, GpsState, SidecarMode, SidecarName, Version
-from tagger.spliced import Content
-from tagger.storage import Blob, LocalStorage
-from tagger.writing import WriteOptions, remove_tag, tagged_by, write_tag
+from tagger.run.inspect import inspect
+from tagger.storage.local import LocalStorage
+from tagger.writing.remove_tag import remove_tag
+from tagger.writing.write_tag import WriteOptions, tagged_by, write_tag
 
 PLAIN = photo((200, 40, 40))
 OPTIONS = WriteOptions()

@@ -39,9 +39,9 @@ def scratch(
     data: Path, negatives: tuple[Path, ...], out: Path, epochs: int | None, seed: int, resume: bool
 ) -> None:
     """Train the CNN from random weights; OUT is the model file, OUT without .pt the run."""
-    from train import scratch as model
-    from train.ship import ship
-    from train.split import gather
+    from train.networks import scratch as model
+    from train.photos.split import gather
+    from train.ship.ship import ship
 
     start, run = time.monotonic(), _run_folder(out)
     material = gather(data, negatives, seed)
@@ -75,14 +75,14 @@ def transfer(
     resume: bool,
 ) -> None:
     """Fine-tune a pretrained network; OUT is the model file, OUT without .pt the run."""
-    from train import finetune, models
-    from train.references import add_references
-    from train.ship import ship
-    from train.split import gather
+    from train.networks import finetune, pretrained
+    from train.photos.split import gather
+    from train.ship.references import add_references
+    from train.ship.ship import ship
 
     start, run = time.monotonic(), _run_folder(out)
     material = gather(data, negatives, seed)
-    network = models.transfer(backbone, len(material.labels) + 1, weights, finetune.DROPOUT)
+    network = pretrained.transfer(backbone, len(material.labels) + 1, weights, finetune.DROPOUT)
     recipe = finetune.recipe(network, epochs or finetune.EPOCHS, seed)
     finetune.train_transfer(network, material, recipe, run, resume=resume)
     ship(network, material, backbone, finetune.SIZE, finetune.RESIZE, out,
@@ -98,8 +98,8 @@ def transfer(
 def references(model: Path, data: Path, negatives: tuple[Path, ...], seed: int) -> None:
     """Put local features of the photos to learn from into MODEL, as transfer does at its end."""
     from tagger.model import artifact
-    from train.references import add_references
-    from train.split import gather
+    from train.photos.split import gather
+    from train.ship.references import add_references
 
     labels, material = artifact.load(model).manifest.labels, gather(data, negatives, seed)
     if material.labels != labels:
@@ -120,9 +120,9 @@ def unseen(
 ) -> None:
     """Train without some classes and measure what photos of those pass for; see STEEPER."""
     _made(out)
-    from train import unseen as experiment
-    from train.compare import save
-    from train.split import gather
+    from train.photos.split import gather
+    from train.rejection import unseen as experiment
+    from train.rejection.compare import save
 
     material = gather(data, negatives, seed)
     if classes > len(material.labels) - 2:
@@ -156,13 +156,13 @@ def evaluate(
         raise click.BadParameter("give one of auto, cpu, cuda, cuda:1", param_hint="--device")
     if out:
         _made(out)
-    from train.evaluate import as_json, table
-    from train.evaluate import evaluate as measure
+    from train.measure.evaluate import as_json, table
+    from train.measure.evaluate import evaluate as measure
 
     result = measure(model, data, negatives, part, device)
     click.echo(table(result.report))
     if out:
-        from train import plots
+        from train.measure import plots
 
         report = json.dumps(as_json(result.report), indent=1)
         (out / "report.json").write_text(report, encoding="utf-8")
@@ -173,7 +173,7 @@ def evaluate(
             plots.risk_coverage(result.answers, out / "risk_coverage.png")
         click.echo(f"report.json and plots are in {out}")
     if card:
-        from train.card import fill
+        from train.measure.card import fill
 
         fill(card, result.name, result.report, comparison)
 
@@ -185,8 +185,9 @@ def evaluate(
 @click.option("--seed", default=0, show_default=True)
 def show_data(directory: Path, negatives: tuple[Path, ...], out: Path, seed: int) -> None:
     """Draw class counts, a contact sheet, and what augmentation does to a photo."""
-    from train import scratch, show_data
-    from train.data import read_folder, read_negatives
+    from train.measure import show_data
+    from train.networks import scratch
+    from train.photos.folders import read_folder, read_negatives
 
     folder = read_folder(directory / "train")
     others = [sample for place in negatives for sample in read_negatives(place, "train")]
@@ -219,7 +220,7 @@ def _made(folder: Path) -> Path:
 
 
 def _finish(out: Path, size: int, start: float) -> None:
-    from train import plots
+    from train.measure import plots
 
     run = out.with_suffix("")
     plots.curves(run / "metrics.csv", run / "curves.png")

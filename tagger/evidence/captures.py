@@ -1,8 +1,4 @@
-"""The index of a library's photos by time and camera: an SQLite table, so that memory stays flat.
-
-Read by the sources time and clocks. Kept in the ledger from run to run; a dry run without one
-makes a temporary file.
-"""
+"""The index of a library's photos by time and camera, an SQLite table: memory stays flat."""
 
 import sqlite3
 import threading

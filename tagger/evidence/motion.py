@@ -1,13 +1,4 @@
-"""How far a person gets in a while: a position between known ones, with radii that are honest.
-
-A walker with stops gets s(t) = speed * t ** SPREAD metres from where he was, and the distance is
-Rayleigh distributed with that scale. ``speed`` is measured on the library's own photos around, on
-top of a prior that counts as PRIOR_PAIRS pairs. Between two known positions, the scale is that of
-a bridge: it vanishes at both ends. Journeys (flights, trains) are what a walker's speed cannot
-explain; one that began somewhere between two photos may have begun just before this one.
-
-The constants were chosen on the libraries of scripts/measure_sources.py.
-"""
+"""How far a person gets in a while: a position between known ones, with radii that are honest."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -16,6 +7,13 @@ from itertools import pairwise
 
 from tagger.evidence.estimate import between, distance_m
 
+# A walker with stops gets s(t) = speed * t ** SPREAD metres from where he was, and the distance is
+# Rayleigh distributed with that scale. ``speed`` is measured on the library's own photos around, on
+# top of a prior that counts as PRIOR_PAIRS pairs. Between two known positions, the scale is that of
+# a bridge: it vanishes at both ends. Journeys (flights, trains) are what a walker's speed cannot
+# explain; one that began somewhere between two photos may have begun just before this one.
+#
+# The constants were chosen on the libraries of scripts/measure_sources.py.
 SPREAD = 0.8  # between 0.5 (no direction at all) and 1 (straight on)
 PRIOR_SPEED = 1.4  # metres a second ** SPREAD: a brisk walk; slower where the library shows it
 PRIOR_PAIRS = 3.0

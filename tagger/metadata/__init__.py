@@ -1,15 +1,15 @@
 """Questions and answers about a photo's location metadata: pure functions, bytes in, bytes out."""
 
-from tagger.metadata.embed import spliced, tagged, xmp_note
+from tagger.metadata.embedding import spliced, tagged, xmp_note
 from tagger.metadata.gps import GpsReading
-from tagger.metadata.look import HEAD_BYTES, gps_state, position, provenance
+from tagger.metadata.reading import HEAD_BYTES, gps_state, position, provenance
+from tagger.metadata.removal import stripped
 from tagger.metadata.sidecar import (
     has_sidecar_gps,
     sidecar,
     sidecar_extension,
     stripped_sidecar,
 )
-from tagger.metadata.strip import stripped
 
 __all__ = [
     "HEAD_BYTES",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tagger.errors import RefusedError
-from tagger.metadata import formats, gps, ifd, record
+from tagger.metadata import gps, ifd, own_tag
+from tagger.metadata.formats import detect
 from tagger.records import GpsState
 
 # EXIF 2.32 sections 4.6.4 and 4.6.5
@@ -73,7 +74,7 @@ def capture(key: str, head: bytes, whole: bool = False) -> Capture:
         head: its first ``HEAD_BYTES``, or all of it.
         whole: ``head`` is all of it.
     """
-    for block in formats.blocks(head, whole).exif:
+    for block in detect.blocks(head, whole).exif:
         try:
             order, first = ifd.header(block)
             values, pointer = _texts(block, order, first)
@@ -99,7 +100,7 @@ def _of(key: str, block: bytes, order: str, values: dict[int, bytes]) -> Capture
             position = _camera(fields, order)
             error = _rational(fields.get(gps.POSITIONING_ERROR), order)
             method = fields.get(gps.PROCESSING_METHOD, gps.EMPTY_FIELD).raw
-            ours = record.TOOL.encode() in method
+            ours = own_tag.TOOL.encode() in method
     except (RefusedError, ValueError, struct.error):
         pass
     return Capture(

@@ -3,7 +3,7 @@
 import struct
 
 from tagger.errors import RefusedError
-from tagger.metadata import content, gps, ifd
+from tagger.metadata import exif_values, gps, ifd
 from tagger.metadata.resolution import Density
 from tagger.records import Tag
 
@@ -37,13 +37,13 @@ def with_tag(block: bytes, tag: Tag, method: str, describe: bool) -> bytes:
         ifd0 = directories[0][1]
         old = next((found for name, found in directories if name == "IFD0/8825"), None)
     base = block + b"\0" * (len(block) % 2)
-    values = content.gps_values(tag, order, method)
+    values = exif_values.gps_values(tag, order, method)
     version = old.find(gps.VERSION) if old else None
     if version and block[version.start : version.start + 4] > gps.LOWEST_VERSION:
         values = tuple(value for value in values if value.tag != gps.VERSION)
     new = []
     if describe and tag.landmark is not None and not has_description(ifd0):
-        new.append(content.description(tag.landmark.name))
+        new.append(exif_values.description(tag.landmark.name))
     following = ifd0.next if ifd0 else 0
 
     def first_ifd(gps_at: int) -> bytes:
@@ -56,7 +56,7 @@ def with_tag(block: bytes, tag: Tag, method: str, describe: bool) -> bytes:
 
 
 def has_description(ifd0: ifd.Ifd | None) -> bool:
-    return ifd0 is not None and ifd0.find(content.IMAGE_DESCRIPTION) is not None
+    return ifd0 is not None and ifd0.find(exif_values.IMAGE_DESCRIPTION) is not None
 
 
 def check_copied(directories: list[tuple[str, ifd.Ifd]]) -> None:
@@ -107,7 +107,7 @@ def cut(block: bytes, described: bool, own: frozenset[int]) -> bytes:
     """
     order, first = ifd.header(block)
     ifd0 = ifd.read_ifd(block, order, first)
-    tags = {content.IMAGE_DESCRIPTION} if described else set[int]()
+    tags = {exif_values.IMAGE_DESCRIPTION} if described else set[int]()
     pointer = ifd0.find(ifd.GPS_IFD)
     if pointer:
         fields = ifd.read_ifd(block, order, pointer.offset).entries

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tagger.errors import RefusedError
 from tagger.metadata import ifd
-from tagger.metadata.parts import Blocks, Parts, in_iptc
+from tagger.metadata.formats.container import Blocks, Parts, in_iptc
 
 XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG = 700, 33723, 34377  # TIFF's tags; readers heed them in any EXIF
 TAGS = (XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tagger.metadata.packet import DC, EXIF, IPTC_EXT, OURS, RDF, Node, UnreadableError
+from tagger.metadata.xmp_packet import DC, EXIF, IPTC_EXT, OURS, RDF, Node, UnreadableError
 
 USUAL = {RDF: "rdf", DC: "dc", EXIF: "exif", IPTC_EXT: "Iptc4xmpExt", OURS: "landmarktag"}
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from tagger.errors import RefusedError
-from tagger.metadata import packet
+from tagger.metadata import xmp_packet
 
 INCH, CENTIMETRE = 2, 3  # EXIF's ResolutionUnit
 PHOTOSHOP = b"Photoshop 3.0\0"
@@ -72,12 +72,12 @@ def of_xmp(text: bytes | None) -> Density | None:
     if text is None or b"XResolution" not in text:
         return None
     try:
-        root = packet.parse(text)
+        root = xmp_packet.parse(text)
     except RefusedError:
         return None
     said: dict[str, str] = {}
     for node in root.children:
-        said |= packet.fields(node)
+        said |= xmp_packet.fields(node)
     try:
         x, y = (Fraction(said[name].strip()[:32]) for name in TIFF_NAMES)
         return made(x, y, int(said.get(TIFF_UNIT, INCH)))

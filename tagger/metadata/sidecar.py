@@ -4,7 +4,7 @@ from dataclasses import replace
 from xml.sax.saxutils import quoteattr
 
 from tagger.errors import RefusedError
-from tagger.metadata import content, gps, look, packet, record, strip, verify, xmp
+from tagger.metadata import exif_values, gps, own_tag, reading, removal, verify, xmp, xmp_packet
 from tagger.records import GpsState, Source, Tag
 
 
@@ -20,26 +20,28 @@ def sidecar(existing: bytes | None, tag: Tag, extension: str = "") -> bytes:
     Raises:
         RefusedError: the existing sidecar does not parse, or carries a position already.
     """
-    content.check(tag)
-    known = look.in_xmp(existing)
+    exif_values.check(tag)
+    known = reading.in_xmp(existing)
     if existing is not None and known is not None:
-        return record.unchanged(existing, known, tag)
+        return own_tag.unchanged(existing, known, tag)
     if existing is not None and has_sidecar_gps(existing):
         raise RefusedError("its sidecar carries a GPS position; left alone")
     fields = _fields(tag)
     if existing is not None:
-        root = packet.parse(existing)
-        present = {name for node in root.children for name in packet.fields(node)}
-        if any(packet.EXIF + name in present for name in fields if name.endswith("itude")):
+        root = xmp_packet.parse(existing)
+        present = {name for node in root.children for name in xmp_packet.fields(node)}
+        if any(xmp_packet.EXIF + name in present for name in fields if name.endswith("itude")):
             raise RefusedError("its sidecar carries part of a GPS position; repair it first")
-        fields = {name: text for name, text in fields.items() if packet.EXIF + name not in present}
+        fields = {
+            name: text for name, text in fields.items() if xmp_packet.EXIF + name not in present
+        }
     wrote = (*(f"exif:{name}" for name in fields), *(() if existing is not None else ("Packet",)))
-    note = replace(record.of(tag, (), None), wrote=wrote)
+    note = replace(own_tag.of(tag, (), None), wrote=wrote)
     base = _new(extension) if existing is None else existing
     new = xmp.merged(base, tag, note, fields)
     verify.same_prefixes(existing, new)
-    verify.same_xmp(base, new, frozenset(packet.EXIF + name for name in fields))
-    if not note.stands_in(xmp.positions(packet.parse(new))):
+    verify.same_xmp(base, new, frozenset(xmp_packet.EXIF + name for name in fields))
+    if not note.stands_in(xmp.positions(xmp_packet.parse(new))):
         raise RefusedError("the position does not read back from the sidecar; please report this")
     return new
 
@@ -50,7 +52,7 @@ def _new(extension: str) -> bytes:
     if not extension:
         return packet_of_none
     said = (
-        f'<rdf:Description rdf:about="" xmlns:photoshop="{packet.PHOTOSHOP}"\n'
+        f'<rdf:Description rdf:about="" xmlns:photoshop="{xmp_packet.PHOTOSHOP}"\n'
         f" photoshop:SidecarForExtension={quoteattr(extension)}/>"
     )
     return packet_of_none.replace(b"</rdf:RDF>", f"{said}</rdf:RDF>".encode())
@@ -61,10 +63,10 @@ def sidecar_extension(sidecar: bytes) -> str:
     if b"SidecarForExtension" not in sidecar:
         return ""
     try:
-        nodes = packet.parse(sidecar).children
+        nodes = xmp_packet.parse(sidecar).children
     except RefusedError:
         return ""
-    found = (packet.fields(node).get(packet.SIDECAR_FOR, "") for node in nodes)
+    found = (xmp_packet.fields(node).get(xmp_packet.SIDECAR_FOR, "") for node in nodes)
     return next(filter(None, map(str.strip, found)), "").removeprefix(".")
 
 
@@ -80,16 +82,16 @@ def _fields(tag: Tag) -> dict[str, str]:
     found |= {
         "GPSMapDatum": "WGS-84",
         "GPSHPositioningError": f"{tag.radius_m}/1",
-        "GPSProcessingMethod": f"{record.TOOL} {said.version}{by}",
+        "GPSProcessingMethod": f"{own_tag.TOOL} {said.version}{by}",
     }
     return found | ({"GPSAreaInformation": tag.landmark.name} if tag.landmark else {})
 
 
 def has_sidecar_gps(sidecar: bytes) -> bool:
     """Whether a sidecar carries a position; one that names a position but does not parse, too."""
-    if look.xmp_state(sidecar).state is not GpsState.EMPTY:
+    if reading.xmp_state(sidecar).state is not GpsState.EMPTY:
         return True
-    return look.in_xmp(sidecar) is not None
+    return reading.in_xmp(sidecar) is not None
 
 
 def stripped_sidecar(data: bytes) -> bytes | None:
@@ -98,4 +100,4 @@ def stripped_sidecar(data: bytes) -> bytes | None:
     Raises:
         RefusedError: it carries no tag of ours, or the tag was edited since.
     """
-    return strip.packet_without_tag(data)
+    return removal.packet_without_tag(data)

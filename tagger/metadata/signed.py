@@ -4,9 +4,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from tagger.errors import RefusedError
-from tagger.metadata import formats, heif, ifd, jpeg, packet, png, webp
-from tagger.metadata.formats import Format
-from tagger.metadata.packet import RDF, Node
+from tagger.metadata import ifd, xmp_packet
+from tagger.metadata.formats import detect, heif, jpeg, png, webp
+from tagger.metadata.formats.detect import Format
+from tagger.metadata.xmp_packet import RDF, Node
 
 # C2PA specification 2.1, appendix A: where a manifest store is embedded.
 TIFF_TAG = 0xCD41
@@ -22,10 +23,10 @@ def check(data: bytes) -> None:
     Raises:
         RefusedError: it is signed.
     """
-    embedded = EMBEDDED.get(formats.of(data[:16]))
+    embedded = EMBEDDED.get(detect.of(data[:16]))
     if embedded and embedded(data):
         raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
-    if any(map(_is_remote, formats.blocks(data, True).xmp)):
+    if any(map(_is_remote, detect.blocks(data, True).xmp)):
         raise RefusedError(
             "is signed (C2PA content credentials that are kept elsewhere); any change breaks the "
             "seal"
@@ -80,7 +81,7 @@ def _is_remote(data: bytes) -> bool:
     if DCTERMS.encode() not in data or b"provenance" not in data:
         return False
     try:
-        root = packet.parse(data)
+        root = xmp_packet.parse(data)
     except RefusedError:
         return True
     return any(_names_manifest(node) for node in root.children)

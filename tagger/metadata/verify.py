@@ -12,13 +12,13 @@ import piexif
 from defusedxml import DefusedXmlException
 
 from tagger.errors import RefusedError
-from tagger.metadata import content, gps, ifd, packet
+from tagger.metadata import exif_values, gps, ifd, xmp_packet
 from tagger.records import Tag
 
 TOLERANCE = 1e-6  # degrees
 GPS_DIRECTORY = f"IFD0/{ifd.GPS_IFD:04x}"
-OWN_POINTERS = {ifd.GPS_IFD, content.IMAGE_DESCRIPTION}
-GROWING = {packet.DC + "subject", packet.IPTC_EXT + "LocationShown"}
+OWN_POINTERS = {ifd.GPS_IFD, exif_values.IMAGE_DESCRIPTION}
+GROWING = {xmp_packet.DC + "subject", xmp_packet.IPTC_EXT + "LocationShown"}
 Property = tuple[str, Any]
 
 
@@ -74,7 +74,7 @@ def same_xmp(old: bytes | None, new: bytes, ours: frozenset[str]) -> None:
     for name, value in properties(new):
         if before and name == before[0][0] and (value == before[0][1] or _grown(before[0], value)):
             before.popleft()
-        elif name not in GROWING | ours and not name.startswith(packet.OURS):
+        elif name not in GROWING | ours and not name.startswith(xmp_packet.OURS):
             raise RefusedError(f"writing would change the XMP property {name}; please report this")
     if before:
         raise RefusedError(f"writing would lose the XMP property {before[0][0]}; please report it")
@@ -108,9 +108,9 @@ def properties(data: bytes) -> list[Property]:
     except (ET.ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise RefusedError(f"its XMP does not parse ({error})") from error
     found: list[Property] = []
-    for description in [child for rdf in top.iter(f"{{{packet.RDF}}}RDF") for child in rdf]:
+    for description in [child for rdf in top.iter(f"{{{xmp_packet.RDF}}}RDF") for child in rdf]:
         for name, text in description.attrib.items():
-            if name not in ("about", f"{{{packet.RDF}}}about"):
+            if name not in ("about", f"{{{xmp_packet.RDF}}}about"):
                 found.append((_plain(name), text))
         found += [(_plain(child.tag), _tree(child)) for child in description]
     return found

@@ -6,8 +6,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 from tagger import __version__
 from tagger.metadata import gps, prefixes
-from tagger.metadata.edits import Edit, apply
-from tagger.metadata.packet import (
+from tagger.metadata.byte_edits import Edit, apply
+from tagger.metadata.own_tag import Record, from_fields
+from tagger.metadata.prefixes import Prefixes
+from tagger.metadata.xmp_packet import (
     DC,
     EXIF,
     IPTC_EXT,
@@ -20,8 +22,6 @@ from tagger.metadata.packet import (
     parse,
     raw_prefix,
 )
-from tagger.metadata.prefixes import Prefixes
-from tagger.metadata.record import Record, from_fields
 from tagger.records import Landmark, Position, Tag
 
 WIKIDATA = "http://www.wikidata.org/entity/"

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from tagger.errors import RunError
-from tagger.imaging import Resize
+from tagger.imaging.decode import Resize
 from tagger.model import operators
-from tagger.model.local import References
+from tagger.model.local_features.references import References
 
 FORMAT = "landmark-tag/1"
 MANIFEST, REFERENCES = "manifest.json", "references.npz"
@@ -115,9 +115,10 @@ def prepare(
     with _torchscript():
         moved = module.to(device=device, dtype=dtype).to(memory_format=torch.channels_last)
         frozen: torch.jit.ScriptModule = torch.jit.freeze(moved.eval())
-        # Convolutions of oneDNN with weights packed once: EfficientNet-Lite is a tenth faster, with
-        # train.export.half_turned a sixth. Layers that oneDNN does not take are converted to and
-        # fro: EfficientNet-B0 is 1.4 times slower. ReLU6 marks the networks made to do without.
+        # Convolutions of oneDNN with weights packed once: EfficientNet-Lite is a tenth faster, a
+        # sixth with train.networks.fold.half_turned. Layers that oneDNN does not take are
+        # converted to and fro: EfficientNet-B0 is 1.4 times slower. ReLU6 marks the networks
+        # made to do without.
         simple = any(part.original_name == "ReLU6" for part in module.modules())
         if simple and device.type == "cpu" and dtype == torch.float32:
             frozen = torch.jit.optimize_for_inference(frozen)

@@ -9,13 +9,13 @@ import torch
 from torch.nn.functional import pad
 
 from tagger.errors import RunError
-from tagger.imaging import Resize, Views
-from tagger.model import artifact
-from tagger.model.landmarks import load_landmarks
-from tagger.model.lazy import DEFAULT_MODEL, count_lanes
-from tagger.model.local import one_thread_each
+from tagger.imaging.decode import Resize, Views
+from tagger.imaging.room import give_back
+from tagger.model import DEFAULT_MODEL, artifact
+from tagger.model.devices import count_lanes, fast_dtype, pick_devices
+from tagger.model.local_features.matching import one_thread_each
+from tagger.places.landmarks import load_landmarks
 from tagger.records import Candidate, Guess, Landmark
-from tagger.room import give_back
 
 KEPT = 5  # candidates kept of each guess: what the report and the app show
 THREADS = torch.get_num_threads()  # the processors, or what OMP_NUM_THREADS says
@@ -30,7 +30,7 @@ class Classifier:
         resize: how a photo becomes that square.
         landmarks: the landmarks it can name, by slug.
         sha256: of the model file, in hex.
-        lanes: how many batches it works on at once, see :func:`tagger.model.lazy.count_lanes`.
+        lanes: how many batches it works on at once, see :func:`tagger.model.devices.count_lanes`.
     """
 
     def __init__(self, path: Path = DEFAULT_MODEL, device: str = "auto") -> None:
@@ -166,38 +166,3 @@ class OnGpu:
         there = full.to(self._device, non_blocking=True)
         found, embeddings = self._module(there.contiguous(memory_format=torch.channels_last))
         return found[:count], embeddings[:count]
-
-
-def pick_devices(names: str) -> list[torch.device]:
-    """The devices of ``--device``: one, or several separated by commas."""
-    return [pick_device(name) for name in names.split(",")]
-
-
-def pick_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one; ``cpu``, ``cuda`` or ``cuda:1`` are taken as said.
-
-    Raises:
-        RunError: there is no such GPU.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise RunError(
-            f"--device {name}: no such CUDA GPU can be used here, "
-            f"{torch.cuda.device_count()} can; leave --device out"
-        )
-    return device
-
-
-def fast_dtype(device: torch.device) -> torch.dtype:
-    """Half precision on a GPU, bfloat16 on a CPU that computes it, else float32.
-
-    A CPU without the instructions emulates bfloat16, slower than float32.
-    """
-    if device.type == "cuda":
-        return torch.float16
-    # Private to torch, and not in all versions of it; without it, float32 is right everywhere.
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    avx512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
-    return torch.bfloat16 if avx512 and native() else torch.float32

@@ -8,23 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger.errors import RunError
-from tagger.imaging import Resize, Views
-from tagger.model.landmarks import load_landmarks
+from tagger.imaging.decode import Resize, Views
+from tagger.model import DEFAULT_MODEL
+from tagger.model.devices import count_lanes
+from tagger.places.landmarks import load_landmarks
 from tagger.records import Guess, Landmark
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
-
-DEFAULT_MODEL = Path(__file__).with_name("default.pt")
-
-
-def count_lanes(device: str) -> int:
-    """How many batches to work on at once: one for each device named, and one for 8 processors.
-
-    One of the latter at least: the last photos of a batch are looked at for local features when
-    other threads have no more of it to do, which the next batch keeps busy.
-    """
-    return len(device.split(",")) + max(1, (os.cpu_count() or 1) // 8)
 
 
 class LazyClassifier:

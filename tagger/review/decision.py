@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from tagger.errors import RunError
 from tagger.records import Landmark, Status
-from tagger.report import safe, unsafe
+from tagger.report.cells import safe, unsafe
 
 
 class Verdict(StrEnum):

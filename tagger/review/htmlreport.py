@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from tagger.errors import PhotoError, RunError
-from tagger.local_writing import replace_file
-from tagger.review.picture import data_url, thumbnail_of
-from tagger.review.root import Root, inside, relative
 from tagger.review.sheet import Sheet, number, printable
+from tagger.review.thumbnails import data_url, thumbnail_of
+from tagger.review.trusted_root import Root, inside, relative
 from tagger.review.worldmap import VIEW_BOX, asset, land
+from tagger.storage.local_writing import replace_file
 
 _EDGE = 240
 _MOST_CHOICES = 500

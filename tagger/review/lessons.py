@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import PhotoError, RunError
-from tagger.local_writing import replace_file
 from tagger.records import Status
 from tagger.review.calibration import Judged
 from tagger.review.decision import Verdict
-from tagger.review.review import Review
-from tagger.review.root import Root, read_photo
+from tagger.review.session import Review
 from tagger.review.sheet import number
+from tagger.review.trusted_root import Root, read_photo
+from tagger.storage.local_writing import replace_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagger.model.lazy import DEFAULT_MODEL
-from tagger.review.root import Root
+from tagger.model import DEFAULT_MODEL
+from tagger.review.trusted_root import Root
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,10 @@ def serve(options: Options, address: str, port: int, browser: bool) -> str:
         ) from error
     _check_port(address, port)
     configure(options)
-    from tagger.review import page_review
+    from tagger.review.pages import review_page
 
     # Read before the address is told, so that the first page finds it ready.
-    review = page_review.opened(options.report, options.root)[0] if options.report else None
+    review = review_page.opened(options.report, options.root)[0] if options.report else None
     token = secrets.token_urlsafe(24)
     shown = f"[{address}]" if ":" in address else address
     url = f"http://{shown}:{port}/?token={token}"
@@ -49,7 +49,7 @@ def serve(options: Options, address: str, port: int, browser: bool) -> str:
     guard = Middleware(
         Guard, token=token, names=names_for(address), page=page.read_text(encoding="utf-8")
     )
-    app = streamlit.App(Path(__file__).with_name("app.py"), middleware=[guard])
+    app = streamlit.App(Path(__file__).with_name("pages") / "app.py", middleware=[guard])
     try:
         app.run(config=_flags(address, port))
     finally:

@@ -6,10 +6,11 @@ from pathlib import Path
 from unicodedata import category
 
 from tagger.errors import RunError
-from tagger.local_writing import replace_file
 from tagger.records import Status
-from tagger.report import COLUMNS, native, unsafe
-from tagger.reviewed import NO, YES, opened
+from tagger.report.cells import native, unsafe
+from tagger.report.columns import COLUMNS
+from tagger.report.reader import NO, YES, opened
+from tagger.storage.local_writing import replace_file
 
 _NO_SIGNS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's general categories
 _JOINERS = "\u200c\u200d"

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tagger import __version__, metadata
-from tagger.decide import decide
+from tagger.blob import Blob, Content
 from tagger.errors import RefusedError
-from tagger.pipeline import Classify, Settings, inspect, settle
+from tagger.evidence.decide import decide
 from tagger.records import Coords, Decision, Entry, Outcome, Provenance, Tag, Version
-from tagger.spliced import Content
-from tagger.storage import Blob, Traits, nothing
+from tagger.run.inspect import inspect
+from tagger.run.settle import settle
+from tagger.run.stages import Classify, Settings
+from tagger.storage.base import Traits, nothing
 
 
 class Uploaded:

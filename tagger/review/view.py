@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.review.decision import REVIEWABLE, Verdict
-from tagger.review.review import Review
-from tagger.review.root import Root, inside, relative
+from tagger.review.session import Review
 from tagger.review.sheet import number
+from tagger.review.trusted_root import Root, inside, relative
 
 
 class Order(StrEnum):

@@ -4,7 +4,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-_HERE = Path(__file__).parent
+_ASSETS = Path(__file__).with_name("assets")
 # x = 10 * (longitude + 180), y = 10 * (90 - latitude); from 84 degrees north to 58 south.
 VIEW_BOX = "0 60 3600 1420"
 
@@ -12,11 +12,11 @@ VIEW_BOX = "0 60 3600 1420"
 @cache
 def land() -> str:
     """The outline as the ``d`` of an SVG path; its source is named in land.json."""
-    path: str = json.loads((_HERE / "land.json").read_text(encoding="utf-8"))["path"]
+    path: str = json.loads((_ASSETS / "land.json").read_text(encoding="utf-8"))["path"]
     return path
 
 
 @cache
 def asset(name: str) -> str:
-    """A script or style sheet that lies beside this file."""
-    return (_HERE / name).read_text(encoding="utf-8")
+    """A script or style sheet of the folder assets."""
+    return (_ASSETS / name).read_text(encoding="utf-8")

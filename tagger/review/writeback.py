@@ -5,13 +5,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tagger import applying, reviewed
 from tagger.errors import RefusedError, RunError
-from tagger.ledger import Ledger, new_run_id
+from tagger.ledger.ledger import Ledger, new_run_id
 from tagger.records import Outcome, Status
-from tagger.review.review import Review
-from tagger.review.root import Root, really_inside
-from tagger.reviewed import Row, Wish
+from tagger.report import apply, reader
+from tagger.report.reader import Row, Wish
+from tagger.review.session import Review
+from tagger.review.trusted_root import Root, really_inside
 
 
 def to_write(review: Review, rows: Sequence[int]) -> list[int]:
@@ -60,14 +60,14 @@ def write_back(
                 for row, cells in enumerate(review.sheet.rows)
                 if review.sheet.photo(row) in asked
             )
-        keys = applying.keys_to_write(part)
+        keys = apply.keys_to_write(part)
         settings = {"report": str(review.sheet.path.absolute()), "from": "review"}
         with (
             Ledger.open(ledger) as book,
-            book.begin(run_id, reviewed.targets(set(keys)), settings, verb="apply") as recorder,
+            book.begin(run_id, reader.targets(set(keys)), settings, verb="apply") as recorder,
         ):
-            options = applying.Options(run_id)
-            for done in applying.apply(part, review.landmarks, recorder, options):
+            options = apply.Options(run_id)
+            for done in apply.apply(part, review.landmarks, recorder, options):
                 outcomes.append(done.outcome)
                 if done.outcome.status is Status.TAGGED and done.outcome.entry.key in asked:
                     row, decision = asked[done.outcome.entry.key]

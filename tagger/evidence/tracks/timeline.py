@@ -1,10 +1,4 @@
-"""Google Timeline in all its forms, GeoJSON and OwnTracks, streamed through ijson.
-
-Forms: Records.json (``locations`` with latitudeE7), Semantic Location History (``timelineObjects``
-with waypoints and simplified paths), the exports of Android (``semanticSegments`` with
-``timelinePath`` and ``rawSignals``) and iOS (a list with ``timelinePath`` and ``durationMinutes
-OffsetFromStartTime``), GeoJSON points with a time, and OwnTracks' lines (``.rec``).
-"""
+"""Google Timeline in all its forms, GeoJSON and OwnTracks, streamed through ijson."""
 
 import json
 import re
@@ -14,6 +8,11 @@ from typing import Any
 
 from tagger.evidence.tracks.point import Point, TrackError, moment
 
+# Forms: Records.json (``locations`` with latitudeE7), Semantic Location History
+# (``timelineObjects`` with waypoints and simplified paths), the exports of Android
+# (``semanticSegments`` with ``timelinePath`` and ``rawSignals``) and iOS (a list with
+# ``timelinePath`` and ``durationMinutesOffsetFromStartTime``), GeoJSON points with a time,
+# OwnTracks' lines (``.rec``).
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _LISTS = (
     "locations.item", "timelineObjects.item", "semanticSegments.item", "rawSignals.item",

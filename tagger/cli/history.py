@@ -1,0 +1,272 @@
+"""The commands on what was written or reviewed: undo, runs, apply, remove; no logic."""
+
+import contextlib
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from functools import partial, wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+
+from tagger.cli.files import hard_links as _hard_links
+from tagger.cli.files import options as _files
+from tagger.cli.options import endpoint_url
+from tagger.cli.unattended import EXIT_INTERRUPTED
+from tagger.errors import RunError
+from tagger.records import Coords, HardLinks, SidecarMode, SidecarName, Status
+from tagger.run.stopping import StopOnSignal
+from tagger.terminal import printable, tell
+
+P = ParamSpec("P")
+
+_ledger = click.option(
+    "--ledger",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="File that remembers what was written, for undo; in the state folder by default.",
+)
+# Not from the configuration, where it is meant for tagging.
+_dry_run = click.option(
+    "--dry-run", is_flag=True, allow_from_autoenv=False, help="Only say what would be done."
+)
+
+_skip = click.option(
+    "--skip/--no-skip",
+    default=True,
+    allow_from_autoenv=False,
+    help="Leave managed libraries, caches and trash alone (default).",
+)
+
+
+def _exits(command: Callable[P, int]) -> Callable[P, None]:
+    """Give the command's result to the system: 0, 1 for a photo that failed, or the error's."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except RunError as error:
+            tell(f"landmark-tag: {error}", err=True)
+            code = error.exit_code
+        sys.exit(code)
+
+    return wrapped
+
+
+def _code(stop: StopOnSignal, refused: int) -> int:
+    """The exit code of a command that went through photos, and a word where it was stopped."""
+    if stop.asked():
+        tell("stopped early; the same command goes on with the rest", err=True)
+        return EXIT_INTERRUPTED
+    return 1 if refused else 0
+
+
+def shown(path: str) -> str:
+    """A path for the terminal, from here; what cannot be printed is escaped."""
+    near = path if "://" in path else os.path.relpath(path)
+    return printable(path if near.startswith("..") else near)
+
+
+@click.command()
+@click.argument("run", default="last")
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
+@_dry_run
+@_ledger
+@_hard_links
+@endpoint_url
+@_exits
+def undo(
+    run: str, paths: tuple[str, ...], dry_run: bool, ledger: Path | None, hard_links: str
+) -> int:
+    """Put back, byte for byte, what RUN changed (an id of `landmark-tag runs`, or last).
+
+    Photos that were moved or renamed since are looked for in the folders of the run and in PATH.
+    Photos that were edited since are left as they are, and named.
+    """
+    from tagger.ledger.ledger import Ledger
+    from tagger.ledger.undo import Undoing
+    from tagger.ledger.undo import undo as undo_run
+    from tagger.storage.opening import open_storage, storage_at
+    from tagger.writing.copies import absolute
+
+    counts = Counter[Undoing]()
+    stored = partial(storage_at, hard_links=HardLinks(hard_links))
+    for path in paths:
+        open_storage([path])  # says what is wrong with it before anything is undone
+    places = [absolute(path) for path in paths]
+    with StopOnSignal() as stop, Ledger.open(ledger, create=False) as book:
+        found = book.find(run)
+        for done in stop.until(undo_run(stored, book, found, dry_run, places)):
+            counts[done.result] += 1
+            if done.result is Undoing.REFUSED:
+                tell(f"{shown(done.key)}: not undone: {done.reason}", err=True)
+            elif done.place:
+                tell(f"{shown(done.key)}: {done.result} at {shown(done.place)}")
+    told = ", ".join(f"{number} {result}" for result, number in counts.items())
+    tell(f"run {found.run_id}: {told or 'nothing left to undo'}")
+    if dry_run:
+        tell("dry run: nothing was written")
+    return _code(stop, counts[Undoing.REFUSED])
+
+
+@click.command()
+@_ledger
+@_exits
+def runs(ledger: Path | None) -> int:
+    """List the runs that wrote, or could have written, newest first."""
+    from tagger.ledger.ledger import Ledger, Run
+    from tagger.ledger.schema import default_path
+
+    if not (ledger or default_path()).exists():
+        tell("no runs yet")
+        return 0
+    with Ledger.open(ledger, create=False) as book:
+        listed: list[Run] = book.runs()
+    table = [("run", "what", "started", "ended", "written", "undone", "targets")]
+    table += [
+        (
+            run.run_id, run.verb, run.started, run.ended or "not ended", str(run.written),
+            str(run.undone), ", ".join(map(shown, run.targets)),
+        )
+        for run in listed
+    ]  # fmt: skip
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    for row in table:
+        tell("  ".join(map(str.ljust, row, widths)).rstrip())
+    return 0
+
+
+@click.command()
+@click.argument("report", type=click.Path(dir_okay=False, path_type=Path))
+@_dry_run
+@click.option(
+    "--coords",
+    type=click.Choice([choice.value for choice in Coords]),
+    default=Coords.BOTH.value,
+    show_default=True,
+    help="Write the place as the camera's position, as the subject's, or both.",
+)
+@click.option(
+    "--sidecar",
+    type=click.Choice([choice.value for choice in SidecarMode]),
+    default=SidecarMode.AUTO.value,
+    show_default=True,
+    help="XMP sidecar: where a photo cannot be written safely (auto).",
+)
+@click.option(
+    "--sidecar-name",
+    type=click.Choice([choice.value for choice in SidecarName]),
+    default=SidecarName.FULL.value,
+    show_default=True,
+    help="photo.jpg.xmp (full) or photo.xmp, as Lightroom has it (stem).",
+)
+@click.option(
+    "--report",
+    "applied",
+    metavar="FILE",
+    default="",
+    help="CSV file or bucket URL for what was applied, a row for each photo.",
+)
+@_skip
+@_ledger
+@_files
+@endpoint_url
+@_exits
+def apply(
+    report: Path,
+    dry_run: bool,
+    coords: str,
+    sidecar: str,
+    sidecar_name: str,
+    applied: str,
+    skip: bool,
+    ledger: Path | None,
+    hard_links: str,
+    new_mtime: bool,
+) -> int:
+    """Write what a reviewed report says: REPORT is one that --dry-run made.
+
+    Before, in any spreadsheet: delete rows, write no under accept to leave a photo alone or yes to
+    take an unsure one, correct a landmark's name, or type coordinates of your own. Photos that
+    changed since the report are left alone.
+    """
+    from tagger.ledger.ledger import Ledger, new_run_id
+    from tagger.places.landmarks import load_landmarks
+    from tagger.report import apply, reader
+    from tagger.report.delivery import local_file
+    from tagger.report.writer import ReportWriter
+    from tagger.writing.write_tag import WriteOptions
+
+    known, run_id = load_landmarks(), new_run_id()
+    write = WriteOptions(
+        SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
+    )
+    options = apply.Options(run_id, Coords(coords), write, skip)
+    counts: Counter[bool] = Counter()
+    places = reader.targets(set(apply.keys_to_write(report)))
+    if os.path.exists(applied) and os.path.samefile(applied, report):
+        raise RunError(f"--report {applied}: is the report to apply; choose another name")
+    with contextlib.ExitStack() as stack:
+        stop, recorder = stack.enter_context(StopOnSignal()), None
+        if not dry_run:
+            book = stack.enter_context(Ledger.open(ledger))
+            settings = {"report": report.absolute(), "coords": coords, "sidecar": sidecar}
+            recorder = stack.enter_context(book.begin(run_id, places, settings, verb="apply"))
+        rows = None
+        if applied:
+            place = stack.enter_context(local_file(applied))
+            rows = stack.enter_context(ReportWriter(place, {}, "", run_id))
+        for done in stop.until(apply.apply(report, known, recorder, options)):
+            settled = done.outcome.status in (Status.TAGGED, Status.WOULD_TAG)
+            counts[settled] += 1
+            if rows:
+                rows.write(done.outcome)
+            if not settled:
+                where = shown(done.outcome.entry.key) if done.outcome.entry.key else "no path"
+                told = f"{report}:{done.line}: {where}: {done.outcome.reason}"
+                tell(told, err=True)
+    verb = "would be written (dry run)" if dry_run else f"written, as run {run_id}"
+    tell(f"{counts[True]} {verb}; {counts[False]} refused")
+    return _code(stop, counts[False])
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@_dry_run
+@_skip
+@_ledger
+@_hard_links
+@endpoint_url
+@_exits
+def remove(
+    paths: tuple[str, ...], dry_run: bool, skip: bool, ledger: Path | None, hard_links: str
+) -> int:
+    """Take out the tags that say landmark-tag wrote them, and no others; undo brings them back."""
+    from tagger.ledger.ledger import Ledger, new_run_id
+    from tagger.storage.opening import open_storage
+    from tagger.storage.skipping import Skipping
+    from tagger.writing import remove_tag
+    from tagger.writing.copies import absolute
+
+    storage = open_storage(paths, hard_links=HardLinks(hard_links), skipping=Skipping(skip))
+    run_id = new_run_id()
+    counts: Counter[bool] = Counter()
+    with contextlib.ExitStack() as stack:
+        stop, recorder = stack.enter_context(StopOnSignal()), None
+        if not dry_run:
+            book = stack.enter_context(Ledger.open(ledger))
+            targets = [absolute(path) for path in paths]
+            recorder = stack.enter_context(book.begin(run_id, targets, {}, verb="remove"))
+        for removed in stop.until(remove_tag.remove(storage, recorder)):
+            counts[not removed.problem] += 1
+            if removed.problem:
+                tell(f"{shown(removed.key)}: not removed: {removed.problem}", err=True)
+    verb = "would be removed (dry run)" if dry_run else f"removed, as run {run_id}"
+    tell(f"{counts[True]} tags {verb}; {counts[False]} refused")
+    return _code(stop, counts[False])
+
+
+COMMANDS = (undo, runs, apply, remove)

@@ -1,0 +1,188 @@
+"""The commands to look at a report: review in the browser, report as one HTML file; no logic."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec
+
+import click
+
+from tagger.cli.options import endpoint_url
+from tagger.errors import RunError
+from tagger.terminal import printable, tell
+
+if TYPE_CHECKING:
+    from tagger.review.trusted_root import Root
+
+P = ParamSpec("P")
+
+_root = click.option(
+    "--root",
+    metavar="FOLDER",
+    default=None,
+    help="Folder, or bucket URL, the photos are in; rows that name others are refused.",
+)
+_ledger = click.option(
+    "--ledger",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="File that remembers what was written, for undo; in the state folder by default.",
+)
+
+
+def _exits(command: Callable[P, None]) -> Callable[P, None]:
+    """Say what went wrong, and exit with the error's code."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except RunError as error:
+            tell(f"landmark-tag: {error}", err=True)
+            sys.exit(error.exit_code)
+
+    return wrapped
+
+
+@click.command()
+@click.argument(
+    "report", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@_root
+@click.option(
+    "--model",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Model file for the Try page; the one that ships by default.",
+)
+@click.option(
+    "--min-conf",
+    type=click.FloatRange(0, 1),
+    default=0.6,
+    show_default=True,
+    help="Threshold the Try page starts with.",
+)
+@click.option(
+    "--samples",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=None,
+    help="Folder of photos that the Try page offers.",
+)
+@click.option(
+    "--address",
+    default="127.0.0.1",
+    show_default=True,
+    help="Where to listen; only the address that is printed, with its token, opens the page.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8501,
+    show_default=True,
+    help="Port to listen on.",
+)
+@click.option("--browser/--no-browser", default=True, help="Open it in the browser (default).")
+@_ledger
+@endpoint_url
+@_exits
+def review(
+    report: Path | None,
+    root: str | None,
+    model: Path | None,
+    min_conf: float,
+    samples: Path | None,
+    address: str,
+    port: int,
+    browser: bool,
+    ledger: Path | None,
+) -> None:
+    """Review REPORT in the browser, or try photos: accept, reject, correct, apply.
+
+    Each decision is saved at once, into REPORT and a file beside it.
+    """
+    from tagger.model import DEFAULT_MODEL
+    from tagger.review.options import Options
+    from tagger.review.server import serve
+
+    if report is None and Path("report.csv").is_file():
+        report = Path("report.csv")
+    trusted = _trusted(report, root, ledger) if report else Path()
+    options = Options(
+        report.absolute() if report else None, trusted, ledger, model or DEFAULT_MODEL, min_conf,
+        samples=samples or _shipped_samples(),
+    )  # fmt: skip
+    serve(options, address, port, browser)
+
+
+@click.command()
+@click.argument("report", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--html",
+    "out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The file to write; an HTML file that is there is replaced.",
+)
+@_root
+@click.option(
+    "--thumbnails",
+    type=click.IntRange(0),
+    default=1000,
+    show_default=True,
+    help="Embed this many small pictures at most, about 15 KB each.",
+)
+@_ledger
+@endpoint_url
+@_exits
+def report(report: Path, out: Path, root: str | None, thumbnails: int, ledger: Path | None) -> None:
+    """Write REPORT as one HTML file with thumbnails, map and filters, to mail or keep."""
+    from tagger.review.htmlreport import write_html
+
+    trusted = _trusted(report, root, ledger)
+    refused = write_html(report, out, trusted, thumbnails, os.cpu_count() or 1)
+    tell(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+    if refused:
+        tell(f"{refused} rows name files outside {trusted} and were left out", err=True)
+
+
+def _trusted(report: Path, root: str | None, ledger: Path | None) -> "Root":
+    """The folder whose photos may be shown; where only a guess would do, a person is asked."""
+    from tagger.ledger.ledger import Ledger
+    from tagger.ledger.schema import default_path
+    from tagger.review.sheet import Sheet
+    from tagger.review.trusted_root import choose_root, common_folder, inside
+
+    if root is not None:
+        return choose_root(root, [], report)
+    sheet = Sheet(report)
+    run_ids = set(sheet.column("run_id"))
+    recorded: list[str] = []
+    if (ledger or default_path()).exists():
+        with Ledger.open(ledger, create=False) as book:
+            recorded = [place for run in book.runs() if run.run_id in run_ids
+                        for place in run.targets]  # fmt: skip
+    trusted = choose_root(None, recorded, report)
+    photos = [sheet.photo(row) for row in range(len(sheet.rows))]
+    if recorded or not photos or any(inside(photo, trusted) for photo in photos):
+        return trusted
+    proposed = common_folder(photos)
+    if proposed is None:
+        return trusted
+    question = f"The report names photos in {proposed}. Show and write photos there?"
+    if sys.stdin.isatty() and click.confirm(printable(question)):
+        return choose_root(proposed, [], report)
+    raise RunError(
+        f"{report}: names photos in {proposed}, which neither the ledger nor the report's own "
+        f"folder vouches for; if that is where they are, add --root {shlex.quote(str(proposed))}"
+    )
+
+
+def _shipped_samples() -> Path | None:
+    folder = Path(__file__).resolve().parents[2] / "sample_photos"
+    return folder if folder.is_dir() else None
+
+
+COMMANDS = (review, report)

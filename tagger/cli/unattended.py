@@ -1,0 +1,150 @@
+"""The options for runs that nobody watches: limits, a log, a summary; and all exit codes."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tagger.cli.options import duration
+from tagger.errors import RunError
+from tagger.run.limits import MIN_SAMPLE, Limits
+from tagger.terminal import tell
+
+Command = Callable[..., Any]
+EXIT_PHOTO_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+
+class Percent(click.FloatRange):
+    """5 or 5%."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: Any = str(value).removesuffix("%")
+        return super().convert(number, param, ctx)
+
+
+def _duration(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> timedelta | None:
+    if text is None:
+        return None
+    if time := duration(text):
+        return time
+    raise click.BadParameter(f"{text!r} is no duration; write 90s, 30m or 2h")
+
+
+_OPTIONS = (
+    click.option(
+        "--limit",
+        type=click.IntRange(1),
+        default=None,
+        metavar="N",
+        help="End after N photos that are new, changed, or not yet seen by this model.",
+    ),
+    click.option(
+        "--max-time",
+        metavar="TIME",
+        default=None,
+        callback=_duration,
+        help="Begin no photo after this long: 90s, 30m, 2h.",
+    ),
+    click.option(
+        "--fail-over",
+        type=Percent(0, 100),
+        default=None,
+        metavar="N",
+        help="Stop, with exit code 3, when more than N percent of the photos looked at failed or "
+        f"are unreadable; judged from photo {MIN_SAMPLE} on, and on all photos at the end.",
+    ),
+    click.option(
+        "--summary-json",
+        metavar="FILE",
+        default="",
+        help="One line of JSON about the run, for other programs; - is standard output.",
+    ),
+    click.option(
+        "--log-file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=None,
+        help="Append a line for each photo looked at, and each message, with its time.",
+    ),
+    click.option(
+        "--keep-reports",
+        type=click.IntRange(0),
+        default=14,
+        show_default=True,
+        metavar="N",
+        help="Keep the latest N older reports of this name, and those that somebody worked on.",
+    ),
+    click.option(
+        "--report-news-only/--no-report-news-only",
+        help="Report only photos that are new, changed, or tagged or failed for the first time.",
+    ),
+    click.option(
+        "--allow-empty/--no-allow-empty",
+        help="Take a PATH without any photo for success; else it is exit code 2.",
+    ),
+    click.option(
+        "--strict/--no-strict",
+        help="Exit code 1 for every photo that fails, also where it failed in an earlier run.",
+    ),
+    click.option(
+        "--skip/--no-skip",
+        default=True,
+        help="Leave managed libraries, caches and trash alone (default).",
+    ),
+)
+
+
+def options(command: Command) -> Command:
+    """What tagging takes for runs that nobody watches."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def attended(run: Callable[..., int], options: dict[str, Any]) -> int:
+    """Run with a journal; the exit code, whatever happens."""
+    from tagger.run.run_log import Journal
+    from tagger.writing.copies import absolute
+
+    max_time = options.pop("max_time")
+    limits = Limits(
+        options.pop("limit"), max_time and max_time.total_seconds(), options.pop("fail_over")
+    )
+    try:
+        facts = {
+            "targets": [absolute(path) for path in options["paths"]],
+            "report": absolute(options["report"]),
+            "dry_run": options["dry_run"],
+        }
+        with Journal(options.pop("summary_json"), options.pop("log_file"), limits, **facts) as book:
+            try:
+                code, error = run(book, **options), ""
+            except RunError as stopped:
+                code, error = stopped.exit_code, str(stopped)
+                tell(f"landmark-tag: {error}", err=True)
+            book.end(code, "signal" if code == EXIT_INTERRUPTED else limits.reached, error)
+            return code
+    except RunError as unwritable:
+        tell(f"landmark-tag: {unwritable}", err=True)
+        return unwritable.exit_code
+
+
+def exit_code(limits: Limits, failed: bool, interrupted: bool, quiet: bool) -> int:
+    """Say how a run ended.
+
+    Raises:
+        FailingError: so many photos failed that the run counts as failed.
+    """
+    if interrupted:
+        tell("landmark-tag: stopped early; run again to go on", err=True)
+        return EXIT_INTERRUPTED
+    limits.check()
+    if limits.reached and not quiet:
+        tell(f"ended at {limits.reached}; run again to go on")
+    return EXIT_PHOTO_FAILED if failed else 0

@@ -1,0 +1,149 @@
+"""The picture formats that are decoded, each by a decoder named here; no other is ever started."""
+
+import io
+import re
+import struct
+from collections.abc import Callable, Iterator
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from tagger.errors import RefusedError
+from tagger.imaging import libtiff
+from tagger.metadata.formats import detect, jpeg
+
+Opener = Callable[[io.BytesIO], Image.Image]
+AVIF_BRANDS = frozenset((b"avif", b"avis"))
+HEIF_BRANDS = (
+    frozenset(
+        (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"mif2", b"msf1", b"miaf")
+    )
+    | AVIF_BRANDS
+)
+_PLAIN: dict[detect.Format, Opener] = {
+    detect.Format.JPEG: JpegImagePlugin.JpegImageFile,  # of an MPO the first picture
+    detect.Format.PNG: PngImagePlugin.PngImageFile,
+    detect.Format.WEBP: WebPImagePlugin.WebPImageFile,
+    detect.Format.TIFF: TiffImagePlugin.TiffImageFile,
+    detect.Format.BIG_TIFF: TiffImagePlugin.TiffImageFile,
+}
+_BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # bytes of its header, in the header
+# Chunks of a PNG that the picture needs (PNG 1.2 section 4.1), and the one with its orientation.
+_NEEDED = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf"))
+_IN_ITEM = re.compile(rb"infe[\2\3].{3}(?:.{4}|.{6})(?=Exif|mime)", re.DOTALL)
+
+
+def attempts(data: bytes) -> Iterator[Callable[[], Image.Image]]:
+    """Ways to open a photo, the first that succeeds is right; none where the format is unknown.
+
+    A picture is often whole where what lies beside it (text, a colour profile, EXIF) is not, or is
+    too large for its decoder: the last way leaves that out.
+    """
+    for opener in _openers(data):
+        yield lambda opener=opener: opener(io.BytesIO(data))  # type: ignore[misc]
+    bare = _bare(data)
+    if bare is not None and bare != data:
+        for opener in _openers(bare):
+            yield lambda opener=opener: opener(io.BytesIO(bare))  # type: ignore[misc]
+
+
+def brands(data: bytes) -> frozenset[bytes]:
+    """What an ISO base media file says it is (ISO/IEC 14496-12 section 4.3)."""
+    size = min(int.from_bytes(data[:4], "big"), 512)
+    return frozenset(data[at : at + 4] for at in range(8, size, 4) if at != 12)
+
+
+def size_of_webp(head: bytes) -> tuple[int, int]:
+    """Width and height; its decoder takes memory for them before it can be asked."""
+    kind = head[12:16]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    width, height = head[26:28], head[28:30]
+    return int.from_bytes(width, "little") & 0x3FFF, int.from_bytes(height, "little") & 0x3FFF
+
+
+def _openers(data: bytes) -> list[Opener]:
+    kind = detect.of(data[:16])
+    if kind in (detect.Format.TIFF, detect.Format.BIG_TIFF):
+        libtiff.silence()
+    if kind in _PLAIN:
+        return [_PLAIN[kind]]
+    if kind is detect.Format.HEIC:
+        found = brands(data)
+        avif = [AvifImagePlugin.AvifImageFile] if found & AVIF_BRANDS and has_avif() else []
+        heif = heif_opener() if found & HEIF_BRANDS else None
+        return [*avif, heif] if heif else [*avif]
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return [GifImagePlugin.GifImageFile]
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
+        return [BmpImagePlugin.BmpImageFile]
+    return []
+
+
+def has_avif() -> bool:
+    """Whether this Pillow was built with AVIF."""
+    return bool(AvifImagePlugin.SUPPORTED)
+
+
+def heif_opener() -> Opener | None:
+    """pillow-heif's, where it is installed (extra ``heic``)."""
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        return None
+    opener: Opener = HeifImageFile
+    return opener
+
+
+def _bare(data: bytes) -> bytes | None:
+    """The photo without what its picture does not need; None where that cannot be told."""
+    match detect.of(data[:16]):
+        case detect.Format.PNG:
+            return _bare_png(data)
+        case detect.Format.JPEG:
+            return _bare_jpeg(data)
+        case detect.Format.HEIC:
+            return _without_items(data)
+    return None
+
+
+def _without_items(data: bytes) -> bytes:
+    """An AVIF or HEIC whose EXIF and XMP have types that nobody asks for."""
+    changed = bytearray(data)
+    for found in _IN_ITEM.finditer(data[:65_536]):
+        changed[found.end() : found.end() + 4] = b"skip"
+    return bytes(changed)
+
+
+def _bare_png(data: bytes) -> bytes:
+    parts, at = [data[:8]], 8
+    while at + 8 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        if data[at + 4 : at + 8] in _NEEDED:
+            parts.append(data[at : at + 12 + length])
+        at += 12 + length
+    return b"".join(parts)
+
+
+def _bare_jpeg(data: bytes) -> bytes | None:
+    """Of the application's segments, JFIF and Adobe's are kept: they say what the colours are."""
+    parts, at = [data[:2]], 2
+    try:
+        for part in jpeg.segments(data):
+            at = part.end
+            if part.marker not in (*range(0xE1, 0xEE), 0xEF, 0xFE):
+                parts.append(data[part.start : part.end])
+    except RefusedError:
+        return None
+    return b"".join((*parts, data[at:]))

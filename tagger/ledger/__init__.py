@@ -1,0 +1,1 @@
+"""What it takes to take a run back."""

@@ -1,0 +1,107 @@
+"""One run at a time over the same photos: locks that the system drops when their process dies."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from tagger.errors import LockedError, RunError
+from tagger.storage.local_writing import no_link
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+@contextmanager
+def gate(ledger: Path) -> Iterator[None]:
+    """Pass one at a time, among all that use this ledger.
+
+    Raises:
+        OSError: no lock can be made beside it.
+    """
+    with open(ledger.with_name(f"{ledger.name}.lock"), "ab", opener=no_link) as file:
+        _lock(file, wait=True)
+        yield
+
+
+@contextmanager
+def only_run(ledger: Path, run_id: str, targets: Sequence[str]) -> Iterator[None]:
+    """Hold the photos under ``targets`` (absolute paths or URLs) for as long as the block lasts.
+
+    Each run has a file beside the ledger, locked while the run lives and naming its targets. A
+    file that can be locked belonged to a run that is gone, and is removed.
+
+    Raises:
+        LockedError: a run over some of the same photos is under way.
+        RunError: no file can be made beside the ledger.
+    """
+    prefix = f"{ledger.name}.run-"
+    mine = ledger.with_name(f"{prefix}{run_id}")
+    try:
+        with gate(ledger):  # held for a moment, so that two that start do not both pass
+            for other in sorted(ledger.parent.glob(f"{_escaped(prefix)}*")):
+                _pass(other, targets)
+            # Not an older one: whoever may write there could have put a link or another file there.
+            file = open(  # noqa: SIM115 - held, locked, until the run ends
+                mine, "x+", encoding="utf-8", errors="surrogateescape", opener=no_link
+            )
+            _lock(file, wait=False)
+            file.write("\n".join(targets))
+            file.flush()
+    except OSError as error:
+        raise RunError(
+            f"--ledger {ledger}: no lock can be made beside it ({error.strerror}); "
+            "choose another place"
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            mine.unlink()
+        file.close()
+
+
+def _pass(other: Path, targets: Sequence[str]) -> None:
+    """Clear another run's file away, or see that it works on other photos."""
+    with (
+        suppress(FileNotFoundError),
+        open(other, encoding="utf-8", errors="surrogateescape", opener=no_link) as file,
+    ):
+        if _lock(file, wait=False):
+            other.unlink()
+            return
+        for theirs in file.read().split("\n"):
+            for ours in targets:
+                if overlap(ours, theirs):
+                    raise LockedError(
+                        f"{ours}: another run is working on {theirs}; wait until it has ended"
+                    )
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether one of two places is, or lies in, the other."""
+    first, second = (place.rstrip("/" + os.sep) + "/" for place in (one, other))
+    return first.startswith(second) or second.startswith(first)
+
+
+def _escaped(prefix: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in prefix)
+
+
+def _lock(file: IO[str] | IO[bytes], wait: bool) -> bool:
+    """Take the lock on a file; False where another process has it."""
+    try:
+        if sys.platform == "win32":
+            # Locked bytes cannot be read there, so the byte lies behind anything that is written.
+            file.seek(1 << 30)
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+            file.seek(0)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except (BlockingIOError, PermissionError):
+        return False
+    return True

@@ -1,0 +1,292 @@
+"""One run's side of the ledger: writes are noted before they happen, outcomes as they come."""
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tagger.blob import Blob, Content, Digest
+from tagger.errors import RunError
+from tagger.ledger import schema, undo_patch
+from tagger.ledger.fingerprint import of_file
+from tagger.records import Candidate, Entry, Guess, Outcome, Seen, Status, Version
+from tagger.storage.suffixes import is_sidecar
+
+# Outcomes and settled writes wait for the next intent, this many rows or this long. Losing them
+# in a crash costs nothing: undo looks at the files, and the photos are looked at again.
+_ROWS, _SECONDS = 500, 1.0
+# Photos are listed nearly in the order of their keys: so many rows are read with the one asked for.
+_AHEAD = 64
+_BEHIND_ALL = b"\xff"  # no key in UTF-8 begins so
+# Archives and FAT keep times to the second or two, so a restored photo may have lost the rest.
+_SAME_TIME_NS = 2_000_000_000
+_REMEMBER = (
+    "INSERT INTO photos (key, size, mtime_ns, etag, status, guess, run, fingerprint)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
+    " size = excluded.size, mtime_ns = excluded.mtime_ns, etag = excluded.etag,"
+    " status = excluded.status, guess = excluded.guess, run = excluded.run,"
+    " fingerprint = excluded.fingerprint"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is noted of a change before it happens: all that it takes to undo it.
+
+    The digests are SHA-256, None where there is no file; ``patch`` is of
+    :mod:`tagger.ledger.undo_patch`.
+    """
+
+    key: str
+    sha256_before: bytes | None
+    sha256_after: bytes | None
+    before: Version | None
+    patch: bytes
+
+    @classmethod
+    def begun(cls, key: str, before: Blob | None, after: Content | None) -> "Callable[[], Intent]":
+        """The intent to make ``after`` of ``before``, once it is asked for."""
+        older = (before.digest or Digest(before.data)) if before else None
+        newer = None if after is None else Digest(after)
+
+        def finish() -> Intent:
+            patch = undo_patch.make(before.data, after or b"") if before else b""  # hashing goes on
+            return cls(
+                key,
+                older.result() if older else None,
+                newer.result() if newer else None,
+                replace(before.version, data=None) if before else None,
+                patch,
+            )
+
+        return finish
+
+
+class RunRecorder:
+    """The Recorder of one run; several threads may write photos through it."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path, run: int) -> None:
+        self._db, self._path, self._run = db, path, run
+        self._lock = threading.RLock()
+        self._waiting: list[tuple[str, tuple[Any, ...]]] = []
+        self._flushed = time.monotonic()
+        self._written: dict[str, Version | None] = {}
+        self._keys: dict[int, str] = {}
+        self._known: dict[bytes, tuple[Any, ...]] = {}
+        self._first = self._last = b""
+        self._runs: dict[int, tuple[str, str]] = {}
+        self.counts: Counter[str] = Counter()
+
+    @property
+    def run(self) -> tuple[Path, int]:
+        """The ledger's file and the run's number in it, for :meth:`join`."""
+        return self._path, self._run
+
+    @classmethod
+    def join(cls, path: Path, run: int) -> Self:
+        """The recorder of a run that another process of this machine began."""
+        return cls(schema.connect(path, create=False), path, run)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # What ended the run is the better message where the ledger fails too.
+        with suppress(RunError) if error else nullcontext():
+            self._flush()
+
+    def intend(self, key: str, before: Blob | None, after: Content | None) -> Callable[[], int]:
+        """Begin to note that ``key`` is about to become ``after`` (None: be removed).
+
+        Returns:
+            what to call before it happens; as :meth:`note`.
+        """
+        intent = Intent.begun(key, before, after)
+        return lambda: self.note(intent())
+
+    def note(self, intent: Intent) -> int:
+        """Note an intent lastingly.
+
+        Returns:
+            the number of the change, for :meth:`settle` or :meth:`drop`.
+
+        Raises:
+            RunError: it cannot be noted, so it must not happen.
+        """
+        kind = "sidecar" if is_sidecar(intent.key) else "photo"
+        values = (
+            self._run, schema.blob(intent.key), kind, intent.sha256_before, intent.sha256_after,
+            *_version(intent.before), intent.patch,
+        )  # fmt: skip
+        with self._lock:
+            with schema.transaction(self._db, self._path):
+                self._carry_out()
+                number = self._db.execute(
+                    "INSERT INTO changes (run, key, kind, state, sha256_before, sha256_after,"
+                    " size_before, mtime_ns_before, etag_before, patch)"
+                    " VALUES (?, ?, ?, 'intended', ?, ?, ?, ?, ?, ?)",
+                    values,
+                ).lastrowid
+            self._waiting.clear()
+            assert number is not None
+            self._keys[number] = intent.key
+        return number
+
+    def settle(self, change: int, version: Version | None) -> None:
+        """The change happened; ``version`` is what the file is now (None: gone)."""
+        with self._lock:
+            self.wrote(self._keys.pop(change), version)
+        self._later(
+            "UPDATE changes SET state = 'written', size_after = ?, mtime_ns_after = ?,"
+            " etag_after = ? WHERE number = ?",
+            (*_version(version), change),
+        )
+
+    def wrote(self, key: str, version: Version | None) -> None:
+        """What is at ``key`` now is our work, for :meth:`seen`."""
+        with self._lock:
+            self._written[key] = version
+            while len(self._written) > _ROWS:  # copies and sidecars are never asked for
+                self._written.pop(next(iter(self._written)))
+
+    def drop(self, change: int) -> None:
+        """The change did not happen, as far as the store can tell."""
+        with self._lock:
+            self._keys.pop(change)
+        self._later("UPDATE changes SET state = 'dropped' WHERE number = ?", (change,))
+
+    def seen(self, outcome: Outcome) -> None:
+        """Remember what became of a photo, as the version that it is now."""
+        self.counts[outcome.status.value] += 1
+        if not outcome.fresh:
+            return
+        entry = outcome.entry
+        with self._lock:
+            version = self._written.pop(entry.key, None)
+            output = self._run_of(self._run)[1]
+        # A tag beside the photo: it counts as tagged as long as the sidecar is there.
+        beside = outcome.status is Status.TAGGED and version is None and not output
+        identity = _identity(version or entry.version, beside or bool(entry.sidecars))
+        guess = outcome.guess
+        values = (
+            schema.blob(entry.key), *identity, outcome.status.value,
+            json.dumps({"candidates": guess.candidates, "none": guess.none}) if guess else None,
+            self._run,
+            # Of a photo with GPS its head tells all at any other place: none is kept.
+            entry.fingerprint if entry.fingerprint and guess and version is None else None,
+        )  # fmt: skip
+        self._later(_REMEMBER, values)
+
+    def recall(self, entry: Entry) -> Seen | None:
+        """What an earlier run found of this very version of the photo, if anything."""
+        key = schema.blob(entry.key)
+        with self._lock:
+            if not self._first <= key <= self._last:
+                self._read_ahead(key)
+            row = self._known.get(key)
+            if row is None or row[:3] != _identity(entry.version, bool(entry.sidecars)):
+                return None
+            status, told, run, mark = row[3:]
+            model_sha256, output = self._run_of(run)
+        return Seen(Status(status), _guess(told), model_sha256, output, mark or b"")
+
+    def moved(self, entry: Entry) -> Seen | None:
+        """What an earlier run found of this photo at another place, or before a restore.
+
+        It must have the same size, nearly the same time, and the same head and tail as one that
+        was decoded. Where that one is gone from its old place, its row comes here; from a copy
+        only the guess is taken. Either way the photo has yet to be tagged, whatever became of the
+        other. Buckets have ETags instead.
+        """
+        if entry.version.etag or entry.version.mtime_ns == 0:
+            return None
+        size, time_ns = entry.version.size, entry.version.mtime_ns
+        with self._lock, schema.explained(self._path):
+            rows = self._db.execute(
+                "SELECT key, guess, run, fingerprint FROM photos WHERE fingerprint IS NOT NULL"
+                " AND size = ? AND mtime_ns BETWEEN ? AND ? ORDER BY run DESC",
+                (size, time_ns - _SAME_TIME_NS, time_ns + _SAME_TIME_NS),
+            ).fetchall()
+        mark = of_file(entry.key) if rows else b""
+        rows = [row for row in rows if row[3] == mark]
+        if not rows:
+            return None
+        gone = [row for row in rows if not os.path.lexists(os.fsdecode(row[0]))]
+        old, told, run, _ = (gone or rows)[0]
+        key, identity = schema.blob(entry.key), _identity(entry.version, bool(entry.sidecars))
+        if gone and old != key:
+            self._later("DELETE FROM photos WHERE key = ?", (old,))
+        self._later(_REMEMBER, (key, *identity, Status.UNSURE.value, told, run, mark))
+        with self._lock:
+            model_sha256, output = self._run_of(run)
+        return Seen(Status.UNSURE, _guess(told), model_sha256, output, mark)
+
+    def _read_ahead(self, key: bytes) -> None:
+        """Rows from ``key`` on; a key between the first and the last that is not there is new."""
+        with schema.explained(self._path):
+            rows = self._db.execute(
+                "SELECT key, size, mtime_ns, etag, status, guess, run, fingerprint FROM photos"
+                f" WHERE key >= ? ORDER BY key LIMIT {_AHEAD}",
+                (key,),
+            ).fetchall()
+        self._known = {row[0]: row[1:] for row in rows}
+        self._first, self._last = key, rows[-1][0] if len(rows) == _AHEAD else _BEHIND_ALL
+
+    def _run_of(self, number: int) -> tuple[str, str]:
+        """The model and the output of a run."""
+        if number not in self._runs:
+            with schema.explained(self._path):
+                self._runs[number] = self._db.execute(
+                    "SELECT model_sha256, coalesce(json_extract(settings, '$.output'), '')"
+                    " FROM runs WHERE number = ?",
+                    (number,),
+                ).fetchone()
+        return self._runs[number]
+
+    def _later(self, statement: str, values: tuple[Any, ...]) -> None:
+        with self._lock:
+            self._waiting.append((statement, values))
+            if len(self._waiting) >= _ROWS or time.monotonic() - self._flushed > _SECONDS:
+                self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            if self._waiting:
+                with schema.transaction(self._db, self._path):
+                    self._carry_out()
+            self._waiting.clear()
+            self._flushed = time.monotonic()
+
+    def _carry_out(self) -> None:
+        for statement, values in self._waiting:
+            self._db.execute(statement, values)
+
+
+def _guess(told: str | None) -> Guess | None:
+    if not told:
+        return None
+    fields = json.loads(told)
+    candidates = tuple(Candidate(*candidate) for candidate in fields["candidates"])
+    return Guess(candidates, fields["none"])
+
+
+def _identity(version: Version, sidecar: bool) -> tuple[int, int, str]:
+    """What must be the same for a photo to count as unchanged; a sidecar may hold its position."""
+    return version.size, version.mtime_ns, version.etag + "+xmp" * sidecar
+
+
+def _version(version: Version | None) -> tuple[int | None, int | None, str | None]:
+    return (version.size, version.mtime_ns, version.etag) if version else (None, None, None)

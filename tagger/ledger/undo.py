@@ -1,0 +1,152 @@
+"""Undo: put back, byte for byte, what one run changed, unless somebody changed it since."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from tagger.blob import Blob
+from tagger.errors import ChangedError, PhotoError, VanishedError
+from tagger.ledger import undo_patch
+from tagger.ledger.ledger import Change, Ledger, Run, State
+from tagger.ledger.locks import only_run
+from tagger.ledger.moved import Search
+from tagger.records import Version
+from tagger.storage.base import Storage
+
+
+class Undoing(StrEnum):
+    """What became of one change."""
+
+    RESTORED = "restored"
+    REMOVED = "removed"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """One photo or sidecar of the run, and why it was refused where it was.
+
+    ``place`` is its key now, where it was moved or renamed since.
+    """
+
+    key: str
+    result: Undoing
+    reason: str = ""
+    place: str = ""
+
+
+def undo(
+    storage_for: Callable[[str], Storage],
+    ledger: Ledger,
+    run: Run,
+    dry_run: bool = False,
+    places: Sequence[str] = (),
+) -> Iterator[Undone]:
+    """Restore what ``run`` changed, newest change first; a refusal is a value, the rest goes on.
+
+    A file that is gone is looked for in ``places`` (absolute paths or URLs) and the run's targets,
+    and restored where it lies now; only one that has the very bytes that the run wrote is it.
+
+    Cut short at any moment it can be run again: a file that has its old bytes already is only
+    marked. With ``dry_run`` everything is checked and nothing is touched.
+
+    Raises:
+        LockedError: a run is at work on some of the same photos.
+        RunError: the ledger cannot be read or written.
+    """
+    places = (*places, *run.targets)
+    alone = nullcontext() if dry_run else only_run(ledger.path, f"{run.run_id}-undo", places)
+    search = Search(ledger, run, places)
+    with alone:
+        if not dry_run:
+            ledger.forget(run)
+        for change in ledger.changes(run.run_id):
+            try:
+                result, place = _found(storage_for(change.key), change, search, dry_run)
+            except PhotoError as error:
+                # A write that was given up left the file as it was, whatever it is now.
+                if change.state is not State.DROPPED:
+                    yield Undone(change.key, Undoing.REFUSED, _reason(ledger, change, error))
+                continue
+            if not dry_run:
+                ledger.mark(change, State.UNDONE)
+            if result is not Undoing.UNCHANGED or change.state is State.WRITTEN:
+                yield Undone(change.key, result, place=place)
+
+
+def _found(storage: Storage, change: Change, search: Search, dry_run: bool) -> tuple[Undoing, str]:
+    """As :func:`_restore`, wherever the file is; and its key where that is another one now."""
+    problem: ChangedError | None = None
+    result = Undoing.UNCHANGED
+    try:
+        result = _restore(storage, change, dry_run)
+    except VanishedError as error:
+        problem = error
+    except ChangedError as error:
+        if not search.displaced(storage, change):
+            raise
+        problem = error
+    created_and_gone = result is Undoing.UNCHANGED and change.sha256_before is None
+    place = search.find(change) if problem or created_and_gone else None
+    if place:
+        return _restore(place.storage, replace(change, key=place.key), dry_run), place.key
+    if problem:
+        raise problem
+    return result, ""
+
+
+def _restore(storage: Storage, change: Change, dry_run: bool) -> Undoing:
+    """Give the file what it had before.
+
+    Raises:
+        ChangedError: it is neither what the run made of it nor what it was before.
+        PhotoError: it cannot be read or written, or the undo record is damaged.
+    """
+    now = _now(storage, change)
+    digest = hashlib.sha256(now.data).digest() if now else None
+    if digest == change.sha256_before:
+        if now and not dry_run and change.state is State.WRITTEN:
+            _keep_time(storage, change, now.version)
+        return Undoing.UNCHANGED
+    if digest != change.sha256_after:
+        raise ChangedError(
+            "it was edited since and is left as it is" if now else "it is gone by now"
+        )
+    if change.before is None:
+        assert now is not None  # a change has bytes before or after
+        if not dry_run:
+            storage.delete(change.key, now.version)
+        return Undoing.REMOVED
+    older = undo_patch.restore(now.data if now else b"", change.patch)
+    if hashlib.sha256(older).digest() != change.sha256_before:
+        raise PhotoError("its undo record is damaged; restore it from a backup")
+    if not dry_run:
+        expected = now.version if now else None
+        storage.write(change.key, older, expected, mtime_ns=change.before.mtime_ns)
+    return Undoing.RESTORED
+
+
+def _now(storage: Storage, change: Change) -> Blob | None:
+    """The file as it is; None where it is gone and that is one side of the change."""
+    try:
+        return storage.read(change.key)
+    except VanishedError as error:
+        if change.sha256_before is None or change.sha256_after is None:
+            return None
+        raise VanishedError(
+            "it is gone; put it back there, or name the folder it was moved to: undo RUN PATH"
+        ) from error
+
+
+def _keep_time(storage: Storage, change: Change, now: Version) -> None:
+    if change.before and change.before.mtime_ns != now.mtime_ns:
+        storage.set_mtime(change.key, change.before.mtime_ns, now)
+
+
+def _reason(ledger: Ledger, change: Change, error: PhotoError) -> str:
+    """The refusal in words; where a later run of ours is the cause, that run is the remedy."""
+    later = ledger.later(change) if isinstance(error, ChangedError) else ""
+    return f"{error}; undo run {later} first" if later else str(error)

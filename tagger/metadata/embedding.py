@@ -1,0 +1,145 @@
+"""Embeds a tag in a photo and proves, before handing it over, that nothing else changed."""
+
+import struct
+import zlib
+from dataclasses import replace
+
+from tagger.blob import Content, Spliced
+from tagger.errors import RefusedError
+from tagger.metadata import (
+    exif,
+    exif_values,
+    ifd,
+    inside,
+    own_tag,
+    prefixes,
+    reading,
+    resolution,
+    signed,
+    verify,
+    xmp,
+    xmp_packet,
+)
+from tagger.metadata.formats import detect
+from tagger.metadata.formats.container import Change, Container, Parts
+from tagger.records import GpsState, Tag
+
+
+def tagged(data: bytes, tag: Tag, *, replace_gps: bool = False) -> bytes:
+    """As :func:`spliced`, in one piece."""
+    return bytes(spliced(data, tag, replace_gps=replace_gps))
+
+
+def spliced(data: bytes, tag: Tag, *, replace_gps: bool = False) -> Content:
+    """The photo with ``tag`` embedded, verified; the same bytes where it carries it already.
+
+    Args:
+        data: the whole file (JPEG, PNG, WebP, TIFF).
+        tag: the place and its provenance; degrees WGS-84, radius in metres.
+        replace_gps: write although the photo has a position (for tests and checks).
+
+    Raises:
+        RefusedError: not provably safe; the message says why and what to do.
+    """
+    exif_values.check(tag)
+    try:
+        signed.check(data)
+        container = detect.writer(data)
+        parts = inside.completed(container.read(data))
+        known = reading.in_xmp(parts.xmp) or reading.in_exif(parts.exif)
+        if known is not None:
+            return own_tag.unchanged(data, known, tag)
+        found = reading.gps_state(data, whole=True)
+        if found and found.state is not GpsState.EMPTY and not replace_gps:
+            raise RefusedError(f"{found.reason}; left alone")
+        change = _change(parts, tag)
+        new = container.write(data, change)
+        after = prove(container, data, parts, new)
+        verify.reads_back(after.exif or b"", tag)
+        return new
+    except (struct.error, RecursionError, OverflowError, MemoryError) as error:
+        raise RefusedError(f"its metadata does not parse ({error}); repair it first") from error
+
+
+def _change(parts: Parts, tag: Tag) -> Change:
+    """The new EXIF block, and the new XMP packet unless XMP has to be left alone."""
+    stated = parts.density or resolution.of_xmp(parts.xmp)
+    old = parts.exif if parts.exif is not None else exif.new_block(stated)
+    order, ifd0 = ifd.header(old)
+    directory = ifd.read_ifd(old, order, ifd0)
+    captioned = has_caption(parts) or exif.has_description(directory)
+    describe = tag.landmark is not None and not captioned
+    before = (0, 0, 0) if parts.exif is None else (len(old), ifd0, zlib.crc32(old[8:]))
+    note = own_tag.of(tag, ("ImageDescription",) if describe else (), before)
+    new, leave = None, bool(parts.xmp_trouble)
+    if not leave:
+        wrote = note.wrote if parts.xmp is not None else (*note.wrote, "Packet")
+        base = xmp.new_packet() if parts.xmp is None else parts.xmp
+        try:
+            new = xmp.merged(base, tag, replace(note, wrote=wrote), {}, parts.keywords)
+            verify.same_xmp(parts.xmp, new, frozenset())
+            verify.same_prefixes(parts.xmp, new)
+            leave = len(new) > parts.room
+        except RefusedError:
+            leave = True
+    return Change(exif.with_tag(old, tag, note.method(), describe), new, leave)
+
+
+def has_caption(parts: Parts) -> bool:
+    """Whether XMP or IPTC may carry a caption, which a new ImageDescription would hide."""
+    if parts.caption or parts.xmp_trouble:
+        return True
+    return parts.xmp is not None and (b"description" in parts.xmp or bool(_unreadable(parts.xmp)))
+
+
+def _unreadable(text: bytes) -> str:
+    """Why an XMP packet does not parse; empty where it does."""
+    try:
+        xmp_packet.parse(text)
+    except RefusedError as error:
+        return str(error)
+    return ""
+
+
+def _unwritable(text: bytes) -> str:
+    """Why no tag can be merged into an XMP packet; empty where that does not show at once."""
+    try:
+        prefixes.of(xmp_packet.parse(text))
+    except RefusedError as error:
+        return str(error)
+    return ""
+
+
+def prove(container: Container, old: bytes, before: Parts, new: Spliced) -> Parts:
+    """``new`` is ``old`` plus a tag, and nothing else, as far as we can read either.
+
+    Returns:
+        the parts of ``new``.
+
+    Raises:
+        RefusedError: it is not.
+    """
+    after = container.read(new.head)
+    container.check_rest(old, new)
+    if before.exif is not None:
+        verify.same_exif(before.exif, after.exif or b"", True, before.xmp_tag)
+    found = reading.gps_state(new.head, whole=True)
+    if found is None or found.state is not GpsState.VALID:
+        raise RefusedError("the position does not read back; please report this")
+    return after
+
+
+def xmp_note(data: bytes) -> str:
+    """Why the tag of a tagged photo is in its EXIF only; empty where XMP has it, or no tag is."""
+    try:
+        parts = inside.completed(detect.writer(data).read(data))
+        known = reading.in_exif(parts.exif)
+    except RefusedError:
+        return ""
+    if known is None:
+        return ""
+    if reading.in_xmp(parts.xmp):
+        return ""
+    why = parts.xmp_trouble or (_unwritable(parts.xmp) if parts.xmp is not None else "")
+    why = why or "its XMP has no room for the tag, or keeps a list in a form we cannot add to"
+    return f"EXIF only, XMP left alone: {why}"

@@ -1,0 +1,1 @@
+"""Photo formats: where each keeps EXIF and XMP, and how they are written."""

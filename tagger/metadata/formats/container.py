@@ -1,0 +1,72 @@
+"""What every photo format has in common: an EXIF block, an XMP packet, and the rest."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tagger.blob import Spliced
+from tagger.metadata.resolution import Density
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The metadata of a photo that may be written; offsets do not matter any more.
+
+    ``exif`` starts at its TIFF header. ``xmp_trouble`` says why the XMP is left alone, ``room``
+    is how many bytes a packet may have, ``density`` what its format states (for a first EXIF
+    block), ``caption`` and ``keywords`` tell whether IPTC, or XMP that is left alone, may carry
+    some: a new EXIF caption or new XMP keywords would hide them (MWG 2.0 section 5). ``xmp_tag``
+    is the tag of the EXIF block that holds the XMP (TIFF), if it is not beside it.
+    """
+
+    exif: bytes | None
+    xmp: bytes | None
+    xmp_trouble: str = ""
+    room: int = 8_000_000
+    density: Density | None = None
+    caption: bool = False
+    keywords: bool = False
+    xmp_tag: int = 0
+
+
+def in_iptc(data: bytes) -> tuple[bool, bool]:
+    """Whether IPTC data holds a caption (IIM 4.2 data set 2:120), and keywords (2:25)."""
+    return b"\x1c\x02\x78" in data, b"\x1c\x02\x19" in data
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """What the first bytes of a file show: EXIF blocks and XMP packets, possibly damaged.
+
+    ``settled`` is False where the rest of the file may hold more. ``odd`` are parts that may hold
+    metadata in a form that is not understood: where they name a position, there may be one.
+    """
+
+    exif: tuple[bytes, ...] = ()
+    xmp: tuple[bytes, ...] = ()
+    settled: bool = True
+    odd: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The metadata a photo shall have; None removes it, ``leave_xmp`` lets XMP be as it is."""
+
+    exif: bytes | None
+    xmp: bytes | None
+    leave_xmp: bool = False
+
+
+class Container(Protocol):
+    """A photo format that can be written; modules of this package implement it."""
+
+    def read(self, data: bytes) -> Parts:
+        """The photo's metadata; RefusedError where it cannot be written without risk."""
+        ...
+
+    def write(self, data: bytes, change: Change) -> Spliced:
+        """The photo with other metadata, all of it in the head; RefusedError where it cannot be."""
+        ...
+
+    def check_rest(self, old: bytes, new: Spliced) -> None:
+        """RefusedError unless all but EXIF and XMP is the same, byte for byte."""
+        ...

@@ -1,0 +1,78 @@
+"""Tells photo formats apart by their first bytes, and which of them are written in place."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from tagger.errors import RefusedError
+from tagger.metadata.formats import heif, jpeg, jpeg_write, png, tiff, webp
+from tagger.metadata.formats.container import Blocks, Container
+
+SIDECAR = "is not written in place; a sidecar is"
+
+
+class Format(StrEnum):
+    """A photo format as its first bytes tell it."""
+
+    JPEG = "JPEG"
+    PNG = "PNG"
+    WEBP = "WebP"
+    TIFF = "TIFF"
+    BIG_TIFF = "BigTIFF"
+    HEIC = "HEIC"
+    OTHER = "other"
+
+
+def of(head: bytes) -> Format:
+    """The format of a file that starts with these bytes (16 are enough)."""
+    if head.startswith(b"\xff\xd8"):
+        return Format.JPEG
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return Format.PNG
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return Format.WEBP
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        return Format.TIFF
+    if head[:4] in (b"II+\0", b"MM\0+"):
+        return Format.BIG_TIFF
+    if head[4:8] == b"ftyp":
+        return Format.HEIC
+    return Format.OTHER
+
+
+WRITERS: dict[Format, Container] = {
+    Format.JPEG: jpeg_write,
+    Format.PNG: png,
+    Format.WEBP: webp,
+    Format.TIFF: tiff,
+}
+
+
+def writer(data: bytes) -> Container:
+    """What writes photos of this format.
+
+    Raises:
+        RefusedError: nothing does.
+    """
+    kind = of(data[:16])
+    if kind in WRITERS:
+        return WRITERS[kind]
+    raise RefusedError(f"{'this format' if kind is Format.OTHER else kind} {SIDECAR}")
+
+
+READERS: dict[Format, Callable[[bytes, bool], Blocks]] = {
+    Format.JPEG: jpeg.blocks,
+    Format.PNG: png.blocks,
+    Format.WEBP: webp.blocks,
+    Format.TIFF: tiff.blocks,
+    Format.HEIC: heif.blocks,
+}
+
+
+def blocks(data: bytes, whole: bool) -> Blocks:
+    """EXIF and XMP in a photo's first bytes, or in a sidecar; nothing where it is neither."""
+    kind = of(data[:16])
+    if kind in READERS:
+        return READERS[kind](data, whole)
+    if data[:64].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
+        return Blocks((), (data,))
+    return Blocks()

@@ -1,0 +1,142 @@
+"""HEIC and AVIF, read only: finds EXIF and XMP in items and boxes (ISO/IEC 14496-12, 23008-12)."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from tagger.metadata.formats.container import Blocks
+
+MAX_ITEMS = 4096
+MAX_METADATA = 1 << 26  # bytes of all items together
+EXIF, XMP = b"Exif", b"application/rdf+xml"
+XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # XMP part 3 section 1.1.6
+TIFF_HEADS, EXIF_HEAD = (b"II*\0", b"MM\0*"), b"Exif\0\0"
+
+
+class Box(NamedTuple):
+    """One box: its content from ``at`` to ``end``."""
+
+    kind: bytes
+    at: int
+    end: int
+
+
+class Cut(Exception):
+    """The bytes end before what is looked for."""
+
+
+def blocks(data: bytes, whole: bool) -> Blocks:
+    """EXIF and XMP of a HEIC or AVIF file: items, and XMP in a uuid box of the file."""
+    found = _in_items(data, whole)
+    packets = [
+        data[box.at + len(XMP_UUID) : box.end]
+        for box in boxes(data, 0, len(data))
+        if box.kind == b"uuid" and data.startswith(XMP_UUID, box.at)
+        if whole or box.end <= len(data)
+    ]
+    # Not settled before the end: such a box may stand behind the picture.
+    return replace(found, xmp=(*found.xmp, *packets), settled=whole)
+
+
+def _in_items(data: bytes, whole: bool) -> Blocks:
+    exif, xmp = list[bytes](), list[bytes]()
+    lost = Blocks(settled=whole, odd=(data,) if whole else ())
+    try:
+        meta = next((box for box in boxes(data, 0, len(data)) if box.kind == b"meta"), None)
+        if meta is None:
+            return Blocks(settled=whole)
+        inside = {box.kind: box for box in boxes(data, meta.at + 4, meta.end)}
+        if meta.end > len(data) or b"iinf" not in inside or b"iloc" not in inside:
+            return lost
+        wanted = dict(_items(data, inside[b"iinf"]))
+        idat = inside.get(b"idat")
+        left = MAX_METADATA
+        for number, extents in _locations(data, inside[b"iloc"], idat.at if idat else 0):
+            kind = wanted.pop(number, None)
+            left -= sum(length for _, length in extents) if kind else 0
+            if left < 0:
+                raise Cut
+            if kind:
+                body = b"".join(_extent(data, *extent) for extent in extents)
+                (exif if kind == EXIF else xmp).append(body)
+    except (Cut, struct.error, IndexError):
+        return lost
+    found = tuple(map(_exif, exif)), tuple(xmp)
+    return Blocks(*found, odd=(data,) if wanted else ())
+
+
+def boxes(data: bytes, at: int, end: int) -> Iterator[Box]:
+    """The boxes between two offsets (14496-12 section 4.2); the last may reach beyond the data."""
+    while at + 8 <= min(end, len(data)):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        head = 8
+        if size == 1 and at + 16 > len(data):
+            return
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, at + 8)
+            head = 16
+        stop = end if size == 0 else at + size
+        if size and size < head:
+            return
+        yield Box(kind, at + head, stop)
+        at = stop
+
+
+def _items(data: bytes, iinf: Box) -> Iterator[tuple[int, bytes]]:
+    """Number and kind of the EXIF and XMP items (section 8.11.6)."""
+    wide = data[iinf.at] > 0
+    for box in boxes(data, iinf.at + (8 if wide else 6), iinf.end):
+        version = data[box.at] if box.at < len(data) else 0
+        if box.kind != b"infe" or version < 2:
+            continue
+        code = ">I2x4s" if version == 3 else ">H2x4s"
+        number, kind = struct.unpack_from(code, data, box.at + 4)
+        rest = data[box.at + 4 + struct.calcsize(code) : box.end].split(b"\0")
+        if kind == EXIF:
+            yield number, EXIF
+        elif kind == b"mime" and len(rest) > 1 and rest[1] == XMP:
+            yield number, XMP
+
+
+def _locations(data: bytes, iloc: Box, idat: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Number and extents (offset, length) of each item (section 8.11.3)."""
+    version, sizes = data[iloc.at], struct.unpack_from(">H", data, iloc.at + 4)[0]
+    widths = [sizes >> shift & 15 for shift in (12, 8, 4, 0)]
+    at = iloc.at + 6
+
+    def take(width: int) -> int:
+        nonlocal at
+        if at + width > min(iloc.end, len(data)):
+            raise Cut
+        at += width
+        return int.from_bytes(data[at - width : at], "big")
+
+    for _ in range(min(take(4 if version == 2 else 2), MAX_ITEMS)):
+        number = take(4 if version == 2 else 2)
+        method = take(2) & 15 if version else 0
+        take(2)
+        start = take(widths[2]) + (idat if method == 1 else 0)
+        extents, count = [], take(2)
+        if count > 1 and widths[0] + widths[1] == 0:
+            raise Cut  # extents without bytes: any number of them would fit here
+        for _ in range(count):
+            if version:
+                take(widths[3])
+            extents.append((start + take(widths[0]), take(widths[1])))
+        if method < 2:
+            yield number, extents
+
+
+def _extent(data: bytes, start: int, length: int) -> bytes:
+    if start + length > len(data):
+        raise Cut
+    return data[start : start + length]
+
+
+def _exif(body: bytes) -> bytes:
+    """The TIFF header stands as many bytes behind the first four as these say (23008-12 A.2.1)."""
+    if body.startswith((*TIFF_HEADS, EXIF_HEAD)):  # some leave these bytes out
+        return body.removeprefix(EXIF_HEAD)
+    skip = int.from_bytes(body[:4], "big")
+    return body[4 + skip :] if skip < len(body) else b""

@@ -1,0 +1,238 @@
+"""JPEG segments: finds EXIF, XMP and MPF, and says what makes a file unsafe to write."""
+
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tagger.errors import RefusedError
+from tagger.metadata import inside, resolution
+from tagger.metadata.formats import app1
+from tagger.metadata.formats.container import Blocks, Parts, in_iptc
+from tagger.metadata.resolution import Density
+
+SOI, EOI, SOS, APP0, APP1, APP2, APP11, APP13 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEB, 0xED
+EXIF = b"Exif\0\0"
+XMP = b"http://ns.adobe.com/xap/1.0/\0"
+EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
+MPF = b"MPF\0"
+MAX_STRAY = 1 << 18  # bytes that are searched where the segments end in something else
+MAX_PAYLOAD = 65_533  # ITU T.81 B.1.1.4: the two length bytes count themselves
+MAX_SEGMENTS = 10_000  # depth maps come in some hundreds; keeps damaged files cheap
+
+
+class Segment(NamedTuple):
+    """One marker segment: ``start`` is its 0xFF, ``at`` its payload after the two length bytes."""
+
+    marker: int
+    start: int
+    at: int
+    end: int
+
+
+@dataclass(slots=True)
+class Header:
+    """Where things stand in a JPEG up to its first scan; offsets into the file."""
+
+    segments: list[Segment] = field(default_factory=list)
+    exif: list[Segment] = field(default_factory=list)
+    xmp: list[Segment] = field(default_factory=list)
+    extended: list[Segment] = field(default_factory=list)
+    mpf: list[Segment] = field(default_factory=list)
+    odd: list[Segment] = field(default_factory=list)  # APP1 of neither EXIF nor XMP, APP11
+    photoshop: list[Segment] = field(default_factory=list)
+    sos: int = 0  # 0: the bytes end before it
+    picture: int = 0  # what follows the marker of the first scan and its two length bytes
+
+
+def segments(data: bytes) -> Iterator[Segment]:
+    """The segments from SOI up to and with the first SOS; stops where the bytes end.
+
+    Raises:
+        RefusedError: a marker that cannot stand before the first scan, or bytes that are none.
+    """
+    at, count = 2, 0
+    while at + 4 <= len(data):
+        start, count = at, count + 1
+        if count > MAX_SEGMENTS:
+            raise RefusedError(f"has more than {MAX_SEGMENTS} JPEG segments; re-save a copy")
+        if data[at] != 0xFF:
+            raise RefusedError(f"stray bytes at {at} between its JPEG segments; re-save a copy")
+        while data[at + 1 : at + 2] == b"\xff":  # fill bytes, ITU T.81 B.1.1.2
+            at += 1
+        if at + 4 > len(data):
+            return
+        marker = data[at + 1]
+        if marker in (0, 1, SOI, EOI) or 0xD0 <= marker <= 0xD7:
+            raise RefusedError(f"JPEG marker 0x{marker:02x} stands before its picture; re-save it")
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        if length < 2:
+            raise RefusedError(f"the JPEG segment at {start} has an impossible length; re-save it")
+        yield Segment(marker, start, at + 4, at + 2 + length)
+        if marker == SOS:
+            return
+        at += 2 + length
+
+
+def scan(data: bytes, found: Header | None = None) -> Header:
+    """Sort the segments of a JPEG by what they hold, into ``found`` where it is given.
+
+    Raises:
+        RefusedError: as :func:`segments`.
+    """
+    found = found or Header()
+    for segment in segments(data):
+        if segment.marker == SOS:
+            found.sos, found.picture = segment.start, segment.at
+            break
+        found.segments.append(segment)
+        if segment.marker == APP1:
+            if data.startswith(EXIF, segment.at):
+                found.exif.append(segment)
+            elif data.startswith(XMP, segment.at):
+                found.xmp.append(segment)
+            elif data.startswith(EXTENDED_XMP, segment.at):
+                found.extended.append(segment)
+            else:
+                found.odd.append(segment)
+        elif segment.marker == APP13:
+            found.photoshop.append(segment)
+        elif segment.marker == APP11:
+            found.odd.append(segment)
+        elif segment.marker == APP2 and data.startswith(MPF, segment.at):
+            found.mpf.append(segment)
+    return found
+
+
+def first_exif(head: bytes) -> bytes:
+    """The first EXIF block of a JPEG, where it is whole in these bytes; else none."""
+    if head.startswith(b"\xff\xd8"):
+        with suppress(RefusedError):
+            for part in segments(head):
+                if part.marker == APP1 and head.startswith(EXIF, part.at):
+                    return head[part.at + len(EXIF) : part.end] if part.end <= len(head) else b""
+    return b""
+
+
+def blocks(data: bytes, whole: bool) -> Blocks:
+    """EXIF and XMP in the first bytes of a JPEG; what is cut off is not settled."""
+    header, stray = Header(), b""
+    try:
+        scan(data, header)
+    except RefusedError:
+        whole = True  # nothing that can be read follows
+        last = max([part.end for part in header.segments], default=2)
+        stray = data[last : last + MAX_STRAY]
+    length = len(data)
+    exif = tuple([data[p.at + 6 : p.end] for p in header.exif if whole or p.end <= length])
+    xmp = tuple([data[p.at + 29 : p.end] for p in header.xmp if whole or p.end <= length])
+    if header.extended:
+        xmp += (_extended(data, header),)
+    settled = whole or header.sos > 0
+    if not header.odd and not header.photoshop and not stray:
+        return Blocks(exif, xmp, settled)
+    bodies = [data[p.at : p.end] for p in header.odd if whole or p.end <= length]
+    odd = [app1.unusual(body) for body in bodies]
+    photoshop = inside.of_photoshop(_photoshop(data, header) if settled else b"")
+    return Blocks(
+        (*exif, *[block for found in odd for block in found.exif], *photoshop.exif),
+        (*xmp, *[packet for found in odd for packet in found.xmp], *photoshop.xmp),
+        settled,
+        (*[part for found in odd for part in found.odd], stray),
+    )
+
+
+def _photoshop(data: bytes, header: Header) -> bytes:
+    """Photoshop's image resources, of which one may go on in the next segment."""
+    parts = [data[part.at : part.end] for part in header.photoshop]
+    return b"".join(part.removeprefix(inside.PHOTOSHOP_HEAD) for part in parts)
+
+
+def _extended(data: bytes, header: Header) -> bytes:
+    """Extended XMP put together (XMP part 3 section 1.1.3.1): GUID, length and offset, text."""
+    start = len(EXTENDED_XMP)
+    pieces = sorted(data[part.at + start + 36 : part.end] for part in header.extended)
+    return b"".join(piece[4:] for piece in pieces)
+
+
+def read(data: bytes) -> Parts:
+    """The EXIF block and XMP packet of a JPEG that may be written.
+
+    Raises:
+        RefusedError: it cannot be written without risk.
+    """
+    header = scan(data)
+    check_writable(data, header)
+    exif = data[header.exif[0].at + len(EXIF) : header.exif[0].end] if header.exif else None
+    xmp = data[header.xmp[0].at + len(XMP) : header.xmp[0].end] if header.xmp else None
+    caption, keywords = in_iptc(_photoshop(data, header))
+    extended = _extended(data, header) if header.extended else b""
+    return Parts(
+        exif,
+        xmp,
+        _xmp_trouble(data, header),
+        MAX_PAYLOAD - len(XMP),
+        density(data, header),
+        caption or b"description" in extended,
+        keywords,
+    )
+
+
+def _xmp_trouble(data: bytes, header: Header) -> str:
+    """Why the XMP must be left alone; empty where it need not be."""
+    if len(header.xmp) > 1:
+        return "it has two XMP packets"
+    for part in header.odd:
+        if part.marker == APP1 and app1.is_xmp(data[part.at : part.end]):
+            return "its XMP has a wrong header"
+    if any(
+        data.find(name, part.at, part.end) >= 0
+        for part in header.extended
+        for name in (b":subject", b"LocationShown", b"landmarktag")
+    ):
+        return "its keywords are in extended XMP"
+    if header.extended and not header.xmp:
+        return "its extended XMP has no XMP to belong to"
+    return ""
+
+
+def check_writable(data: bytes, header: Header) -> None:
+    """Refuse what cannot be written without risk; sidecars are for these.
+
+    Raises:
+        RefusedError: with the reason.
+    """
+    if not header.sos or any(segment.end > len(data) for segment in header.segments):
+        raise RefusedError("the JPEG ends before its picture; restore it from a backup")
+    if len(header.exif) > 1:
+        raise RefusedError("has more than one EXIF block; merge them with a metadata editor first")
+    for segment in header.segments:
+        body = data[segment.at : min(segment.end, segment.at + 64)]
+        if segment.marker == APP1 and segment in header.odd and app1.EXIF.match(body):
+            raise RefusedError("has an EXIF block with a wrong header; repair the EXIF first")
+        if segment.marker == APP0 and body[6:14] == b"HEAPJPGM":
+            # ExifTool counts its directories from elsewhere, and may take one for the new GPS's.
+            raise RefusedError("has a CIFF block of an early Canon, which GPS might hide in part")
+    if data[-12:-8] in (b"AXS!", b"AXS*"):
+        raise RefusedError("has an AFCP trailer, which counts bytes from the start of the file")
+
+
+def density(data: bytes, header: Header) -> Density | None:
+    """The resolution that JFIF states, or else Photoshop."""
+    for marker, read_of in ((APP0, resolution.of_jfif), (APP13, resolution.of_photoshop)):
+        for part in header.segments:
+            found = read_of(data[part.at : part.end]) if part.marker == marker else None
+            if found:
+                return found
+    return None
+
+
+def new_exif_place(data: bytes, header: Header) -> int:
+    """Right after SOI, or after JFIF's APP0 segments, where EXIF 2.32 section 4.5.4 wants it."""
+    place = 2
+    for part in header.segments:
+        if part.marker != APP0 or data[part.at : part.at + 4] not in (b"JFIF", b"JFXX"):
+            break
+        place = part.end
+    return place

@@ -1,0 +1,1 @@
+"""The report: written, read back after a review, and applied."""

@@ -1,0 +1,181 @@
+"""Applying a report that a person reviewed: exactly what it says, or a reason why not."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tagger import __version__
+from tagger.errors import (
+    ChangedError,
+    CredentialsError,
+    PhotoError,
+    RefusedError,
+    RunError,
+    SkippedError,
+    UnsupportedError,
+)
+from tagger.failing import outcome_of
+from tagger.records import (
+    Coords,
+    Entry,
+    HardLinks,
+    Landmark,
+    Outcome,
+    Provenance,
+    Status,
+    Tag,
+    Version,
+)
+from tagger.report.place_of_row import as_reported, choose
+from tagger.report.reader import Row, Wish, read
+from tagger.storage.base import Storage
+from tagger.storage.opening import open_storage
+from tagger.storage.skipping import Skipping
+from tagger.writing.write_tag import Recorder, WriteOptions, see_unlinked, write_tag
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to write what the report says."""
+
+    run_id: str
+    coords: Coords = Coords.BOTH
+    write: WriteOptions = field(default_factory=WriteOptions)
+    skip: bool = True  # leave managed libraries and caches alone
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A row that asked to be written, by its line in the report, and what became of it."""
+
+    line: int
+    outcome: Outcome
+
+
+class Folder:
+    """The photos of one folder at a time: the rows of a report come folder by folder."""
+
+    def __init__(self, hard_links: HardLinks = HardLinks.SKIP, skip: bool = True) -> None:
+        self._hard_links, self._skip = hard_links, skip
+        self._name: str | None = None
+        self._entries: dict[str, Entry] = {}
+
+    def look(self, key: str) -> tuple[Storage, Entry]:
+        """The photo's store, and the photo as it is now.
+
+        Raises:
+            PhotoError: there is no such photo, or it cannot be looked at.
+        """
+        name = os.path.dirname(key)
+        try:
+            if not (name and (os.path.isabs(key) or "://" in key)):
+                raise RefusedError("path is not that of a photo in a report; restore the cell")
+            if name != self._name:
+                self._storage = open_storage(
+                    [name],
+                    recursive=False,
+                    hard_links=self._hard_links,
+                    skipping=Skipping(self._skip),
+                )
+                self._entries = {entry.key: entry for entry in self._storage.list()}
+                self._name = name
+        except CredentialsError:
+            raise
+        except SkippedError as error:
+            raise RefusedError(
+                str(error).replace("give another PATH, or add", "apply takes")
+            ) from error
+        except RunError as error:
+            raise ChangedError(f"its folder is gone ({error})") from error
+        if key not in self._entries:
+            raise ChangedError("there is no such photo now; make a new report with --dry-run")
+        entry = self._entries[key]
+        # A report tells size and time, which are checked against it. That the inode is the one of
+        # a moment ago says nothing of what was reviewed, and may be false without any change.
+        entry = replace(entry, version=replace(entry.version, node=None))
+        if entry.problem:
+            raise (PhotoError if entry.fault else UnsupportedError)(entry.problem)
+        return self._storage, entry
+
+
+def keys_to_write(report: Path) -> Counter[str]:
+    """The photos that a report asks to write, each with how many rows write or decline it.
+
+    Reads all of it, writes nothing.
+
+    Raises:
+        RunError: the file cannot be read, or is no report.
+    """
+    found: Counter[str] = Counter()
+    declined: Counter[str] = Counter()
+    for row in read(report):
+        if row.declined:
+            declined[row.key] += 1
+        with suppress(RefusedError):
+            found[row.key] += row.wish() is Wish.WRITE
+    return Counter({key: times + declined[key] for key, times in found.items() if times})
+
+
+def apply(
+    report: Path,
+    known: Mapping[str, Landmark],
+    recorder: Recorder | None,
+    options: Options,
+) -> Iterator[Applied]:
+    """Write what the rows say; every row that asks for it comes out once, in the report's order.
+
+    Without a recorder nothing is written. The whole file is read before the first photo is.
+
+    Raises:
+        RunError: the file cannot be read, or is no report.
+    """
+    keys, folder = keys_to_write(report), Folder(options.write.hard_links, options.skip)
+    for row in read(report):
+        entry = Entry(row.key, Version(0, 0))
+        try:
+            if row.wish() is not Wish.WRITE:
+                continue
+            if keys[row.key] > 1:
+                raise RefusedError("several rows write or decline this photo; keep one of them")
+            storage, entry = folder.look(row.key)
+            if not row.is_of(entry.version):
+                raise ChangedError("it changed since the report; make a new one with --dry-run")
+            yield Applied(row.line, _write(storage, recorder, entry, row, known, options))
+        except PhotoError as error:
+            yield Applied(row.line, outcome_of(entry, error))
+
+
+def _write(
+    storage: Storage,
+    recorder: Recorder | None,
+    entry: Entry,
+    row: Row,
+    known: Mapping[str, Landmark],
+    options: Options,
+) -> Outcome:
+    """Write one row's place.
+
+    Raises:
+        PhotoError: the row names no place, or the photo cannot be written.
+    """
+    place = choose(row, known)
+    told = row.number("confidence")
+    by_model = not row.text("accept") and as_reported(row, place, known) and told is not None
+    if told is not None and not 0 <= told <= 1:
+        raise RefusedError(f"confidence is {told:g}, not from 0 to 1; restore the cell")
+    # A person who accepts or corrects a place vouches for it; the model has no say in that.
+    provenance = Provenance(
+        "landmark-tag", __version__, row.text("model").rpartition("@")[2] if by_model else "",
+        told if by_model and told is not None else 1.0, options.run_id,
+    )  # fmt: skip
+    reason = "reviewed" if by_model else "reviewed, chosen by a person"
+    see_unlinked(entry, options.write)
+    if recorder is None:
+        return Outcome(entry, Status.WOULD_TAG, reason, landmark=place)
+    where = write_tag(
+        storage, recorder, entry, Tag(place, options.coords, provenance), options.write
+    )
+    return Outcome(entry, Status.TAGGED, "; ".join(filter(None, (reason, where))), landmark=place)

@@ -1,0 +1,75 @@
+"""The report's files: an older one is moved aside with what belongs to it."""
+
+import codecs
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from tagger.errors import RunError
+from tagger.report.columns import COLUMNS, FIRST_COLUMNS
+
+_SQLITE = ("-journal", "-wal", "-shm")  # sqlite.org/tempfiles.html
+
+
+def is_report(data: bytes) -> bool:
+    """Whether a file that begins so is a report, also where a spreadsheet saved it again."""
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    header = data[:64].decode("utf-16" if wide else "utf-8-sig", "replace")
+    return re.sub("[;\\t]", ",", header.replace('"', "")).startswith(FIRST_COLUMNS)
+
+
+def move_aside(path: Path) -> None:
+    """Keep an earlier report, and the decisions on it, under the next free number."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    if not is_report(head):
+        raise RunError(
+            f"--report {path}: exists and is not a landmark-tag report; choose another name"
+        )
+    if is_empty(head) and not decisions(path).exists():
+        return  # it has no rows; it is written over
+    number = max(numbers(path.name, os.listdir(path.parent)), default=0) + 1
+    older = path.with_name(f"{path.stem}.{number}{path.suffix}")
+    for old, new in zip(_files(path), _files(older), strict=True):
+        if old.exists():
+            old.rename(new)
+
+
+def remove_old(path: Path, keep: int) -> None:
+    """Remove numbered reports but the latest, and none that a person has worked on."""
+    by_number = sorted(numbers(path.name, os.listdir(path.parent)), reverse=True)
+    reports = [path.with_name(f"{path.stem}.{number}{path.suffix}") for number in by_number]
+    for older in [file for file in reports if file.is_file()][keep:]:
+        beside = any(file.exists() for file in _files(older)[1:])
+        if not (beside or older.is_symlink()) and as_written(older.read_bytes()):
+            older.unlink()
+
+
+def numbers(name: str, others: Iterable[str]) -> set[int]:
+    """The numbers under which older reports of this name, or decisions on them, are kept."""
+    stem, suffix = os.path.splitext(name)
+    kept = re.compile(rf"{re.escape(stem)}\.([1-9]\d*){re.escape(suffix)}(\.review.*)?")
+    return {int(found[1]) for other in others if (found := kept.fullmatch(other))}
+
+
+def is_empty(head: bytes) -> bool:
+    """Whether a report that begins so has no rows."""
+    return head == f"{','.join(COLUMNS)}\n".encode()
+
+
+def decisions(path: Path) -> Path:
+    """The file beside a report that holds what a person decided in a review of it."""
+    return path.with_name(f"{path.name}.review")
+
+
+def _files(path: Path) -> list[Path]:
+    """A report, the decisions on it, and what SQLite may keep beside those."""
+    beside = decisions(path)
+    return [path, *(beside.with_name(beside.name + end) for end in ("", *_SQLITE))]
+
+
+def as_written(data: bytes) -> bool:
+    """Whether a report is as the program wrote it: the last column is for a person to fill in."""
+    lines = data.splitlines(keepends=True)
+    return is_report(data[:64]) and all(line.endswith(b",\n") for line in lines[1:])

@@ -1,0 +1,99 @@
+"""Outcome to CSV row and back to text that a spreadsheet opens safely; the run's summary."""
+
+import csv
+import errno
+import io
+import os
+from collections.abc import Sequence
+from io import FileIO
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tagger.errors import RunError
+from tagger.records import Outcome
+from tagger.report.columns import COLUMNS, row
+from tagger.report.files import move_aside, remove_old
+from tagger.storage.local_writing import emptied
+
+
+class ReportWriter:
+    """A CSV report that is whole after every row, so that a run cut short leaves a valid one.
+
+    Raises:
+        RunError: the file cannot be written, or holds something that is not such a report.
+
+    Args:
+        path: where it goes; what is there is kept under a number.
+        names: the name of each slug.
+        model: for the column of that name.
+        run_id: for the column of that name.
+        keep: so many numbered reports are kept, the latest. None for all.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        names: dict[str, str],
+        model: str,
+        run_id: str,
+        keep: int | None = None,
+    ) -> None:
+        self._names, self._model, self._run_id = names, model, run_id
+        self._path = path
+        self._line = io.StringIO()
+        self._cells = csv.writer(self._line, lineterminator="\n")
+        try:
+            if path.exists() and path.stat().st_size:
+                move_aside(path)
+                if keep is not None:
+                    remove_old(path, keep)
+            self._file = FileIO(path, "w", opener=emptied)
+        except OSError as error:
+            raise RunError(
+                f"--report {path}: cannot be written ({error.strerror}); choose another place"
+            ) from error
+        try:
+            self._put(COLUMNS)
+        except RunError:
+            self._file.close()
+            raise
+
+    def write(self, outcome: Outcome) -> None:
+        """Add one row.
+
+        Raises:
+            RunError: the disk is full or gone; the run must not go on unreported.
+        """
+        self._put(row(outcome, self._names, self._model, self._run_id))
+
+    def _put(self, cells: Sequence[str]) -> None:
+        """Hand a whole row to the system at once, or none of it."""
+        self._line.seek(0)
+        self._line.truncate()
+        self._cells.writerow(cells)
+        data = self._line.getvalue().encode()
+        try:
+            written = self._file.write(data)
+            if written != len(data):
+                os.ftruncate(self._file.fileno(), self._file.tell() - (written or 0))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> RunError:
+        return RunError(
+            f"--report {self._path}: cannot be written ({error.strerror}); the run stops here, "
+            "make room and run again"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()

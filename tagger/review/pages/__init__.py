@@ -1,0 +1,1 @@
+"""The pages of the review app, drawn by streamlit."""

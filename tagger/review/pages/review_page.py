@@ -1,0 +1,261 @@
+"""The Review page: filters, progress, and the view that is chosen."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from tagger.errors import PhotoError
+from tagger.places.landmarks import load_landmarks
+from tagger.records import Status
+from tagger.review import thumbnails
+from tagger.review.decision import Decision, Verdict
+from tagger.review.options import Options
+from tagger.review.pages import style, tools
+from tagger.review.pages.components import gallery
+from tagger.review.pages.photo_panel import show_photo
+from tagger.review.session import Review
+from tagger.review.sheet import number, printable
+from tagger.review.trusted_root import Root
+from tagger.review.view import Filter, Order, Progress, View
+
+_PAGE = 24
+_MOST_GROUPED = 2000
+_VIEWS = ("Photos", "Places", "Accuracy", "Apply")
+_POOL = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
+
+
+@st.cache_resource(show_spinner=False)
+def opened(report: Path, root: Root) -> tuple[Review, View]:
+    """The review of this server; all its browser tabs share it."""
+    review = Review(report, load_landmarks())
+    return review, View(review, root)
+
+
+def show(options: Options) -> None:
+    assert options.report is not None
+    review, view = opened(options.report, options.root)
+    _say_what_is_wrong(review, view, options)
+    left, progress = st.columns(2, gap="medium", vertical_alignment="center")
+    chosen = left.segmented_control(
+        "View",
+        _VIEWS,
+        default=_VIEWS[0],
+        key="view",
+        label_visibility="collapsed",
+        bind="query-params",
+        required=True,
+    )
+    with st.sidebar:
+        wanted, together = _filters(view)
+    rows = view.rows(wanted)
+    match chosen:
+        case "Places":
+            tools.show_map(review, rows)
+        case "Accuracy":
+            tools.show_lessons(review, options.root)
+        case "Apply":
+            tools.show_apply(review, view, options, rows, wanted.words())
+        case _:
+            _photos(review, rows, options.root, together)
+    with progress:  # last: when it counts a decision, the keys are for the next photo
+        _progress(review, view)
+
+
+def _say_what_is_wrong(review: Review, view: View, options: Options) -> None:
+    if view.refused:
+        st.warning(
+            f"{view.refused} rows name files outside {style.plain(str(options.root))} and are "
+            "refused. If that is where the photos are, start again with --root FOLDER."
+        )
+    if review.problem:
+        st.error(style.plain(review.problem))
+    if review.kept:
+        st.info(f"{review.kept} rows were edited in the report since; the edits stand.")
+    if message := st.session_state.pop("message", ""):
+        st.error(style.plain(message))
+
+
+def _filters(view: View) -> tuple[Filter, bool]:
+    st.header("Filters")
+    progress = st.segmented_control(
+        "Reviewed",
+        list(Progress),
+        default=Progress.ALL,
+        key="progress",
+        bind="query-params",
+        on_change=_from_start,
+    )
+    names = {name: name.replace("_", " ") for name in view.choices("status")}
+    statuses = st.multiselect(
+        "Status", list(names), format_func=lambda name: names.get(name, name),
+        placeholder="all", key="statuses", on_change=_from_start,
+        bind="query-params",
+    )  # fmt: skip
+    if pending := st.session_state.pop("landmarks_wanted", None):
+        st.session_state.landmarks = pending
+    landmarks = st.multiselect(
+        "Landmark", view.choices("landmark"), placeholder="all", key="landmarks",
+        bind="query-params", on_change=_from_start,
+    )  # fmt: skip
+    low, high = st.slider(
+        "Confidence, %",
+        0,
+        100,
+        (0, 100),
+        key="confidence",
+        bind="query-params",
+        on_change=_from_start,
+    )
+    folder = st.selectbox(
+        "Folder", ["", *view.choices("folder")[:1000]], key="folder",
+        bind="query-params",
+        format_func=lambda name: printable(name) or "all", on_change=_from_start,
+    )  # fmt: skip
+    order = st.selectbox(
+        "Order", list(Order), key="order", bind="query-params", on_change=_from_start
+    )
+    together = st.toggle(
+        "Near-duplicates together", key="together", bind="query-params", on_change=_from_start
+    )
+    return Filter(
+        tuple(statuses), tuple(landmarks), low / 100, high / 100, folder or "",
+        progress or Progress.ALL, order or Order.DOUBT,
+    ), together  # fmt: skip
+
+
+def _from_start() -> None:
+    st.session_state.pop("current", None)
+
+
+def _progress(review: Review, view: View) -> None:
+    total = view.total
+    said = [decision.verdict for decision in review.decisions.values()]
+    done = len(said)
+    corrected = sum(verdict in (Verdict.LANDMARK, Verdict.PLACE) for verdict in said)
+    words = (
+        f"{done:,} of {total:,} reviewed: {said.count(Verdict.ACCEPT):,} accepted, "
+        f"{said.count(Verdict.REJECT):,} rejected, {corrected:,} corrected"
+    )
+    st.progress(min(1.0, done / total) if total else 1.0, text=words)
+
+
+def _photos(review: Review, rows: NDArray[np.int64], root: Root, together: bool) -> None:
+    if not len(rows):
+        st.info("No photo passes these filters. Loosen one of them at the left.")
+        return
+    groups: dict[int, int] = {}
+    if together:
+        rows, groups = _together(review, rows, root)
+    order = [int(row) for row in rows]
+    current = st.session_state.get("current", _asked_for())
+    if current not in order:
+        place = min(st.session_state.get("place", 0), len(order) - 1) if "current" in (
+            st.session_state) else 0  # fmt: skip
+        current = order[place]
+    place = order.index(current)
+    st.session_state.current, st.session_state.place = current, place
+    st.query_params["photo"] = str(current)  # a page that is loaded again is where it was
+    if place + 1 < len(order):
+        _POOL.submit(thumbnails.large_of, review.sheet.photo(order[place + 1]), root)
+    alike = [row for row in order if groups and groups.get(row) == groups.get(current)]
+    with st.container(key="desk"):
+        show_photo(review, root, order, place, alike)
+        with st.container(key="gallery_part"):
+            _gallery(review, order, place, root)
+
+
+def _asked_for() -> int | None:
+    """The row in the address, where the page is loaded anew."""
+    asked = st.query_params.get("photo", "")
+    fresh = "place" not in st.session_state
+    return int(asked) if fresh and asked.isascii() and asked.isdigit() else None
+
+
+def _together(
+    review: Review, rows: NDArray[np.int64], root: Root
+) -> tuple[NDArray[np.int64], dict[int, int]]:
+    """The rows with near-duplicates next to each other, and the group of each."""
+    if len(rows) > _MOST_GROUPED:
+        st.caption(f"Compares the first {_MOST_GROUPED:,} photos of this selection.")
+        rows = rows[:_MOST_GROUPED]
+    with st.spinner("Comparing photos ..."):
+        prints = tuple(
+            _POOL.map(
+                lambda row: thumbnails.fingerprint_of(review.sheet.photo(int(row)), root), rows
+            )
+        )
+    first = thumbnails.alike(prints)
+    order = np.argsort(np.array(first), kind="stable")
+    return rows[order], {int(row): group for row, group in zip(rows, first, strict=True)}
+
+
+def _gallery(review: Review, order: list[int], place: int, root: Root) -> None:
+    pages = -(-len(order) // _PAGE)
+    page = place // _PAGE
+    shown = order[page * _PAGE : (page + 1) * _PAGE]
+    first = page * _PAGE + 1
+    if pages > 1:
+        _pager(order, page, first, first + len(shown) - 1, pages)
+    thumbs = _POOL.map(lambda row: _thumb(review.sheet.photo(row), root), shown)
+    cards = [
+        _card(review, row, thumb, row == order[place])
+        for row, thumb in zip(shown, thumbs, strict=True)
+    ]
+    gallery("gallery", cards, _opened)
+
+
+def _pager(order: list[int], page: int, first: int, last: int, pages: int) -> None:
+    left, middle, right = st.columns([1, 3, 1], vertical_alignment="center")
+    left.button("Earlier", disabled=page == 0, width="stretch", icon=":material/chevron_left:",
+                on_click=_open, args=(order[max(0, page - 1) * _PAGE],))  # fmt: skip
+    middle.markdown(
+        f"<p class='lt-pager'>Photos {first:,} to {last:,} "
+        f"of {len(order):,}, page {page + 1:,} of {pages:,}</p>",
+        unsafe_allow_html=True,
+    )
+    right.button("Later", disabled=page + 1 == pages, width="stretch",
+                 icon=":material/chevron_right:", on_click=_open,
+                 args=(order[min(pages - 1, page + 1) * _PAGE],))  # fmt: skip
+
+
+def _card(review: Review, row: int, thumb: str, current: bool) -> dict[str, Any]:
+    confidence = number(review.sheet.cell(row, "confidence"))
+    percent = "" if confidence is None else f", {100 * confidence:.0f} %"
+    decision = review.decision(row)
+    return {
+        "row": row,
+        "thumb": thumb,
+        "file": Path(printable(review.sheet.photo(row))).name,
+        "title": printable(review.sheet.headline(row)),
+        "note": review.sheet.cell(row, "status").replace("_", " ") + percent,
+        "decision": _badge(decision, review.sheet.cell(row, "status")),
+        "current": current,
+    }
+
+
+def _badge(decision: Decision | None, status: str) -> str:
+    if decision is None:
+        return ""
+    agreed = decision.verdict is Verdict.REJECT and status == Status.NO_LANDMARK
+    return "none" if agreed else decision.verdict.value
+
+
+def _thumb(path: str, root: Root) -> str:
+    try:
+        return thumbnails.data_url(thumbnails.thumbnail_of(path, root, 240))
+    except PhotoError:
+        return ""
+
+
+def _open(row: int) -> None:
+    st.session_state.current = row
+
+
+def _opened() -> None:
+    row = st.session_state.gallery.get("open")
+    if isinstance(row, int):
+        st.session_state.current = row

@@ -1,0 +1,129 @@
+"""What a photo is: its GPS state by the first bytes, its pixels where it has none."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from tagger import metadata
+from tagger.errors import RunError, UnsupportedError
+from tagger.failing import outcome_of
+from tagger.imaging import decode
+from tagger.imaging.room import MOST, ROOM
+from tagger.ledger.fingerprint import fingerprint
+from tagger.records import (
+    Entry,
+    GpsState,
+    Outcome,
+    Status,
+)
+from tagger.run.stages import Looked
+from tagger.storage.base import Storage
+from tagger.storage.local import LocalStorage
+from tagger.storage.suffixes import RAW_SUFFIXES, suffix
+from tagger.writing import sidecars
+from tagger.writing.write_tag import tagged_by
+
+# Seconds to read a head and find its GPS, above which photos are looked at side by side.
+SLOW = 1e-3
+# A photo is read whole, and has to be decoded in what is left of this.
+MOST_BYTES = MOST
+
+
+class Glance:
+    """Settles photos by their first bytes on the caller's thread, while these come quickly.
+
+    To hand a photo whose head is in the system's cache to another thread and back costs more than
+    to read it. From a slow disk, a share or a bucket, threads wait side by side instead.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._mean = 0.0 if isinstance(storage, LocalStorage) else math.inf  # seconds
+
+    def __call__(self, entry: Entry) -> Looked | None:
+        """The photo's outcome, or None where it has to be looked at properly."""
+        if self._mean > SLOW:
+            return None
+        start = time.perf_counter()
+        try:
+            outcome = _without_decoding(self._storage, entry, whole=False)[0]
+        except RunError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
+            outcome = outcome_of(entry, error)
+        self._mean += (time.perf_counter() - start - self._mean) / 16
+        return Looked(entry, outcome) if outcome else None
+
+
+def inspect(
+    storage: Storage,
+    entry: Entry,
+    size: int,
+    resize: decode.Resize,
+    run_id: str = "",
+    moved: Callable[[Entry], Looked | None] = lambda entry: None,
+) -> Looked:
+    """GPS check on the head bytes, then decode: everything that can be done to a photo alone.
+
+    ``moved`` may know it from another place; then it is not decoded again.
+
+    A tag of this very run counts as none: who wrote it was lost before telling, so that the
+    photo goes the same way again.
+    """
+    try:
+        with ROOM.file(entry.version.size):
+            outcome, data = _without_decoding(storage, entry, run_id)
+            if outcome is not None:
+                return Looked(entry, outcome)
+            if known := moved(entry):
+                return known
+            data = data or storage.read(entry.key).data
+            if not entry.version.etag:
+                entry = replace(entry, fingerprint=fingerprint(data))
+            return Looked(entry, views=decode.to_views(data, size, resize))
+    except RunError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
+        return Looked(entry, outcome_of(entry, error))
+
+
+def _without_decoding(
+    storage: Storage, entry: Entry, run_id: str = "", whole: bool = True
+) -> tuple[Outcome | None, bytes]:
+    """What settles the photo, and its bytes where all were read: if need be and ``whole``."""
+    if entry.problem:
+        status = Status.FAILED if entry.fault else Status.UNSUPPORTED
+        return Outcome(entry, status, entry.problem), b""
+    data = b""
+    if entry.version.size > MOST_BYTES:
+        limit = f"is larger than {MOST_BYTES // 1_000_000} MB"
+        raise UnsupportedError(f"{limit}, more than is read here; export a JPEG, or exclude it")
+    if suffix(entry.key) in RAW_SUFFIXES:
+        raise UnsupportedError("camera raw is not decoded; tag its JPEG, or export one")
+    head = storage.read_head(entry.key, metadata.HEAD_BYTES)
+    if len(head) < metadata.HEAD_BYTES:
+        data = head  # that was all of it
+    reading = metadata.gps_state(head, whole=bool(data))
+    if reading is None and whole:
+        data = storage.read(entry.key).data
+        reading = metadata.gps_state(data, whole=True)
+    return _by_gps(storage, entry, reading, data or head, run_id), data
+
+
+def _by_gps(
+    storage: Storage, entry: Entry, reading: metadata.GpsReading | None, head: bytes, run_id: str
+) -> Outcome | None:
+    """The outcome of a photo that is not to be tagged because of the GPS data it has."""
+    if reading is None:
+        return None
+    match reading.state:
+        case GpsState.VALID | GpsState.VOID if not tagged_by(head, run_id):
+            return Outcome(entry, Status.HAS_GPS, reading.reason)
+        case GpsState.MALFORMED:
+            return Outcome(entry, Status.UNSUPPORTED, f"left alone: {reading.reason}")
+    for sidecar in sidecars.own(storage, entry):
+        data = sidecar.blob.data
+        if metadata.has_sidecar_gps(data) and not tagged_by(data, run_id):
+            return Outcome(entry, Status.HAS_GPS, "in its sidecar")
+    return None

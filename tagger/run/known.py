@@ -1,0 +1,58 @@
+"""What earlier runs know of a photo, so that it need not be opened."""
+
+from dataclasses import replace
+
+from tagger.records import (
+    Entry,
+    Outcome,
+    Seen,
+    Status,
+)
+from tagger.run.limits import Limits
+from tagger.run.stages import Looked, Memory, Settings
+
+UNCHANGED = "unchanged since an earlier run"
+# What every run tries again: the remedy (a permission, an extra, the network) leaves no trace.
+TRIED_AGAIN = frozenset({Status.UNREADABLE, Status.UNSUPPORTED, Status.CHANGED, Status.FAILED})
+
+
+def recalled(
+    recorder: Memory | None,
+    entry: Entry,
+    model_sha256: str,
+    settings: Settings,
+    limits: Limits | None = None,
+) -> Looked | None:
+    """What the ledger lets us say of a photo without opening it, if anything; else it is begun."""
+    seen = recorder.recall(entry) if recorder and not settings.rescan else None
+    known = remembered(entry, seen, model_sha256, settings.output) if seen else None
+    if limits and not known and not (seen and seen.status in TRIED_AGAIN):
+        limits.begin()
+    return known
+
+
+def remembered(entry: Entry, seen: Seen, model_sha256: str, output: str = "") -> Looked | None:
+    """What an earlier run lets us say of an unchanged photo without opening it, if anything.
+
+    A photo of which a copy was tagged is settled for runs with the same output.
+    """
+    match seen.status:
+        case Status.TAGGED if seen.output != output:
+            return None
+        case Status.HAS_GPS | Status.TAGGED:
+            copied = seen.status is Status.TAGGED and output
+            reason = "a copy was tagged by an earlier run" if copied else UNCHANGED
+            return Looked(entry, Outcome(entry, Status.HAS_GPS, reason, fresh=False))
+        case Status.UNSURE | Status.NO_LANDMARK:
+            if seen.guess and seen.model_sha256 == model_sha256:
+                entry = replace(entry, fingerprint=seen.fingerprint)
+                return Looked(entry, guess=seen.guess, fresh=False)
+    return None
+
+
+def news(outcome: Outcome, recorder: Memory | None) -> Outcome:
+    """A failure that an earlier run met with the same photo is not fresh."""
+    if outcome.status not in TRIED_AGAIN:
+        return outcome
+    seen = recorder.recall(outcome.entry) if recorder else None
+    return replace(outcome, fresh=seen is None or seen.status is not outcome.status)

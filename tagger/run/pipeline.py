@@ -1,0 +1,82 @@
+"""The order of the stages: one Outcome for each listed photo, in listing order."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
+
+from tagger.records import (
+    Entry,
+    Outcome,
+)
+from tagger.run.inspect import Glance, inspect
+from tagger.run.known import news, recalled, remembered
+from tagger.run.limits import Limits
+from tagger.run.ordered import batches, in_order
+from tagger.run.settle import finished
+from tagger.run.stages import Classify, Finder, Looked, Memory, Settings
+from tagger.storage.base import Storage
+from tagger.writing.copies import Output
+
+# Photos settled without the classifier may wait for a batch to fill, but only this many: the
+# report keeps moving and memory stays flat. Nor do they wait longer than this many seconds, so that
+# a signal, or too many failures, end a run soon where photos come in slowly.
+MOST_WAITING = 4096
+PATIENCE = 2.0
+
+
+def run(
+    storage: Storage,
+    classifier: Classify,
+    recorder: Memory | None,
+    settings: Settings,
+    stop: Callable[[], bool] = lambda: False,
+    output: Output | None = None,
+    limits: Limits | None = None,
+) -> Iterator[Outcome]:
+    """Tag what ``storage`` lists; ``stop`` is asked between photos, what is begun is finished.
+
+    ``limits`` are told which photos are looked at afresh, and may end the listing.
+
+    Without a recorder nothing could be undone, so nothing is written: that is a dry run.
+
+    A photo's failure is its outcome. Memory does not grow with the number of photos.
+    """
+
+    def moved(entry: Entry) -> Looked | None:
+        if settings.rescan or not isinstance(recorder, Finder):
+            return None
+        seen = recorder.moved(entry)
+        return remembered(entry, seen, classifier.sha256, settings.output) if seen else None
+
+    def look(entry: Entry) -> Looked:
+        size, resize = classifier.image_size, classifier.resize
+        return inspect(storage, entry, size, resize, moved=moved)
+
+    glance = Glance(storage)
+
+    def ready(entry: Entry) -> Looked | None:
+        return recalled(recorder, entry, classifier.sha256, settings, limits) or glance(entry)
+
+    def finish(item: Looked) -> Outcome:
+        return finished(storage, classifier, recorder, settings, item, output)
+
+    window = (1 + classifier.lanes) * settings.batch_size + settings.workers
+    listed = takewhile(lambda _: not (limits and limits.full()), storage.list())
+    looked = in_order(look, listed, settings.workers, window, ready)
+    guessed = takewhile(lambda _: not stop(), classified(looked, classifier, settings.batch_size))
+    done = in_order(finish, guessed, settings.writers, settings.writers, lambda item: item.outcome)
+    for outcome in done:
+        yield news(outcome, recorder)
+
+
+def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Iterator[Looked]:
+    """Guesses for those that were decoded, in batches; the others pass through in their place."""
+
+    def guessed(batch: list[Looked]) -> list[Looked]:
+        views = [item.views for item in batch if item.views]
+        guesses = iter(classifier.classify(views) if views else [])
+        return [Looked(item.entry, guess=next(guesses)) if item.views else item for item in batch]
+
+    whole = batches(looked, lambda item: item.views is not None, size, MOST_WAITING, PATIENCE)
+    # One batch more than it works on, so that it need not wait while the last one is written.
+    for batch in in_order(guessed, whole, classifier.lanes, classifier.lanes + 1):
+        yield from batch

@@ -1,0 +1,367 @@
+"""The same stages on Ray Data: this process lists, recalls and reports, the nodes do the rest."""
+
+import functools
+import logging
+import os
+import pickle
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+from ray.exceptions import RayActorError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from tagger import __version__
+from tagger.blob import Blob, Content
+from tagger.errors import RunError
+from tagger.imaging import decode
+from tagger.ledger.recorder import Intent, RunRecorder
+from tagger.model.lazy import LazyClassifier
+from tagger.records import Landmark, Outcome, Version
+from tagger.run.inspect import inspect
+from tagger.run.known import news, recalled
+from tagger.run.limits import Limits
+from tagger.run.ordered import batches, in_order
+from tagger.run.pipeline import classified
+from tagger.run.settle import finished
+from tagger.run.stages import Looked, Settings
+from tagger.storage.base import Storage
+from tagger.writing.copies import Output
+
+# A task takes so many photos: long against what a task costs (some ms), short against what is done
+# again when a node is lost, and small in the object store (32 pictures of 256 pixels: 6 MB).
+BLOCK = 32
+# One data set takes so many photos that need work, out of at most so many listed: starting one
+# takes seconds, and the driver keeps what it listed (about 500 bytes a photo) until it is reported.
+ROUND, MOST_LISTED = 50_000, 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which cluster, and how much of it: ``classifiers`` None takes what suits its size."""
+
+    address: str = "auto"
+    gpus_per_worker: float = 0.0
+    classifiers: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker has to know; ``books`` is None in a dry run.
+
+    ``model`` is the command's model file in the object store, so that no node uses another one.
+    """
+
+    storage: Storage
+    output: Output | None
+    settings: Settings
+    landmarks: dict[str, Landmark]
+    sha256: str
+    size: int
+    resize: decode.Resize
+    endpoint: str
+    model: Any
+    books: Any
+    version: str = __version__
+
+    def enter(self) -> bool:
+        """Called first in each task; False where the run is to stop, so nothing is begun."""
+        if self.version != __version__:
+            raise RunError(
+                f"--engine ray: this node has landmark-tag {__version__}, the command "
+                f"{self.version}; install the same on all nodes"
+            )
+        if self.endpoint:
+            os.environ["AWS_ENDPOINT_URL"] = self.endpoint
+        return self.books is None or not ask(self.books.stopping)
+
+
+class Books:
+    """The ledger's side of a run, as an actor beside the command: the only one that writes there.
+
+    It ends with the command; from then on no worker can note an intent, so none can write.
+    """
+
+    def __init__(self, path: Path, run: int) -> None:
+        self._recorder, self._stopping = RunRecorder.join(path, run), False
+
+    def note(self, intent: Intent) -> int:
+        return self._recorder.note(intent)
+
+    def settle(self, change: int, version: Version | None) -> None:
+        self._recorder.settle(change, version)
+
+    def drop(self, change: int) -> None:
+        self._recorder.drop(change)
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def close(self) -> None:
+        self._recorder.__exit__(None, None, None)
+
+
+def ask(method: Any, *words: Any) -> Any:
+    """What an actor answers.
+
+    Raises:
+        RunError: that it said itself, or it is gone.
+    """
+    try:
+        return ray.get(method.remote(*words))
+    except RayActorError as error:
+        raise RunError("--engine ray: the command that began this run is gone") from error
+
+
+class Messenger:
+    """The Recorder of a worker: digests and patch are made here, and noted where the ledger is."""
+
+    def __init__(self, books: Any) -> None:
+        self._books, self._keys = books, dict[int, str]()
+        self.written = dict[str, Version | None]()
+
+    def intend(self, key: str, before: Blob | None, after: Content | None) -> Callable[[], int]:
+        intent = Intent.begun(key, before, after)
+
+        def note() -> int:
+            number: int = ask(self._books.note, intent())
+            self._keys[number] = key
+            return number
+
+        return note
+
+    def settle(self, change: int, version: Version | None) -> None:
+        ask(self._books.settle, change, version)
+        self.written[self._keys.pop(change)] = version
+
+    def drop(self, change: int) -> None:
+        ask(self._books.drop, change)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A photo's outcome, and the version of it that was written, if it was."""
+
+    outcome: Outcome
+    written: Version | None = None
+
+
+def look(table: pa.Table, job: Job) -> pa.Table:
+    """Head check and decode, for photos of which no guess is known."""
+
+    def one(item: Looked) -> Looked:
+        size, resize, run_id = job.size, job.resize, job.settings.run_id
+        return inspect(job.storage, item.entry, size, resize, run_id)
+
+    items, workers = unpacked(table), job.settings.workers
+    if not job.enter():
+        return packed(None for _ in items)
+    return packed(in_order(one, items, workers, BLOCK, lambda item: item if item.guess else None))
+
+
+class Classify:
+    """A classifier for as long as a data set lasts, on a share of a GPU or on a processor."""
+
+    def __init__(self, job: Job, device: str) -> None:
+        with tempfile.NamedTemporaryFile(suffix=".pt") as file:
+            file.write(ray.get(job.model))
+            file.flush()
+            self._classifier = LazyClassifier(Path(file.name), device).load()
+        self._size = job.settings.batch_size
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        items = unpacked(table)
+        looked = (item for item in items if item is not None)
+        guessed = classified(looked, self._classifier, self._size)
+        return packed(item and next(guessed) for item in items)
+
+
+def write(table: pa.Table, job: Job) -> pa.Table:
+    """Decide on each guess and write what is accepted."""
+    items, writers = unpacked(table), job.settings.writers
+    if not job.enter():
+        return packed(None for _ in items)
+    messenger = Messenger(job.books) if job.books is not None else None
+
+    def one(item: Looked) -> Outcome:
+        return finished(job.storage, job, messenger, job.settings, item, job.output)
+
+    looked = [item for item in items if item is not None]
+    outcomes = in_order(one, looked, writers, writers, lambda item: item.outcome)
+    written = messenger.written if messenger else {}
+    done = (Done(outcome, written.get(outcome.entry.key)) for outcome in outcomes)
+    return packed(item and next(done) for item in items)
+
+
+def packed(items: Iterable[Any]) -> pa.Table:
+    """One block: records stay Python's, so that Arrow sees bytes alone."""
+    return pa.table({"photo": pa.array([pickle.dumps(item) for item in items], pa.binary())})
+
+
+def unpacked(table: pa.Table) -> list[Any]:
+    return [pickle.loads(data) for data in table["photo"].to_pylist()]
+
+
+def run(
+    storage: Storage,
+    classifier: LazyClassifier,
+    recorder: RunRecorder | None,
+    settings: Settings,
+    options: Options,
+    stop: Callable[[], bool] = lambda: False,
+    output: Output | None = None,
+    limits: Limits | None = None,
+) -> Iterator[Outcome]:
+    """As :func:`tagger.run.pipeline.run`, on a cluster; outcomes come in listing order too.
+
+    Photos that the ledger knows unchanged never leave this process. A node that is lost takes no
+    photo with it: Ray repeats its tasks elsewhere, and what they had written already is known by
+    the run's id in the photo.
+
+    Raises:
+        RunError: there is no such cluster, or its work failed for another reason than one photo.
+    """
+    with _connected(options), _books(recorder) as books:
+
+        @functools.cache  # until there is work to do, the model need not be loaded
+        def job() -> Job:
+            return Job(
+                storage, output, settings, classifier.landmarks, classifier.sha256,
+                classifier.image_size, classifier.resize, os.environ.get("AWS_ENDPOINT_URL", ""),
+                ray.put(classifier.path.read_bytes()), books,
+            )  # fmt: skip
+
+        def known(entry: Any) -> Looked:
+            found = recalled(recorder, entry, classifier.sha256, settings, limits)
+            return found or Looked(entry)
+
+        listed = map(known, takewhile(lambda _: not (limits and limits.full()), storage.list()))
+        for items in batches(listed, lambda item: item.outcome is None, ROUND, MOST_LISTED):
+            work = [item for item in items if item.outcome is None]
+            done = _worked(work, job(), options) if work else iter(())
+            told = False
+            for item in items:
+                if stop() and not told:
+                    if books is None:
+                        return
+                    told = ask(books.stop) or True
+                result = Done(item.outcome) if item.outcome else next(done)
+                if result is None:  # not begun when the run was stopped
+                    continue
+                if recorder and result.written:
+                    recorder.wrote(result.outcome.entry.key, result.written)
+                yield news(result.outcome, recorder)
+            if told or stop():
+                return
+
+
+def _worked(work: list[Looked], job: Job, options: Options) -> Iterator[Done | None]:
+    """The results of the cluster, one for each item, in their order."""
+    blocks = [packed(work[start : start + BLOCK]) for start in range(0, len(work), BLOCK)]
+    share = options.gpus_per_worker
+    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    fit = have.get("GPU", 0) / share if share else have.get("CPU", 0) / 4
+    most = options.classifiers or max(1, int(fit))
+    whole = {"batch_size": None, "batch_format": "pyarrow"}
+    photos: Any = ray.data.from_arrow(blocks)
+    results = (
+        photos.map_batches(look, fn_kwargs={"job": job}, num_cpus=1, **whole)
+        # They claim no processor: where few are left, classifiers could take them all and wait
+        # for ever for photos that nobody has a processor to decode.
+        .map_batches(
+            Classify, fn_constructor_args=(job, "cuda" if share else "cpu"),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
+            num_cpus=0, num_gpus=share, **whole,
+        )
+        .map_batches(write, fn_kwargs={"job": job}, num_cpus=1, **whole)
+    )  # fmt: skip
+    try:
+        for table in results.iter_batches(**whole):
+            yield from unpacked(table)
+    except (RayError, RunError) as error:
+        raise _explained(error) from error
+
+
+def _explained(error: BaseException) -> RunError:
+    """What a worker said of the run, or Ray of the cluster."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, RunError):
+            return RunError(str(getattr(cause, "cause", cause)))
+        cause = cause.__cause__ or getattr(cause, "cause", None)
+    line = str(error).strip().rpartition("\n")[2]
+    return RunError(f"--engine ray: the cluster failed ({line}); see ray status, run again")
+
+
+@contextmanager
+def _connected(options: Options) -> Iterator[None]:
+    """The cluster, for as long as the block lasts; ``local`` starts one on this machine."""
+    if options.address.startswith("ray://"):
+        raise RunError(
+            f"--ray-address {options.address}: the ledger has to lie on a node of the cluster; "
+            "start the command there, with --ray-address auto"
+        )
+    here: dict[str, Any] = {"include_dashboard": False} if options.address == "local" else {}
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster started here phones nobody
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters comes as an exception
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        host, colon, port = options.address.rpartition(":")
+        if colon:  # Ray itself would wait for minutes
+            socket.create_connection((host, int(port)), timeout=10).close()
+        with _hushed():
+            ray.init(address=options.address, **quiet, **here)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RunError(
+            f"--ray-address {options.address}: no cluster can be reached ({error}); start one with "
+            "ray start --head, or give --ray-address local"
+        ) from error
+    for number, handler in handlers.items():  # Ray put its own in their place
+        signal.signal(number, handler)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
+    context.execution_options.preserve_order = True
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """What Ray's C++ part writes to the terminal when it starts is no news for anybody."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextmanager
+def _books(recorder: RunRecorder | None) -> Iterator[Any]:
+    """The actor that keeps the ledger, on this machine."""
+    if recorder is None:
+        yield None
+        return
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor: Any = ray.remote(Books)
+    books = actor.options(num_cpus=0, scheduling_strategy=here).remote(*recorder.run)
+    yield books
+    ask(books.close)

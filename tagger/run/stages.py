@@ -1,0 +1,91 @@
+"""What the stages share: their settings, a photo on its way, and what they need of others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from tagger.errors import RunError
+from tagger.imaging import decode
+from tagger.records import (
+    Coords,
+    Entry,
+    Guess,
+    Landmark,
+    Outcome,
+    Seen,
+)
+from tagger.writing.write_tag import Recorder, WriteOptions
+
+
+class Memory(Recorder, Protocol):
+    """What the pipeline needs of the ledger."""
+
+    def recall(self, entry: Entry) -> Seen | None:
+        """What was seen of this very version of the photo, if anything."""
+        ...
+
+
+@runtime_checkable
+class Finder(Protocol):
+    """A memory that knows photos by their content too."""
+
+    def moved(self, entry: Entry) -> Seen | None:
+        """What was seen of this photo under another name or in another folder, if anything."""
+        ...
+
+
+class Model(Protocol):
+    """What is known of a classifier without having it at hand."""
+
+    @property
+    def landmarks(self) -> dict[str, Landmark]: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+
+class Classify(Model, Protocol):
+    """What the pipeline needs of a classifier."""
+
+    lanes: int
+
+    @property
+    def image_size(self) -> int: ...
+
+    @property
+    def resize(self) -> decode.Resize: ...
+
+    def classify(self, photos: Sequence[decode.Views]) -> list[Guess]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run does, validated by the command line; everything a stage may depend on."""
+
+    run_id: str
+    min_conf: float = 0.6
+    coords: Coords = Coords.BOTH
+    batch_size: int = 16
+    workers: int = 2
+    rescan: bool = False
+    write: WriteOptions = field(default_factory=WriteOptions)
+    writers: int = 1
+    output: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_conf <= 1:  # not-a-number too
+            raise RunError(f"--min-conf {self.min_conf}: give a probability from 0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A photo after the first stages: settled, or decoded for the classifier, or with a guess.
+
+    ``fresh`` is False where the guess is an earlier run's.
+    """
+
+    entry: Entry
+    outcome: Outcome | None = None
+    views: decode.Views | None = None
+    guess: Guess | None = None
+    fresh: bool = True

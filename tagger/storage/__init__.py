@@ -1,0 +1,1 @@
+"""Where photos live: folders of this machine and buckets."""

@@ -1,0 +1,34 @@
+"""Which files are photos, by the suffix of their names: the one home of these lists."""
+
+import os
+
+# What is decoded: JPEG (also of several pictures: .mpo, .jps, .insp), PNG, TIFF, WebP, and HEIF
+# and AVIF under all their names (.hif is what Sony, Canon, Fujifilm, Nikon and OM write).
+PHOTO_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .jfi .jif .pjpeg .pjp .mpo .jps .insp .png .apng .tif .tiff .webp "
+    ".heic .heif .hif .heics .heifs .avif .avifs".split()
+)
+# Listed so that they show up in the report; they cannot be decoded without a raw developer.
+RAW_SUFFIXES = frozenset(
+    ".3fr .arw .bay .cap .cr2 .cr3 .crw .cs1 .dcr .dcs .dng .drf .eip .erf .fff .gpr .iiq .k25 "
+    ".kc2 .kdc .mdc .mef .mos .mrw .nef .nrw .orf .ori .pef .pxn .qtk .raf .raw .rw2 .rwl .rwz "
+    ".sr2 .srf .srw .sti .x3f".split()
+)
+# Listed for the same reason; Pillow does not read them.
+UNREAD_SUFFIXES = frozenset(".jxl .jxr .hdp .wdp".split())
+LISTED_SUFFIXES = PHOTO_SUFFIXES | RAW_SUFFIXES | UNREAD_SUFFIXES
+
+
+def suffix(name: str) -> str:
+    """A name's suffix in small letters, with its dot."""
+    return os.path.splitext(name)[1].lower()
+
+
+def sidecar_names(name: str) -> tuple[str, str]:
+    """The two names a photo's XMP sidecar goes by: photo.jpg.xmp first, then photo.xmp."""
+    return f"{name}.xmp", f"{os.path.splitext(name)[0]}.xmp"
+
+
+def is_sidecar(key: str) -> bool:
+    """Whether a key names an XMP sidecar rather than a photo."""
+    return suffix(key) == ".xmp"

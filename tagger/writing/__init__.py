@@ -1,0 +1,1 @@
+"""The only door into a photo: tags written, tags removed, copies."""

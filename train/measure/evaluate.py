@@ -1,0 +1,158 @@
+"""A model file against photos it never saw: all figures, as a table, as JSON and as plots."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from tagger.imaging.decode import to_views
+from tagger.model import artifact
+from tagger.model.artifact import Artifact
+from tagger.model.devices import fast_dtype, pick_device
+from tagger.model.local_features.matching import Floats
+from train.measure.metrics import Answers, figures, interval
+from train.photos.folders import Sample, read_folder, read_negatives
+from train.photos.pixel_cache import CACHE, load_pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything measured: figures with 95 % intervals, and per class how its photos fared."""
+
+    figures: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    classes: dict[str, dict[str, float]]
+    photos: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A report and what it rests on, for the plots; ``name`` is the model's own."""
+
+    name: str
+    report: Report
+    answers: Answers
+    samples: tuple[Sample, ...]
+    labels: tuple[str, ...]
+
+
+def evaluate(
+    model: Path,
+    data: Path,
+    negatives: Iterable[Path] = (),
+    part: str = "test",
+    device: str = "auto",
+    cache: Path = CACHE,
+    draws: int = 1000,
+) -> Evaluation:
+    """Run a model file as it is used in earnest (bfloat16 on a CPU that has it) and measure it.
+
+    Args:
+        model: a model file.
+        data: ``data/part`` holds class folders; their order is the model's.
+        negatives: folders of photos without landmarks, of each ``part`` where it is parted.
+        draws: bootstrap draws of each interval.
+    """
+    loaded = artifact.load(model)
+    folder = read_folder(data / part, loaded.manifest.labels)
+    others = [sample for place in negatives for sample in read_negatives(place, part)]
+    samples = (*folder.samples, *others)
+    answers, kept = answer(loaded, samples, device, cache)
+    kinds = sorted(set(answers.kinds) - {"landmark"})
+    wanted = figures(kinds)
+    report = Report(
+        {name: figure(answers) for name, figure in wanted.items()},
+        {name: interval(figure, answers, draws) for name, figure in wanted.items()},
+        per_class(answers, folder.labels),
+        {kind: int((answers.kinds == kind).sum()) for kind in ["landmark", *kinds]},
+    )
+    return Evaluation(loaded.manifest.name, report, answers, kept, folder.labels)
+
+
+def answer(
+    loaded: Artifact, samples: tuple[Sample, ...], device: str = "auto", cache: Path = CACHE
+) -> tuple[Answers, tuple[Sample, ...]]:
+    """The model's answers, and the photos that could be read, in the same order."""
+    answers, embeddings, kept = answer_alone(loaded, samples, device, cache)
+    if loaded.references:
+        probabilities = _weighed(loaded, answers.probabilities, embeddings, kept)
+        answers = replace(answers, probabilities=probabilities)
+    return answers, kept
+
+
+def answer_alone(
+    loaded: Artifact, samples: Sequence[Sample], device: str = "auto", cache: Path = CACHE
+) -> tuple[Answers, Floats, tuple[Sample, ...]]:
+    """The network's answers and embeddings [N, D] of the photos that could be read, and these."""
+    pixels = load_pixels(samples, loaded.manifest.image_size, loaded.manifest.resize, cache)
+    where = pick_device(device)
+    module = artifact.prepare(loaded.module, where, fast_dtype(where))
+    probabilities, embeddings = _run(module, pixels.images, where)
+    kinds = np.array([sample.kind for sample in pixels.samples])
+    return Answers(probabilities, pixels.labels, kinds), embeddings, pixels.samples
+
+
+def _weighed(
+    loaded: Artifact, probabilities: np.ndarray, embeddings: Floats, samples: tuple[Sample, ...]
+) -> np.ndarray:
+    """The probabilities [N, C] with the evidence of local features, as the classifier does."""
+    known, manifest = loaded.references, loaded.manifest
+    assert known
+
+    def one(row: np.ndarray, embedding: Floats, sample: Sample) -> np.ndarray:
+        grey = to_views(sample.path.read_bytes(), manifest.image_size, manifest.resize).grey
+        return known.weighed(torch.from_numpy(row), torch.from_numpy(embedding), grey).numpy()
+
+    with ThreadPoolExecutor(initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return np.stack(list(pool.map(one, probabilities, embeddings, samples)))
+
+
+def per_class(
+    answers: Answers, labels: tuple[str, ...], threshold: float = 0.6
+) -> dict[str, dict[str, float]]:
+    """By slug: photos, share recognised, share tagged right, and wrong tags of this name."""
+    best = answers.probabilities.argmax(1)
+    accepted = answers.confidence >= threshold
+    rows = {}
+    for index, label in enumerate(labels):
+        own = answers.labels == index
+        rows[label] = {
+            "photos": float(own.sum()),
+            "top1": float((best == index)[own].mean()) if own.any() else float("nan"),
+            "tagged_right": float(((best == index) & accepted)[own].mean())
+            if own.any()
+            else float("nan"),
+            "wrong_tags": float(((best == index) & accepted & ~own).sum()),
+        }
+    return rows
+
+
+def table(report: Report) -> str:
+    """Figures and intervals as text, one a line."""
+    counts = ", ".join(f"{count} {kind}" for kind, count in report.photos.items())
+    lines = [f"photos: {counts}", f"{'figure':<20}{'value':>9}  95 % interval"]
+    for name, value in report.figures.items():
+        low, high = report.intervals[name]
+        lines.append(f"{name:<20}{value:>9.4f}  {low:.4f} to {high:.4f}")
+    return "\n".join(lines)
+
+
+def as_json(report: Report) -> dict[str, object]:
+    return asdict(report)
+
+
+def _run(
+    module: nn.Module, images: np.ndarray, device: torch.device, batch: int = 16
+) -> tuple[np.ndarray, Floats]:
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), batch):
+            pictures = torch.from_numpy(np.array(images[start : start + batch])).to(device)
+            found, embeddings = module(pictures.contiguous(memory_format=torch.channels_last))
+            parts.append((found.double().cpu().numpy(), embeddings.float().cpu().numpy()))
+    probabilities, embeddings = zip(*parts, strict=True)
+    return np.concatenate(probabilities), np.concatenate(embeddings)

@@ -1,0 +1,1 @@
+"""The networks, and how each is trained."""

@@ -1,0 +1,157 @@
+"""Folders of photos to samples: classes by folder name, negatives with where they come from."""
+
+import csv
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagger.errors import RunError
+from tagger.places.landmarks import load_landmarks
+from tagger.records import Landmark
+from tagger.storage.suffixes import PHOTO_SUFFIXES, suffix
+
+NO_LANDMARK = -1
+# Kinds with a meaning of their own: class photos, and those whose class is struck out.
+RESERVED = ("landmark", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One photo: its class as an index into ``labels`` or NO_LANDMARK, and where it comes from."""
+
+    path: Path
+    label: int
+    source: str = ""
+
+    @property
+    def kind(self) -> str:
+        """``landmark``, or the kind of negative: ``near``, ``far`` or its folder's name."""
+        return "landmark" if self.label >= 0 else self.source.split("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFolder:
+    """One folder of class folders: slugs of landmarks.csv, and photos sorted by path."""
+
+    labels: tuple[str, ...]
+    samples: tuple[Sample, ...]
+
+
+def read_folder(
+    directory: Path,
+    labels: Sequence[str] | None = None,
+    landmarks: Mapping[str, Landmark] | None = None,
+) -> ClassFolder:
+    """List ``directory/<class folder>/*``; ``00.Some_Place`` and ``some place`` name some slug.
+
+    Args:
+        directory: a folder of class folders, ``DIR/train`` for instance.
+        labels: the order of classes to keep to (that of a model); by name when left out.
+        landmarks: the table that names are looked up in; landmarks.csv when left out.
+
+    Raises:
+        RunError: the folder is missing, a class is empty, alone or unknown; with the remedy.
+    """
+    table = load_landmarks() if landmarks is None else landmarks
+    folders = _class_folders(directory)
+    slugs = {folder: _slug(folder.name, table, directory) for folder in folders}
+    order = tuple(labels) if labels is not None else tuple(sorted(slugs.values()))
+    twice = {slug for slug in slugs.values() if list(slugs.values()).count(slug) > 1}
+    if twice:
+        raise RunError(f"{directory}: two folders mean {', '.join(sorted(twice))}; merge them")
+    missing = [slug for slug in slugs.values() if slug not in order]
+    if missing:
+        raise RunError(f"{directory}: the model does not know {', '.join(missing)}; leave them out")
+    samples = []
+    for folder in folders:
+        photos = list(_photos(folder))
+        if not photos:
+            raise RunError(f"{folder}: no photos in this class; add some or remove the folder")
+        samples += [Sample(path, order.index(slugs[folder]), folder.name) for path in photos]
+    return ClassFolder(order, tuple(samples))
+
+
+def read_negatives(directory: Path, part: str = "") -> tuple[Sample, ...]:
+    """List photos that show no landmark, in folders of any depth.
+
+    ``source`` is the kind (first folder below, ``near`` for instance) and, where a ``manifest.csv``
+    with the columns ``file`` and ``source repo`` lies in ``directory``, the collection.
+
+    Args:
+        directory: the folder of negatives.
+        part: ``train`` or ``test``: that folder below ``directory``, or all of ``directory`` where
+            it is not parted so.
+
+    Raises:
+        RunError: the folder, the part of it or photos are missing, or a kind has a reserved name.
+    """
+    if not directory.is_dir():
+        raise RunError(f"{directory}: no such folder; give the folder of photos without landmarks")
+    root = directory / part
+    if not root.is_dir():
+        # All of a parted folder would mix photos that were trained on with those to measure on.
+        if any((directory / name).is_dir() for name in ("train", "test")):
+            raise RunError(f"{root}: no such folder beside train or test; put photos there")
+        root = directory
+    origin = _origins(directory)
+    samples = []
+    for path in _photos(root):
+        kind = path.relative_to(root).parts[0] if path.parent != root else root.name
+        if kind in RESERVED:
+            raise RunError(f"{root}: no kind of negatives can be called {kind}; rename the folder")
+        collection = origin.get(path.relative_to(directory).as_posix(), "")
+        samples.append(Sample(path, NO_LANDMARK, f"{kind}/{collection}"))
+    if not samples:
+        raise RunError(f"{root}: no photos in it; give a folder of photos without landmarks")
+    return tuple(samples)
+
+
+def _class_folders(directory: Path) -> list[Path]:
+    if not directory.is_dir():
+        raise RunError(f"{directory}: no such folder; --data DIR must hold train/<class>/*.jpg")
+    folders = sorted(
+        path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+    if len(folders) < 2:
+        raise RunError(f"{directory}: {len(folders)} class folders; a classifier needs two or more")
+    return folders
+
+
+def _slug(folder: str, table: Mapping[str, Landmark], directory: Path) -> str:
+    """The slug that a folder's name means, its leading number aside."""
+    wanted = {_plain(folder), _plain(re.sub(r"^\d+[.\s_-]+", "", folder))}
+    for slug, landmark in table.items():
+        if {_plain(slug), _plain(landmark.name), _plain(landmark.local_name)} & wanted:
+            return slug
+    raise RunError(f"{directory / folder}: not in landmarks.csv; add a row or rename the folder")
+
+
+def _plain(name: str) -> str:
+    """Letters and digits only, no case, no accents."""
+    letters = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(character for character in letters if character.isalnum())
+
+
+def _photos(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if suffix(path.name) in PHOTO_SUFFIXES and not path.name.startswith("."):
+            yield path
+
+
+def _origins(directory: Path) -> dict[str, str]:
+    try:
+        with (directory / "manifest.csv").open(encoding="utf-8", newline="") as file:
+            return {row["file"]: row["source repo"] for row in csv.DictReader(file)}
+    except (OSError, KeyError):
+        return {}
+
+
+def count_by_label(samples: Iterable[Sample]) -> dict[int, int]:
+    """How many photos each label has."""
+    counts: dict[int, int] = defaultdict(int)
+    for sample in samples:
+        counts[sample.label] += 1
+    return dict(counts)

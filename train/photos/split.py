@@ -1,0 +1,128 @@
+"""Validation carved from training photos, near-duplicates kept on one side."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.errors import RunError
+from tagger.imaging.decode import Resize
+from train.photos.folders import NO_LANDMARK, Sample, read_folder, read_negatives
+from train.photos.pixel_cache import CACHE, Pixels, load_pixels
+from train.rejection.compare import NEIGHBOURS
+
+VALIDATION = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Two parts of one set of photos; near-duplicates are always in the same part."""
+
+    train: tuple[Sample, ...]
+    valid: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All photos of a training run; ``labels`` are slugs, negatives have label NO_LANDMARK."""
+
+    labels: tuple[str, ...]
+    train: tuple[Sample, ...]
+    valid: tuple[Sample, ...]
+
+
+def gather(data: Path, negatives: Iterable[Path], seed: int = 0, cache: Path = CACHE) -> Material:
+    """Read ``data/train`` and the folders of negatives, and carve validation off both.
+
+    Of each folder of negatives twice the share is held out: what the rule of rejection learns from.
+
+    Raises:
+        RunError: a class cannot be read, or there are too few photos to calibrate a model with.
+    """
+    folder = read_folder(data / "train")
+    landmarks = grouped_split(folder.samples, VALIDATION, seed, cache)
+    train, valid = landmarks.train, landmarks.valid
+    for directory in negatives:
+        others = grouped_split(read_negatives(directory, "train"), 2 * VALIDATION, seed, cache)
+        train, valid = train + others.train, valid + others.valid
+    material = Material(folder.labels, train, valid)
+    _check(material)
+    return material
+
+
+def _check(material: Material) -> None:
+    """Refuse now what would end in an error when the trained model is calibrated."""
+    learned = {sample.label for sample in material.train}
+    unread = [name for label, name in enumerate(material.labels) if label not in learned]
+    if unread:
+        raise RunError(f"no photo of {', '.join(unread)} can be read; copy them anew")
+    for name, shown in (("landmarks", True), ("no landmark", False)):
+        train, valid = (
+            sum((sample.label != NO_LANDMARK) == shown for sample in part)
+            for part in (material.train, material.valid)
+        )
+        if train < NEIGHBOURS or valid < 2:  # one is left where the rule is tried on the other
+            raise RunError(
+                f"photos of {name}: {train} to train and {valid} to validate with are too few; "
+                "give 10 or more of each class and of each folder of negatives, no look-alikes"
+            )
+
+
+def grouped_split(
+    samples: Sequence[Sample], fraction: float, seed: int, cache: Path = CACHE
+) -> Split:
+    """Carve ``fraction`` of each class off as validation, near-duplicates kept together.
+
+    Unreadable photos are left out of both parts. Every class keeps at least one group in train.
+    """
+    thumbnails = load_pixels(samples, 16, Resize.SQUASH, cache)
+    groups = near_duplicates(thumbnails)
+    members: dict[int, dict[int, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+    for sample, group in zip(thumbnails.samples, groups, strict=True):
+        members[sample.label][int(group)].append(sample)
+    chance = np.random.default_rng(seed)
+    train: list[Sample] = []
+    valid: list[Sample] = []
+    for label in sorted(members):
+        parts = list(members[label].values())
+        wanted = fraction * sum(map(len, parts))
+        taken = 0
+        for place, index in enumerate(chance.permutation(len(parts))):
+            part = parts[index]
+            fits = taken + len(part) / 2 <= wanted and place < len(parts) - 1
+            taken += len(part) if fits else 0
+            (valid if fits else train).extend(part)
+    return Split(tuple(train), tuple(valid))
+
+
+def near_duplicates(thumbnails: Pixels, limit: float = 0.95) -> NDArray[np.int64]:
+    """Number the groups of look-alikes: same class, thumbnails correlated above ``limit``.
+
+    Thumbnails are compared in grey at 16 x 16, centred and scaled, also mirrored; groups are the
+    connected parts, so a burst of frames stays whole. Returns int64 [N].
+    """
+    grey = thumbnails.images.mean(1, dtype=np.float32)
+    flat = _unit(grey.reshape(len(grey), -1))
+    mirrored = _unit(grey[:, :, ::-1].reshape(len(grey), -1))
+    parent = np.arange(len(grey))
+    for label in np.unique(thumbnails.labels):
+        rows = np.flatnonzero(thumbnails.labels == label)
+        alike = np.maximum(flat[rows] @ flat[rows].T, flat[rows] @ mirrored[rows].T) > limit
+        for i, j in np.argwhere(np.triu(alike, 1)):
+            parent[_root(parent, rows[i])] = _root(parent, rows[j])
+    return np.array([_root(parent, i) for i in range(len(parent))], dtype=np.int64)
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    centred = rows - rows.mean(1, keepdims=True)
+    return centred / (np.linalg.norm(centred, axis=1, keepdims=True) + 1e-6)
+
+
+def _root(parent: NDArray[np.int64], index: int) -> int:
+    while parent[index] != index:
+        parent[index] = parent[parent[index]]
+        index = int(parent[index])
+    return index
