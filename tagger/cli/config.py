@@ -14,6 +14,7 @@ import click
 import platformdirs
 from click.core import ParameterSource
 
+from tagger.cli.help import Grouped
 from tagger.terminal import printable, tell
 
 PREFIX = "LANDMARK_TAG"
@@ -183,14 +184,22 @@ def group(tag: click.Command) -> click.Group:
 
     @click.group("config")
     def config() -> None:
-        """Show the options in force: of the command line, the environment and the file."""
+        """Show the options in force.
 
-    @click.command()
+        \b
+        landmark-tag config show
+        """
+
+    @click.command(cls=Grouped)
     @click.pass_context
     def show(context: click.Context, /, **values: Any) -> None:
-        """Print each option, its value, and where that comes from.
+        """Print each option, its value, and where the value comes from.
 
-        What is printed is such a file itself. Options given here are taken as tagging takes them.
+        \b
+        landmark-tag config show
+        landmark-tag config show > ~/.config/landmark-tag/config.toml
+
+        The output is a configuration file itself. Options given here are checked as tagging does.
         """
         none = f"{default_path()} (there is no such file)"
         click.echo(f"# {context.meta.get(_FILE, none)}")

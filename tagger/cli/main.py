@@ -18,6 +18,7 @@ from click_default_group import DefaultGroup
 from tagger import __version__
 from tagger.cli import config, files, history, options, review, unattended
 from tagger.cli import engine as engines
+from tagger.cli.help import Grouped
 from tagger.records import Coords, HardLinks, Outcome, SidecarMode, SidecarName, Status
 from tagger.run.stopping import StopOnSignal
 from tagger.terminal import hold_streams, printable, tell
@@ -38,11 +39,7 @@ class Group(DefaultGroup):  # type: ignore[misc]
     """``landmark-tag PATH`` is ``landmark-tag tag PATH``, and its help shows tag's options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        tag_context = click.Context(tag, info_name="tag", parent=ctx)
-        options = [option for option in tag.params if isinstance(option, click.Option)]
-        rows = [row for option in options if (row := option.get_help_record(tag_context))]
-        with formatter.section("Options"):
-            formatter.write_dl(rows)
+        Grouped.format_options(tag, click.Context(tag, info_name="tag", parent=ctx), formatter)
         self.format_commands(ctx, formatter)
 
     def main(self, *args: Any, **extra: Any) -> Any:
@@ -58,20 +55,22 @@ class Group(DefaultGroup):  # type: ignore[misc]
 @click.group(cls=Group, default="tag", default_if_no_args=False)
 @click.version_option(__version__, prog_name="landmark-tag")
 def main() -> None:
-    """Recognise the landmarks on photos and write their places into the photos.
+    """Give location back to photos: recognise the landmark, write its place into the photo.
 
     \b
-    landmark-tag ~/Pictures --min-conf 0.6            tag a library
     landmark-tag ~/Pictures --dry-run                 only report what would be tagged
+    landmark-tag ~/Pictures --min-conf 0.6            tag a library
+    landmark-tag s3://photos/uploads --quiet          tag a bucket, from cron
+    landmark-tag undo last                            take the last run back
 
-    Photos that already carry GPS are left alone, and so is every photo that shows no known
-    landmark. Each photo gets a row in the report.
+    Photos that already carry GPS are left alone, and so are photos that show no known landmark.
+    Each photo gets a row in the report. landmark-tag COMMAND --help shows the help of a command.
     """
     # Pillow warns of odd extras beside a picture; what matters is in the report.
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-@click.command(no_args_is_help=True)
+@click.command(cls=Grouped, no_args_is_help=True)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option(
     "--min-conf",
@@ -161,7 +160,15 @@ def main() -> None:
 @click.option("-v", "--verbose/--no-verbose", help="Print a line for each photo.")
 @click.version_option(__version__, prog_name="landmark-tag", allow_from_autoenv=False)
 def tag(**options: Any) -> None:
-    """Tag photos: PATH is a folder, a file or a bucket URL. Runs when no command is named."""
+    """Tag photos; the default command.
+
+    \b
+    landmark-tag ~/Pictures --dry-run
+    landmark-tag ~/Pictures --min-conf 0.8 --exclude thumbnails
+    landmark-tag tag undo                             a folder that is named like a command
+
+    PATH is a folder, a file or a bucket URL.
+    """
     sys.exit(unattended.attended(_tag, options))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec
 
 import click
 
+from tagger.cli.help import Grouped
 from tagger.cli.options import endpoint_url
 from tagger.errors import RunError
 from tagger.terminal import printable, tell
@@ -47,7 +48,7 @@ def _exits(command: Callable[P, None]) -> Callable[P, None]:
     return wrapped
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument(
     "report", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
@@ -99,9 +100,15 @@ def review(
     browser: bool,
     ledger: Path | None,
 ) -> None:
-    """Review REPORT in the browser, or try photos: accept, reject, correct, apply.
+    """Review REPORT in the browser, or try photos.
 
-    Each decision is saved at once, into REPORT and a file beside it.
+    \b
+    landmark-tag ~/Pictures --dry-run --report review.csv
+    landmark-tag review review.csv
+    landmark-tag review                               only try photos
+
+    Accept, reject or correct each photo, then apply. Each decision is saved at once, into REPORT
+    and a file beside it.
     """
     from tagger.model import DEFAULT_MODEL
     from tagger.review.options import Options
@@ -117,7 +124,7 @@ def review(
     serve(options, address, port, browser)
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("report", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--html",
@@ -138,7 +145,13 @@ def review(
 @endpoint_url
 @_exits
 def report(report: Path, out: Path, root: str | None, thumbnails: int, ledger: Path | None) -> None:
-    """Write REPORT as one HTML file with thumbnails, map and filters, to mail or keep."""
+    """Write REPORT as one HTML file, to mail or keep.
+
+    \b
+    landmark-tag report report.csv --html report.html
+
+    The file holds thumbnails, a map and filters, and needs no other file.
+    """
     from tagger.review.htmlreport import write_html
 
     trusted = _trusted(report, root, ledger)
