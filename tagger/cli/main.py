@@ -18,8 +18,9 @@ from click_default_group import DefaultGroup
 from tagger import __version__
 from tagger.cli import config, files, history, options, review, unattended
 from tagger.cli import engine as engines
+from tagger.cli import sources as evidence
 from tagger.cli.help import Grouped
-from tagger.records import Coords, HardLinks, Outcome, SidecarMode, SidecarName, Status
+from tagger.records import Coords, HardLinks, Outcome, SidecarMode, SidecarName, Source, Status
 from tagger.run.stopping import StopOnSignal
 from tagger.terminal import hold_streams, printable, tell
 
@@ -152,6 +153,7 @@ def main() -> None:
 @click.option(
     "--rescan/--no-rescan", help="Look at every photo again, also at those that did not change."
 )
+@evidence.options
 @files.options
 @options.options
 @unattended.options
@@ -172,7 +174,7 @@ def tag(**options: Any) -> None:
     sys.exit(unattended.attended(_tag, options))
 
 
-for command in (tag, *history.COMMANDS, *review.COMMANDS):
+for command in (tag, *history.COMMANDS, *review.COMMANDS, *evidence.COMMANDS):
     main.add_command(config.configurable(command, tag))
 main.add_command(config.group(tag))
 
@@ -183,7 +185,9 @@ def _tag(
     rescan: bool, model: Path | None, device: str, batch_size: int, workers: int | None,
     ledger: Path | None, output: str, since: datetime | None, quiet: bool, verbose: bool,
     engine: str, hard_links: str, new_mtime: bool, keep_reports: int, report_news_only: bool,
-    allow_empty: bool, strict: bool, skip: bool, **cluster: Any,
+    allow_empty: bool, strict: bool, skip: bool, sources: tuple[Source, ...],
+    tracks: tuple[Path, ...], max_radius: float, max_gap: float, utc_offsets: dict[str, float],
+    time_zone: str, clock_offsets: dict[str, float], **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
@@ -207,6 +211,7 @@ def _tag(
             SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
         ),
         options.writers_for(*paths, output), absolute(output) if output else "",
+        sources,
     )  # fmt: skip
     journal.skipping.on = skip
     storage = open_storage(
@@ -227,6 +232,11 @@ def _tag(
             recorder = stack.enter_context(
                 book.begin(settings.run_id, targets, asdict(settings), classifier.sha256)
             )
+        others = evidence.gathered(
+            book.path if book else None, tracks, max_radius, max_gap, utc_offsets, time_zone,
+            clock_offsets, quiet,
+        )  # fmt: skip
+        stack.callback(others.close)
         place = stack.enter_context(local_file(report, keep_reports))
         rows = stack.enter_context(
             ReportWriter(place, names, classifier.name, settings.run_id, keep_reports)
@@ -234,7 +244,7 @@ def _tag(
         limits = journal.limits
         outcomes = run(
             storage, classifier, recorder, settings, lambda: stop.asked() or limits.over(),
-            copies, limits,
+            copies, limits, others,
         )  # fmt: skip
         outcomes = journal.follow(settings.run_id, outcomes)
         show = Shown(quiet, verbose, strict, report_news_only)
@@ -259,14 +269,15 @@ class Shown:
 class Counts(Counter[Status]):
     """How many photos came out how, in how many seconds; how many failed in an earlier run too."""
 
-    old_failures = 0
+    old_failures = placeable = 0
     seconds = 0.0
 
     def told(self, dry_run: bool, skipped: int, strict: bool) -> str:
         """The closing lines for the terminal."""
         from tagger.report.summary import summary
 
-        return summary(self, self.seconds, dry_run, skipped, 0 if strict else self.old_failures)
+        failures = 0 if strict else self.old_failures
+        return summary(self, self.seconds, dry_run, skipped, failures, self.placeable)
 
 
 def _follow(
@@ -289,6 +300,7 @@ def _follow(
             counts[outcome.status] += 1
             failed = outcome.status is Status.FAILED
             counts.old_failures += failed and not outcome.fresh
+            counts.placeable += outcome.placeable
             if not silent:
                 told = ", ".join(
                     f"{counts[status]} {status}" for status in Status if counts[status]
@@ -305,4 +317,6 @@ def _line(outcome: Outcome) -> str:
     """One photo, for the terminal."""
     name = history.shown(outcome.entry.key)
     place = f" {outcome.landmark.name}" if outcome.landmark else ""
+    if outcome.camera:
+        place += f" at {outcome.camera.latitude:.5f}, {outcome.camera.longitude:.5f}"
     return printable(f"{name}: {outcome.status}{place} ({outcome.reason})")
