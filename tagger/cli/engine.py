@@ -59,8 +59,8 @@ def runner(
         return run
     if device != "auto":
         raise RunError(
-            f"--device {device}: is for this machine; --ray-gpus-per-worker gives the classifiers "
-            "of a cluster their GPUs"
+            f"--device {device}: is for --engine local; --ray-gpus-per-worker gives classifiers of "
+            "a cluster their GPUs"
         )
     try:
         from tagger.run import ray_engine

@@ -56,15 +56,16 @@ class Group(DefaultGroup):  # type: ignore[misc]
 @click.group(cls=Group, default="tag", default_if_no_args=False)
 @click.version_option(__version__, prog_name="landmark-tag")
 def main() -> None:
-    """Give location back to photos: recognise the landmark, write its place into the photo.
+    """Give location back to photos: from landmarks, neighbours in time, tracks and Takeout.
 
     \b
     landmark-tag ~/Pictures --dry-run                 only report what would be tagged
     landmark-tag ~/Pictures --min-conf 0.6            tag a library
+    landmark-tag ~/Pictures --from all                also by time, tracks and Takeout
     landmark-tag s3://photos/uploads --quiet          tag a bucket, from cron
     landmark-tag undo last                            take the last run back
 
-    Photos that already carry GPS are left alone, and so are photos that show no known landmark.
+    Photos that already carry GPS are left alone, and so are photos whose place is not known.
     Each photo gets a row in the report. landmark-tag COMMAND --help shows the help of a command.
     """
     # Pillow warns of odd extras beside a picture; what matters is in the report.

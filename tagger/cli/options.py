@@ -34,7 +34,7 @@ def _moment(context: click.Context, option: click.Parameter, text: str | None) -
     try:
         return datetime.fromisoformat(text).astimezone()
     except ValueError as error:
-        raise click.BadParameter(f"{text!r} is no time; write 36h, 7d or 2026-11-24") from error
+        raise click.BadParameter(f"{text!r} is not a time; write 36h, 7d or 2026-11-24") from error
 
 
 def _output(context: click.Context, option: click.Parameter, place: str | None) -> str:

@@ -188,8 +188,8 @@ def _trusted(report: Path, root: str | None, ledger: Path | None) -> "Root":
     if sys.stdin.isatty() and click.confirm(printable(question)):
         return choose_root(proposed, [], report)
     raise RunError(
-        f"{report}: names photos in {proposed}, which neither the ledger nor the report's own "
-        f"folder vouches for; if that is where they are, add --root {shlex.quote(str(proposed))}"
+        f"{report}: names photos in {proposed}, which is neither a folder of its run nor the "
+        f"report's own; if the photos are there, add --root {shlex.quote(str(proposed))}"
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tagger.cli.help import Grouped
 from tagger.cli.options import duration
 from tagger.errors import RunError
 from tagger.records import Source
@@ -178,11 +179,11 @@ def gathered(
     return Sources(index, limits, Tracks(read_tracks(tracks, say)) if tracks else None)
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--recursive/--no-recursive", default=True, help="Look into subfolders (default).")
 def clocks(paths: tuple[str, ...], recursive: bool) -> None:
-    """List the cameras of PATH, how far their clocks are ahead of UTC, and how sure that is.
+    """List cameras and how far their clocks are ahead of UTC.
 
     \b
     landmark-tag clocks ~/Pictures

@@ -34,7 +34,7 @@ def _duration(
         return None
     if time := duration(text):
         return time
-    raise click.BadParameter(f"{text!r} is no duration; write 90s, 30m or 2h")
+    raise click.BadParameter(f"{text!r} is not a duration; write 90s, 30m or 2h")
 
 
 _OPTIONS = (

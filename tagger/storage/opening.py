@@ -39,7 +39,7 @@ def open_storage(
         raise RunError(f"{', '.join(targets)}: give photos of one bucket, or of this machine")
     if roots == {""} or not roots:
         if since:
-            raise RunError("--since: leaves out older objects of a bucket; PATH is none")
+            raise RunError("--since: works for buckets only; leave it out for folders")
         local = LocalStorage(
             [Path(target) for target in targets], recursive, exclude, hard_links, skipping
         )
