@@ -295,10 +295,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an earlier run found of a photo that has not changed since; ``output`` is the run's."""
+    """What an earlier run found of a photo that has not changed since; ``output`` is the run's.
+
+    ``elsewhere``: the photo is known by its content only, from another place.
+    """
 
     status: Status
     guess: Guess | None
     model_sha256: str
     output: str = ""
     fingerprint: bytes = b""
+    elsewhere: bool = False

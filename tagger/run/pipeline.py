@@ -47,7 +47,9 @@ def run(
         if settings.rescan or not isinstance(recorder, Finder):
             return None
         seen = recorder.moved(entry)
-        return remembered(entry, seen, classifier.sha256, settings.output) if seen else None
+        known = remembered(entry, seen, classifier.sha256, settings.output) if seen else None
+        # A name that is new is news, whatever is known of the content.
+        return replace(known, fresh=True) if known and seen and seen.elsewhere else known
 
     def look(item: Looked) -> Looked:
         size, resize = classifier.image_size, classifier.resize

@@ -26,6 +26,7 @@ from tagger.storage.local_writing import (
     NO_WAIT,
     Folder,
     Temporary,
+    content,
     keep_attributes,
     no_link,
     set_times,
@@ -325,13 +326,7 @@ def _changed(descriptor: int, now: Version, expected: Version) -> bool:
         return True
     if now.same_node(expected):
         return False
-    return expected.data is None or _content(descriptor) != expected.data
-
-
-def _content(descriptor: int) -> bytes:
-    with open(descriptor, "rb", closefd=False) as file:
-        file.seek(0)
-        return file.read()
+    return expected.data is None or content(descriptor) != expected.data
 
 
 def _see_free(folder: Folder, name: str) -> None:
