@@ -59,7 +59,7 @@ def configurable(command: click.Command, tag: click.Command) -> click.Command:
         is_eager=True,
         expose_value=False,
         callback=read,
-        help="TOML file of options; config.toml in the configuration folder by default.",
+        help="TOML file of options; default: config.toml in the configuration folder.",
     )(command)
     return added
 

@@ -20,7 +20,7 @@ def options(command: Command) -> Command:
     for option in (
         click.option(
             "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
-            help="Work on this machine alone, or on a Ray cluster (extra cluster).",
+            help="Run on this machine, or on a Ray cluster (extra cluster).",
         ),
         click.option(
             "--ray-address", metavar="ADDRESS", default="auto", show_default=True,
@@ -34,7 +34,7 @@ def options(command: Command) -> Command:
         click.option(
             "--ray-classifiers", type=click.IntRange(1, 100_000), default=None,
             show_default="what the GPUs hold; one for 4 processors",
-            help="Most classifiers at work on the cluster.",
+            help="Use at most this many classifiers on the cluster.",
         ),
     ):  # fmt: skip
         command = option(command)

@@ -27,7 +27,7 @@ _ledger = click.option(
     "--ledger",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="File that remembers what was written, for undo; in the state folder by default.",
+    help="File that records what was written, for undo; default: in the state folder.",
 )
 # Not from the configuration, where it is meant for tagging.
 _dry_run = click.option(
@@ -38,7 +38,7 @@ _skip = click.option(
     "--skip/--no-skip",
     default=True,
     allow_from_autoenv=False,
-    help="Leave managed libraries, caches and trash alone (default).",
+    help="Skip managed libraries, caches and trash (default).",
 )
 
 
@@ -165,14 +165,14 @@ def runs(ledger: Path | None) -> int:
     type=click.Choice([choice.value for choice in SidecarMode]),
     default=SidecarMode.AUTO.value,
     show_default=True,
-    help="XMP sidecar: where a photo cannot be written safely (auto).",
+    help="XMP sidecars: for photos that cannot be written safely (auto), for all, or none.",
 )
 @click.option(
     "--sidecar-name",
     type=click.Choice([choice.value for choice in SidecarName]),
     default=SidecarName.FULL.value,
     show_default=True,
-    help="photo.jpg.xmp (full) or photo.xmp, as Lightroom has it (stem).",
+    help="Name sidecars photo.jpg.xmp (full) or photo.xmp, as Lightroom does (stem).",
 )
 @click.option(
     "--report",

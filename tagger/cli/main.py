@@ -79,22 +79,22 @@ def main() -> None:
     type=click.FloatRange(0, 1),
     default=0.6,
     show_default=True,
-    help="Tag where the probability that the place is right is at least this.",
+    help="Tag photos whose place is right with at least this probability.",
 )
 @click.option(
     "--report",
     metavar="FILE",
     default="report.csv",
     show_default=True,
-    help="CSV file or bucket URL, a row for each photo; an older one is kept.",
+    help="CSV report, a file or bucket URL, one row per photo; older reports are kept.",
 )
-@click.option("--dry-run/--no-dry-run", help="Report, write into no photo.")
+@click.option("--dry-run/--no-dry-run", help="Only report; write into no photo.")
 @click.option("--recursive/--no-recursive", default=True, help="Look into subfolders (default).")
 @click.option(
     "--exclude",
     multiple=True,
     metavar="GLOB",
-    help="Leave out files and folders whose name, relative or full path matches; repeatable.",
+    help="Skip files and folders whose name, relative path or full path matches; repeatable.",
 )
 @click.option(
     "--coords",
@@ -108,20 +108,20 @@ def main() -> None:
     type=click.Choice([choice.value for choice in SidecarMode]),
     default=SidecarMode.AUTO.value,
     show_default=True,
-    help="XMP sidecar: where a photo cannot be written safely (auto).",
+    help="XMP sidecars: for photos that cannot be written safely (auto), for all, or none.",
 )
 @click.option(
     "--sidecar-name",
     type=click.Choice([choice.value for choice in SidecarName]),
     default=SidecarName.FULL.value,
     show_default=True,
-    help="photo.jpg.xmp (full) or photo.xmp, as Lightroom has it (stem).",
+    help="Name sidecars photo.jpg.xmp (full) or photo.xmp, as Lightroom does (stem).",
 )
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
     default=None,
-    help="Model file made by python -m train; the one that ships by default.",
+    help="Model file made by python -m train; default: the one in the package.",
 )
 @click.option(
     "--device",
@@ -129,14 +129,14 @@ def main() -> None:
     show_default=True,
     metavar="auto|cpu|cuda",
     callback=lambda _context, _option, value: _device(value),
-    help="Where the classifier runs; auto takes a GPU when there is one; cuda:0,cuda:1 takes two.",
+    help="Where the classifier runs; auto uses a GPU if there is one; cuda:0,cuda:1 uses two.",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 4096),
     default=16,
     show_default=True,
-    help="Photos handed to the classifier at once.",
+    help="Photos per pass of the classifier.",
 )
 @click.option(
     "--workers",
@@ -149,11 +149,9 @@ def main() -> None:
     "--ledger",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="File that remembers what was written, for undo; in the state folder by default.",
+    help="File that records what was written, for undo; default: in the state folder.",
 )
-@click.option(
-    "--rescan/--no-rescan", help="Look at every photo again, also at those that did not change."
-)
+@click.option("--rescan/--no-rescan", help="Look at every photo again, unchanged ones too.")
 @evidence.options
 @files.options
 @options.options

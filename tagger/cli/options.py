@@ -50,7 +50,7 @@ endpoint_url = click.option(
     envvar=["LANDMARK_TAG_ENDPOINT_URL", "AWS_ENDPOINT_URL"],
     callback=_set_endpoint,
     expose_value=False,
-    help="Server of s3:// where it is not AWS (MinIO, R2, Ceph); AWS_ENDPOINT_URL by default.",
+    help="Server for s3:// if it is not AWS (MinIO, R2, Ceph); default: AWS_ENDPOINT_URL.",
 )
 output = click.option(
     "--output",
@@ -64,7 +64,7 @@ since = click.option(
     metavar="TIME",
     default=None,
     callback=_moment,
-    help="Of a bucket, only photos put there since: 36h, 7d, 2026-11-24, 2026-11-24T18:00.",
+    help="In buckets: only photos uploaded since 36h, 7d, 2026-11-24 or 2026-11-24T18:00.",
 )
 
 

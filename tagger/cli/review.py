@@ -24,13 +24,13 @@ _root = click.option(
     "--root",
     metavar="FOLDER",
     default=None,
-    help="Folder, or bucket URL, the photos are in; rows that name others are refused.",
+    help="Folder or bucket URL that holds the photos; rows that name other files are refused.",
 )
 _ledger = click.option(
     "--ledger",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="File that remembers what was written, for undo; in the state folder by default.",
+    help="File that records what was written, for undo; default: in the state folder.",
 )
 
 
@@ -57,7 +57,7 @@ def _exits(command: Callable[P, None]) -> Callable[P, None]:
     "--model",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="Model file for the Try page; the one that ships by default.",
+    help="Model file for the Try page; default: the one in the package.",
 )
 @click.option(
     "--min-conf",
@@ -76,7 +76,7 @@ def _exits(command: Callable[P, None]) -> Callable[P, None]:
     "--address",
     default="127.0.0.1",
     show_default=True,
-    help="Where to listen; only the address that is printed, with its token, opens the page.",
+    help="Address to listen on; the page opens only with the printed link, which holds a token.",
 )
 @click.option(
     "--port",
@@ -131,7 +131,7 @@ def review(
     "out",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="The file to write; an HTML file that is there is replaced.",
+    help="HTML file to write; an existing HTML file is replaced.",
 )
 @_root
 @click.option(
@@ -139,7 +139,7 @@ def review(
     type=click.IntRange(0),
     default=1000,
     show_default=True,
-    help="Embed this many small pictures at most, about 15 KB each.",
+    help="Embed at most this many thumbnails, about 15 KB each.",
 )
 @_ledger
 @endpoint_url

@@ -109,8 +109,8 @@ _OPTIONS = (
         show_default=True,
         metavar="SOURCES",
         callback=_sources,
-        help="What may give a position: landmark, time, track, takeout, or all, separated by "
-        "commas. The others only speak against a wrong one.",
+        help="Sources that may write a position: landmark, time, track, takeout, or all, "
+        "separated by commas. The others can only veto.",
     ),
     click.option(
         "--track",
@@ -134,7 +134,7 @@ _OPTIONS = (
         show_default=True,
         metavar="TIME",
         callback=_gap,
-        help="Look for neighbours in time no further than this.",
+        help="Use neighbours in time no further away than this.",
     ),
     _UTC_OFFSET,
     _TIME_ZONE,
