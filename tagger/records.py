@@ -292,6 +292,16 @@ class Outcome:
     camera: CameraPosition | None = None
     placeable: bool = False
 
+    @property
+    def path(self) -> str:
+        """Where the photo is: an absolute path, or a URL."""
+        return self.entry.key
+
+    @property
+    def place(self) -> Landmark | None:
+        """The place that was written or would be; None where there is none."""
+        return self.landmark
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:

@@ -7,8 +7,9 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ from tagger.run.stopping import StopOnSignal
 from tagger.terminal import hold_streams, printable, tell
 
 if TYPE_CHECKING:
-    from tagger.ledger.recorder import RunRecorder
     from tagger.report.writer import ReportWriter
     from tagger.run.run_log import Journal
 
@@ -74,19 +74,13 @@ def main() -> None:
 
 @click.command(cls=Grouped, no_args_is_help=True)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@click.option(
-    "--min-conf",
-    type=click.FloatRange(0, 1),
-    default=0.6,
-    show_default=True,
-    help="Tag photos whose place is right with at least this probability.",
-)
+@options.min_conf("Tag photos whose place is right with at least this probability.")
 @click.option(
     "--report",
     metavar="FILE",
     default="report.csv",
     show_default=True,
-    help="CSV report, a file or bucket URL, one row per photo; older reports are kept.",
+    help="Report: CSV (or .jsonl), a file or bucket URL, a row per photo; older ones are kept.",
 )
 @click.option("--dry-run/--no-dry-run", help="Only report; write into no photo.")
 @click.option("--recursive/--no-recursive", default=True, help="Look into subfolders (default).")
@@ -96,33 +90,10 @@ def main() -> None:
     metavar="GLOB",
     help="Skip files and folders whose name, relative path or full path matches; repeatable.",
 )
-@click.option(
-    "--coords",
-    type=click.Choice([choice.value for choice in Coords]),
-    default=Coords.BOTH.value,
-    show_default=True,
-    help="Write the place as the camera's position, as the subject's, or both.",
-)
-@click.option(
-    "--sidecar",
-    type=click.Choice([choice.value for choice in SidecarMode]),
-    default=SidecarMode.AUTO.value,
-    show_default=True,
-    help="XMP sidecars: for photos that cannot be written safely (auto), for all, or none.",
-)
-@click.option(
-    "--sidecar-name",
-    type=click.Choice([choice.value for choice in SidecarName]),
-    default=SidecarName.FULL.value,
-    show_default=True,
-    help="Name sidecars photo.jpg.xmp (full) or photo.xmp, as Lightroom does (stem).",
-)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="Model file made by python -m train; default: the one in the package.",
-)
+@options.coords
+@options.sidecar
+@options.sidecar_name
+@options.model("Model file made by python -m train; default: the one in the package.")
 @click.option(
     "--device",
     default="auto",
@@ -145,12 +116,7 @@ def main() -> None:
     show_default="processors; 32 for a bucket",
     help="Threads that read and decode photos.",
 )
-@click.option(
-    "--ledger",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="File that records what was written, for undo; default: in the state folder.",
-)
+@options.ledger
 @click.option("--rescan/--no-rescan", help="Look at every photo again, unchanged ones too.")
 @evidence.options
 @files.options
@@ -190,14 +156,15 @@ def _tag(
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
-    from tagger.ledger.ledger import Ledger, new_run_id
+    from tagger.ledger.ledger import new_run_id
     from tagger.model import DEFAULT_MODEL
     from tagger.model.lazy import LazyClassifier
     from tagger.report.delivery import local_file
     from tagger.report.writer import ReportWriter
     from tagger.run.stages import Settings
+    from tagger.run.tagging import tagging
     from tagger.storage.opening import open_storage
-    from tagger.writing.copies import absolute, output_at
+    from tagger.storage.urls import absolute
     from tagger.writing.write_tag import WriteOptions
 
     run = engines.runner(engine, device, **cluster)
@@ -217,37 +184,27 @@ def _tag(
         paths, recursive=recursive, exclude=exclude, since=since,
         hard_links=HardLinks(hard_links), skipping=journal.skipping, allow_empty=allow_empty,
     )  # fmt: skip
-    copies = output_at(output, paths) if output else None
     classifier = LazyClassifier(model or DEFAULT_MODEL, device)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
+    gather = partial(
+        evidence.gathered, tracks=tracks, max_radius=max_radius, max_gap=max_gap,
+        utc_offsets=utc_offsets, time_zone=time_zone, clock_offsets=clock_offsets, quiet=quiet,
+    )  # fmt: skip
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(StopOnSignal())
-        book = None if dry_run else stack.enter_context(Ledger.open(ledger))
-        if book is None or not book.has_run(classifier.sha256):
-            classifier.load()  # a model that fails a check must stop the run before it starts
-        recorder = None
-        if book:
-            targets = [absolute(place) for place in (*paths, output) if place]
-            recorder = stack.enter_context(
-                book.begin(settings.run_id, targets, asdict(settings), classifier.sha256)
+        stop, limits = stack.enter_context(StopOnSignal()), journal.limits
+        outcomes = stack.enter_context(
+            tagging(
+                paths, storage, classifier, settings, dry_run=dry_run, ledger=ledger, output=output,
+                engine=run, stop=lambda: stop.asked() or limits.over(), limits=limits,
+                gather=gather,
             )
-        others = evidence.gathered(
-            book.path if book else None, tracks, max_radius, max_gap, utc_offsets, time_zone,
-            clock_offsets, quiet,
         )  # fmt: skip
-        stack.callback(others.close)
         place = stack.enter_context(local_file(report, keep_reports))
         rows = stack.enter_context(
             ReportWriter(place, names, classifier.name, settings.run_id, keep_reports)
         )
-        limits = journal.limits
-        outcomes = run(
-            storage, classifier, recorder, settings, lambda: stop.asked() or limits.over(),
-            copies, limits, others,
-        )  # fmt: skip
-        outcomes = journal.follow(settings.run_id, outcomes)
         show = Shown(quiet, verbose, strict, report_news_only)
-        seen = _follow(outcomes, rows, recorder, show)
+        seen = _follow(journal.follow(settings.run_id, outcomes), rows, show)
         failed = seen[Status.FAILED] - (0 if strict else seen.old_failures)
     if not quiet:
         click.echo(seen.told(dry_run, journal.skipping.folders, strict))
@@ -282,10 +239,9 @@ class Counts(Counter[Status]):
 def _follow(
     outcomes: Iterable[Outcome],
     rows: "ReportWriter",
-    recorder: "RunRecorder | None",
     show: Shown,
 ) -> Counts:
-    """Hand each outcome to the report, the ledger and the terminal."""
+    """Hand each outcome to the report and the terminal."""
     from tqdm import tqdm
 
     started, counts = time.monotonic(), Counts()
@@ -294,8 +250,6 @@ def _follow(
         for outcome in outcomes:
             if outcome.fresh or not show.news_only:
                 rows.write(outcome)
-            if recorder:
-                recorder.seen(outcome)
             counts[outcome.status] += 1
             failed = outcome.status is Status.FAILED
             counts.old_failures += failed and not outcome.fresh

@@ -1,12 +1,17 @@
-"""The options for buckets, shared by the commands that take them."""
+"""The options that several commands take, and those for buckets."""
 
 import os
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
+
+from tagger.evidence.decide import MIN_CONF
+from tagger.records import Coords, SidecarMode, SidecarName
+from tagger.storage.urls import is_url
 
 Command = Callable[..., Any]
 # Latency, not computing, is what a bucket costs: requests wait for each other's answers.
@@ -44,6 +49,46 @@ def _output(context: click.Context, option: click.Parameter, place: str | None) 
     return place or ""
 
 
+def min_conf(help_text: str) -> Callable[[Command], Command]:
+    """--min-conf, with what it means for this command."""
+    return click.option(
+        "--min-conf", type=click.FloatRange(0, 1), default=MIN_CONF, show_default=True,
+        help=help_text,
+    )  # fmt: skip
+
+
+def model(help_text: str) -> Callable[[Command], Command]:
+    """--model, with what it means for this command."""
+    return click.option("--model", type=click.Path(path_type=Path), default=None, help=help_text)
+
+
+ledger = click.option(
+    "--ledger",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="File that records what was written, for undo; default: in the state folder.",
+)
+coords = click.option(
+    "--coords",
+    type=click.Choice([choice.value for choice in Coords]),
+    default=Coords.BOTH.value,
+    show_default=True,
+    help="Write the place as the camera's position, as the subject's, or both.",
+)
+sidecar = click.option(
+    "--sidecar",
+    type=click.Choice([choice.value for choice in SidecarMode]),
+    default=SidecarMode.AUTO.value,
+    show_default=True,
+    help="XMP sidecars: for photos that cannot be written safely (auto), for all, or none.",
+)
+sidecar_name = click.option(
+    "--sidecar-name",
+    type=click.Choice([choice.value for choice in SidecarName]),
+    default=SidecarName.FULL.value,
+    show_default=True,
+    help="Name sidecars photo.jpg.xmp (full) or photo.xmp, as Lightroom does (stem).",
+)
 endpoint_url = click.option(
     "--endpoint-url",
     metavar="URL",
@@ -75,10 +120,10 @@ def options(command: Command) -> Command:
 
 def workers_for(paths: tuple[str, ...], chosen: int | None) -> int:
     """How many photos to read at once."""
-    in_bucket = any("://" in path for path in paths)
+    in_bucket = any(map(is_url, paths))
     return chosen or (BUCKET_WORKERS if in_bucket else os.cpu_count() or 1)
 
 
 def writers_for(*places: str) -> int:
     """How many photos to write at once: a disk gains nothing from more than one."""
-    return BUCKET_WORKERS if any("://" in place for place in places) else 1
+    return BUCKET_WORKERS if any(map(is_url, places)) else 1

@@ -3,22 +3,19 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING
 
 import click
 
+from tagger.cli import options
+from tagger.cli.exits import exits
 from tagger.cli.help import Grouped
-from tagger.cli.options import endpoint_url
 from tagger.errors import RunError
 from tagger.terminal import printable, tell
 
 if TYPE_CHECKING:
     from tagger.review.trusted_root import Root
-
-P = ParamSpec("P")
 
 _root = click.option(
     "--root",
@@ -26,26 +23,6 @@ _root = click.option(
     default=None,
     help="Folder or bucket URL that holds the photos; rows that name other files are refused.",
 )
-_ledger = click.option(
-    "--ledger",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="File that records what was written, for undo; default: in the state folder.",
-)
-
-
-def _exits(command: Callable[P, None]) -> Callable[P, None]:
-    """Say what went wrong, and exit with the error's code."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except RunError as error:
-            tell(f"landmark-tag: {error}", err=True)
-            sys.exit(error.exit_code)
-
-    return wrapped
 
 
 @click.command(cls=Grouped)
@@ -53,19 +30,8 @@ def _exits(command: Callable[P, None]) -> Callable[P, None]:
     "report", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @_root
-@click.option(
-    "--model",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="Model file for the Try page; default: the one in the package.",
-)
-@click.option(
-    "--min-conf",
-    type=click.FloatRange(0, 1),
-    default=0.6,
-    show_default=True,
-    help="Threshold the Try page starts with.",
-)
+@options.model("Model file for the Try page; default: the one in the package.")
+@options.min_conf("Threshold the Try page starts with.")
 @click.option(
     "--samples",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -86,9 +52,9 @@ def _exits(command: Callable[P, None]) -> Callable[P, None]:
     help="Port to listen on.",
 )
 @click.option("--browser/--no-browser", default=True, help="Open it in the browser (default).")
-@_ledger
-@endpoint_url
-@_exits
+@options.ledger
+@options.endpoint_url
+@exits
 def review(
     report: Path | None,
     root: str | None,
@@ -117,11 +83,11 @@ def review(
     if report is None and Path("report.csv").is_file():
         report = Path("report.csv")
     trusted = _trusted(report, root, ledger) if report else Path()
-    options = Options(
+    shown = Options(
         report.absolute() if report else None, trusted, ledger, model or DEFAULT_MODEL, min_conf,
         samples=samples or _shipped_samples(),
     )  # fmt: skip
-    serve(options, address, port, browser)
+    serve(shown, address, port, browser)
 
 
 @click.command(cls=Grouped)
@@ -141,9 +107,9 @@ def review(
     show_default=True,
     help="Embed at most this many thumbnails, about 15 KB each.",
 )
-@_ledger
-@endpoint_url
-@_exits
+@options.ledger
+@options.endpoint_url
+@exits
 def report(report: Path, out: Path, root: str | None, thumbnails: int, ledger: Path | None) -> None:
     """Write REPORT as one HTML file, to mail or keep.
 

@@ -166,17 +166,13 @@ def gathered(
     """
     from tagger.evidence.sources import Sources
     from tagger.evidence.time_source import Limits
-    from tagger.evidence.track_source import Tracks
-    from tagger.evidence.tracks.reading import read_tracks
-
-    limits = Limits(max_radius, max_gap, utc_offsets, clock_offsets, time_zone)
-    index = ledger.with_name(f"{ledger.name}.captures") if ledger else None
 
     def say(text: str) -> None:
         if not quiet:
             tell(text, err=True)
 
-    return Sources(index, limits, Tracks(read_tracks(tracks, say)) if tracks else None)
+    limits = Limits(max_radius, max_gap, utc_offsets, clock_offsets, time_zone)
+    return Sources.beside(ledger, limits, tracks, say)
 
 
 @click.command(cls=Grouped)

@@ -1,4 +1,4 @@
-"""The options for runs that nobody watches: limits, a log, a summary; and all exit codes."""
+"""The options for runs that nobody watches: limits, a log, a summary."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,14 +7,13 @@ from typing import Any
 
 import click
 
+from tagger.cli.exits import EXIT_INTERRUPTED, EXIT_PHOTO_FAILED
 from tagger.cli.options import duration
 from tagger.errors import RunError
 from tagger.run.limits import MIN_SAMPLE, Limits
 from tagger.terminal import tell
 
 Command = Callable[..., Any]
-EXIT_PHOTO_FAILED = 1
-EXIT_INTERRUPTED = 130
 
 
 class Percent(click.FloatRange):
@@ -110,7 +109,7 @@ def options(command: Command) -> Command:
 def attended(run: Callable[..., int], options: dict[str, Any]) -> int:
     """Run with a journal; the exit code, whatever happens."""
     from tagger.run.run_log import Journal
-    from tagger.writing.copies import absolute
+    from tagger.storage.urls import absolute
 
     max_time = options.pop("max_time")
     limits = Limits(

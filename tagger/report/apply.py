@@ -34,6 +34,7 @@ from tagger.report.reader import Row, Wish, read
 from tagger.storage.base import Storage
 from tagger.storage.opening import open_storage
 from tagger.storage.skipping import Skipping
+from tagger.storage.urls import is_url
 from tagger.writing.write_tag import Recorder, WriteOptions, see_unlinked, write_tag
 
 
@@ -71,7 +72,7 @@ class Folder:
         """
         name = os.path.dirname(key)
         try:
-            if not (name and (os.path.isabs(key) or "://" in key)):
+            if not (name and (os.path.isabs(key) or is_url(key))):
                 raise RefusedError("path is not that of a photo in a report; restore the cell")
             if name != self._name:
                 self._storage = open_storage(

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 from tagger.errors import RefusedError, RunError
 from tagger.records import Status, Version
 from tagger.report.cells import native, unsafe
+from tagger.storage.urls import is_url
 
 if TYPE_CHECKING:
     import _csv
@@ -107,7 +108,7 @@ class Row:
             RefusedError: the cells do not tell.
         """
         size, mtime_ns = version.size, version.mtime_ns
-        if "://" in self.key:
+        if is_url(self.key):
             if not self.text("etag"):
                 raise RefusedError("etag is empty; make a new report with --dry-run")
             return self.text("etag") == version.etag
@@ -242,7 +243,7 @@ def _rows(reader: "_csv.Reader") -> Iterator[tuple[int, list[str]]]:
 def targets(keys: set[str]) -> list[str]:
     """The places that the photos lie in: their common folder, or each folder of its own."""
     folders = {os.path.dirname(key) for key in keys}
-    if any("://" in folder for folder in folders):  # of which commonpath would lose a slash
+    if any(map(is_url, folders)):  # of which commonpath would lose a slash
         return sorted(folders)
     try:
         return [os.path.commonpath(folders)] if folders else []

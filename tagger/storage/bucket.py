@@ -38,7 +38,7 @@ from tagger.storage.local import APPEARED, NO_PHOTOS
 from tagger.storage.siblings import ordered
 from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
-from tagger.storage.urls import bucket_of
+from tagger.storage.urls import Location, bucket_of
 
 Store = S3Store | GCSStore | AzureStore | MemoryStore
 # A throttled request is tried again for about a minute before it becomes its photo's failure.
@@ -103,7 +103,8 @@ def connect(root: str, endpoint: str) -> tuple[Store, Index]:
     Raises:
         RunError: it cannot be reached.
     """
-    scheme, _, bucket = root.partition("://")
+    scheme = Location(root).scheme
+    bucket = root.removeprefix(f"{scheme}://")
     options: Any = {
         "client_options": {
             "connect_timeout": "10s", "read_timeout": "60s", "timeout": "5min",
@@ -154,7 +155,7 @@ class BucketStorage:
         self._root = bucket_of(targets[0])
         self._targets = sorted({target[len(self._root) :].strip("/") for target in targets})
         self._recursive, self._exclude, self._since = recursive, globs(exclude), since
-        self._explained = functools.partial(_explained, scheme=self._root.partition("://")[0])
+        self._explained = functools.partial(_explained, scheme=Location(self._root).scheme)
         self._skipping = skipping or Skipping()
         for target in self._targets:
             self._skipping.check(f"{self._root}/{target}", target.split("/"))
