@@ -1,3 +1,3 @@
 """landmark-tag: recognise the landmark on a photo and write its place into the photo."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

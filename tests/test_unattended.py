@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import COLOURS, REPOSITORY, SAMPLES, photo
 
+from tagger import __version__
 from tagger.cli.main import main
 from tagger.errors import RunError
 from tagger.run.limits import MIN_SAMPLE, Limits
@@ -82,7 +83,7 @@ def test_the_summary_says_it_all_in_one_line(
     }  # fmt: skip
     assert told.pop("started") and told.pop("ended") and told.pop("seconds")
     assert told == {
-        "version": "0.1.0", "run_id": rows(tmp_path)[0]["run_id"], "targets": [str(library)],
+        "version": __version__, "run_id": rows(tmp_path)[0]["run_id"], "targets": [str(library)],
         "report": str(tmp_path / "report.csv"), "dry_run": False, "photos": 4, "looked_at": 4,
         "skipped_folders": 0, "stopped_by": None, "error": None, "exit_code": 0,
     }  # fmt: skip

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from tagger.errors import RunError
+from tagger.evidence.estimate import Estimate
 from tagger.imaging import decode
 from tagger.records import (
     Coords,
@@ -13,6 +14,7 @@ from tagger.records import (
     Landmark,
     Outcome,
     Seen,
+    Source,
 )
 from tagger.writing.write_tag import Recorder, WriteOptions
 
@@ -71,6 +73,7 @@ class Settings:
     write: WriteOptions = field(default_factory=WriteOptions)
     writers: int = 1
     output: str = ""
+    sources: tuple[Source, ...] = (Source.LANDMARK,)
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_conf <= 1:  # not-a-number too
@@ -81,7 +84,8 @@ class Settings:
 class Looked:
     """A photo after the first stages: settled, or decoded for the classifier, or with a guess.
 
-    ``fresh`` is False where the guess is an earlier run's.
+    ``fresh`` is False where the guess is an earlier run's; ``estimates`` are what other sources
+    than the classifier say of where it was taken.
     """
 
     entry: Entry
@@ -89,3 +93,4 @@ class Looked:
     views: decode.Views | None = None
     guess: Guess | None = None
     fresh: bool = True
+    estimates: tuple[Estimate, ...] = ()
