@@ -306,6 +306,7 @@ def tag_quietly(line: list[str], environment: dict[str, str]) -> None:
     main(line)
 
 
+@pytest.mark.crash
 def test_kills_throttling_and_replaced_photos_lose_nothing(
     command: Command, s3_server: s3.Server
 ) -> None:
