@@ -42,9 +42,9 @@ __all__ = [  # noqa: RUF022 - in an order for people
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tagger import api
+    import tagger.api
 
-    return getattr(api, name)
+    return getattr(tagger.api, name)
 
 
 def __dir__() -> list[str]:

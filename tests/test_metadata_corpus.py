@@ -11,6 +11,7 @@ from pathlib import Path
 import exiv2_reader
 import pytest
 from awkward_photos import EIFFEL, TAG, app1_exif, app1_xmp, exif, jpeg, picture
+from over_gps import tagged_over
 from PIL import Image
 from test_metadata_formats import PHOTOS
 from test_metadata_xmp import SIDECARS, with_second_prefix
@@ -60,7 +61,7 @@ def write_both(
     after.mkdir()
     for name, photo in photos.items():
         try:
-            tagged = metadata.tagged(photo, replace(TAG, coords=coords), replace_gps=True)
+            tagged = tagged_over(photo, replace(TAG, coords=coords))
         except RefusedError as error:
             refused[name] = str(error)
             continue
@@ -141,11 +142,11 @@ def test_every_camera_photo_comes_back_to_the_byte() -> None:
     for path in corpus():
         photo = path.read_bytes()
         try:
-            tagged = metadata.tagged(photo, TAG, replace_gps=True)
+            tagged = tagged_over(photo, TAG)
         except RefusedError:
             assert metadata.has_sidecar_gps(metadata.sidecar(None, TAG))
             continue
-        assert metadata.tagged(tagged, TAG, replace_gps=True) == tagged, path.name
+        assert tagged_over(tagged, TAG) == tagged, path.name
         assert metadata.stripped(tagged) == photo, path.name
         assert metadata.provenance(tagged) == TAG.provenance, path.name
         assert metadata.xmp_note(tagged) == "", path.name
