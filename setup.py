@@ -11,8 +11,11 @@ setup(
             f"tagger/{name}".replace("/", "."),
             [f"tagger/{name}.c"],
             extra_compile_args=FLAGS,
+            define_macros=[("Py_LIMITED_API", "0x030B0000")],  # with buffers, which 3.11 added
+            py_limited_api=True,
             optional=True,
         )
         for name in NAMES
-    ]
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},  # one wheel for all Pythons
 )

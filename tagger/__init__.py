@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         RunError,
         SidecarMode,
         SidecarName,
+        Source,
         Status,
         TaggerError,
         Undone,
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
         undo,
     )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # In this order: to use, what they give, what they take, what they raise. All of it stands in
 # tagger.api, which is imported when the first of these is asked for.
 __all__ = [  # noqa: RUF022 - in an order for people
     "load_model", "read", "tag", "undo",
     "Model", "Guess", "Candidate", "Landmark", "Photo", "GpsState", "Run", "Outcome", "Status",
-    "Undone", "Coords", "SidecarMode", "SidecarName",
+    "Undone", "Coords", "SidecarMode", "SidecarName", "Source",
     "TaggerError", "RunError", "LockedError", "PhotoError",
 ]  # fmt: skip
 

@@ -4,12 +4,17 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger import metadata
 from tagger.errors import LockedError, PhotoError, RunError, TaggerError
 from tagger.evidence.decide import MIN_CONF
+from tagger.evidence.sources import Sources
+from tagger.evidence.time_source import Limits
+from tagger.evidence.track_source import Tracks
+from tagger.evidence.tracks.reading import read_tracks
 from tagger.imaging.decode import Picture, Views, to_views, views_of
 from tagger.ledger.ledger import Ledger, new_run_id
 from tagger.ledger.undo import Undone
@@ -28,6 +33,7 @@ from tagger.records import (
     Provenance,
     SidecarMode,
     SidecarName,
+    Source,
     Status,
 )
 from tagger.report.columns import COLUMNS, row
@@ -43,11 +49,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Candidate", "Coords", "GpsState", "Guess", "Landmark", "LockedError", "Model", "Outcome",
-    "Photo", "PhotoError", "Run", "RunError", "SidecarMode", "SidecarName", "Status",
+    "Photo", "PhotoError", "Run", "RunError", "SidecarMode", "SidecarName", "Source", "Status",
     "TaggerError", "Undone", "load_model", "read", "tag", "undo",
 ]  # fmt: skip
 
-Source = str | os.PathLike[str] | bytes | Picture
+Picturable = str | os.PathLike[str] | bytes | Picture
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
@@ -64,7 +70,7 @@ class Model:
         self.places: Mapping[str, Landmark] = self._classifier.landmarks
         self.sha256: str = self._classifier.sha256
 
-    def predict(self, *photos: Source, batch_size: int = 16) -> Iterator[Guess]:
+    def predict(self, *photos: Picturable, batch_size: int = 16) -> Iterator[Guess]:
         """A guess for each photo, in their order.
 
         Args:
@@ -79,7 +85,7 @@ class Model:
         for batch in batches(decoded, lambda _: True, batch_size, batch_size):
             yield from self._classifier.classify(batch)
 
-    def _decoded(self, photo: Source) -> Views:
+    def _decoded(self, photo: Picturable) -> Views:
         size, resize = self._classifier.image_size, self._classifier.resize
         if isinstance(photo, Picture):
             return views_of(photo, size, resize)
@@ -193,6 +199,10 @@ def tag(
     sidecar_name: SidecarName | str = SidecarName.FULL,
     hard_links: HardLinks | str = HardLinks.SKIP,
     rescan: bool = False,
+    sources: Iterable[Source | str] = (Source.LANDMARK,),
+    tracks: Paths = (),
+    max_radius: float = 1000.0,
+    max_gap: timedelta = timedelta(hours=3),
     model: str | os.PathLike[str] | None = None,
     device: str = "auto",
     batch_size: int = 16,
@@ -210,6 +220,10 @@ def tag(
         exclude: globs of files and folders to leave out.
         coords, sidecar, sidecar_name, hard_links: as the options of those names.
         rescan: look at every photo again, also at those that did not change.
+        sources: what may give a position; the others only speak against a wrong one.
+        tracks: files of GPS tracks, or folders of them.
+        max_radius: metres; no position is written that may be further off than this (95 %).
+        max_gap: neighbours in time are looked for no further than this.
         model: a model file; None for the one that ships.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         batch_size: photos handed to the network at once.
@@ -224,15 +238,21 @@ def tag(
     settings = Settings(
         new_run_id(), min_conf, Coords(coords), batch_size, workers or os.cpu_count() or 1, rescan,
         WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links)),
-        output=absolute(copies) if copies else "",
+        output=absolute(copies) if copies else "", sources=tuple(map(Source, sources)),
     )  # fmt: skip
     storage = open_storage(
         targets, recursive=recursive, exclude=exclude, hard_links=HardLinks(hard_links)
     )
     classifier = LazyClassifier(Path(model) if model else DEFAULT_MODEL, device)
+    points = [Path(path) for path in _targets(tracks)]
+
+    def gather(index: Path | None) -> Sources:
+        read = Tracks(read_tracks(points)) if points else None
+        return Sources(index, Limits(max_radius, max_gap.total_seconds()), read)
+
     with tagging(
         targets, storage, classifier, settings, dry_run=dry_run,
-        ledger=Path(ledger) if ledger else None, output=copies,
+        ledger=Path(ledger) if ledger else None, output=copies, gather=gather,
     ) as outcomes:  # fmt: skip
         yield Run(settings.run_id, dry_run, outcomes, classifier)
 

@@ -1,8 +1,11 @@
 """The records that the stages hand on: plain data, no torch, no input or output."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
+
+EVIDENCE_LENGTH = 200  # characters of evidence that are written into a photo
 
 
 class Status(StrEnum):
@@ -34,6 +37,23 @@ class Coords(StrEnum):
     BOTH = "both"
     CAMERA = "camera"
     SUBJECT = "subject"
+
+
+class Source(StrEnum):
+    """Where a position comes from; the ``source`` column of the report."""
+
+    LANDMARK = "landmark"
+    LIBRARY = "library"
+    TIME = "time"
+    TRACK = "track"
+    TAKEOUT = "takeout"
+
+
+class Position(NamedTuple):
+    """A position in degrees, WGS-84."""
+
+    latitude: float
+    longitude: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,22 +133,92 @@ class HardLinks(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a tag comes from; written into the photo so that it can be told from a person's."""
+    """Where a tag comes from; written into the photo so that it can be told from a person's.
+
+    ``source`` is what the camera's position comes from and ``evidence`` why, in words; a
+    :class:`Tag` sets both.
+    """
 
     tool: str
     version: str
     model_sha256: str
     confidence: float
     run_id: str
+    source: Source = Source.LANDMARK
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraPosition:
+    """Where the camera was, by a source other than a landmark.
+
+    Attributes:
+        latitude, longitude: degrees, WGS-84.
+        radius_m: the camera was within with 95 % probability; rounded up to whole metres.
+        source: what knows it; never a landmark, which is the subject.
+        evidence: why, in words; made printable, and cut to 200 characters.
+    """
+
+    latitude: float
+    longitude: float
+    radius_m: float
+    source: Source
+    evidence: str = ""
+
+    def __post_init__(self) -> None:
+        if math.isfinite(self.radius_m):
+            object.__setattr__(self, "radius_m", max(1, math.ceil(self.radius_m)))
+        shown = "".join(c if c.isprintable() else " " for c in self.evidence)
+        object.__setattr__(self, "evidence", " ".join(shown.split())[:EVIDENCE_LENGTH].rstrip())
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """All that is written into one photo: the place, which position it is, and who says so."""
+    """All that is written into one photo: the place, which positions, and who says so.
 
-    landmark: Landmark
+    A landmark is the subject. The camera is at ``camera`` where another source knows that, and
+    else within the landmark's radius. At least one of the two is there.
+    """
+
+    landmark: Landmark | None
     coords: Coords
     provenance: Provenance
+    camera: CameraPosition | None = None
+
+    def __post_init__(self) -> None:
+        if self.landmark is None and self.camera is None:
+            raise ValueError("a tag needs a landmark or a camera position")
+        source, evidence = Source.LANDMARK, ""
+        if self.known_camera:
+            source, evidence = self.known_camera.source, self.known_camera.evidence
+        said = replace(self.provenance, source=source, evidence=evidence)
+        object.__setattr__(self, "provenance", said)
+
+    @property
+    def known_camera(self) -> CameraPosition | None:
+        """What another source than the landmark says of the camera, where that is written."""
+        return None if self.coords is Coords.SUBJECT else self.camera
+
+    @property
+    def camera_point(self) -> Position | None:
+        """The camera's position to be written."""
+        if self.coords is Coords.SUBJECT:
+            return None
+        place = self.camera or self.landmark
+        return Position(place.latitude, place.longitude) if place else None
+
+    @property
+    def subject_point(self) -> Position | None:
+        """The subject's position to be written."""
+        if self.coords is Coords.CAMERA or self.landmark is None:
+            return None
+        return Position(self.landmark.latitude, self.landmark.longitude)
+
+    @property
+    def radius_m(self) -> int:
+        """How far off the position may be, in metres."""
+        place = self.known_camera or self.landmark
+        return int(place.radius_m) if place else 0
 
 
 # The file behind a path at one moment: device, inode, and ctime in ns (0: not known). A plain tuple
@@ -166,11 +256,11 @@ class Version:
 class Entry:
     """One listed photo: its key (a path as text), its version, or why it cannot be looked at.
 
-    ``sidecars`` are the keys of the XMP sidecars that lie beside it; ``fault`` is False where the
-    problem is a limit of the tool, which stays as it is and needs nobody's attention tonight.
-    ``links`` counts the names that the file has, ``shares_stem`` tells that another photo beside it
-    has the same name but for the suffix. ``fingerprint`` is of the bytes that were decoded, empty
-    where none were or an ETag says more.
+    ``sidecars`` are the keys of the XMP sidecars that lie beside it, ``takeout`` is that of its
+    Google Takeout file; ``fault`` is False where the problem is a limit of the tool, which stays as
+    it is and needs nobody's attention tonight. ``links`` counts the names that the file has,
+    ``shares_stem`` tells that another photo beside it has the same name but for the suffix.
+    ``fingerprint`` is of the bytes that were decoded, empty where none were or an ETag says more.
     """
 
     key: str
@@ -180,6 +270,7 @@ class Entry:
     fault: bool = True
     links: int = 1
     shares_stem: bool = False
+    takeout: str = ""
     fingerprint: bytes = b""
 
 
@@ -187,7 +278,9 @@ class Entry:
 class Outcome:
     """What became of one photo: one row of the report.
 
-    ``fresh`` is False where it only repeats what an earlier run found.
+    ``fresh`` is False where it only repeats what an earlier run found. ``camera`` is where the
+    camera was, where another source than the landmark knows; ``placeable`` tells that one does,
+    but was not asked to write.
     """
 
     entry: Entry
@@ -196,6 +289,8 @@ class Outcome:
     guess: Guess | None = None
     landmark: Landmark | None = None
     fresh: bool = True
+    camera: CameraPosition | None = None
+    placeable: bool = False
 
     @property
     def path(self) -> str:
@@ -204,16 +299,26 @@ class Outcome:
 
     @property
     def place(self) -> Landmark | None:
-        """The place that was written or would be; None where there is none."""
+        """The landmark that was written or would be; None where there is none."""
         return self.landmark
+
+    @property
+    def position(self) -> Position | None:
+        """The position that was written or would be: the camera's, or else the landmark's."""
+        at = self.camera or self.landmark
+        return Position(at.latitude, at.longitude) if at else None
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an earlier run found of a photo that has not changed since; ``output`` is the run's."""
+    """What an earlier run found of a photo that has not changed since; ``output`` is the run's.
+
+    ``elsewhere``: the photo is known by its content only, from another place.
+    """
 
     status: Status
     guess: Guess | None
     model_sha256: str
     output: str = ""
     fingerprint: bytes = b""
+    elsewhere: bool = False

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 from PIL import Image
 
-from tagger.records import Coords, Landmark, Provenance, Tag
+from tagger.records import CameraPosition, Coords, Landmark, Provenance, Source, Tag
 
 EIFFEL = Landmark(
     slug="eiffel-tower",
@@ -25,6 +25,25 @@ EIFFEL = Landmark(
 )
 PROVENANCE = Provenance("landmark-tag", "0.1.0", "ab" * 32, 0.93, "20260101T000000Z-1")
 TAG = Tag(EIFFEL, Coords.BOTH, PROVENANCE)
+# The Trocadéro, 600 m from the tower.
+CAMERA = CameraPosition(48.861611, 2.288889, 72.3, Source.TIME, "3 min after Straße 1.jpg; <b>")
+CAMERA_TAG = Tag(None, Coords.BOTH, PROVENANCE, CAMERA)
+BOTH_TAG = Tag(EIFFEL, Coords.BOTH, PROVENANCE, CAMERA)
+TAGS = {"landmark": TAG, "camera": CAMERA_TAG, "both": BOTH_TAG}
+KINDS = [  # every kind of tag with every choice of coordinates that leaves it a position
+    (f"{kind} {coords}", Tag(tag.landmark, coords, PROVENANCE, tag.camera))
+    for kind, tag in TAGS.items()
+    for coords in Coords
+    if tag.landmark or coords is not Coords.SUBJECT
+]
+
+
+def first_position(tag: Tag) -> tuple[float, float]:
+    """The position that readers find first: the camera's, or else the subject's."""
+    place = EIFFEL if tag.camera is None or tag.coords is Coords.SUBJECT else tag.camera
+    return place.latitude, place.longitude
+
+
 Field = tuple[int, int, int, bytes]  # tag, type, count, value
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 

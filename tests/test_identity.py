@@ -18,9 +18,11 @@ from tagger.ledger.ledger import Ledger
 from tagger.ledger.undo import undo
 from tagger.model.classifier import Classifier
 from tagger.records import Outcome, SidecarMode
+from tagger.review.decision_log import Journal
 from tagger.run.pipeline import run
 from tagger.run.stages import Settings
 from tagger.storage.local import LocalStorage
+from tagger.storage.local_writing import Folder
 from tagger.writing.write_tag import WriteOptions, write_tag
 
 GREY = {"min_conf": 1.0}  # nothing is sure enough, so that each photo stays as it is
@@ -322,3 +324,32 @@ def test_a_dry_run_of_tagging_says_the_same_of_moved_photos(
     dry: list[Outcome] = list(run(LocalStorage([library]), classifier, None, Settings("r", 1.0)))
     wet, _ = nightly(book, library, classifier, **GREY)
     assert {Path(o.entry.key).name: o.status.value for o in dry} == wet
+
+
+@pytest.mark.usefixtures("renumbered")
+def test_files_are_recognised_by_content_where_inodes_say_nothing(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"old")
+    with Folder(tmp_path) as folder:
+        descriptor = folder.open("photo.jpg", os.O_RDONLY)
+        assert folder.holds("photo.jpg", descriptor)
+        (tmp_path / "other.jpg").write_bytes(b"new")
+        assert not folder.holds("other.jpg", descriptor)
+        assert not folder.holds("gone.jpg", descriptor)
+        (tmp_path / "link.jpg").symlink_to(tmp_path / "photo.jpg")
+        assert not folder.holds("link.jpg", descriptor)
+        (tmp_path / "theirs.jpg").write_bytes(b"old")
+        os.link(tmp_path / "theirs.jpg", tmp_path / "hard.jpg")
+        assert not folder.holds("hard.jpg", descriptor)
+        os.close(descriptor)
+
+
+@pytest.mark.usefixtures("renumbered")
+def test_decisions_can_be_kept_where_inodes_say_nothing(tmp_path: Path) -> None:
+    report = tmp_path / "report.csv"
+    Journal(report).close()
+    Journal(report).close()
+    beside = tmp_path / "report.csv.review"
+    beside.rename(tmp_path / "theirs")
+    os.link(tmp_path / "theirs", beside)
+    with pytest.raises(RunError, match="another file took its place"):
+        Journal(report)

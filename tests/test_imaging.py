@@ -92,10 +92,10 @@ def test_a_float_that_is_no_number_does_not_blacken_the_picture() -> None:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16"])
 def test_memory_in_proportion_to_what_a_pixel_takes(mode: str) -> None:
     script = (
-        "import io, resource, sys; from PIL import Image; from tagger import imaging;"
+        "import io, resource, sys; from PIL import Image; from tagger.imaging import decode;"
         f"buffer = io.BytesIO(); Image.new({mode!r}, (4000, 4000)).save(buffer, 'PNG');"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-        "imaging.to_pixels(buffer.getvalue(), 64);"
+        "decode.to_pixels(buffer.getvalue(), 64);"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
     grown = int(subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
@@ -220,6 +220,8 @@ def test_an_uncompressed_tiff_is_decoded_in_bands_to_the_same_picture(
     ("data", "error", "told"),
     [
         (b"\0\0\0\x14ftypqt  " + bytes(40), UnsupportedError, "QuickTime"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40),
+         UnsupportedError, "^JPEG 2000 is not decoded here; export it as JPEG or PNG"),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(40),
          UnsupportedError, "Canon camera raw"),
         (b"\xff\xd8\xff\xc1\0\x0b\x0c\0\x10\0\x10\1\1\x11\0" + bytes(9),
@@ -266,7 +268,8 @@ def test_large_photos_wait_for_each_other_and_never_for_ever() -> None:
 
 def test_libtiff_writes_nothing_to_the_terminal() -> None:
     script = (
-        "import io; from PIL import Image; from tagger import imaging; from tagger.errors import *;"
+        "import io; from PIL import Image; from tagger.imaging import decode;"
+        "from tagger.errors import *;"
         "b = io.BytesIO(); Image.effect_noise((64, 64), 9).save(b, 'TIFF', compression='tiff_lzw');"
         "d = bytearray(b.getvalue()); d[2000:2100] = bytes(100); "
         "d = bytes(d).replace(b'\\x03\\x01\\x03\\0\\1\\0\\0\\0\\5\\0',"

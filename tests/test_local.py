@@ -17,6 +17,7 @@ from tagger.imaging.decode import Resize, Views, to_views
 from tagger.model import artifact
 from tagger.model.classifier import Classifier
 from tagger.model.local_features import matching
+from tagger.model.local_features import references as module_of_references
 from tagger.model.local_features import sift as module_of_sift
 from tagger.model.local_features.matching import (
     ENOUGH,
@@ -327,7 +328,7 @@ def test_points_that_are_described_in_another_way_are_refused(
 ) -> None:
     path = save_colour_model(tmp_path / "colour.pt")
     artifact.add_references(path, references)
-    monkeypatch.setattr(matching, "VERSION", matching.VERSION + 1)
+    monkeypatch.setattr(module_of_references, "VERSION", module_of_sift.VERSION + 1)
     with pytest.raises(RunError, match=r"not valid .*another way.*train"):
         artifact.load(path)
 

@@ -10,7 +10,20 @@ from pathlib import Path
 
 import exiv2_reader
 import pytest
-from awkward_photos import EIFFEL, TAG, app1_exif, app1_xmp, exif, jpeg, picture
+from awkward_photos import (
+    BOTH_TAG,
+    CAMERA,
+    CAMERA_TAG,
+    EIFFEL,
+    TAG,
+    TAGS,
+    app1_exif,
+    app1_xmp,
+    exif,
+    first_position,
+    jpeg,
+    picture,
+)
 from over_gps import tagged_over
 from PIL import Image
 from test_metadata_formats import PHOTOS
@@ -18,7 +31,7 @@ from test_metadata_xmp import SIDECARS, with_second_prefix
 
 from tagger import metadata
 from tagger.errors import RefusedError
-from tagger.records import Coords, GpsState
+from tagger.records import Coords, GpsState, Tag
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CORPUS = REPOSITORY.parent / "shared" / "data" / "exif_corpus"
@@ -53,7 +66,7 @@ def damage(
 
 
 def write_both(
-    tmp_path: Path, photos: dict[str, bytes], coords: Coords
+    tmp_path: Path, photos: dict[str, bytes], tag: Tag = TAG
 ) -> tuple[Path, Path, dict[str, str]]:
     """Folders of the photos before and after, and why the others were refused."""
     before, after, refused = tmp_path / "before", tmp_path / "after", dict[str, str]()
@@ -61,7 +74,7 @@ def write_both(
     after.mkdir()
     for name, photo in photos.items():
         try:
-            tagged = tagged_over(photo, replace(TAG, coords=coords))
+            tagged = tagged_over(photo, tag)
         except RefusedError as error:
             refused[name] = str(error)
             continue
@@ -72,11 +85,12 @@ def write_both(
 
 @needs_exiftool
 @needs_corpus
-def test_no_camera_photo_is_damaged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["landmark", "camera"])
+def test_no_camera_photo_is_damaged(tmp_path: Path, kind: str) -> None:
     """Nothing lost or changed, no new warning, ExifTool and Pillow within 1e-6 degrees."""
     photos = {path.name: path.read_bytes() for path in corpus()}
-    before, after, refused = write_both(tmp_path, photos, Coords.BOTH)
-    assert damage(before, after) == []
+    before, after, refused = write_both(tmp_path, photos, TAGS[kind])
+    assert damage(before, after, first_position(TAGS[kind])) == []
     embedded = len(photos) - len(refused)
     assert embedded >= 0.88 * len(photos), collections.Counter(refused.values())
     assert all(refused.values())
@@ -87,9 +101,31 @@ def test_no_camera_photo_is_damaged(tmp_path: Path) -> None:
 @pytest.mark.parametrize("coords", [Coords.CAMERA, Coords.SUBJECT])
 def test_the_other_coordinates_do_no_damage_either(tmp_path: Path, coords: Coords) -> None:
     photos = {path.name: path.read_bytes() for path in corpus()[::4]}
-    before, after, _ = write_both(tmp_path, photos, coords)
+    before, after, _ = write_both(tmp_path, photos, replace(TAG, coords=coords))
     # With the subject's alone, a camera position that was there stays and is read first.
     assert damage(before, after, PLACE if coords is Coords.CAMERA else None) == []
+
+
+@needs_exiftool
+@needs_corpus
+def test_both_positions_do_no_damage_either(tmp_path: Path) -> None:
+    photos = {path.name: path.read_bytes() for path in corpus()[1::4]}
+    before, after, _ = write_both(tmp_path, photos, BOTH_TAG)
+    assert damage(before, after, first_position(BOTH_TAG)) == []
+
+
+@needs_corpus
+def test_what_takes_a_landmark_takes_a_camera_position() -> None:
+    for path in corpus():
+        photo = path.read_bytes()
+        taken = []
+        for tag in TAGS.values():
+            try:
+                tagged_over(photo, tag)
+                taken.append(True)
+            except RefusedError:
+                taken.append(False)
+        assert len(set(taken)) == 1, (path.name, taken)
 
 
 def lost_to_exiv2(before: Path, after: Path) -> list[str]:
@@ -102,9 +138,10 @@ def lost_to_exiv2(before: Path, after: Path) -> list[str]:
 
 @needs_exiv2
 @needs_corpus
-def test_exiv2_reads_of_every_camera_photo_what_it_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", TAGS)
+def test_exiv2_reads_of_every_camera_photo_what_it_read(tmp_path: Path, kind: str) -> None:
     photos = {path.name: path.read_bytes() for path in corpus()}
-    before, after, _ = write_both(tmp_path, photos, Coords.BOTH)
+    before, after, _ = write_both(tmp_path, photos, TAGS[kind])
     assert lost_to_exiv2(before, after) == []
 
 
@@ -112,7 +149,7 @@ def test_exiv2_reads_of_every_camera_photo_what_it_read(tmp_path: Path) -> None:
 def test_exiv2_reads_of_other_formats_and_packets_what_it_read(tmp_path: Path) -> None:
     photos = {f"{name.replace(' ', '_')}.{name.split()[0]}": data for name, data in PHOTOS.items()}
     photos |= {f"{name}.jpg": jpeg(app1_xmp(data)) for name, data in SIDECARS.items()}
-    before, after, refused = write_both(tmp_path, photos, Coords.BOTH)
+    before, after, refused = write_both(tmp_path, photos)
     assert refused == {}
     for name, data in SIDECARS.items():
         (before / f"{name}.xmp").write_bytes(data)
@@ -138,19 +175,22 @@ def test_the_check_with_exiv2_notices_a_second_prefix(tmp_path: Path) -> None:
 
 
 @needs_corpus
-def test_every_camera_photo_comes_back_to_the_byte() -> None:
+@pytest.mark.parametrize("kind", TAGS)
+def test_every_camera_photo_comes_back_to_the_byte(kind: str) -> None:
+    tag = TAGS[kind]
     for path in corpus():
         photo = path.read_bytes()
         try:
-            tagged = tagged_over(photo, TAG)
+            tagged = tagged_over(photo, tag)
         except RefusedError:
-            assert metadata.has_sidecar_gps(metadata.sidecar(None, TAG))
+            assert metadata.has_sidecar_gps(metadata.sidecar(None, tag))
             continue
-        assert tagged_over(tagged, TAG) == tagged, path.name
+        assert tagged_over(tagged, tag) == tagged, path.name
         assert metadata.stripped(tagged) == photo, path.name
-        assert metadata.provenance(tagged) == TAG.provenance, path.name
+        assert metadata.provenance(tagged) == tag.provenance, path.name
         assert metadata.xmp_note(tagged) == "", path.name
-        assert metadata.position(tagged) == pytest.approx(PLACE, abs=1e-7), path.name
+        where = first_position(tag)
+        assert metadata.position(tagged) == pytest.approx(where, abs=1e-7), path.name
 
 
 @needs_corpus
@@ -174,12 +214,12 @@ def test_what_the_corpus_says_of_gps() -> None:
 
 
 @needs_exiftool
-@pytest.mark.parametrize("coords", [Coords.BOTH, Coords.SUBJECT])
-def test_no_png_webp_or_tiff_is_damaged(tmp_path: Path, coords: Coords) -> None:
+@pytest.mark.parametrize("tag", [TAG, replace(TAG, coords=Coords.SUBJECT), CAMERA_TAG])
+def test_no_png_webp_or_tiff_is_damaged(tmp_path: Path, tag: Tag) -> None:
     photos = {f"{name.replace(' ', '_')}.{name.split()[0]}": data for name, data in PHOTOS.items()}
-    before, after, refused = write_both(tmp_path, photos, coords)
+    before, after, refused = write_both(tmp_path, photos, tag)
     assert refused == {}
-    assert damage(before, after) == []
+    assert damage(before, after, first_position(tag)) == []
 
 
 @needs_exiftool
@@ -207,6 +247,28 @@ def test_exiftool_reads_the_sidecar(tmp_path: Path) -> None:
     assert (found["GPSLatitude"], found["GPSLongitude"]) == pytest.approx(PLACE, abs=1e-6)
     assert found["GPSHPositioningError"] == 150
     assert not [key for key in tags if "Warning" in key or "Error" in key[:20]]
+
+
+@needs_exiftool
+def test_exiftool_reads_a_camera_position(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("camera.jpg", "both.jpg", "camera.xmp")]
+    paths[0].write_bytes(metadata.tagged(picture(), CAMERA_TAG))
+    paths[1].write_bytes(metadata.tagged(picture(), BOTH_TAG))
+    paths[2].write_bytes(metadata.sidecar(None, CAMERA_TAG))
+    photo, both, beside = check_metadata.read_all(paths)
+    for tags in (photo, both):
+        assert tags["GPS:GPSHPositioningError"] == 73
+        assert tags["GPS:GPSProcessingMethod"] == "MANUAL"
+        assert tags["XMP-landmarktag:TagSource"] == "time"
+        assert tags["XMP-landmarktag:TagEvidence"] == CAMERA.evidence
+    assert both["GPS:GPSDestLatitude"] == pytest.approx(EIFFEL.latitude, abs=1e-6)
+    assert both["XMP-iptcExt:LocationShownGPSLatitude"] == pytest.approx(EIFFEL.latitude, abs=1e-6)
+    named = ("GPSDest", "GPSArea", "LocationShown", "ImageDescription", "Subject")
+    assert not [key for tags in (photo, beside) for key in tags if any(n in key for n in named)]
+    assert beside["XMP-exif:GPSProcessingMethod"] == "landmark-tag 0.1.0 (time)"
+    assert beside["XMP-exif:GPSHPositioningError"] == 73
+    warned = ("Warning", "Error")
+    assert not [key for key in beside if key.rpartition(":")[2].startswith(warned)]
 
 
 @needs_exiftool

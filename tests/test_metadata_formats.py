@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from awkward_photos import EIFFEL, TAG, exif, packet, picture, position
+from awkward_photos import TAG, TAGS, exif, first_position, packet, picture, position
 from over_gps import tagged_over
 from PIL import Image, ImageSequence, PngImagePlugin
 
@@ -112,18 +112,20 @@ def frames(data: bytes) -> list[tuple[str, tuple[int, int], bytes, object]]:
             ]
 
 
+@pytest.mark.parametrize("kind", TAGS)
 @pytest.mark.parametrize("name", PHOTOS)
-def test_tag_and_take_out_again(name: str) -> None:
-    photo = PHOTOS[name]
-    tagged = metadata.tagged(photo, TAG)
+def test_tag_and_take_out_again(name: str, kind: str) -> None:
+    photo, tag = PHOTOS[name], TAGS[kind]
+    tagged = metadata.tagged(photo, tag)
     assert frames(tagged) == frames(photo)
-    assert metadata.tagged(tagged, TAG) == tagged
+    assert metadata.tagged(tagged, tag) == tagged
     assert metadata.xmp_note(tagged) == ""
-    assert metadata.provenance(tagged) == TAG.provenance
-    assert metadata.position(tagged) == pytest.approx((EIFFEL.latitude, EIFFEL.longitude), abs=1e-7)
+    assert metadata.provenance(tagged) == tag.provenance
+    assert metadata.position(tagged) == pytest.approx(first_position(tag), abs=1e-7)
     assert metadata.stripped(tagged) == photo
+    read = (48, 51, 30.132) if kind == "landmark" else (48, 51, 41.7996)
     with Image.open(io.BytesIO(tagged)) as image:
-        assert image.getexif().get_ifd(0x8825)[2] == pytest.approx((48, 51, 30.132), abs=1e-6)
+        assert image.getexif().get_ifd(0x8825)[2] == pytest.approx(read, abs=1e-6)
     for data, state in ((photo, GpsState.EMPTY), (tagged, GpsState.VALID)):
         reading = metadata.gps_state(data, whole=True)
         assert reading is not None

@@ -5,7 +5,19 @@ import time
 import tracemalloc
 
 import pytest
-from awkward_photos import TAG, app1_exif, app1_xmp, exif, jpeg, mpf, packet, picture, position
+from awkward_photos import (
+    BOTH_TAG,
+    CAMERA_TAG,
+    TAG,
+    app1_exif,
+    app1_xmp,
+    exif,
+    jpeg,
+    mpf,
+    packet,
+    picture,
+    position,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from over_gps import tagged_over
@@ -26,6 +38,8 @@ SEEDS = [
     JPEG,
     jpeg(app1_exif(exif(">", gps=position(">")))),
     metadata.tagged(JPEG, TAG),
+    metadata.tagged(JPEG, CAMERA_TAG),
+    metadata.tagged(JPEG, BOTH_TAG),
     PHOTOS["png exif"],
     PHOTOS["webp animated exif xmp"],
     PHOTOS["tiff xmp"],
@@ -34,6 +48,7 @@ SEEDS = [
     heic(1, b"mime"),
     packet(KEYWORDS, 'exif:GPSLatitude="48,5N" exif:GPSLongitude="2,3E"'),
     metadata.sidecar(packet(KEYWORDS), TAG),
+    metadata.sidecar(packet(KEYWORDS), BOTH_TAG),
     *[*POSITIONED.values()][::4],
     *MALFORMED.values(),
 ]

@@ -9,12 +9,14 @@ import piexif
 import pytest
 from awkward_photos import (
     EIFFEL,
+    KINDS,
     TAG,
     XMP,
     app1_exif,
     app1_xmp,
     directory,
     exif,
+    first_position,
     jpeg,
     mpf,
     packet,
@@ -71,14 +73,14 @@ def refused(photo: bytes, match: str) -> None:
 
 
 @pytest.mark.parametrize("name", WRITABLE)
-@pytest.mark.parametrize("coords", Coords)
-def test_tag_and_take_out_again(name: str, coords: Coords) -> None:
-    photo, tag = WRITABLE[name], replace(TAG, coords=coords)
+@pytest.mark.parametrize(("_kind", "tag"), KINDS)
+def test_tag_and_take_out_again(name: str, _kind: str, tag: Tag) -> None:
+    photo = WRITABLE[name]
     tagged = metadata.tagged(photo, tag)
     assert metadata.tagged(tagged, tag) == tagged
     assert metadata.xmp_note(tagged) == ""
-    assert metadata.position(tagged) == pytest.approx((EIFFEL.latitude, EIFFEL.longitude), abs=1e-7)
-    assert metadata.provenance(tagged) == TAG.provenance
+    assert metadata.position(tagged) == pytest.approx(first_position(tag), abs=1e-7)
+    assert metadata.provenance(tagged) == tag.provenance
     reading = metadata.gps_state(tagged)
     assert reading is not None
     assert reading.state is GpsState.VALID

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import defusedxml.ElementTree
 import pytest
-from awkward_photos import EIFFEL, TAG, app1_xmp, jpeg, packet
+from awkward_photos import EIFFEL, KINDS, TAG, TAGS, app1_xmp, first_position, jpeg, packet
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +13,7 @@ from tagger.errors import RefusedError
 from tagger.metadata import verify
 from tagger.metadata import xmp_packet as parser
 from tagger.metadata.formats import detect
-from tagger.records import Coords
+from tagger.records import Tag
 
 DC = "{http://purl.org/dc/elements/1.1/}"
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
@@ -77,25 +77,26 @@ SIDECARS = {
 
 
 @pytest.mark.parametrize("name", SIDECARS)
-@pytest.mark.parametrize("coords", Coords)
-def test_merge_and_take_out_again(name: str, coords: Coords) -> None:
-    old, tag = SIDECARS[name], replace(TAG, coords=coords)
+@pytest.mark.parametrize(("_kind", "tag"), KINDS)
+def test_merge_and_take_out_again(name: str, _kind: str, tag: Tag) -> None:
+    old = SIDECARS[name]
     new = metadata.sidecar(old, tag)
     pieces = [piece for piece in old.split(b"</") if piece]
     assert all(piece in new for piece in pieces)
     assert metadata.has_sidecar_gps(new)
     assert not metadata.has_sidecar_gps(old)
     assert metadata.sidecar(new, tag) == new
-    assert metadata.provenance(new) == TAG.provenance
-    assert metadata.position(new) == pytest.approx((EIFFEL.latitude, EIFFEL.longitude), abs=1e-7)
+    assert metadata.provenance(new) == tag.provenance
+    assert metadata.position(new) == pytest.approx(first_position(tag), abs=1e-7)
     assert metadata.stripped_sidecar(new) == old
     assert all(len(names) == 1 for names in verify.prefixes(new).values())
 
 
+@pytest.mark.parametrize("kind", TAGS)
 @pytest.mark.parametrize("name", SIDECARS)
-def test_a_photo_keeps_the_prefixes_of_its_packet(name: str) -> None:
+def test_a_photo_keeps_the_prefixes_of_its_packet(name: str, kind: str) -> None:
     photo = jpeg(app1_xmp(SIDECARS[name]))
-    tagged = metadata.tagged(photo, TAG)
+    tagged = metadata.tagged(photo, TAGS[kind])
     assert metadata.xmp_note(tagged) == ""
     assert metadata.stripped(tagged) == photo
     (text,) = detect.blocks(tagged, True).xmp

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tagger.errors import RunError
 from tagger.records import Candidate, Entry, Guess, Outcome, Status, Version
-from tagger.report import writer
+from tagger.report import cells, columns, writer
 
 VERSION = Version(1000, 123456789)
 
@@ -30,7 +31,7 @@ def test_a_row_for_each_outcome_with_all_columns(tmp_path: Path) -> None:
         Outcome(Entry("/p/a.jpg", VERSION), Status.UNSURE, "confidence 0.71 < 0.8", guess),
         Outcome(Entry("/p/b.jpg", VERSION), Status.FAILED, "disk full"),
     )
-    assert list(rows[0]) == list(writer.COLUMNS)
+    assert list(rows[0]) == list(columns.COLUMNS)
     assert (
         rows[0] | {"landmark": "Taj Mahal", "confidence": "0.7123", "second": "Khajuraho"}
         == rows[0]
@@ -48,15 +49,15 @@ def test_no_cell_is_a_formula(tmp_path: Path, start: str) -> None:
     key = f"{start}cmd|' /C calc'!A0.jpg"
     rows = written(tmp_path / "r.csv", Outcome(Entry(key, VERSION), Status.FAILED, f"{start}1+1"))
     assert rows[0]["path"].startswith("'") and rows[0]["reason"].startswith("'")
-    assert writer.native(writer.unsafe(rows[0]["path"])) == key
+    assert cells.native(cells.unsafe(rows[0]["path"])) == key
 
 
 @given(st.binary(min_size=1, max_size=40).filter(lambda raw: b"\0" not in raw))
 def test_any_file_name_survives_the_report(raw: bytes) -> None:
     key = os.fsdecode(raw)
-    cell = writer.safe(writer.portable(key))
+    cell = cells.safe(cells.portable(key))
     assert cell.encode() and len(cell.splitlines()) == 1
-    assert writer.native(writer.unsafe(cell)) == key
+    assert cells.native(cells.unsafe(cell)) == key
 
 
 def test_an_earlier_report_is_kept(tmp_path: Path) -> None:
@@ -69,6 +70,18 @@ def test_an_earlier_report_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "report.2.csv").exists()
     written(path, first)  # over a report without rows, which nobody needs
     assert not (tmp_path / "report.3.csv").exists() and "first" in path.read_text()
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_an_earlier_report_without_rows_is_not_written_over_through_a_link(
+    tmp_path: Path, link: Callable[[Path, Path], None]
+) -> None:
+    written(tmp_path / "other.csv")
+    before = (tmp_path / "other.csv").read_bytes()
+    link(tmp_path / "other.csv", tmp_path / "report.csv")
+    with pytest.raises(RunError, match="link"):
+        written(tmp_path / "report.csv", Outcome(Entry("/a.jpg", VERSION), Status.FAILED, "x"))
+    assert (tmp_path / "other.csv").read_bytes() == before
 
 
 def test_the_latest_reports_are_kept_and_no_other_file_is_removed(tmp_path: Path) -> None:

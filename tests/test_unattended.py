@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import COLOURS, REPOSITORY, SAMPLES, photo
 
+from tagger import __version__
 from tagger.cli.main import main
 from tagger.errors import RunError
 from tagger.run.limits import MIN_SAMPLE, Limits
@@ -82,7 +83,7 @@ def test_the_summary_says_it_all_in_one_line(
     }  # fmt: skip
     assert told.pop("started") and told.pop("ended") and told.pop("seconds")
     assert told == {
-        "version": "0.1.0", "run_id": rows(tmp_path)[0]["run_id"], "targets": [str(library)],
+        "version": __version__, "run_id": rows(tmp_path)[0]["run_id"], "targets": [str(library)],
         "report": str(tmp_path / "report.csv"), "dry_run": False, "photos": 4, "looked_at": 4,
         "skipped_folders": 0, "stopped_by": None, "error": None, "exit_code": 0,
     }  # fmt: skip
@@ -343,6 +344,13 @@ def test_a_report_of_news_only(tmp_path: Path, tag: Callable[..., Result]) -> No
         tag(folder, "--report-news-only")
         assert [Path(row["path"]).name for row in rows(tmp_path)] == expected
         assert summary(tmp_path)["photos"] == 4
+    for number in range(3):  # as a restore from an archive gives times back
+        os.utime(folder / f"{number:03}.jpg", ns=(1, 1_700_000_000_000_000_000))
+    tag(folder, "--report-news-only", "--report", tmp_path / "touched.csv")
+    for number in range(3):
+        os.utime(folder / f"{number:03}.jpg", ns=(1, 1_700_000_001_000_000_000))
+    tag(folder, "--report-news-only")
+    assert rows(tmp_path) == []  # nearly the same time and the same content: no news
     # A report without rows pushes no other out.
     assert len(list(tmp_path.glob("report*.csv"))) == 3
 

@@ -18,7 +18,8 @@ from click_default_group import DefaultGroup
 from tagger import __version__
 from tagger.cli import config, files, history, options, review, unattended
 from tagger.cli import engine as engines
-from tagger.records import Coords, HardLinks, Outcome, SidecarMode, SidecarName, Status
+from tagger.cli import sources as evidence
+from tagger.records import Coords, HardLinks, Outcome, SidecarMode, SidecarName, Source, Status
 from tagger.run.stopping import StopOnSignal
 from tagger.terminal import hold_streams, printable, tell
 
@@ -118,6 +119,7 @@ def main() -> None:
 @click.option(
     "--rescan/--no-rescan", help="Look at every photo again, also at those that did not change."
 )
+@evidence.options
 @files.options
 @options.options
 @unattended.options
@@ -130,7 +132,7 @@ def tag(**options: Any) -> None:
     sys.exit(unattended.attended(_tag, options))
 
 
-for command in (tag, *history.COMMANDS, *review.COMMANDS):
+for command in (tag, *history.COMMANDS, *review.COMMANDS, *evidence.COMMANDS):
     main.add_command(config.configurable(command, tag))
 main.add_command(config.group(tag))
 
@@ -141,7 +143,9 @@ def _tag(
     rescan: bool, model: Path | None, device: str, batch_size: int, workers: int | None,
     ledger: Path | None, output: str, since: datetime | None, quiet: bool, verbose: bool,
     engine: str, hard_links: str, new_mtime: bool, keep_reports: int, report_news_only: bool,
-    allow_empty: bool, strict: bool, skip: bool, **cluster: Any,
+    allow_empty: bool, strict: bool, skip: bool, sources: tuple[Source, ...],
+    tracks: tuple[Path, ...], max_radius: float, max_gap: float, utc_offsets: dict[str, float],
+    time_zone: str, clock_offsets: dict[str, float], **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
@@ -166,6 +170,7 @@ def _tag(
             SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
         ),
         options.writers_for(*paths, output), absolute(output) if output else "",
+        sources,
     )  # fmt: skip
     journal.skipping.on = skip
     storage = open_storage(
@@ -180,6 +185,9 @@ def _tag(
             tagging(
                 paths, storage, classifier, settings, dry_run=dry_run, ledger=ledger, output=output,
                 engine=run, stop=lambda: stop.asked() or limits.over(), limits=limits,
+                gather=lambda index: evidence.gathered(
+                    index, tracks, max_radius, max_gap, utc_offsets, time_zone, clock_offsets, quiet
+                ),
             )
         )  # fmt: skip
         place = stack.enter_context(local_file(report, keep_reports))
@@ -208,14 +216,15 @@ class Shown:
 class Counts(Counter[Status]):
     """How many photos came out how, in how many seconds; how many failed in an earlier run too."""
 
-    old_failures = 0
+    old_failures = placeable = 0
     seconds = 0.0
 
     def told(self, dry_run: bool, skipped: int, strict: bool) -> str:
         """The closing lines for the terminal."""
         from tagger.report.summary import summary
 
-        return summary(self, self.seconds, dry_run, skipped, 0 if strict else self.old_failures)
+        failures = 0 if strict else self.old_failures
+        return summary(self, self.seconds, dry_run, skipped, failures, self.placeable)
 
 
 def _follow(
@@ -235,6 +244,7 @@ def _follow(
             counts[outcome.status] += 1
             failed = outcome.status is Status.FAILED
             counts.old_failures += failed and not outcome.fresh
+            counts.placeable += outcome.placeable
             if not silent:
                 told = ", ".join(
                     f"{counts[status]} {status}" for status in Status if counts[status]
@@ -251,4 +261,6 @@ def _line(outcome: Outcome) -> str:
     """One photo, for the terminal."""
     name = history.shown(outcome.entry.key)
     place = f" {outcome.landmark.name}" if outcome.landmark else ""
+    if outcome.camera:
+        place += f" at {outcome.camera.latitude:.5f}, {outcome.camera.longitude:.5f}"
     return printable(f"{name}: {outcome.status}{place} ({outcome.reason})")

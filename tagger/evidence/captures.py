@@ -3,16 +3,21 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import Enum
+from pathlib import Path
 from typing import NamedTuple
 
-from tagger.metadata.capture import Capture
+from tagger.errors import RunError
+from tagger.metadata.capture import Beside, Capture
 
+# A cache: it can be deleted, and the next run reads the photos' first bytes again. Keys are bytes
+# because file names are. ``stamp`` is the photo's version, and what lies beside it.
 TABLES = """
 CREATE TABLE IF NOT EXISTS captures (
-    key BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, etag TEXT NOT NULL,
-    local REAL, ahead REAL, utc REAL, camera TEXT NOT NULL, latitude REAL, longitude REAL,
-    error_m REAL, taken INTEGER NOT NULL) WITHOUT ROWID;
+    key BLOB PRIMARY KEY, stamp TEXT NOT NULL, local REAL, ahead REAL, utc REAL,
+    camera TEXT NOT NULL, latitude REAL, longitude REAL, error_m REAL, taken INTEGER NOT NULL,
+    beside TEXT, beside_latitude REAL, beside_longitude REAL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS captures_by_camera ON captures (camera, local)
     WHERE latitude IS NOT NULL AND local IS NOT NULL;
 CREATE INDEX IF NOT EXISTS captures_by_utc ON captures (utc)
@@ -22,8 +27,9 @@ CREATE INDEX IF NOT EXISTS captures_by_wall ON captures (local)
 CREATE INDEX IF NOT EXISTS captures_by_clock ON captures (camera, local)
     WHERE ahead IS NOT NULL AND local IS NOT NULL;
 """
+FORMAT = 1
 _COLUMNS = "key, local, utc, camera, latitude, longitude, error_m"
-_ROWS = 1000
+_ROWS = 2000
 
 
 class Placed(NamedTuple):
@@ -47,29 +53,58 @@ class By(Enum):
 
 
 class Captures:
-    """The table of one run.
+    """The index, in a file of its own or in memory.
 
     Args:
-        db: an open database; the ledger's, or one of its own.
+        path: the file; None keeps it in a temporary file that SQLite removes.
+
+    Raises:
+        RunError: the file cannot be used.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
         self._lock = threading.RLock()
         self._waiting: list[tuple[object, ...]] = []
-        with self._lock:
-            for statement in TABLES.split(";"):
-                if statement.strip():
-                    db.execute(statement)
+        try:
+            # An empty name is a temporary database: SQLite spills it to disk and removes it.
+            self._db = sqlite3.connect(
+                str(path or ""), timeout=30.0, isolation_level=None, check_same_thread=False
+            )
+            if path:
+                self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = OFF")  # a cache; a torn one is made anew
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version not in (0, FORMAT):
+                self._db.execute("DROP TABLE captures")
+            for statement in filter(str.strip, TABLES.split(";")):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {FORMAT}")
+        except sqlite3.Error as error:
+            raise RunError(
+                f"{path}: the index of capture times cannot be used ({error}); delete that file, "
+                "it is made anew"
+            ) from error
 
-    def add(
-        self, photo: Capture, version: tuple[int, int, str], ahead: float | None, utc: float | None
-    ) -> None:
+    def close(self) -> None:
+        """Write what waits and let go of the file."""
+        with suppress(sqlite3.Error):
+            self.flush()
+        self._db.close()
+
+    def known(self, key: str, stamp: str) -> bool:
+        """Whether this very version of the photo is in the index."""
+        row = self._db.execute(
+            "SELECT stamp FROM captures WHERE key = ?", (_bytes(key),)
+        ).fetchone()
+        return row is not None and row[0] == stamp
+
+    def add(self, photo: Capture, stamp: str, ahead: float | None, utc: float | None) -> None:
         """Note a photo; ``ahead`` is how far its clock is ahead of UTC, in seconds, where known."""
-        latitude, longitude = photo.position or (None, None)
+        beside, position = photo.beside or Beside(""), photo.position or (None, None)
         row = (
-            photo.key.encode("utf-8", "surrogateescape"), *version, photo.local, ahead, utc,
-            photo.camera, latitude, longitude, photo.error_m, photo.taken,
+            _bytes(photo.key), stamp, photo.local, ahead, utc, photo.camera, *position,
+            photo.error_m, photo.taken, beside.name or None, *(beside.position or (None, None)),
         )  # fmt: skip
         with self._lock:
             self._waiting.append(row)
@@ -79,18 +114,39 @@ class Captures:
     def flush(self) -> None:
         """Write what waits."""
         with self._lock:
-            if not self._waiting:
-                return
-            inside = self._db.in_transaction
-            if not inside:
+            if self._waiting:
                 self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(
-                "INSERT OR REPLACE INTO captures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                self._waiting,
-            )
-            self._waiting.clear()
-            if not inside:
+                places = ", ".join("?" * 13)
+                self._db.executemany(
+                    f"INSERT OR REPLACE INTO captures VALUES ({places})", self._waiting
+                )
                 self._db.execute("COMMIT")
+                self._waiting.clear()
+
+    def get(self, key: str) -> Capture | None:
+        """The photo as it was noted; its clock's offset stands for all that told it."""
+        with self._lock:
+            self.flush()
+            row = self._db.execute(
+                "SELECT local, ahead, camera, latitude, longitude, error_m, taken, beside,"
+                " beside_latitude, beside_longitude FROM captures WHERE key = ?",
+                (_bytes(key),),
+            ).fetchone()
+        if row is None:
+            return None
+        local, ahead, camera, latitude, longitude, error_m, taken, name, *beside = row
+        return Capture(
+            key,
+            local,
+            ahead,
+            camera=camera,
+            position=None if latitude is None else (latitude, longitude),
+            error_m=error_m,
+            taken=bool(taken),
+            beside=Beside(name, None if None in beside else (beside[0], beside[1]))
+            if name
+            else None,
+        )
 
     def around(
         self, by: By, moment: float, gap: float, camera: str = "", most: int = 12
@@ -114,12 +170,12 @@ class Captures:
             before = self._db.execute(
                 f"{kept} < ? AND {column} >= ? ORDER BY {column} DESC LIMIT ?",
                 (camera, moment, moment - gap, most),
-            )
+            ).fetchall()
             after = self._db.execute(
                 f"{kept} >= ? AND {column} <= ? ORDER BY {column} LIMIT ?",
                 (camera, moment, moment + gap, most),
-            )
-            return [Placed(*row) for row in before], [Placed(*row) for row in after]
+            ).fetchall()
+        return [Placed(*row) for row in before], [Placed(*row) for row in after]
 
     def clock(self, camera: str, local: float, most: int = 5) -> list[tuple[float, float]]:
         """What is known of a camera's clock: (local, seconds ahead of UTC), nearest first."""
@@ -134,11 +190,16 @@ class Captures:
                 ).fetchall()
         return sorted(rows, key=lambda row: abs(row[0] - local))
 
-    def cameras(self) -> Iterator[tuple[str, int, int, int]]:
-        """Each camera with how many photos it took, with a position, and with a known clock."""
+    def cameras(self) -> Iterator[tuple[str, int, int, int, float | None, float | None]]:
+        """Each camera: its photos, those with a position, with a known clock, how far ahead."""
         with self._lock:
             self.flush()
             yield from self._db.execute(
-                "SELECT camera, count(*), count(latitude), count(ahead) FROM captures"
-                " WHERE taken GROUP BY camera ORDER BY count(*) DESC, camera"
+                "SELECT camera, count(*), count(latitude), count(ahead), min(ahead), max(ahead)"
+                " FROM captures WHERE taken GROUP BY camera ORDER BY count(*) DESC, camera"
             ).fetchall()
+
+
+def _bytes(key: str) -> bytes:
+    """A key as stored; names that are not UTF-8 keep their bytes."""
+    return key.encode("utf-8", "surrogateescape")

@@ -49,17 +49,12 @@ def stated(photo: Capture) -> float | None:
     return photo.offset
 
 
-def clock_of(
-    photo: Capture, known: Sequence[tuple[float, float]], option: float | None = None
-) -> Clock | None:
+def clock_of(photo: Capture, known: Sequence[tuple[float, float]]) -> Clock | None:
     """The clock when ``photo`` was taken; None where nothing tells.
 
     Args:
         known: (local, ahead) of the camera's other photos, nearest in time first.
-        option: what --clock-offset or --utc-offset says for this camera.
     """
-    if option is not None:
-        return Clock(option, "as set by an option")
     ahead = stated(photo)
     if ahead is not None:
         return Clock(ahead, "as its EXIF states")

@@ -2,22 +2,12 @@
 
 import math
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
 from tagger.metadata.capture import Capture
+from tagger.records import Source
 
 EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
-
-
-class Source(StrEnum):
-    """Where a position comes from; the ``source`` column of the report."""
-
-    LANDMARK = "landmark"
-    LIBRARY = "library"
-    TIME = "time"
-    TRACK = "track"
-    TAKEOUT = "takeout"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 
 from tagger.evidence.captures import By, Captures, Placed
 from tagger.evidence.clocks import DAYLIGHT, Clock, clock_of
-from tagger.evidence.estimate import Estimate, Neighbour, Source, distance_m
+from tagger.evidence.estimate import Estimate, Neighbour, distance_m
 from tagger.evidence.motion import UNSURE, Fix, Located, locate, speed_of
+from tagger.evidence.zones import ahead_in
 from tagger.metadata.capture import Capture
+from tagger.records import Source
 
 # A journey shows only by a position at its other end, which may lie further off than --max-gap.
 JOURNEY_SECONDS = 12 * 3600.0
@@ -25,12 +27,17 @@ class Limits:
         max_radius_m: the largest radius (95 %) that is written, and how far apart two readings
             of the same facts may lie.
         max_gap: seconds to the nearest neighbour.
-        clocks: seconds ahead of UTC by camera, as an option says; the key "" stands for all.
+        ahead: seconds that clocks are ahead of UTC by camera, as --utc-offset says; the key ""
+            stands for all that are not named.
+        fast: seconds that clocks are fast, as --clock-offset says, likewise.
+        zone: the name of the zone that clocks were set to, as --time-zone says.
     """
 
     max_radius_m: float = 1000.0
     max_gap: float = 3 * 3600.0
-    clocks: Mapping[str, float] = field(default_factory=dict)
+    ahead: Mapping[str, float] = field(default_factory=dict)
+    fast: Mapping[str, float] = field(default_factory=dict)
+    zone: str = ""
 
 
 class TimeSource:
@@ -54,13 +61,27 @@ class TimeSource:
 
     def clock(self, photo: Capture) -> Clock | None:
         """The clock of the photo's camera when it was taken, where it is known."""
-        clocks = self._limits.clocks
-        option = clocks.get(photo.camera, clocks.get(""))
-        known = self._captures.clock(photo.camera, photo.local or 0.0) if photo.camera else []
-        return clock_of(photo, known, option)
+        limits, local = self._limits, photo.local or 0.0
+        fast = self._fast(photo)
+        set_to = limits.ahead.get(photo.camera, limits.ahead.get(""))
+        if set_to is None and limits.zone and photo.offset is None:
+            set_to = ahead_in(limits.zone, local)
+        if set_to is not None:
+            return Clock(set_to + (fast or 0.0), "as set by an option")
+        known = self._captures.clock(photo.camera, local) if photo.camera else []
+        clock = clock_of(photo, known)
+        # GPS time already shows how fast a clock is; a stated offset is of the zone alone.
+        return clock and Clock(clock.ahead + (fast or 0.0), clock.how)
+
+    def _fast(self, photo: Capture) -> float | None:
+        fast = self._limits.fast
+        return fast.get(photo.camera, fast.get(""))
 
     def _by_wall(self, photo: Capture, local: float, own: list[Fix]) -> Estimate | None:
         """Other cameras by the clock on the wall; this camera's may be an hour off it."""
+        fast = self._fast(photo)
+        if fast is not None:
+            return self._answer(own, self._fixes(By.WALL, local - fast, photo))
         answers = [
             self._answer(own, self._fixes(By.WALL, local + hours, photo)) for hours in DAYLIGHT
         ]

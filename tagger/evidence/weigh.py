@@ -3,20 +3,22 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from tagger.evidence.estimate import Estimate, Source, distance_m
+from tagger.evidence.estimate import Estimate, distance_m
 from tagger.evidence.time_source import far
-from tagger.records import Landmark
+from tagger.records import Landmark, Source
 
 # A landmark is photographed from this far at most, beyond its own radius: towers, mountains.
 IN_SIGHT_M = 20_000.0
+# From this near, a landmark that the classifier is unsure of is likelier than any other.
+NEAR_M = 3_000.0
 # Nobody travels faster than an airliner.
 FASTEST_M_S = 280.0
 # The surest first: what the user's own files state, a copy's original, where the camera's owner
 # was, where the camera was just before.
 ORDER = (Source.TAKEOUT, Source.LIBRARY, Source.TRACK, Source.TIME)
-# How much likelier a landmark becomes that lies within sight of where the camera was known to be,
-# among all places of the world.
-NEAR_BY = 20.0
+# How much likelier a landmark becomes by lying near where the camera was known to be, among all
+# places of the world; and below which confidence that says nothing.
+LIKELIER, LEAST = 8.0, 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +50,18 @@ class Verdict:
 
 
 def raised(confidence: float) -> float:
-    """A landmark's confidence once it is known to be near by: Bayes' rule with NEAR_BY.
+    """A landmark's confidence once it is known to be near by: Bayes' rule.
 
     >>> round(raised(0.3), 2)
-    0.9
+    0.77
     """
-    odds = NEAR_BY * confidence / max(1e-9, 1 - confidence)
+    odds = LIKELIER * confidence / max(1e-9, 1 - confidence)
     return odds / (1 + odds)
 
 
-def near_by(sight: Landmark, estimate: Estimate) -> bool:
+def in_sight(landmark: Landmark, estimate: Estimate, metres: float = IN_SIGHT_M) -> bool:
     """Whether the landmark may be what was photographed from where the estimate says."""
-    reach = sight.radius_m + IN_SIGHT_M + _reach(estimate)
-    return _apart(sight, estimate) <= reach
+    return _apart(landmark, estimate) <= landmark.radius_m + metres + _reach(estimate)
 
 
 def weigh(
@@ -75,8 +76,8 @@ def weigh(
        is written.
     2. The landmark is further than sight from where another source knows the camera: it is vetoed;
        the other source's position is written if it is wanted.
-    3. The landmark is near by: its confidence is raised (Bayes), and if accepted it is the
-       subject; the camera's position is the other source's if that is wanted.
+    3. The landmark is in sight: if it is accepted it is the subject, and the camera's position is
+       the other source's if that is wanted. If it is near, its confidence is raised (Bayes).
     4. No landmark: the surest wanted source writes the camera's position.
 
     Args:
@@ -101,7 +102,7 @@ def weigh(
     verdict = Verdict(camera=best, witnesses=witnesses, evidence=_words(writers))
     if sight is None or Source.LANDMARK not in wanted:
         return verdict
-    against = [estimate for estimate in ranked if not near_by(sight.landmark, estimate)]
+    against = [estimate for estimate in ranked if not in_sight(sight.landmark, estimate)]
     if against:
         if sight.accepted and best is None:
             apart = _apart(sight.landmark, against[0])
@@ -111,11 +112,11 @@ def weigh(
                 f"{_told(against[0])}",
             )
         return verdict
-    sure = raised(sight.confidence) if firm else sight.confidence
-    if not sight.accepted and not (firm and sure >= min_conf):
+    near = [one for one in firm if in_sight(sight.landmark, one, NEAR_M)]
+    sure = raised(sight.confidence) if near and sight.confidence >= LEAST else 0.0
+    if not sight.accepted and sure < min_conf:
         return verdict
-    words = _words(writers or firm)
-    return replace(verdict, subject=sight.landmark, evidence=words)
+    return replace(verdict, subject=sight.landmark, evidence=_words(writers or near))
 
 
 def _at(estimate: Estimate) -> tuple[float, float]:

@@ -317,7 +317,7 @@ static PyObject *eighth(PyObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "y*niiiO!", &data, &start, &width, &height, &interval,
                           &PyTuple_Type, &told))
         return NULL;
-    count = PyTuple_GET_SIZE(told);
+    count = PyTuple_Size(told);
     if ((count != 1 && count != 3) || width < 1 || height < 1 || width > 65535 || height > 65535 ||
         interval < 0 || start < 0 || start > data.len) {
         PyErr_SetString(PyExc_ValueError, "arguments out of range");
@@ -333,7 +333,7 @@ static PyObject *eighth(PyObject *self, PyObject *args) {
         Component *c = &parts[i];
         const char *quant, *means, *rest;
         Py_ssize_t quants, mean_length, rest_length;
-        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(told, i), "iiy#y#y#", &c->h, &c->v, &quant, &quants,
+        if (!PyArg_ParseTuple(PyTuple_GetItem(told, i), "iiy#y#y#", &c->h, &c->v, &quant, &quants,
                               &means, &mean_length, &rest, &rest_length))
             goto done;
         if (c->h < 1 || c->h > 4 || c->v < 1 || c->v > 4 || quants != 64) {
@@ -363,11 +363,11 @@ static PyObject *eighth(PyObject *self, PyObject *args) {
             PyErr_NoMemory();
             goto done;
         }
+        uint8_t *out = (uint8_t *)PyBytes_AsString(result);
         Py_BEGIN_ALLOW_THREADS;
         {
             const uint8_t *bytes = data.buf;
             Reader reader = {0, 0, bytes + start, bytes + data.len};
-            uint8_t *out = (uint8_t *)PyBytes_AS_STRING(result);
             for (int i = 0; i < count; i++)
                 parts[i].plane = i ? parts[i - 1].plane + sizes[i - 1] : planes;
             ok = decode(&reader, parts, (int)count, across, down, interval);

@@ -34,6 +34,8 @@ OTHERS = (
     (b"<!DOCTYPE html", "HTML"),
     (b"<html", "HTML"),
 )
+# Formats of photos among them: who has one wants it tagged, not renamed.
+PHOTOS = frozenset({"JPEG XL", "JPEG 2000", "JPEG XR"})
 # Brands of ISO base media files that are no pictures of HEIF.
 BRANDS = (
     (b"qt  ", "a QuickTime movie"),
@@ -96,6 +98,8 @@ def unknown(data: bytes) -> PhotoError:
     start = data[:64].lstrip(b"\xef\xbb\xbf \r\n\t")
     for magic, name in OTHERS:
         if data.startswith(magic) or start.startswith(magic):
+            if name in PHOTOS:
+                return _photo(name)
             return UnsupportedError(f"is {name} by its content, which is not decoded; {EXCLUDE}")
     return UnsupportedError("not a photo format that can be read; check the file or exclude it")
 
@@ -105,6 +109,8 @@ def _brand(data: bytes) -> PhotoError:
     if brands & decoders.AVIF_BRANDS or not brands & decoders.HEIF_BRANDS:
         for brand, name in BRANDS:
             if data[8:12] == brand or (brand in brands and not brands & decoders.AVIF_BRANDS):
+                if name in PHOTOS:
+                    return _photo(name)
                 return UnsupportedError(f"is {name} by its content, not a photo; {EXCLUDE}")
     if brands & decoders.AVIF_BRANDS:
         return UnsupportedError("AVIF is not decoded by this Pillow; pip install -U pillow")
@@ -115,6 +121,10 @@ def _brand(data: bytes) -> PhotoError:
     name = data[8:12].decode("latin-1").strip()
     shown = f" ({name})" if name.isascii() and name.isprintable() and name else ""
     return UnsupportedError(f"a media file of a kind{shown} that is not decoded; exclude it")
+
+
+def _photo(name: str) -> PhotoError:
+    return UnsupportedError(f"{name} is not decoded here; export it as JPEG or PNG")
 
 
 def _heif(data: bytes, error: Exception, told: str) -> PhotoError:

@@ -232,7 +232,8 @@ class RunRecorder:
         self._later(_REMEMBER, (key, *identity, Status.UNSURE.value, told, run, mark))
         with self._lock:
             model_sha256, output = self._run_of(run)
-        return Seen(Status.UNSURE, _guess(told), model_sha256, output, mark)
+        elsewhere = all(row[0] != key for row in rows)
+        return Seen(Status.UNSURE, _guess(told), model_sha256, output, mark, elsewhere)
 
     def _read_ahead(self, key: bytes) -> None:
         """Rows from ``key`` on; a key between the first and the last that is not there is new."""

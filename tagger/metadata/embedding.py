@@ -75,7 +75,8 @@ def _change(parts: Parts, tag: Tag) -> Change:
     old = parts.exif if parts.exif is not None else exif.new_block(stated)
     order, ifd0 = ifd.header(old)
     directory = ifd.read_ifd(old, order, ifd0)
-    describe = not (has_caption(parts) or exif.has_description(directory))
+    captioned = has_caption(parts) or exif.has_description(directory)
+    describe = tag.landmark is not None and not captioned
     before = (0, 0, 0) if parts.exif is None else (len(old), ifd0, zlib.crc32(old[8:]))
     note = own_tag.of(tag, ("ImageDescription",) if describe else (), before)
     new, leave = None, bool(parts.xmp_trouble)

@@ -23,7 +23,8 @@ def with_tag(block: bytes, tag: Tag, method: str, describe: bool) -> bytes:
         block: the block, or just an 8-byte header whose IFD0 offset is 0 for a new one.
         tag: what to write.
         method: GPSProcessingMethod.
-        describe: whether ImageDescription may be added where there is none.
+        describe: whether ImageDescription may be added where there is none; it is the landmark's
+            name.
 
     Raises:
         RefusedError: the block does not parse cleanly.
@@ -40,7 +41,9 @@ def with_tag(block: bytes, tag: Tag, method: str, describe: bool) -> bytes:
     version = old.find(gps.VERSION) if old else None
     if version and block[version.start : version.start + 4] > gps.LOWEST_VERSION:
         values = tuple(value for value in values if value.tag != gps.VERSION)
-    new = [exif_values.description(tag)] if describe and not has_description(ifd0) else []
+    new = []
+    if describe and tag.landmark is not None and not has_description(ifd0):
+        new.append(exif_values.description(tag.landmark.name))
     following = ifd0.next if ifd0 else 0
 
     def first_ifd(gps_at: int) -> bytes:
@@ -96,11 +99,11 @@ def new_block(density: Density | None) -> bytes:
     return header + ifd.merged(b"", order, None, values, 8, 0)
 
 
-def cut(block: bytes, described: bool) -> bytes:
-    """The block without our GPS fields, and our description if ``described``, nothing moved.
+def cut(block: bytes, described: bool, own: frozenset[int]) -> bytes:
+    """The block without the GPS fields ``own``, and our description if ``described``.
 
     For blocks that another program laid out anew since: entries are taken out of their
-    directories, which get shorter in place.
+    directories, which get shorter in place; nothing is moved.
     """
     order, first = ifd.header(block)
     ifd0 = ifd.read_ifd(block, order, first)
@@ -108,9 +111,8 @@ def cut(block: bytes, described: bool) -> bytes:
     pointer = ifd0.find(ifd.GPS_IFD)
     if pointer:
         fields = ifd.read_ifd(block, order, pointer.offset).entries
-        if all(entry.tag in exif_values.OWN_GPS for entry in fields):
+        if all(entry.tag in own for entry in fields):
             tags.add(ifd.GPS_IFD)
         else:
-            own = set(exif_values.OWN_GPS - {gps.VERSION})
-            block = ifd.shortened(block, order, pointer.offset, own)
+            block = ifd.shortened(block, order, pointer.offset, set(own - {gps.VERSION}))
     return ifd.shortened(block, order, first, tags)

@@ -47,6 +47,11 @@ def to_rationals(degrees: float) -> tuple[tuple[int, int], tuple[int, int], tupl
     return (whole, 1), (minutes, 1), (micro * 6, 100_000)
 
 
+def is_zero(degrees: float) -> bool:
+    """Whether the degrees are written as 0."""
+    return round(abs(degrees) * MICRO) == 0
+
+
 def to_xmp(degrees: float, letters: str) -> str:
     """Degrees as ``DDD,MM.mmmmmmk`` (XMP part 2, GPSCoordinate); ``letters`` is NS or EW."""
     whole, rest = divmod(round(abs(degrees) * MICRO), MICRO)

@@ -1,32 +1,47 @@
 """The record of what we wrote into a photo, so that it can be told from others' work and undone."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from tagger.errors import RefusedError
-from tagger.records import Provenance, Tag
+from tagger.records import Position, Provenance, Source, Tag
 
 TOOL = "landmark-tag"
 # EXIF 2.32 allows four words here, and ExifTool -validate insists; of these MANUAL says that no
 # receiver measured it. Readers stop at the NUL; what follows names the tool and is the record.
 METHOD = "MANUAL\0"
+TOLERANCE = 1e-6  # degrees, 11 cm
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """What a tagged photo says of its tag.
 
-    ``wrote`` names what else was added (ImageDescription, Exif, Packet ...); ``exif`` is the EXIF
-    block before: its length, its IFD0 offset, the CRC-32 of its bytes from the eighth on.
+    ``position`` is the landmark's; where ``landmark`` (its slug) and ``name`` are empty, the
+    camera's. ``camera`` is where the camera was, if the tag has both. ``wrote`` names what else
+    was added (ImageDescription, Exif, Packet ...); ``exif`` is the EXIF block before: its length,
+    its IFD0 offset, the CRC-32 of its bytes from the eighth on.
     """
 
     provenance: Provenance
     landmark: str
     name: str
-    position: tuple[float, float]
+    position: Position
+    camera: Position | None = None
     wrote: tuple[str, ...] = ()
     exif: tuple[int, int, int] | None = None
+
+    def stands_in(self, positions: Sequence[tuple[float, float]]) -> bool:
+        """Whether the first of a photo's positions, camera before subject, are still these."""
+        ours = (self.camera, self.position) if self.camera else (self.position,)
+        pairs = list(zip(positions, ours, strict=False))
+        return bool(pairs) and all(near(here, there) for here, there in pairs)
+
+    def says(self) -> str:
+        """The place in words."""
+        return self.name or f"a position by {self.provenance.source}"
 
     def fields(self) -> dict[str, str]:
         """As names and texts; the names are properties of our XMP namespace.
@@ -41,9 +56,14 @@ class Record:
             "TagLandmarkName": self.name,
             "TagConfidence": f"{self.provenance.confidence:.4f}",
             "TagRun": self.provenance.run_id,
-            "TagPosition": "{:.7f} {:.7f}".format(*self.position),
+            "TagPosition": _text(self.position),
             "TagWrote": " ".join(self.wrote),
         }
+        if self.provenance.source is not Source.LANDMARK:
+            found["TagSource"] = self.provenance.source.value
+            found["TagEvidence"] = self.provenance.evidence
+        if self.camera:
+            found["TagCamera"] = _text(self.camera)
         if self.exif:
             found["TagExifBefore"] = " ".join(map(str, self.exif))
         return found
@@ -57,10 +77,30 @@ class Record:
 
 def of(tag: Tag, wrote: tuple[str, ...], exif: tuple[int, int, int] | None) -> Record:
     """The record of a tag about to be written."""
-    place = tag.landmark
-    return Record(
-        tag.provenance, place.slug, place.name, (place.latitude, place.longitude), wrote, exif
-    )
+    place, known = tag.landmark, tag.known_camera
+    camera = Position(known.latitude, known.longitude) if known else None
+    if place is None:
+        assert camera is not None, "content.check refuses it"
+        return Record(tag.provenance, "", "", camera, None, wrote, exif)
+    position = Position(place.latitude, place.longitude)
+    return Record(tag.provenance, place.slug, place.name, position, camera, wrote, exif)
+
+
+def near(here: tuple[float, float], there: tuple[float, float]) -> bool:
+    """Whether two positions in degrees are the same."""
+    return max(abs(a - b) for a, b in zip(here, there, strict=True)) <= TOLERANCE
+
+
+def _text(position: Position) -> str:
+    return "{:.7f} {:.7f}".format(*position)
+
+
+def _position(text: str) -> Position:
+    """Raises: ValueError: it is none."""
+    latitude, longitude = (float(part) for part in text.split())
+    if not math.isfinite(latitude) or not math.isfinite(longitude):
+        raise ValueError(f"not a position: {text}")
+    return Position(latitude, longitude)
 
 
 def from_fields(fields: dict[str, str]) -> Record | None:
@@ -68,12 +108,14 @@ def from_fields(fields: dict[str, str]) -> Record | None:
     if fields.get("TaggedBy") != TOOL:
         return None
     try:
-        latitude, longitude = (float(part) for part in fields["TagPosition"].split())
+        position = _position(fields["TagPosition"])
+        camera = _position(fields["TagCamera"]) if "TagCamera" in fields else None
         confidence = float(fields["TagConfidence"])
+        source = Source(fields.get("TagSource", Source.LANDMARK))
         numbers = tuple(int(part) for part in fields.get("TagExifBefore", "").split())
     except (KeyError, ValueError):
         return None
-    if not all(map(math.isfinite, (latitude, longitude, confidence))):
+    if not math.isfinite(confidence):
         return None
     length, ifd0, crc = numbers if len(numbers) == 3 else (-1, 0, 0)
     return Record(
@@ -83,10 +125,13 @@ def from_fields(fields: dict[str, str]) -> Record | None:
             fields.get("TagModelSHA256", ""),
             confidence,
             fields.get("TagRun", ""),
+            source,
+            fields.get("TagEvidence", ""),
         ),
         fields.get("TagLandmark", ""),
         fields.get("TagLandmarkName", ""),
-        (latitude, longitude),
+        position,
+        camera,
         tuple(fields.get("TagWrote", "").split()),
         (length, ifd0, crc) if length >= 0 else None,
     )
@@ -111,8 +156,12 @@ def unchanged(data: bytes, known: Record, tag: Tag) -> bytes:
     Raises:
         RefusedError: it is another place.
     """
-    place = tag.landmark.latitude, tag.landmark.longitude
-    off = max(abs(here - there) for here, there in zip(known.position, place, strict=True))
-    if known.landmark == tag.landmark.slug and off <= 1e-6:
+    new = of(tag, (), None)
+    same = known.landmark == new.landmark and near(known.position, new.position)
+    if known.camera is None or new.camera is None:
+        same = same and known.camera is new.camera
+    else:
+        same = same and near(known.camera, new.camera)
+    if same:
         return data
-    raise RefusedError(f"already tagged by us as {known.name}; remove that tag first")
+    raise RefusedError(f"already tagged by us as {known.says()}; remove that tag first")

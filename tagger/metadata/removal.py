@@ -20,7 +20,7 @@ from tagger.metadata import (
 from tagger.metadata.byte_edits import Edit, apply
 from tagger.metadata.formats import detect
 from tagger.metadata.formats.container import Change
-from tagger.metadata.own_tag import Record
+from tagger.metadata.own_tag import Record, near
 from tagger.metadata.xmp_packet import Node
 
 NOT_OURS = "carries no tag of ours; nothing to remove"
@@ -78,7 +78,7 @@ def packet_without_tag(data: bytes) -> bytes | None:
         where = xmp.positions(root)
     except ValueError as error:
         raise RefusedError(EDITED) from error
-    if gone and (not where or not _near(where[0], known.position)):
+    if gone and not known.stands_in(where):
         raise RefusedError(EDITED)
     prefixes = {
         uri: set(re.findall(rb"xmlns:([\w.-]+)\s*=\s*[\"']" + re.escape(uri.encode()), data))
@@ -136,7 +136,7 @@ ABOUT = (xmp_packet.RDF + "about", "about")
 def _items_to_cut(prop: Node, known: Record) -> list[Node]:
     """Our items of a list, or the whole property where it has no others."""
     array = xmp_packet.items(prop)
-    if array is None:
+    if array is None or not known.name:
         return []
     if prop.name == xmp.SUBJECT and "Subject" in known.wrote:
         cut = [item for item in array[1] if item.text.strip() == known.name][-1:]
@@ -154,13 +154,9 @@ def _is_ours(item: Node, known: Record) -> bool:
         return False
     try:
         here = gps.from_xmp(latitude or ""), gps.from_xmp(longitude or "")
-        return _near(here, known.position)
+        return near(here, known.position)
     except ValueError:
         return not latitude and not longitude
-
-
-def _near(here: tuple[float, float], there: tuple[float, float]) -> bool:
-    return max(abs(a - b) for a, b in zip(here, there, strict=True)) <= verify.TOLERANCE
 
 
 def block_without_tag(block: bytes, known: Record, xmp_tag: int = 0) -> bytes | None:
@@ -170,11 +166,13 @@ def block_without_tag(block: bytes, known: Record, xmp_tag: int = 0) -> bytes | 
         RefusedError: the position was edited since.
     """
     order, first = ifd.header(block)
+    own = exif_values.own_gps(bool(known.landmark))
+    fields = {tag: field for tag, field in (gps.read(block) or {}).items() if tag in own}
     try:
-        where = list(gps.positions(gps.read(block) or {}, order))
+        where = list(gps.positions(fields, order))
     except ValueError as error:
         raise RefusedError(EDITED) from error
-    if not where or not _near(where[0], known.position):
+    if not known.stands_in(where):
         raise RefusedError(EDITED)
     ifd0 = ifd.read_ifd(block, order, first)
     described = "ImageDescription" in known.wrote and _text(block, ifd0) == known.name
@@ -186,10 +184,10 @@ def block_without_tag(block: bytes, known: Record, xmp_tag: int = 0) -> bytes | 
         if (
             0 < length < len(block)
             and zlib.crc32(old[8:]) == crc
-            and _untouched(old, block, described, xmp_tag)
+            and _untouched(old, block, described, own, xmp_tag)
         ):
             return old
-    return exif.cut(block, described)
+    return exif.cut(block, described, own)
 
 
 def _text(block: bytes, ifd0: ifd.Ifd) -> str:
@@ -206,12 +204,10 @@ def _only_ours(ifd0: ifd.Ifd, described: bool) -> bool:
     return not ifd0.next and tags in (expected, expected | stated)
 
 
-def _untouched(old: bytes, new: bytes, described: bool, xmp_tag: int) -> bool:
+def _untouched(old: bytes, new: bytes, described: bool, own: frozenset[int], xmp_tag: int) -> bool:
     """Whether, beside our tags, the appended directories say what the old ones do."""
     before, after = verify.values(old, xmp_tag), verify.values(new, xmp_tag)
     added = {tag for _, tag, _ in after.keys() - before.keys()}
     same = all(after.get(key) == raw for key, raw in before.items())
-    extra = {t for t in gps.read(new) or {} if t not in exif_values.OWN_GPS} - set(
-        gps.read(old) or {}
-    )
+    extra = {t for t in gps.read(new) or {} if t not in own} - set(gps.read(old) or {})
     return same and not extra and added <= ({exif_values.IMAGE_DESCRIPTION} if described else set())

@@ -5,7 +5,7 @@ from xml.sax.saxutils import quoteattr
 
 from tagger.errors import RefusedError
 from tagger.metadata import exif_values, gps, own_tag, reading, removal, verify, xmp, xmp_packet
-from tagger.records import Coords, GpsState, Tag
+from tagger.records import GpsState, Source, Tag
 
 
 def sidecar(existing: bytes | None, tag: Tag, extension: str = "") -> bytes:
@@ -41,9 +41,7 @@ def sidecar(existing: bytes | None, tag: Tag, extension: str = "") -> bytes:
     new = xmp.merged(base, tag, note, fields)
     verify.same_prefixes(existing, new)
     verify.same_xmp(base, new, frozenset(xmp_packet.EXIF + name for name in fields))
-    where = xmp.positions(xmp_packet.parse(new))
-    place = tag.landmark.latitude, tag.landmark.longitude
-    if not where or max(abs(a - b) for a, b in zip(where[0], place, strict=True)) > 1e-6:
+    if not note.stands_in(xmp.positions(xmp_packet.parse(new))):
         raise RefusedError("the position does not read back from the sidecar; please report this")
     return new
 
@@ -74,19 +72,19 @@ def sidecar_extension(sidecar: bytes) -> str:
 
 def _fields(tag: Tag) -> dict[str, str]:
     """The GPS properties of XMP's exif namespace (XMP part 2 section 2.1, CIPA DC-010)."""
-    place = tag.landmark
-    latitude, longitude = gps.to_xmp(place.latitude, "NS"), gps.to_xmp(place.longitude, "EW")
     found = {"GPSVersionID": "2.3.0.0"}
-    if tag.coords is not Coords.SUBJECT:
-        found |= {"GPSLatitude": latitude, "GPSLongitude": longitude}
-    if tag.coords is not Coords.CAMERA:
-        found |= {"GPSDestLatitude": latitude, "GPSDestLongitude": longitude}
-    return found | {
+    for name, place in (("GPS", tag.camera_point), ("GPSDest", tag.subject_point)):
+        if place is not None:
+            found[f"{name}Latitude"] = gps.to_xmp(place.latitude, "NS")
+            found[f"{name}Longitude"] = gps.to_xmp(place.longitude, "EW")
+    said = tag.provenance
+    by = "" if said.source is Source.LANDMARK else f" ({said.source})"
+    found |= {
         "GPSMapDatum": "WGS-84",
-        "GPSHPositioningError": f"{place.radius_m}/1",
-        "GPSProcessingMethod": f"{own_tag.TOOL} {tag.provenance.version}",
-        "GPSAreaInformation": place.name,
+        "GPSHPositioningError": f"{tag.radius_m}/1",
+        "GPSProcessingMethod": f"{own_tag.TOOL} {said.version}{by}",
     }
+    return found | ({"GPSAreaInformation": tag.landmark.name} if tag.landmark else {})
 
 
 def has_sidecar_gps(sidecar: bytes) -> bool:

@@ -13,7 +13,7 @@ from defusedxml import DefusedXmlException
 
 from tagger.errors import RefusedError
 from tagger.metadata import exif_values, gps, ifd, xmp_packet
-from tagger.records import Coords, Tag
+from tagger.records import Tag
 
 TOLERANCE = 1e-6  # degrees
 GPS_DIRECTORY = f"IFD0/{ifd.GPS_IFD:04x}"
@@ -143,12 +143,9 @@ def reads_back(block: bytes, tag: Tag) -> None:
         RefusedError: it does not.
     """
     order, _ = ifd.header(block)
-    starts = {
-        Coords.CAMERA: (gps.LATITUDE_REF,),
-        Coords.SUBJECT: (gps.DEST_LATITUDE_REF,),
-        Coords.BOTH: (gps.LATITUDE_REF, gps.DEST_LATITUDE_REF),
-    }[tag.coords]
-    tags = {start + step for start in starts for step in range(4)}
+    places = {gps.LATITUDE_REF: tag.camera_point, gps.DEST_LATITUDE_REF: tag.subject_point}
+    meant = {start: place for start, place in places.items() if place is not None}
+    tags = {start + step for start in meant for step in range(4)}
     fields = {number: field for number, field in (gps.read(block) or {}).items() if number in tags}
     values = [
         ifd.Value(number, kind, len(raw) // ifd.SIZES.get(kind, 1), raw)
@@ -160,12 +157,11 @@ def reads_back(block: bytes, tag: Tag) -> None:
     small += ifd.merged(b"", order, None, values, 26, 0)
     try:
         read = piexif.load(b"Exif\0\0" + small)["GPS"]
-        found = [[_degrees(read[s + step], read[s + 1 + step]) for step in (0, 2)] for s in starts]
+        found = [[_degrees(read[s + step], read[s + 1 + step]) for step in (0, 2)] for s in meant]
     except (KeyError, ValueError, TypeError, ArithmeticError, struct.error) as error:
         raise RefusedError("the position does not read back; please report this") from error
-    for latitude, longitude in found:
-        off = abs(latitude - tag.landmark.latitude), abs(longitude - tag.landmark.longitude)
-        if max(off) > TOLERANCE:
+    for (latitude, longitude), place in zip(found, meant.values(), strict=True):
+        if max(abs(latitude - place.latitude), abs(longitude - place.longitude)) > TOLERANCE:
             raise RefusedError("the position does not read back as written; please report this")
 
 

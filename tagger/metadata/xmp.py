@@ -22,7 +22,7 @@ from tagger.metadata.xmp_packet import (
     parse,
     raw_prefix,
 )
-from tagger.records import Coords, Tag
+from tagger.records import Landmark, Position, Tag
 
 WIKIDATA = "http://www.wikidata.org/entity/"
 COORDINATE = re.compile("(?<!exposure)(lat|long?t?)itude$|wgs84_pos#(lat|long)$", re.I)
@@ -61,26 +61,16 @@ def merged(
     if not packet[root.close : root.end]:
         raise UnreadableError("its XMP is empty")
     names = prefixes.of(root)
-    edits, inside = list[Edit](), list[str]()
-    keyword = escape(tag.landmark.name)
-    wrote = list(record.wrote)
-    known = _find(root, SUBJECT)
-    if known is None and not keywords:
-        inside.append(
-            _bag(f"{names.dc}:subject", f"<{names.rdf}:li>{keyword}</{names.rdf}:li>", names)
-        )
-        wrote.append("Subject")
-    elif known and tag.landmark.name not in [item.text.strip() for item in _array(known)[1]]:
-        edits.append(_append(packet, known, keyword.encode(), ""))
-        wrote.append("Subject")
-    place = _find(root, LOCATION)
-    if place is None:
-        li = f"{names.rdf}:li"
-        item = f'<{li} {names.rdf}:parseType="Resource">{_location(tag, names)}</{li}>'
-        inside.append(_bag(f"{names.iptc}:LocationShown", f"\n{item}\n", names))
-    else:
-        how = f'{names.declared()} {names.rdf}:parseType="Resource"'
-        edits.append(_append(packet, place, _location(tag, names).encode(), how))
+    edits, inside, wrote = list[Edit](), list[str](), list(record.wrote)
+    place = tag.landmark
+    keyword = None if place is None else _keyword(packet, root, place.name, names, keywords)
+    shown = None if place is None else _shown(packet, root, place, tag.subject_point, names)
+    for added in (keyword, shown):
+        if isinstance(added, Edit):
+            edits.append(added)
+        elif added is not None:
+            inside.append(added)
+    wrote += [] if keyword is None else ["Subject"]
     noted = replace(record, wrote=tuple(wrote))
     attributes = {f"{names.ours}:{name}": text for name, text in noted.fields().items()}
     attributes |= {f"{names.exif}:{name}": text for name, text in extra.items()}
@@ -96,14 +86,40 @@ def merged(
     return apply(packet, edits)
 
 
+def _keyword(
+    packet: bytes, root: Node, name: str, names: Prefixes, elsewhere: bool
+) -> Edit | str | None:
+    """A new property with the keyword, or one more item of that which is there; None: no need."""
+    known = _find(root, SUBJECT)
+    if known is None:
+        item = f"<{names.rdf}:li>{escape(name)}</{names.rdf}:li>"
+        return None if elsewhere else _bag(f"{names.dc}:subject", item, names)
+    if name in [item.text.strip() for item in _array(known)[1]]:
+        return None
+    return _append(packet, known, escape(name).encode(), "")
+
+
+def _shown(
+    packet: bytes, root: Node, place: Landmark, position: Position | None, names: Prefixes
+) -> Edit | str:
+    """A new LocationShown, or one more item of that which is there."""
+    known, text = _find(root, LOCATION), _location(place, position, names)
+    if known is None:
+        li = f"{names.rdf}:li"
+        item = f'<{li} {names.rdf}:parseType="Resource">{text}</{li}>'
+        return _bag(f"{names.iptc}:LocationShown", f"\n{item}\n", names)
+    how = f'{names.declared()} {names.rdf}:parseType="Resource"'
+    return _append(packet, known, text.encode(), how)
+
+
 def _bag(name: str, inside: str, names: Prefixes) -> str:
     """A property that is an unordered list."""
     return f"<{name}><{names.rdf}:Bag>{inside}</{names.rdf}:Bag></{name}>"
 
 
-def _location(tag: Tag, names: Prefixes) -> str:
+def _location(place: Landmark, position: Position | None, names: Prefixes) -> str:
     """LocationShown's fields (IPTC Photo Metadata 2021.1, Location structure)."""
-    place, rdf = tag.landmark, names.rdf
+    rdf = names.rdf
     name = f'<{rdf}:li xml:lang="x-default">{escape(place.name)}</{rdf}:li>'
     found = {f"{names.iptc}:LocationName": f"<{rdf}:Alt>{name}</{rdf}:Alt>"}
     for field, text in (
@@ -118,9 +134,9 @@ def _location(tag: Tag, names: Prefixes) -> str:
         uri = escape(WIKIDATA + place.wikidata)
         item = f"<{rdf}:li>{uri}</{rdf}:li>"
         found[f"{names.iptc}:LocationId"] = f"<{rdf}:Bag>{item}</{rdf}:Bag>"
-    if tag.coords is not Coords.CAMERA:
-        found[f"{names.exif}:GPSLatitude"] = gps.to_xmp(place.latitude, "NS")
-        found[f"{names.exif}:GPSLongitude"] = gps.to_xmp(place.longitude, "EW")
+    if position is not None:
+        found[f"{names.exif}:GPSLatitude"] = gps.to_xmp(position.latitude, "NS")
+        found[f"{names.exif}:GPSLongitude"] = gps.to_xmp(position.longitude, "EW")
     return "\n".join(f"<{name}>{text}</{name}>" for name, text in found.items())
 
 

@@ -1,14 +1,14 @@
 """The columns of the report, and how an outcome fills them."""
 
 from tagger.evidence.decide import DECIMALS
-from tagger.records import Candidate, Outcome
+from tagger.records import Candidate, Outcome, Source
 from tagger.report.cells import portable, safe
 from tagger.storage.urls import is_url
 
 COLUMNS = (
     "path", "status", "landmark", "latitude", "longitude", "radius_m", "confidence",
     "second", "second_confidence", "third", "third_confidence", "city", "country", "wikidata",
-    "reason", "model", "run_id", "size", "mtime_ns", "etag", "accept",
+    "reason", "source", "evidence", "model", "run_id", "size", "mtime_ns", "etag", "accept",
 )  # fmt: skip
 FIRST_COLUMNS = "path,status,"  # what tells a report from any other file
 
@@ -17,15 +17,18 @@ def row(outcome: Outcome, names: dict[str, str], model: str, run_id: str) -> lis
     """One row, in the order of :data:`COLUMNS`; ``names`` gives the name of a slug."""
     empty = Candidate("", 0.0)
     best, second, third = (*(outcome.guess.candidates if outcome.guess else ()), *[empty] * 3)[:3]
-    place = outcome.landmark
+    place, camera = outcome.landmark, outcome.camera
+    at = camera or place
+    if camera and not place:  # the landmark that it looks like was not accepted
+        best, second, third = empty, best, second
     version = outcome.entry.version
     return [
         safe(portable(outcome.entry.key)),
         outcome.status.value,
         safe(names.get(best.slug, "") or (place.name if place else "")),
-        f"{place.latitude:.5f}" if place else "",
-        f"{place.longitude:.5f}" if place else "",
-        str(place.radius_m) if place else "",
+        f"{at.latitude:.5f}" if at else "",
+        f"{at.longitude:.5f}" if at else "",
+        str(at.radius_m) if at else "",
         *(_confidence(best)[1:]),
         *(_confidence(second, names)),
         *(_confidence(third, names)),
@@ -33,6 +36,8 @@ def row(outcome: Outcome, names: dict[str, str], model: str, run_id: str) -> lis
         safe(place.country) if place else "",
         place.wikidata if place else "",
         safe(portable(outcome.reason)),
+        (camera.source if camera else Source.LANDMARK).value if at else "",
+        safe(portable(camera.evidence)) if camera else "",
         model,
         run_id,
         str(version.size),

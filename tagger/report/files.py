@@ -31,7 +31,9 @@ def move_aside(path: Path) -> None:
             f"--report {path}: exists and is not a landmark-tag report; choose another name"
         )
     if is_empty(head) and not decisions(path).exists():
-        return  # it has no rows; it is written over
+        if not path.is_symlink() and path.stat().st_nlink == 1:  # else whoever writes refuses it
+            path.unlink()
+        return  # it has no rows, nobody needs it
     number = max(numbers(path.name, os.listdir(path.parent)), default=0) + 1
     older = path.with_name(f"{path.stem}.{number}{path.suffix}")
     for old, new in zip(_files(path), _files(older), strict=True):

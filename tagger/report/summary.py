@@ -7,16 +7,25 @@ from tagger.records import Outcome, Status
 
 
 def summary(
-    counts: Counter[Status], seconds: float, dry_run: bool, skipped: int = 0, old_failures: int = 0
+    counts: Counter[Status],
+    seconds: float,
+    dry_run: bool,
+    skipped: int = 0,
+    old_failures: int = 0,
+    placeable: int = 0,
 ) -> str:
     """The closing lines for the terminal: counts by status, in the order of the enum.
 
-    ``skipped`` folders were left alone; ``old_failures`` failed in an earlier run too.
+    ``skipped`` folders were left alone; ``old_failures`` failed in an earlier run too;
+    ``placeable`` photos could be placed by sources that were not asked to.
     """
     total = sum(counts.values())
     rate = total / seconds if seconds > 0 else 0.0
     lines = [f"{total} photos in {seconds:.1f} s ({rate:.1f}/s)"]
     lines += [f"  {counts[status]:>7}  {_WORDS[status]}" for status in Status if counts[status]]
+    if placeable:
+        photos = "1 more photo" if placeable == 1 else f"{placeable} more photos"
+        lines.append(f"{photos} can be placed by time, tracks or Takeout: add --from all")
     if old_failures:
         lines.append(f"{old_failures} of them failed before; --strict makes that exit code 1")
     if skipped:

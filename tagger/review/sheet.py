@@ -1,6 +1,7 @@
 """A report as a table in memory, saved whole in the form it came in whenever it changed."""
 
 import contextlib
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from unicodedata import category
@@ -42,7 +43,7 @@ class Sheet:
                 [*row[:width], *[""] * (len(self.columns) - min(len(row), width)), *row[width:]]
                 for _, row in table.rows
             ]
-            self._seen = _version(path)
+            self._seen, self._digest = _version(path), _digest(path.read_bytes())
         self._place = {name: number for number, name in enumerate(self.columns)}
         self._lines = [self._form.line(row) for row in self.rows]
 
@@ -95,17 +96,25 @@ class Sheet:
         """
         data = self._form.mark + self._form.line(self._header) + b"".join(list(self._lines))
         try:
-            if _version(self.path) != self._seen:
+            if self._is_another():
                 raise RunError(
                     f"{self.path}: another program changed it; close it there, then stop and start "
                     "the review again (no decision is lost)"
                 )
-            self._seen = _replace(self.path, data)
+            replace_file(self.path, data)
+            self._seen, self._digest = _version(self.path), _digest(data)
         except OSError as error:
             raise RunError(
                 f"{self.path}: cannot be written ({error.strerror}); decisions are kept beside it, "
                 "make room and start the review again"
             ) from error
+
+    def _is_another(self) -> bool:
+        """Whether the file changed; another inode alone, which a remount gives, does not say so."""
+        now = _version(self.path)
+        if now == self._seen or now[:2] != self._seen[:2]:
+            return now != self._seen
+        return _digest(self.path.read_bytes()) != self._digest
 
 
 def _plain(name: str, cell: str) -> str:
@@ -150,11 +159,10 @@ def _sign(char: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", escaped))
 
 
-def _replace(path: Path, data: bytes) -> tuple[int, int, int]:
-    replace_file(path, data)
-    return _version(path)
-
-
 def _version(path: Path) -> tuple[int, int, int]:
     now = path.stat()
     return now.st_size, now.st_mtime_ns, now.st_ino
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from tagger import metadata
 from tagger.errors import RunError, UnsupportedError
@@ -24,6 +25,7 @@ from tagger.storage.suffixes import RAW_SUFFIXES, suffix
 from tagger.writing import sidecars
 from tagger.writing.write_tag import tagged_by
 
+T = TypeVar("T")
 # Seconds to read a head and find its GPS, above which photos are looked at side by side.
 SLOW = 1e-3
 # A photo is read whole, and has to be decoded in what is left of this.
@@ -43,17 +45,34 @@ class Glance:
 
     def __call__(self, entry: Entry) -> Looked | None:
         """The photo's outcome, or None where it has to be looked at properly."""
+        outcome = self.quickly(lambda: first_look(self._storage, entry))
+        return Looked(entry, outcome) if outcome else None
+
+    def quickly(self, look: Callable[[], T]) -> T | None:
+        """What ``look`` answers; None where it has to be asked on another thread."""
         if self._mean > SLOW:
             return None
         start = time.perf_counter()
-        try:
-            outcome = _without_decoding(self._storage, entry, whole=False)[0]
-        except RunError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
-            outcome = outcome_of(entry, error)
+        answer = look()
         self._mean += (time.perf_counter() - start - self._mean) / 16
-        return Looked(entry, outcome) if outcome else None
+        return answer
+
+
+def first_look(
+    storage: Storage,
+    entry: Entry,
+    note: Callable[[bytes, bool, Outcome | None], None] | None = None,
+) -> Outcome | None:
+    """The photo's outcome where its first bytes settle it; ``note`` is called with these.
+
+    ``note`` gets the bytes, whether they are all there are, and the outcome.
+    """
+    try:
+        return _without_decoding(storage, entry, whole=False, note=note)[0]
+    except RunError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
+        return outcome_of(entry, error)
 
 
 def inspect(
@@ -89,7 +108,11 @@ def inspect(
 
 
 def _without_decoding(
-    storage: Storage, entry: Entry, run_id: str = "", whole: bool = True
+    storage: Storage,
+    entry: Entry,
+    run_id: str = "",
+    whole: bool = True,
+    note: Callable[[bytes, bool, Outcome | None], None] | None = None,
 ) -> tuple[Outcome | None, bytes]:
     """What settles the photo, and its bytes where all were read: if need be and ``whole``."""
     if entry.problem:
@@ -108,7 +131,10 @@ def _without_decoding(
     if reading is None and whole:
         data = storage.read(entry.key).data
         reading = metadata.gps_state(data, whole=True)
-    return _by_gps(storage, entry, reading, data or head, run_id), data
+    outcome = _by_gps(storage, entry, reading, data or head, run_id)
+    if note:
+        note(data or head, bool(data), outcome)
+    return outcome, data
 
 
 def _by_gps(

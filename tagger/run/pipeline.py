@@ -1,18 +1,18 @@
 """The order of the stages: one Outcome for each listed photo, in listing order."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import takewhile
 
-from tagger.records import (
-    Entry,
-    Outcome,
-)
+from tagger.evidence.sources import Sources
+from tagger.records import Entry, Outcome
 from tagger.run.inspect import Glance, inspect
 from tagger.run.known import news, recalled, remembered
 from tagger.run.limits import Limits
 from tagger.run.ordered import batches, in_order
 from tagger.run.settle import finished
 from tagger.run.stages import Classify, Finder, Looked, Memory, Settings
+from tagger.run.survey import survey
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 
@@ -31,10 +31,12 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     output: Output | None = None,
     limits: Limits | None = None,
+    sources: Sources | None = None,
 ) -> Iterator[Outcome]:
     """Tag what ``storage`` lists; ``stop`` is asked between photos, what is begun is finished.
 
-    ``limits`` are told which photos are looked at afresh, and may end the listing.
+    ``limits`` are told which photos are looked at afresh, and may end the listing. ``sources`` are
+    asked about each photo without a position; what they need is gathered in a pass of its own.
 
     Without a recorder nothing could be undone, so nothing is written: that is a dry run.
 
@@ -45,23 +47,36 @@ def run(
         if settings.rescan or not isinstance(recorder, Finder):
             return None
         seen = recorder.moved(entry)
-        return remembered(entry, seen, classifier.sha256, settings.output) if seen else None
+        known = remembered(entry, seen, classifier.sha256, settings.output) if seen else None
+        # A name that is new is news, whatever is known of the content.
+        return replace(known, fresh=True) if known and seen and seen.elsewhere else known
 
-    def look(entry: Entry) -> Looked:
+    def look(item: Looked) -> Looked:
         size, resize = classifier.image_size, classifier.resize
-        return inspect(storage, entry, size, resize, moved=moved)
+        found = inspect(storage, item.entry, size, resize, moved=moved)
+        return replace(found, estimates=item.estimates)
+
+    def known(entry: Entry) -> Looked | None:
+        return recalled(recorder, entry, classifier.sha256, settings, limits)
 
     glance = Glance(storage)
 
-    def ready(entry: Entry) -> Looked | None:
-        return recalled(recorder, entry, classifier.sha256, settings, limits) or glance(entry)
+    def ready(item: Looked) -> Looked | None:
+        if sources is not None:
+            return item if item.outcome or item.guess else None
+        return known(item.entry) or glance(item.entry)
 
     def finish(item: Looked) -> Outcome:
         return finished(storage, classifier, recorder, settings, item, output)
 
     window = (1 + classifier.lanes) * settings.batch_size + settings.workers
     listed = takewhile(lambda _: not (limits and limits.full()), storage.list())
-    looked = in_order(look, listed, settings.workers, window, ready)
+    if sources is None:
+        items: Iterator[Looked] = map(Looked, listed)
+    else:
+        begun = takewhile(lambda _: not stop(), listed)
+        items = survey(storage, begun, sources, known, settings.workers)
+    looked = in_order(look, items, settings.workers, window, ready)
     guessed = takewhile(lambda _: not stop(), classified(looked, classifier, settings.batch_size))
     done = in_order(finish, guessed, settings.writers, settings.writers, lambda item: item.outcome)
     for outcome in done:
@@ -74,7 +89,9 @@ def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Ite
     def guessed(batch: list[Looked]) -> list[Looked]:
         views = [item.views for item in batch if item.views]
         guesses = iter(classifier.classify(views) if views else [])
-        return [Looked(item.entry, guess=next(guesses)) if item.views else item for item in batch]
+        return [
+            replace(item, views=None, guess=next(guesses)) if item.views else item for item in batch
+        ]
 
     whole = batches(looked, lambda item: item.views is not None, size, MOST_WAITING, PATIENCE)
     # One batch more than it works on, so that it need not wait while the last one is written.

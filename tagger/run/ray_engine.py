@@ -9,7 +9,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from tagger import __version__
 from tagger.blob import Blob, Content
 from tagger.errors import RunError
+from tagger.evidence.sources import Sources
 from tagger.imaging import decode
 from tagger.ledger.recorder import Intent, RunRecorder
 from tagger.model.lazy import LazyClassifier
-from tagger.records import Landmark, Outcome, Version
+from tagger.records import Entry, Landmark, Outcome, Version
 from tagger.run.inspect import inspect
 from tagger.run.known import news, recalled
 from tagger.run.limits import Limits
@@ -34,6 +35,7 @@ from tagger.run.ordered import batches, in_order
 from tagger.run.pipeline import classified
 from tagger.run.settle import finished
 from tagger.run.stages import Looked, Settings
+from tagger.run.survey import survey
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 
@@ -160,7 +162,8 @@ def look(table: pa.Table, job: Job) -> pa.Table:
 
     def one(item: Looked) -> Looked:
         size, resize, run_id = job.size, job.resize, job.settings.run_id
-        return inspect(job.storage, item.entry, size, resize, run_id)
+        found = inspect(job.storage, item.entry, size, resize, run_id)
+        return replace(found, estimates=item.estimates)
 
     items, workers = unpacked(table), job.settings.workers
     if not job.enter():
@@ -220,6 +223,7 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     output: Output | None = None,
     limits: Limits | None = None,
+    sources: Sources | None = None,
 ) -> Iterator[Outcome]:
     """As :func:`tagger.run.pipeline.run`, on a cluster; outcomes come in listing order too.
 
@@ -240,12 +244,16 @@ def run(
                 ray.put(classifier.path.read_bytes()), books,
             )  # fmt: skip
 
-        def known(entry: Any) -> Looked:
-            found = recalled(recorder, entry, classifier.sha256, settings, limits)
-            return found or Looked(entry)
+        def known(entry: Entry) -> Looked | None:
+            return recalled(recorder, entry, classifier.sha256, settings, limits)
 
-        listed = map(known, takewhile(lambda _: not (limits and limits.full()), storage.list()))
-        for items in batches(listed, lambda item: item.outcome is None, ROUND, MOST_LISTED):
+        listed = takewhile(lambda _: not (limits and limits.full()), storage.list())
+        if sources is None:
+            first: Iterator[Looked] = (known(entry) or Looked(entry) for entry in listed)
+        else:
+            begun = takewhile(lambda _: not stop(), listed)
+            first = survey(storage, begun, sources, known, settings.workers)
+        for items in batches(first, lambda item: item.outcome is None, ROUND, MOST_LISTED):
             work = [item for item in items if item.outcome is None]
             done = _worked(work, job(), options) if work else iter(())
             told = False

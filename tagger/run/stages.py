@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from tagger.errors import RunError
 from tagger.evidence.decide import MIN_CONF
+from tagger.evidence.estimate import Estimate
 from tagger.imaging import decode
 from tagger.records import (
     Coords,
@@ -14,6 +15,7 @@ from tagger.records import (
     Landmark,
     Outcome,
     Seen,
+    Source,
 )
 from tagger.writing.write_tag import Recorder, WriteOptions
 
@@ -72,6 +74,7 @@ class Settings:
     write: WriteOptions = field(default_factory=WriteOptions)
     writers: int = 1
     output: str = ""
+    sources: tuple[Source, ...] = (Source.LANDMARK,)
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_conf <= 1:  # not-a-number too
@@ -82,7 +85,8 @@ class Settings:
 class Looked:
     """A photo after the first stages: settled, or decoded for the classifier, or with a guess.
 
-    ``fresh`` is False where the guess is an earlier run's.
+    ``fresh`` is False where the guess is an earlier run's; ``estimates`` are what other sources
+    than the classifier say of where it was taken.
     """
 
     entry: Entry
@@ -90,3 +94,4 @@ class Looked:
     views: decode.Views | None = None
     guess: Guess | None = None
     fresh: bool = True
+    estimates: tuple[Estimate, ...] = ()

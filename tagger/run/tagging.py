@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from tagger.evidence.sources import Sources
 from tagger.ledger.ledger import Ledger
 from tagger.ledger.recorder import RunRecorder
 from tagger.model.lazy import LazyClassifier
@@ -30,6 +31,7 @@ def tagging(
     engine: Callable[..., Iterator[Outcome]] = pipeline.run,
     stop: Callable[[], bool] = lambda: False,
     limits: Limits | None = None,
+    gather: Callable[[Path | None], Sources] = Sources,
 ) -> Iterator[Iterator[Outcome]]:
     """A run over ``paths``, which ``storage`` lists: the work is done as the outcomes are taken.
 
@@ -41,6 +43,8 @@ def tagging(
         ledger: its file; None for the one in the state folder.
         output: where tagged copies go; empty to write into the photos.
         engine: what runs the stages: :func:`tagger.run.pipeline.run`, or the same on a cluster.
+        gather: makes the sources of positions beside the landmarks, given the file of their index
+            (None in a dry run, which keeps none).
 
     Raises:
         RunError: the ledger, the output or the model cannot be used.
@@ -57,7 +61,10 @@ def tagging(
             recorder = stack.enter_context(
                 book.begin(settings.run_id, targets, asdict(settings), classifier.sha256)
             )
-        outcomes = engine(storage, classifier, recorder, settings, stop, copies, limits)
+        # Beside the ledger: what runs find out of each photo's time and camera.
+        index = book.path.with_name(f"{book.path.name}.captures") if book else None
+        sources = stack.enter_context(contextlib.closing(gather(index)))
+        outcomes = engine(storage, classifier, recorder, settings, stop, copies, limits, sources)
         yield stack.enter_context(contextlib.closing(_noted(outcomes, recorder)))
 
 

@@ -26,6 +26,7 @@ from tagger.storage.local_writing import (
     NO_WAIT,
     Folder,
     Temporary,
+    content,
     keep_attributes,
     no_link,
     set_times,
@@ -268,8 +269,16 @@ class LocalStorage:
             return Entry(path, Version(0, 0), f"cannot be read ({error.strerror}); run again")
         # Opening a pipe or a device of that name could wait for ever.
         problem = "" if stat.S_ISREG(now.st_mode) else "is not a file, though named like a photo"
-        shares = beside.share_stem(name)
-        return Entry(path, _version(now), problem, sidecars, links=now.st_nlink, shares_stem=shares)
+        takeout = beside.takeout(name)
+        return Entry(
+            path,
+            _version(now),
+            problem,
+            sidecars,
+            links=now.st_nlink,
+            shares_stem=beside.share_stem(name),
+            takeout=takeout and os.path.join(folder, takeout),
+        )
 
     def _sweep(self, path: str) -> None:
         """Remove a temporary file whose writer is gone: killed, or a day old."""
@@ -296,7 +305,8 @@ def _siblings(names: Iterable[str]) -> Siblings:
     """Photos and sidecars of a folder with these names; hidden ones are nobody's."""
     seen = [name for name in names if not name.startswith(".")]
     photos = (name for name in seen if suffix(name) in LISTED_SUFFIXES)
-    return Siblings(photos, (name for name in seen if is_sidecar(name)))
+    takeout = (name for name in seen if suffix(name) == ".json")
+    return Siblings(photos, (name for name in seen if is_sidecar(name)), takeout)
 
 
 def _version(status: os.stat_result, renamed: bool = False) -> Version:
@@ -316,13 +326,7 @@ def _changed(descriptor: int, now: Version, expected: Version) -> bool:
         return True
     if now.same_node(expected):
         return False
-    return expected.data is None or _content(descriptor) != expected.data
-
-
-def _content(descriptor: int) -> bytes:
-    with open(descriptor, "rb", closefd=False) as file:
-        file.seek(0)
-        return file.read()
+    return expected.data is None or content(descriptor) != expected.data
 
 
 def _see_free(folder: Folder, name: str) -> None:

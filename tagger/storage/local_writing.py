@@ -89,15 +89,34 @@ class Folder:
         return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
 
     def holds(self, name: str, descriptor: int) -> bool:
-        """Whether the name is that of the open file, and of nothing that took its place."""
-        # Both are asked side by side: some file systems renumber their files from time to time.
-        for _ in range(3):
-            try:
+        """Whether the name is that of the open file, and of nothing that took its place.
+
+        Some file systems number their files afresh, now and then or at each look: then a file
+        of this one name, with the same content byte for byte, is taken for the open one.
+        """
+        try:
+            for _ in range(3):  # both are asked side by side
                 if os.path.samestat(self.stat(name), os.fstat(descriptor)):
                     return True
-            except FileNotFoundError:
+            # Windows numbers differently by name and by descriptor.
+            return self._descriptor is None or self._equals(name, descriptor)
+        except FileNotFoundError:
+            return False
+
+    def _equals(self, name: str, descriptor: int) -> bool:
+        """Whether the name is that of a file of its own, with the content of the open one."""
+        try:
+            other = self.open(name, os.O_RDONLY | NO_WAIT)
+        except OSError as error:
+            if error.errno in LINK_ERRORS:
                 return False
-        return self._descriptor is None  # where the two calls number files differently
+            raise
+        try:
+            now = os.fstat(other)
+            alone = stat.S_ISREG(now.st_mode) and now.st_nlink <= os.fstat(descriptor).st_nlink
+            return alone and content(other) == content(descriptor)
+        finally:
+            os.close(other)
 
     def replace(self, temp: str, name: str) -> None:
         os.replace(
@@ -291,8 +310,27 @@ def unswapped(path: Path) -> Iterator[None]:
     if not stat.S_ISREG(made.st_mode):
         raise OSError(errno.ELOOP, "it is a link, which is not followed", str(path))
     yield
-    if BY_DESCRIPTOR and not os.path.samestat(os.lstat(path), made):
+    if BY_DESCRIPTOR and not _still(path, made):
         raise OSError(errno.ELOOP, "another file took its place", str(path))
+
+
+def _still(path: Path, made: os.stat_result) -> bool:
+    """Whether a file that must not be opened is the one seen before, also where it is renumbered.
+
+    A file system that numbers a file otherwise at each look proves nothing by numbers; there, it
+    must be no link and have no other name.
+    """
+    now, again = os.lstat(path), os.lstat(path)
+    if os.path.samestat(now, made) or os.path.samestat(now, again):
+        return os.path.samestat(now, made)
+    return stat.S_ISREG(again.st_mode) and again.st_nlink == 1
+
+
+def content(descriptor: int) -> bytes:
+    """All that an open file holds, wherever it stands."""
+    with open(descriptor, "rb", closefd=False) as file:
+        file.seek(0)
+        return file.read()
 
 
 def _entered(above: int, name: str, create: bool) -> int:

@@ -4,6 +4,8 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from tagger.storage.takeout_names import name_for
+
 SIDECAR = ".xmp"
 
 
@@ -29,10 +31,12 @@ def ordered(sidecars: Iterable[str], photo: str) -> list[str]:
 
 
 class Siblings:
-    """The photos and sidecars of one folder, looked up by name."""
+    """The photos, sidecars and Takeout files of one folder, looked up by name."""
 
-    def __init__(self, photos: Iterable[str], sidecars: Iterable[str]) -> None:
-        self._photos = set(photos)
+    def __init__(
+        self, photos: Iterable[str], sidecars: Iterable[str], takeout: Iterable[str] = ()
+    ) -> None:
+        self._photos, self._takeout = set(photos), frozenset(takeout)
         self._stems = Counter(os.path.splitext(name)[0] for name in self._photos)
         self._sidecars = defaultdict[str, list[str]](list)
         for name in sidecars:
@@ -49,6 +53,10 @@ class Siblings:
             for name in self._sidecars.get(key, ())
         )
         return ordered((name for name in found if is_beside(name, photo)), photo)
+
+    def takeout(self, photo: str) -> str:
+        """Name of the photo's Google Takeout file; empty where there is none."""
+        return (name_for(photo, self._takeout) or "") if self._takeout else ""
 
     def share_stem(self, photo: str) -> bool:
         """Whether photo.xmp may be another photo's: one of the same stem, or named as the stem."""

@@ -189,7 +189,7 @@ static PyObject *moved_alike(PyObject *self, PyObject *args) {
     if (count > 1 << 14 || before.len != after.len ||
         before.len != (Py_ssize_t)(3 * sizeof(float) * count)) {
         PyErr_SetString(PyExc_ValueError, "arguments do not fit together");
-    } else if (!(work = PyMem_RawMalloc(count * count + 2 * count + 1))) {
+    } else if (!(work = malloc(count * count + 2 * count + 1))) {
         PyErr_NoMemory();
     } else {
         /* With Python's lock: this takes less time than to get it back. */
@@ -197,7 +197,7 @@ static PyObject *moved_alike(PyObject *self, PyObject *args) {
         keep(before.buf, after.buf, (int)count, &limits, kept.buf, work);
         result = Py_NewRef(Py_None);
     }
-    PyMem_RawFree(work);
+    free(work);
     PyBuffer_Release(&before);
     PyBuffer_Release(&after);
     PyBuffer_Release(&kept);

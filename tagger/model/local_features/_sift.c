@@ -203,7 +203,7 @@ static int extrema(const Octave *o, int number, float contrast, Points *points, 
                 if (!found[x]) continue;
                 if (points->count == points->room) {
                     size_t room = points->room ? 2 * points->room : 1024;
-                    Point *more = PyMem_RawRealloc(points->at, room * sizeof *more);
+                    Point *more = realloc(points->at, room * sizeof *more);
                     if (!more) return 0;
                     points->at = more;
                     points->room = room;
@@ -361,7 +361,7 @@ static PyObject *sift(PyObject *self, PyObject *args) {
         w = (w + 1) / 2;
     }
     size = (size_t)(2 * RADIUS + 2) * 2 * (size_t)width + 2 * RADIUS + BLOCK; /* for a blur */
-    memory = PyMem_RawMalloc((pictures + size) * sizeof *memory);
+    memory = malloc((pictures + size) * sizeof *memory);
     if (memory) {
         Py_BEGIN_ALLOW_THREADS;
         ok = find(grey.buf, height, width, contrast, octaves, count, memory, memory + pictures,
@@ -382,8 +382,8 @@ static PyObject *sift(PyObject *self, PyObject *args) {
     }
     if (!ok) PyErr_NoMemory();
 done:
-    PyMem_RawFree(points.at);
-    PyMem_RawFree(memory);
+    free(points.at);
+    free(memory);
     PyBuffer_Release(&grey);
     PyBuffer_Release(&near);
     PyBuffer_Release(&places);

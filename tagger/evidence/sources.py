@@ -1,0 +1,62 @@
+"""All sources of a run but the landmarks: what each says of a photo, out of one index."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tagger.evidence.captures import Captures
+from tagger.evidence.clocks import stated
+from tagger.evidence.estimate import Estimate, PositionSource
+from tagger.evidence.takeout import TakeoutSource
+from tagger.evidence.time_source import Limits, TimeSource
+from tagger.evidence.track_source import Tracks, TrackSource
+from tagger.evidence.zones import ahead_at
+from tagger.metadata.capture import Capture
+
+
+class Sources:
+    """The sources time, track and takeout over the photos that were noted.
+
+    Args:
+        index: the file of the index; None for a temporary one.
+        limits: what an estimate may rest on.
+        tracks: the points of --track, if any.
+    """
+
+    def __init__(
+        self, index: Path | None = None, limits: Limits | None = None, tracks: Tracks | None = None
+    ) -> None:
+        self.captures, self._tracks = Captures(index), tracks
+        limits = limits or Limits()
+        self._sources: list[PositionSource] = [
+            TakeoutSource(),
+            TimeSource(self.captures, limits),
+        ]
+        if tracks is not None:
+            self._sources.append(TrackSource(tracks, self.captures, limits))
+
+    def note(self, photo: Capture, stamp: str) -> None:
+        """Add a photo to the index; a position that we wrote is no evidence of anything."""
+        if photo.ours:
+            photo = replace(photo, position=None)
+        elif photo.position is None and photo.beside and photo.beside.position:
+            photo = replace(photo, position=photo.beside.position)
+        ahead = known = stated(photo)
+        if known is None and photo.position and photo.local is not None:
+            known = ahead_at(photo.position, photo.local)
+        utc = None if known is None or photo.local is None else photo.local - known
+        self.captures.add(photo, stamp, ahead, utc)
+
+    def estimates(self, key: str) -> Sequence[Estimate]:
+        """What each source says of a photo that was noted and has no position."""
+        photo = self.captures.get(key)
+        if photo is None:
+            return ()
+        found = (source.estimate(photo) for source in self._sources)
+        return tuple(estimate for estimate in found if estimate is not None)
+
+    def close(self) -> None:
+        """Let go of the index and the tracks."""
+        self.captures.close()
+        if self._tracks is not None:
+            self._tracks.close()
