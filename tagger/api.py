@@ -285,8 +285,9 @@ def undo(
 
 
 def _targets(paths: Paths) -> tuple[str, ...]:
-    single = isinstance(paths, str | os.PathLike)
-    return tuple(map(_spelled, [paths] if single else paths))  # type: ignore[list-item, arg-type]
+    if isinstance(paths, str | os.PathLike):
+        return (_spelled(paths),)
+    return tuple(map(_spelled, paths))
 
 
 def _spelled(path: str | os.PathLike[str]) -> str:

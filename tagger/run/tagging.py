@@ -1,7 +1,7 @@
 """One run put together: from photos, settings and a model to the outcomes, noted in the ledger."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -68,7 +68,9 @@ def tagging(
         yield stack.enter_context(contextlib.closing(_noted(outcomes, recorder)))
 
 
-def _noted(outcomes: Iterator[Outcome], recorder: RunRecorder | None) -> Iterator[Outcome]:
+def _noted(
+    outcomes: Iterator[Outcome], recorder: RunRecorder | None
+) -> Generator[Outcome, None, None]:
     for outcome in outcomes:
         yield outcome
         if recorder:
