@@ -13,8 +13,6 @@ from tagger.errors import LockedError, PhotoError, RunError, TaggerError
 from tagger.evidence.decide import MIN_CONF
 from tagger.evidence.sources import Sources
 from tagger.evidence.time_source import Limits
-from tagger.evidence.track_source import Tracks
-from tagger.evidence.tracks.reading import read_tracks
 from tagger.imaging.decode import Picture, Views, to_views, views_of
 from tagger.ledger.ledger import Ledger, new_run_id
 from tagger.ledger.undo import Undone
@@ -55,6 +53,7 @@ __all__ = [
 
 Picturable = str | os.PathLike[str] | bytes | Picture
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+_LIMITS = Limits()
 
 
 class Model:
@@ -199,15 +198,15 @@ def tag(
     sidecar_name: SidecarName | str = SidecarName.FULL,
     hard_links: HardLinks | str = HardLinks.SKIP,
     rescan: bool = False,
-    sources: Iterable[Source | str] = (Source.LANDMARK,),
-    tracks: Paths = (),
-    max_radius: float = 1000.0,
-    max_gap: timedelta = timedelta(hours=3),
     model: str | os.PathLike[str] | None = None,
     device: str = "auto",
     batch_size: int = 16,
     workers: int | None = None,
     ledger: str | os.PathLike[str] | None = None,
+    sources: Iterable[Source | str] = (Source.LANDMARK,),
+    tracks: Paths = (),
+    max_radius: float = _LIMITS.max_radius_m,
+    max_gap: timedelta = timedelta(seconds=_LIMITS.max_gap),
 ) -> Iterator[Run]:
     """Tag photos as ``landmark-tag`` does; unlike there, nothing is written by default.
 
@@ -220,17 +219,19 @@ def tag(
         exclude: globs of files and folders to leave out.
         coords, sidecar, sidecar_name, hard_links: as the options of those names.
         rescan: look at every photo again, also at those that did not change.
-        sources: what may give a position; the others only speak against a wrong one.
-        tracks: files of GPS tracks, or folders of them.
-        max_radius: metres; no position is written that may be further off than this (95 %).
-        max_gap: neighbours in time are looked for no further than this.
         model: a model file; None for the one that ships.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         batch_size: photos handed to the network at once.
         workers: threads that read and decode; None for as many as there are processors.
         ledger: file that remembers what was written; None for the one in the state folder.
+        sources: what may give a position, of landmark, time, track and takeout; the others only
+            speak against a wrong one.
+        tracks: files and folders of GPS tracks.
+        max_radius: metres; no position is written that may be further off than this (95 %).
+        max_gap: neighbours in time are looked for no further than this.
 
     Raises:
+        ValueError: an option has no such value.
         RunError: the run cannot start or go on.
         LockedError: another run is at work on some of the same photos.
     """
@@ -238,21 +239,18 @@ def tag(
     settings = Settings(
         new_run_id(), min_conf, Coords(coords), batch_size, workers or os.cpu_count() or 1, rescan,
         WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links)),
-        output=absolute(copies) if copies else "", sources=tuple(map(Source, sources)),
+        output=absolute(copies) if copies else "",
+        sources=tuple(map(Source, sources)),
     )  # fmt: skip
     storage = open_storage(
         targets, recursive=recursive, exclude=exclude, hard_links=HardLinks(hard_links)
     )
+    limits = Limits(max_radius, max_gap.total_seconds())
     classifier = LazyClassifier(Path(model) if model else DEFAULT_MODEL, device)
-    points = [Path(path) for path in _targets(tracks)]
-
-    def gather(index: Path | None) -> Sources:
-        read = Tracks(read_tracks(points)) if points else None
-        return Sources(index, Limits(max_radius, max_gap.total_seconds()), read)
-
     with tagging(
         targets, storage, classifier, settings, dry_run=dry_run,
-        ledger=Path(ledger) if ledger else None, output=copies, gather=gather,
+        ledger=Path(ledger) if ledger else None, output=copies,
+        gather=lambda book: Sources.beside(book, limits, [Path(p) for p in _targets(tracks)]),
     ) as outcomes:  # fmt: skip
         yield Run(settings.run_id, dry_run, outcomes, classifier)
 

@@ -165,7 +165,8 @@ def review(run, installed: Path, album: Path) -> Iterator[str]:
     try:
         assert server.stdout
         line = server.stdout.readline()
-        assert (told := re.search(r"http://\S+", line)), line
+        told = re.search(r"http://\S+", line)
+        assert told, line
         yield told[0]
     finally:
         server.terminate()

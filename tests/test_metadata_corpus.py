@@ -261,7 +261,7 @@ def test_exiftool_reads_a_camera_position(tmp_path: Path) -> None:
         assert tags["GPS:GPSProcessingMethod"] == "MANUAL"
         assert tags["XMP-landmarktag:TagSource"] == "time"
         assert tags["XMP-landmarktag:TagEvidence"] == CAMERA.evidence
-    assert both["GPS:GPSDestLatitude"] == pytest.approx(EIFFEL.latitude, abs=1e-6)
+    assert both["Composite:GPSDestLatitude"] == pytest.approx(EIFFEL.latitude, abs=1e-6)
     assert both["XMP-iptcExt:LocationShownGPSLatitude"] == pytest.approx(EIFFEL.latitude, abs=1e-6)
     named = ("GPSDest", "GPSArea", "LocationShown", "ImageDescription", "Subject")
     assert not [key for tags in (photo, beside) for key in tags if any(n in key for n in named)]

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,15 +180,17 @@ def _tag(
     )  # fmt: skip
     classifier = LazyClassifier(model or DEFAULT_MODEL, device)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
+    gather = partial(
+        evidence.gathered, tracks=tracks, max_radius=max_radius, max_gap=max_gap,
+        utc_offsets=utc_offsets, time_zone=time_zone, clock_offsets=clock_offsets, quiet=quiet,
+    )  # fmt: skip
     with contextlib.ExitStack() as stack:
         stop, limits = stack.enter_context(StopOnSignal()), journal.limits
         outcomes = stack.enter_context(
             tagging(
                 paths, storage, classifier, settings, dry_run=dry_run, ledger=ledger, output=output,
                 engine=run, stop=lambda: stop.asked() or limits.over(), limits=limits,
-                gather=lambda index: evidence.gathered(
-                    index, tracks, max_radius, max_gap, utc_offsets, time_zone, clock_offsets, quiet
-                ),
+                gather=gather,
             )
         )  # fmt: skip
         place = stack.enter_context(local_file(report, keep_reports))

@@ -149,7 +149,7 @@ def options(command: Command) -> Command:
 
 
 def gathered(
-    index: Path | None,
+    ledger: Path | None,
     tracks: Sequence[Path],
     max_radius: float,
     max_gap: float,
@@ -158,23 +158,20 @@ def gathered(
     clock_offsets: dict[str, float],
     quiet: bool = False,
 ) -> "Sources":
-    """The sources that the options name; ``index`` is their file, None for a temporary one.
+    """The sources that the options name; ``ledger`` is where the index lies beside, if anywhere.
 
     Raises:
         RunError: a track cannot be read, or the index cannot be used.
     """
     from tagger.evidence.sources import Sources
     from tagger.evidence.time_source import Limits
-    from tagger.evidence.track_source import Tracks
-    from tagger.evidence.tracks.reading import read_tracks
-
-    limits = Limits(max_radius, max_gap, utc_offsets, clock_offsets, time_zone)
 
     def say(text: str) -> None:
         if not quiet:
             tell(text, err=True)
 
-    return Sources(index, limits, Tracks(read_tracks(tracks, say)) if tracks else None)
+    limits = Limits(max_radius, max_gap, utc_offsets, clock_offsets, time_zone)
+    return Sources.beside(ledger, limits, tracks, say)
 
 
 @click.command()

@@ -31,7 +31,7 @@ def tagging(
     engine: Callable[..., Iterator[Outcome]] = pipeline.run,
     stop: Callable[[], bool] = lambda: False,
     limits: Limits | None = None,
-    gather: Callable[[Path | None], Sources] = Sources,
+    gather: Callable[[Path | None], Sources] | None = None,
 ) -> Iterator[Iterator[Outcome]]:
     """A run over ``paths``, which ``storage`` lists: the work is done as the outcomes are taken.
 
@@ -42,9 +42,9 @@ def tagging(
         dry_run: write into no photo and note nothing in the ledger.
         ledger: its file; None for the one in the state folder.
         output: where tagged copies go; empty to write into the photos.
+        gather: makes the sources of positions beside the landmarks; it is given the ledger's file,
+            beside which their index lies, or None in a dry run.
         engine: what runs the stages: :func:`tagger.run.pipeline.run`, or the same on a cluster.
-        gather: makes the sources of positions beside the landmarks, given the file of their index
-            (None in a dry run, which keeps none).
 
     Raises:
         RunError: the ledger, the output or the model cannot be used.
@@ -61,9 +61,9 @@ def tagging(
             recorder = stack.enter_context(
                 book.begin(settings.run_id, targets, asdict(settings), classifier.sha256)
             )
-        # Beside the ledger: what runs find out of each photo's time and camera.
-        index = book.path.with_name(f"{book.path.name}.captures") if book else None
-        sources = stack.enter_context(contextlib.closing(gather(index)))
+        sources = gather(book.path if book else None) if gather else None
+        if sources:
+            stack.callback(sources.close)
         outcomes = engine(storage, classifier, recorder, settings, stop, copies, limits, sources)
         yield stack.enter_context(contextlib.closing(_noted(outcomes, recorder)))
 
