@@ -36,7 +36,7 @@ from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
 from tagger.system import LINK_ERRORS, NO_WAIT, is_gone, moves_open_files, set_times
 
 APPEARED = "a file of that name appeared meanwhile; run again"
-IS_LINK = "it, or a folder it is in, is a link by now, which is not followed; put the file there"
+IS_LINK = "it, or a folder it is in, has become a link, which is not followed; put the file there"
 NO_PHOTOS = (
     "{}: no photos there; check the PATH and whether it is mounted, or add --allow-empty if it may "
     "be empty"
@@ -361,7 +361,7 @@ def _explained(verb: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise VanishedError("it vanished while the run was on; run again") from error
+        raise VanishedError("it vanished during the run; run again") from error
     except FileExistsError as error:
         raise ChangedError(APPEARED) from error
     except PermissionError as error:
