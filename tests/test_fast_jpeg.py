@@ -4,6 +4,7 @@ import io
 import os
 import re
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def jpeg(width: int, height: int, mode: str = "RGB", seed: int = 0, **options: o
 def pillow(data: bytes) -> Image.Image:
     picture = Image.open(io.BytesIO(data))
     picture.draft("RGB", (max(1, picture.width // 8), max(1, picture.height // 8)))
-    assert picture.decoderconfig[0] == 8  # type: ignore[attr-defined]
+    assert picture.decoderconfig[0] == 8
     return picture
 
 
@@ -57,8 +58,12 @@ KINDS = list(product(("4:4:4", "4:2:2", "4:2:0", "grey"), (35, 92, 100), (0, 1, 
 @pytest.mark.parametrize("size", SIZES)
 def test_pixels_are_those_of_libjpeg(size: tuple[int, int]) -> None:
     for number, (colours, quality, restart) in enumerate(KINDS):
-        options = {"quality": quality, "restart_marker_blocks": restart, "optimize": quality < 50}
-        kind = {"mode": "L"} if colours == "grey" else {"subsampling": colours}
+        options: dict[str, Any] = {
+            "quality": quality,
+            "restart_marker_blocks": restart,
+            "optimize": quality < 50,
+        }
+        kind: dict[str, Any] = {"mode": "L"} if colours == "grey" else {"subsampling": colours}
         data = jpeg(*size, seed=number, **kind, **options)
         found = ours(data)
         assert found is not None, (colours, quality, restart)

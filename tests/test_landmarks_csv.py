@@ -4,19 +4,22 @@ import csv
 import importlib.util
 import math
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 pytest.importorskip("reverse_geocode", reason="the checker's gazetteer is a test dependency")
 
+Output = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "tagger" / "places" / "landmarks.csv"
 
 
-def _load_checker():
+def _load_checker() -> ModuleType:
     spec = importlib.util.spec_from_file_location(
         "check_landmarks", ROOT / "scripts" / "check_landmarks.py"
     )
+    assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -80,12 +83,12 @@ def _check(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[st
     return code, capsys.readouterr().out.splitlines()
 
 
-def test_shipped_table_passes(capsys):
+def test_shipped_table_passes(capsys: Output) -> None:
     assert checker.main([]) == 0
     assert capsys.readouterr().out.startswith("97 landmarks")
 
 
-def test_good_rows_pass(tmp_path, capsys):
+def test_good_rows_pass(tmp_path: Path, capsys: Output) -> None:
     code, lines = _check(_write(tmp_path / "good.csv", SEA, EIFFEL, REEF, LOUVRE), capsys)
     assert code == 0, lines
 
@@ -126,7 +129,9 @@ def test_good_rows_pass(tmp_path, capsys):
         (EIFFEL | {"city": ""}, "city is empty: only an area"),
     ],
 )
-def test_each_defect_is_one_clear_line(row, said, tmp_path, capsys):
+def test_each_defect_is_one_clear_line(
+    row: dict[str, str], said: str, tmp_path: Path, capsys: Output
+) -> None:
     code, lines = _check(_write(tmp_path / "bad.csv", row), capsys)
     assert code == 1
     assert any(said in line and line.startswith(row["slug"]) for line in lines), lines
@@ -143,18 +148,20 @@ def test_each_defect_is_one_clear_line(row, said, tmp_path, capsys):
         (LOUVRE | {"slug": "Eiffel_Tower"}, "Eiffel_Tower: same slug as Eiffel_Tower"),
     ],
 )
-def test_duplicates_are_named(row, said, tmp_path, capsys):
+def test_duplicates_are_named(
+    row: dict[str, str], said: str, tmp_path: Path, capsys: Output
+) -> None:
     code, lines = _check(_write(tmp_path / "twice.csv", EIFFEL, row), capsys)
     assert code == 1
     assert [line.partition(": correct")[0] for line in lines] == [said]
 
 
-def test_rows_without_wikidata_are_no_duplicates(tmp_path, capsys):
+def test_rows_without_wikidata_are_no_duplicates(tmp_path: Path, capsys: Output) -> None:
     rows = [row | {"wikidata": ""} for row in (EIFFEL, LOUVRE)]
     assert _check(_write(tmp_path / "none.csv", *rows), capsys)[0] == 0
 
 
-def test_broken_files_are_refused(tmp_path, capsys):
+def test_broken_files_are_refused(tmp_path: Path, capsys: Output) -> None:
     good = _write(tmp_path / "good.csv", EIFFEL).read_bytes()
     for broken, said in [
         (good.replace(b"slug,name", b"name,slug"), "the header"),
@@ -225,5 +232,5 @@ def _metres(first: str, second: str) -> float:
         ("Badlands_National_Park", "Mount_Rushmore_National_Memorial", 60_000, 110_000),
     ],
 )
-def test_known_distances_in_metres(first, second, low, high):
+def test_known_distances_in_metres(first: str, second: str, low: float, high: float) -> None:
     assert low <= _metres(first, second) <= high

@@ -206,4 +206,4 @@ def _beta(parameter: float, chance: torch.Generator) -> float:
     while True:
         x, y = (float(u) ** (1 / parameter) for u in torch.rand(2, generator=chance).tolist())
         if 0 < x + y <= 1:
-            return x / (x + y)
+            return float(x / (x + y))
