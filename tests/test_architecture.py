@@ -59,7 +59,7 @@ def test_only_the_artefact_names_torch_jit() -> None:
 
 # From the ground up: a package imports only what stands before it, or beside it in its own line.
 LAYERS = (
-    "errors records terminal blob failing",
+    "errors records terminal blob failing system",
     "metadata",
     "imaging",
     "storage",
@@ -70,6 +70,7 @@ LAYERS = (
     "writing",
     "report",
     "run",
+    "api",
     "review",
     "cli",
 )
@@ -105,7 +106,7 @@ def test_no_package_imports_one_above_it() -> None:
 def test_no_modules_import_each_other_in_a_circle() -> None:
     graph = {
         # A package's face imports its modules; that these name the package is no circle.
-        name: {used for used in found if not name.startswith(f"{used}.")}
+        name: {used for used in found if used != name and not name.startswith(f"{used}.")}
         for name, found in modules().items()
     }
     done: set[str] = set()

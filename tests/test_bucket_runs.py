@@ -259,6 +259,8 @@ def test_the_endpoint_is_an_option_too(
         command.bucket.url, "--endpoint-url", s3_server.url, "--report", str(tmp_path / "r.csv")
     )
     assert code == 0 and "no known landmark" in output
+    # The option is for this command, not for every program that it might start.
+    assert os.environ["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9"
 
 
 @pytest.mark.parametrize("since", ["7d", "2026-11-01", "2020-01-01T12:00"])
@@ -267,7 +269,7 @@ def test_since_takes_ages_and_times(command: Command, tmp_path: Path, since: str
     words = (command.bucket.url, "--report", str(tmp_path / "r.csv"), "--since")
     assert "1 photos" in command(*words, since)[1]
     code, output = command(*words, "yesterday")
-    assert code == 2 and "is no time" in output
+    assert code == 2 and "is not a time" in output
 
 
 def test_a_photo_that_stays_throttled_failed_and_the_others_are_done(

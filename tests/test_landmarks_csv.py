@@ -15,6 +15,11 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "tagger" / "places" / "landmarks.csv"
 
 
+def _shipped() -> list[dict[str, str]]:
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def _load_checker() -> ModuleType:
     spec = importlib.util.spec_from_file_location(
         "check_landmarks", ROOT / "scripts" / "check_landmarks.py"
@@ -44,6 +49,8 @@ EIFFEL = {
 }
 LOUVRE = EIFFEL | {
     "slug": "Louvre",
+    "name": "Louvre",
+    "local_name": "Musée du Louvre",
     "latitude": "48.86111",
     "longitude": "2.33583",
     "wikidata": "Q19675",
@@ -51,6 +58,8 @@ LOUVRE = EIFFEL | {
 REEF = EIFFEL | {
     "wikidata": "Q7343",
     "slug": "Great_Barrier_Reef",
+    "name": "Great Barrier Reef",
+    "local_name": "Great Barrier Reef",
     "latitude": "-18.28611",
     "longitude": "147.70000",
     "radius_m": "1150000",
@@ -62,6 +71,8 @@ REEF = EIFFEL | {
 SEA = REEF | {
     "wikidata": "Q23883",
     "slug": "Dead_Sea",
+    "name": "Dead Sea",
+    "local_name": "Dead Sea",
     "latitude": "31.50000",
     "longitude": "35.50000",
     "radius_m": "55000",
@@ -85,7 +96,40 @@ def _check(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[st
 
 def test_shipped_table_passes(capsys: Output) -> None:
     assert checker.main([]) == 0
-    assert capsys.readouterr().out.startswith("97 landmarks")
+    assert capsys.readouterr().out.startswith(f"{len(_shipped())} landmarks")
+
+
+def test_every_landmark_moved_by_50_km_is_found() -> None:
+    wide = {"area", *checker.VAST}
+    moves = [(50 / 111.2, 0.0), (-50 / 111.2, 0.0), (0.0, 1.0), (0.0, -1.0)]
+    passed = []
+    for number, row in enumerate(_shipped()):
+        north, east = moves[number % 4]
+        east *= 50 / 111.2 / math.cos(math.radians(float(row["latitude"])))
+        moved = row | {
+            "latitude": f"{float(row['latitude']) + north:.5f}",
+            "longitude": f"{float(row['longitude']) + east:.5f}",
+        }
+        if row["extent"] not in wide and not list(checker._row(moved)):
+            passed.append(row["slug"])
+    assert not passed
+
+
+def test_a_list_of_hints_is_compared(tmp_path: Path, capsys: Output) -> None:
+    hints = tmp_path / "hints.csv"
+    table = _write(tmp_path / "good.csv", EIFFEL, LOUVRE)
+    for longitude, code in (("2.29600", 0), ("2.32000", 1), ("", 0)):
+        hints.write_text(
+            f"slug,hint_latitude,hint_longitude\nEiffel_Tower,{longitude and 48.858},{longitude}\n"
+        )
+        assert checker.main([str(table), "--hints", str(hints)]) == code
+    assert "Eiffel_Tower: 1866 m from the hint" in capsys.readouterr().out
+
+
+def test_two_landmarks_in_one_place_are_told(tmp_path: Path, capsys: Output) -> None:
+    twin = LOUVRE | {"latitude": "48.85830", "longitude": "2.29500"}
+    code, lines = _check(_write(tmp_path / "twins.csv", EIFFEL, twin), capsys)
+    assert code == 1 and lines == ["Louvre: 37 m from Eiffel_Tower: one landmark twice?"]
 
 
 def test_good_rows_pass(tmp_path: Path, capsys: Output) -> None:
@@ -109,8 +153,10 @@ def test_good_rows_pass(tmp_path: Path, capsys: Output) -> None:
         (EIFFEL | {"latitude": "90.00001"}, "not on Earth"),
         (EIFFEL | {"longitude": "180.00001"}, "not on Earth"),
         (EIFFEL | {"radius_m": "100.5"}, "radius_m '100.5': write whole metres"),
-        (EIFFEL | {"radius_m": "19"}, "radius_m 19: use 20 to 100000"),
-        (EIFFEL | {"radius_m": "100001"}, "radius_m 100001: use 20 to 100000"),
+        (EIFFEL | {"radius_m": "19"}, "radius_m 19: use 20 to 600 for extent point"),
+        (EIFFEL | {"radius_m": "601"}, "radius_m 601: use 20 to 600 for extent point"),
+        (EIFFEL | {"radius_m": "3001", "extent": "site"}, "use 50 to 3000 for extent site"),
+        (EIFFEL | {"radius_m": "499", "extent": "area"}, "use 500 to 100000 for extent area"),
         (REEF | {"radius_m": "1600001"}, "radius_m 1600001"),
         (EIFFEL | {"wikidata": "243"}, "wikidata '243': write Q and a number"),
         (EIFFEL | {"extent": "building"}, "extent 'building': write point, site or area"),
@@ -146,6 +192,7 @@ def test_each_defect_is_one_clear_line(
             "Louvre: same latitude and longitude as Eiffel_Tower",
         ),
         (LOUVRE | {"slug": "Eiffel_Tower"}, "Eiffel_Tower: same slug as Eiffel_Tower"),
+        (LOUVRE | {"local_name": "tour eiffel"}, "Louvre: same name as Eiffel_Tower"),
     ],
 )
 def test_duplicates_are_named(
@@ -183,8 +230,7 @@ def test_broken_files_are_refused(tmp_path: Path, capsys: Output) -> None:
 
 def _metres(first: str, second: str) -> float:
     """Haversine distance between two rows of the shipped table."""
-    with TABLE.open(encoding="utf-8", newline="") as file:
-        rows = {row["slug"]: row for row in csv.DictReader(file)}
+    rows = {row["slug"]: row for row in _shipped()}
     a, b, c, d = (
         math.radians(float(rows[slug][axis]))
         for slug in (first, second)
@@ -229,6 +275,19 @@ def _metres(first: str, second: str) -> float:
         ("Temple_of_Heaven", "Great_Wall_of_China", 55_000, 70_000),
         ("Edinburgh_Castle", "Forth_Bridge", 12_000, 14_000),
         ("Ho_Chi_Minh_Mausoleum", "Ha_Long_Bay", 125_000, 155_000),
+        ("great_sphinx", "pyramids_of_giza", 500, 700),
+        ("colosseum", "pantheon_rome", 1_500, 1_800),
+        ("big_ben", "london_eye", 300, 550),
+        ("hagia_sophia", "blue_mosque", 300, 500),
+        ("brandenburg_gate", "berlin_cathedral", 1_500, 1_800),
+        ("forbidden_city", "summer_palace", 12_000, 14_500),
+        ("karnak_temple", "hatshepsut_temple", 5_000, 5_800),
+        ("badshahi_mosque", "lahore_fort", 300, 600),
+        ("hohensalzburg_fortress", "hohenwerfen_castle", 33_000, 38_000),
+        ("conwy_castle", "caernarfon_castle", 32_000, 36_000),
+        ("conwy_castle", "beaumaris_castle", 16_000, 19_000),
+        ("haut_koenigsbourg", "burg_fleckenstein", 88_000, 98_000),
+        ("malbork_castle", "mewe_castle", 24_000, 29_000),
         ("Badlands_National_Park", "Mount_Rushmore_National_Memorial", 60_000, 110_000),
     ],
 )

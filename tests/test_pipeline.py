@@ -19,8 +19,7 @@ from tagger import metadata
 from tagger.blob import Blob, Content
 from tagger.model.classifier import Classifier
 from tagger.records import Entry, Outcome, Status, Version
-from tagger.run import inspect as inspect_stage
-from tagger.run import pipeline
+from tagger.run import inspect, pipeline
 from tagger.run.pipeline import run
 from tagger.run.stages import Settings
 from tagger.storage import local
@@ -261,7 +260,7 @@ def test_a_sidecar_is_found_however_its_suffix_is_spelled(
 
 def test_a_file_too_large_for_a_photo_is_not_read(tmp_path: Path, classifier: Classifier) -> None:
     with (tmp_path / "a.jpg").open("wb") as file:
-        file.truncate(inspect_stage.MOST_BYTES + 1)  # takes no room on the disk
+        file.truncate(inspect.MOST_BYTES + 1)  # takes no room on the disk
     outcome = outcomes(tmp_path, classifier)["a.jpg"]
     assert outcome.status is Status.UNSUPPORTED
     assert "larger than 400 MB" in outcome.reason

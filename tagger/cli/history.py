@@ -2,32 +2,23 @@
 
 import contextlib
 import os
-import sys
 from collections import Counter
-from collections.abc import Callable
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import ParamSpec
 
 import click
 
+from tagger.cli import options
+from tagger.cli.exits import EXIT_INTERRUPTED, exits
 from tagger.cli.files import hard_links as _hard_links
 from tagger.cli.files import options as _files
-from tagger.cli.options import endpoint_url
-from tagger.cli.unattended import EXIT_INTERRUPTED
+from tagger.cli.help import Grouped
 from tagger.errors import RunError
 from tagger.records import Coords, HardLinks, SidecarMode, SidecarName, Status
 from tagger.run.stopping import StopOnSignal
+from tagger.storage.urls import absolute, is_url
 from tagger.terminal import printable, tell
 
-P = ParamSpec("P")
-
-_ledger = click.option(
-    "--ledger",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="File that remembers what was written, for undo; in the state folder by default.",
-)
 # Not from the configuration, where it is meant for tagging.
 _dry_run = click.option(
     "--dry-run", is_flag=True, allow_from_autoenv=False, help="Only say what would be done."
@@ -37,23 +28,8 @@ _skip = click.option(
     "--skip/--no-skip",
     default=True,
     allow_from_autoenv=False,
-    help="Leave managed libraries, caches and trash alone (default).",
+    help="Skip managed libraries, caches and trash (default).",
 )
-
-
-def _exits(command: Callable[P, int]) -> Callable[P, None]:
-    """Give the command's result to the system: 0, 1 for a photo that failed, or the error's."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            code = command(*args, **kwargs)
-        except RunError as error:
-            tell(f"landmark-tag: {error}", err=True)
-            code = error.exit_code
-        sys.exit(code)
-
-    return wrapped
 
 
 def _code(stop: StopOnSignal, refused: int) -> int:
@@ -66,31 +42,36 @@ def _code(stop: StopOnSignal, refused: int) -> int:
 
 def shown(path: str) -> str:
     """A path for the terminal, from here; what cannot be printed is escaped."""
-    near = path if "://" in path else os.path.relpath(path)
+    near = path if is_url(path) else os.path.relpath(path)
     return printable(path if near.startswith("..") else near)
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("run", default="last")
 @click.argument("paths", metavar="[PATH]...", nargs=-1)
 @_dry_run
-@_ledger
+@options.ledger
 @_hard_links
-@endpoint_url
-@_exits
+@options.endpoint_url
+@exits
 def undo(
     run: str, paths: tuple[str, ...], dry_run: bool, ledger: Path | None, hard_links: str
 ) -> int:
-    """Put back, byte for byte, what RUN changed (an id of `landmark-tag runs`, or last).
+    """Restore, byte for byte, what RUN changed.
 
-    Photos that were moved or renamed since are looked for in the folders of the run and in PATH.
+    \b
+    landmark-tag undo last --dry-run
+    landmark-tag undo last
+    landmark-tag undo last ~/Pictures/2024            photos that were moved there since
+
+    RUN is an id of `landmark-tag runs`, or last.
+    Photos that were moved or renamed since are searched for in the folders of the run and in PATH.
     Photos that were edited since are left as they are, and named.
     """
     from tagger.ledger.ledger import Ledger
     from tagger.ledger.undo import Undoing
     from tagger.ledger.undo import undo as undo_run
     from tagger.storage.opening import open_storage, storage_at
-    from tagger.writing.copies import absolute
 
     counts = Counter[Undoing]()
     stored = partial(storage_at, hard_links=HardLinks(hard_links))
@@ -112,11 +93,15 @@ def undo(
     return _code(stop, counts[Undoing.REFUSED])
 
 
-@click.command()
-@_ledger
-@_exits
+@click.command(cls=Grouped)
+@options.ledger
+@exits
 def runs(ledger: Path | None) -> int:
-    """List the runs that wrote, or could have written, newest first."""
+    """List the runs that wrote, newest first.
+
+    \b
+    landmark-tag runs
+    """
     from tagger.ledger.ledger import Ledger, Run
     from tagger.ledger.schema import default_path
 
@@ -139,30 +124,12 @@ def runs(ledger: Path | None) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("report", type=click.Path(dir_okay=False, path_type=Path))
 @_dry_run
-@click.option(
-    "--coords",
-    type=click.Choice([choice.value for choice in Coords]),
-    default=Coords.BOTH.value,
-    show_default=True,
-    help="Write the place as the camera's position, as the subject's, or both.",
-)
-@click.option(
-    "--sidecar",
-    type=click.Choice([choice.value for choice in SidecarMode]),
-    default=SidecarMode.AUTO.value,
-    show_default=True,
-    help="XMP sidecar: where a photo cannot be written safely (auto).",
-)
-@click.option(
-    "--sidecar-name",
-    type=click.Choice([choice.value for choice in SidecarName]),
-    default=SidecarName.FULL.value,
-    show_default=True,
-    help="photo.jpg.xmp (full) or photo.xmp, as Lightroom has it (stem).",
-)
+@options.coords
+@options.sidecar
+@options.sidecar_name
 @click.option(
     "--report",
     "applied",
@@ -171,10 +138,10 @@ def runs(ledger: Path | None) -> int:
     help="CSV file or bucket URL for what was applied, a row for each photo.",
 )
 @_skip
-@_ledger
+@options.ledger
 @_files
-@endpoint_url
-@_exits
+@options.endpoint_url
+@exits
 def apply(
     report: Path,
     dry_run: bool,
@@ -187,11 +154,16 @@ def apply(
     hard_links: str,
     new_mtime: bool,
 ) -> int:
-    """Write what a reviewed report says: REPORT is one that --dry-run made.
+    """Write what a reviewed REPORT says.
 
-    Before, in any spreadsheet: delete rows, write no under accept to leave a photo alone or yes to
-    take an unsure one, correct a landmark's name, or type coordinates of your own. Photos that
-    changed since the report are left alone.
+    \b
+    landmark-tag ~/Pictures --dry-run --report review.csv
+    landmark-tag apply review.csv --dry-run
+    landmark-tag apply review.csv
+
+    REPORT is one that --dry-run made. Before, in any spreadsheet: delete rows, write no under
+    accept to leave a photo alone or yes to tag an unsure one, correct a landmark's name, or type
+    coordinates of your own. Photos that changed since the report are left alone.
     """
     from tagger.ledger.ledger import Ledger, new_run_id
     from tagger.places.landmarks import load_landmarks
@@ -204,7 +176,7 @@ def apply(
     write = WriteOptions(
         SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
     )
-    options = apply.Options(run_id, Coords(coords), write, skip)
+    how = apply.Options(run_id, Coords(coords), write, skip)
     counts: Counter[bool] = Counter()
     places = reader.targets(set(apply.keys_to_write(report)))
     if os.path.exists(applied) and os.path.samefile(applied, report):
@@ -219,7 +191,7 @@ def apply(
         if applied:
             place = stack.enter_context(local_file(applied))
             rows = stack.enter_context(ReportWriter(place, {}, "", run_id))
-        for done in stop.until(apply.apply(report, known, recorder, options)):
+        for done in stop.until(apply.apply(report, known, recorder, how)):
             settled = done.outcome.status in (Status.TAGGED, Status.WOULD_TAG)
             counts[settled] += 1
             if rows:
@@ -233,23 +205,29 @@ def apply(
     return _code(stop, counts[False])
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @_dry_run
 @_skip
-@_ledger
+@options.ledger
 @_hard_links
-@endpoint_url
-@_exits
+@options.endpoint_url
+@exits
 def remove(
     paths: tuple[str, ...], dry_run: bool, skip: bool, ledger: Path | None, hard_links: str
 ) -> int:
-    """Take out the tags that say landmark-tag wrote them, and no others; undo brings them back."""
+    """Remove the tags that landmark-tag wrote.
+
+    \b
+    landmark-tag remove ~/Pictures --dry-run
+    landmark-tag remove ~/Pictures/2024
+
+    No other tag is touched, and undo brings them back.
+    """
     from tagger.ledger.ledger import Ledger, new_run_id
     from tagger.storage.opening import open_storage
     from tagger.storage.skipping import Skipping
     from tagger.writing import remove_tag
-    from tagger.writing.copies import absolute
 
     storage = open_storage(paths, hard_links=HardLinks(hard_links), skipping=Skipping(skip))
     run_id = new_run_id()

@@ -7,8 +7,9 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,12 @@ from tagger import __version__
 from tagger.cli import config, files, history, options, review, unattended
 from tagger.cli import engine as engines
 from tagger.cli import sources as evidence
+from tagger.cli.help import Grouped
 from tagger.records import Coords, HardLinks, Outcome, SidecarMode, SidecarName, Source, Status
 from tagger.run.stopping import StopOnSignal
 from tagger.terminal import hold_streams, printable, tell
 
 if TYPE_CHECKING:
-    from tagger.ledger.recorder import RunRecorder
     from tagger.report.writer import ReportWriter
     from tagger.run.run_log import Journal
 
@@ -39,11 +40,7 @@ class Group(DefaultGroup):  # type: ignore[misc]
     """``landmark-tag PATH`` is ``landmark-tag tag PATH``, and its help shows tag's options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        tag_context = click.Context(tag, info_name="tag", parent=ctx)
-        options = [option for option in tag.params if isinstance(option, click.Option)]
-        rows = [row for option in options if (row := option.get_help_record(tag_context))]
-        with formatter.section("Options"):
-            formatter.write_dl(rows)
+        Grouped.format_options(tag, click.Context(tag, info_name="tag", parent=ctx), formatter)
         self.format_commands(ctx, formatter)
 
     def main(self, *args: Any, **extra: Any) -> Any:
@@ -59,84 +56,58 @@ class Group(DefaultGroup):  # type: ignore[misc]
 @click.group(cls=Group, default="tag", default_if_no_args=False)
 @click.version_option(__version__, prog_name="landmark-tag")
 def main() -> None:
-    """Recognise the landmarks on photos and write their places into the photos.
+    """Give location back to photos: from landmarks, neighbours in time, tracks and Takeout.
 
     \b
-    landmark-tag ~/Pictures --min-conf 0.6            tag a library
     landmark-tag ~/Pictures --dry-run                 only report what would be tagged
+    landmark-tag ~/Pictures --min-conf 0.6            tag a library
+    landmark-tag ~/Pictures --from all                also by time, tracks and Takeout
+    landmark-tag s3://photos/uploads --quiet          tag a bucket, from cron
+    landmark-tag undo last                            take the last run back
 
-    Photos that already carry GPS are left alone, and so is every photo that shows no known
-    landmark. Each photo gets a row in the report.
+    Photos that already carry GPS are left alone, and so are photos whose place is not known.
+    Each photo gets a row in the report. landmark-tag COMMAND --help shows the help of a command.
     """
     # Pillow warns of odd extras beside a picture; what matters is in the report.
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-@click.command(no_args_is_help=True)
+@click.command(cls=Grouped, no_args_is_help=True)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@click.option(
-    "--min-conf",
-    type=click.FloatRange(0, 1),
-    default=0.6,
-    show_default=True,
-    help="Tag where the probability that the place is right is at least this.",
-)
+@options.min_conf("Tag photos whose place is right with at least this probability.")
 @click.option(
     "--report",
     metavar="FILE",
     default="report.csv",
     show_default=True,
-    help="CSV file or bucket URL, a row for each photo; an older one is kept.",
+    help="Report: CSV (or .jsonl), a file or bucket URL, a row per photo; older ones are kept.",
 )
-@click.option("--dry-run/--no-dry-run", help="Report, write into no photo.")
+@click.option("--dry-run/--no-dry-run", help="Only report; write into no photo.")
 @click.option("--recursive/--no-recursive", default=True, help="Look into subfolders (default).")
 @click.option(
     "--exclude",
     multiple=True,
     metavar="GLOB",
-    help="Leave out files and folders whose name, relative or full path matches; repeatable.",
+    help="Skip files and folders whose name, relative path or full path matches; repeatable.",
 )
-@click.option(
-    "--coords",
-    type=click.Choice([choice.value for choice in Coords]),
-    default=Coords.BOTH.value,
-    show_default=True,
-    help="Write the place as the camera's position, as the subject's, or both.",
-)
-@click.option(
-    "--sidecar",
-    type=click.Choice([choice.value for choice in SidecarMode]),
-    default=SidecarMode.AUTO.value,
-    show_default=True,
-    help="XMP sidecar: where a photo cannot be written safely (auto).",
-)
-@click.option(
-    "--sidecar-name",
-    type=click.Choice([choice.value for choice in SidecarName]),
-    default=SidecarName.FULL.value,
-    show_default=True,
-    help="photo.jpg.xmp (full) or photo.xmp, as Lightroom has it (stem).",
-)
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="Model file made by python -m train; the one that ships by default.",
-)
+@options.coords
+@options.sidecar
+@options.sidecar_name
+@options.model("Model file made by python -m train; default: the one in the package.")
 @click.option(
     "--device",
     default="auto",
     show_default=True,
     metavar="auto|cpu|cuda",
     callback=lambda _context, _option, value: _device(value),
-    help="Where the classifier runs; auto takes a GPU when there is one; cuda:0,cuda:1 takes two.",
+    help="Where the classifier runs; auto uses a GPU if there is one; cuda:0,cuda:1 uses two.",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 4096),
     default=16,
     show_default=True,
-    help="Photos handed to the classifier at once.",
+    help="Photos per pass of the classifier.",
 )
 @click.option(
     "--workers",
@@ -145,15 +116,8 @@ def main() -> None:
     show_default="processors; 32 for a bucket",
     help="Threads that read and decode photos.",
 )
-@click.option(
-    "--ledger",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="File that remembers what was written, for undo; in the state folder by default.",
-)
-@click.option(
-    "--rescan/--no-rescan", help="Look at every photo again, also at those that did not change."
-)
+@options.ledger
+@click.option("--rescan/--no-rescan", help="Look at every photo again, unchanged ones too.")
 @evidence.options
 @files.options
 @options.options
@@ -163,7 +127,15 @@ def main() -> None:
 @click.option("-v", "--verbose/--no-verbose", help="Print a line for each photo.")
 @click.version_option(__version__, prog_name="landmark-tag", allow_from_autoenv=False)
 def tag(**options: Any) -> None:
-    """Tag photos: PATH is a folder, a file or a bucket URL. Runs when no command is named."""
+    """Tag photos; the default command.
+
+    \b
+    landmark-tag ~/Pictures --dry-run
+    landmark-tag ~/Pictures --min-conf 0.8 --exclude thumbnails
+    landmark-tag tag undo                             a folder that is named like a command
+
+    PATH is a folder, a file or a bucket URL.
+    """
     sys.exit(unattended.attended(_tag, options))
 
 
@@ -184,14 +156,15 @@ def _tag(
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
-    from tagger.ledger.ledger import Ledger, new_run_id
+    from tagger.ledger.ledger import new_run_id
     from tagger.model import DEFAULT_MODEL
     from tagger.model.lazy import LazyClassifier
     from tagger.report.delivery import local_file
     from tagger.report.writer import ReportWriter
     from tagger.run.stages import Settings
+    from tagger.run.tagging import tagging
     from tagger.storage.opening import open_storage
-    from tagger.writing.copies import absolute, output_at
+    from tagger.storage.urls import absolute
     from tagger.writing.write_tag import WriteOptions
 
     run = engines.runner(engine, device, **cluster)
@@ -211,37 +184,27 @@ def _tag(
         paths, recursive=recursive, exclude=exclude, since=since,
         hard_links=HardLinks(hard_links), skipping=journal.skipping, allow_empty=allow_empty,
     )  # fmt: skip
-    copies = output_at(output, paths) if output else None
     classifier = LazyClassifier(model or DEFAULT_MODEL, device)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
+    gather = partial(
+        evidence.gathered, tracks=tracks, max_radius=max_radius, max_gap=max_gap,
+        utc_offsets=utc_offsets, time_zone=time_zone, clock_offsets=clock_offsets, quiet=quiet,
+    )  # fmt: skip
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(StopOnSignal())
-        book = None if dry_run else stack.enter_context(Ledger.open(ledger))
-        if book is None or not book.has_run(classifier.sha256):
-            classifier.load()  # a model that fails a check must stop the run before it starts
-        recorder = None
-        if book:
-            targets = [absolute(place) for place in (*paths, output) if place]
-            recorder = stack.enter_context(
-                book.begin(settings.run_id, targets, asdict(settings), classifier.sha256)
+        stop, limits = stack.enter_context(StopOnSignal()), journal.limits
+        outcomes = stack.enter_context(
+            tagging(
+                paths, storage, classifier, settings, dry_run=dry_run, ledger=ledger, output=output,
+                engine=run, stop=lambda: stop.asked() or limits.over(), limits=limits,
+                gather=gather,
             )
-        others = evidence.gathered(
-            book.path if book else None, tracks, max_radius, max_gap, utc_offsets, time_zone,
-            clock_offsets, quiet,
         )  # fmt: skip
-        stack.callback(others.close)
         place = stack.enter_context(local_file(report, keep_reports))
         rows = stack.enter_context(
             ReportWriter(place, names, classifier.name, settings.run_id, keep_reports)
         )
-        limits = journal.limits
-        outcomes = run(
-            storage, classifier, recorder, settings, lambda: stop.asked() or limits.over(),
-            copies, limits, others,
-        )  # fmt: skip
-        outcomes = journal.follow(settings.run_id, outcomes)
         show = Shown(quiet, verbose, strict, report_news_only)
-        seen = _follow(outcomes, rows, recorder, show)
+        seen = _follow(journal.follow(settings.run_id, outcomes), rows, show)
         failed = seen[Status.FAILED] - (0 if strict else seen.old_failures)
     if not quiet:
         click.echo(seen.told(dry_run, journal.skipping.folders, strict))
@@ -276,10 +239,9 @@ class Counts(Counter[Status]):
 def _follow(
     outcomes: Iterable[Outcome],
     rows: "ReportWriter",
-    recorder: "RunRecorder | None",
     show: Shown,
 ) -> Counts:
-    """Hand each outcome to the report, the ledger and the terminal."""
+    """Hand each outcome to the report and the terminal."""
     from tqdm import tqdm
 
     started, counts = time.monotonic(), Counts()
@@ -288,8 +250,6 @@ def _follow(
         for outcome in outcomes:
             if outcome.fresh or not show.news_only:
                 rows.write(outcome)
-            if recorder:
-                recorder.seen(outcome)
             counts[outcome.status] += 1
             failed = outcome.status is Status.FAILED
             counts.old_failures += failed and not outcome.fresh

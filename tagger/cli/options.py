@@ -1,12 +1,18 @@
-"""The options for buckets, shared by the commands that take them."""
+"""The options that several commands take, and those for buckets."""
 
 import os
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
+
+from tagger.evidence.decide import MIN_CONF
+from tagger.records import Coords, SidecarMode, SidecarName
+from tagger.storage import endpoint
+from tagger.storage.urls import is_url
 
 Command = Callable[..., Any]
 # Latency, not computing, is what a bucket costs: requests wait for each other's answers.
@@ -21,9 +27,7 @@ def duration(text: str) -> timedelta | None:
 
 
 def _set_endpoint(context: click.Context, option: click.Parameter, url: str | None) -> None:
-    """The AWS variable is what both obstore and boto3 go by."""
-    if url:
-        os.environ["AWS_ENDPOINT_URL"] = url
+    endpoint.choose(url or "")
 
 
 def _moment(context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
@@ -34,7 +38,7 @@ def _moment(context: click.Context, option: click.Parameter, text: str | None) -
     try:
         return datetime.fromisoformat(text).astimezone()
     except ValueError as error:
-        raise click.BadParameter(f"{text!r} is no time; write 36h, 7d or 2026-11-24") from error
+        raise click.BadParameter(f"{text!r} is not a time; write 36h, 7d or 2026-11-24") from error
 
 
 def _output(context: click.Context, option: click.Parameter, place: str | None) -> str:
@@ -44,13 +48,53 @@ def _output(context: click.Context, option: click.Parameter, place: str | None) 
     return place or ""
 
 
+def min_conf(help_text: str) -> Callable[[Command], Command]:
+    """--min-conf, with what it means for this command."""
+    return click.option(
+        "--min-conf", type=click.FloatRange(0, 1), default=MIN_CONF, show_default=True,
+        help=help_text,
+    )  # fmt: skip
+
+
+def model(help_text: str) -> Callable[[Command], Command]:
+    """--model, with what it means for this command."""
+    return click.option("--model", type=click.Path(path_type=Path), default=None, help=help_text)
+
+
+ledger = click.option(
+    "--ledger",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="File that records what was written, for undo; default: in the state folder.",
+)
+coords = click.option(
+    "--coords",
+    type=click.Choice([choice.value for choice in Coords]),
+    default=Coords.BOTH.value,
+    show_default=True,
+    help="Write the place as the camera's position, as the subject's, or both.",
+)
+sidecar = click.option(
+    "--sidecar",
+    type=click.Choice([choice.value for choice in SidecarMode]),
+    default=SidecarMode.AUTO.value,
+    show_default=True,
+    help="XMP sidecars: for photos that cannot be written safely (auto), for all, or none.",
+)
+sidecar_name = click.option(
+    "--sidecar-name",
+    type=click.Choice([choice.value for choice in SidecarName]),
+    default=SidecarName.FULL.value,
+    show_default=True,
+    help="Name sidecars photo.jpg.xmp (full) or photo.xmp, as Lightroom does (stem).",
+)
 endpoint_url = click.option(
     "--endpoint-url",
     metavar="URL",
-    envvar=["LANDMARK_TAG_ENDPOINT_URL", "AWS_ENDPOINT_URL"],
+    envvar=["LANDMARK_TAG_ENDPOINT_URL", endpoint.VARIABLE],
     callback=_set_endpoint,
     expose_value=False,
-    help="Server of s3:// where it is not AWS (MinIO, R2, Ceph); AWS_ENDPOINT_URL by default.",
+    help="Server for s3:// if it is not AWS (MinIO, R2, Ceph); default: AWS_ENDPOINT_URL.",
 )
 output = click.option(
     "--output",
@@ -64,7 +108,7 @@ since = click.option(
     metavar="TIME",
     default=None,
     callback=_moment,
-    help="Of a bucket, only photos put there since: 36h, 7d, 2026-11-24, 2026-11-24T18:00.",
+    help="In buckets: only photos uploaded since 36h, 7d, 2026-11-24 or 2026-11-24T18:00.",
 )
 
 
@@ -75,10 +119,10 @@ def options(command: Command) -> Command:
 
 def workers_for(paths: tuple[str, ...], chosen: int | None) -> int:
     """How many photos to read at once."""
-    in_bucket = any("://" in path for path in paths)
+    in_bucket = any(map(is_url, paths))
     return chosen or (BUCKET_WORKERS if in_bucket else os.cpu_count() or 1)
 
 
 def writers_for(*places: str) -> int:
     """How many photos to write at once: a disk gains nothing from more than one."""
-    return BUCKET_WORKERS if any("://" in place for place in places) else 1
+    return BUCKET_WORKERS if any(map(is_url, places)) else 1

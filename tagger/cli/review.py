@@ -3,68 +3,35 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING
 
 import click
 
-from tagger.cli.options import endpoint_url
+from tagger.cli import options
+from tagger.cli.exits import exits
+from tagger.cli.help import Grouped
 from tagger.errors import RunError
 from tagger.terminal import printable, tell
 
 if TYPE_CHECKING:
     from tagger.review.trusted_root import Root
 
-P = ParamSpec("P")
-
 _root = click.option(
     "--root",
     metavar="FOLDER",
     default=None,
-    help="Folder, or bucket URL, the photos are in; rows that name others are refused.",
-)
-_ledger = click.option(
-    "--ledger",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="File that remembers what was written, for undo; in the state folder by default.",
+    help="Folder or bucket URL that holds the photos; rows that name other files are refused.",
 )
 
 
-def _exits(command: Callable[P, None]) -> Callable[P, None]:
-    """Say what went wrong, and exit with the error's code."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except RunError as error:
-            tell(f"landmark-tag: {error}", err=True)
-            sys.exit(error.exit_code)
-
-    return wrapped
-
-
-@click.command()
+@click.command(cls=Grouped)
 @click.argument(
     "report", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @_root
-@click.option(
-    "--model",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="Model file for the Try page; the one that ships by default.",
-)
-@click.option(
-    "--min-conf",
-    type=click.FloatRange(0, 1),
-    default=0.6,
-    show_default=True,
-    help="Threshold the Try page starts with.",
-)
+@options.model("Model file for the Try page; default: the one in the package.")
+@options.min_conf("Threshold the Try page starts with.")
 @click.option(
     "--samples",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -75,7 +42,7 @@ def _exits(command: Callable[P, None]) -> Callable[P, None]:
     "--address",
     default="127.0.0.1",
     show_default=True,
-    help="Where to listen; only the address that is printed, with its token, opens the page.",
+    help="Address to listen on; the page opens only with the printed link, which holds a token.",
 )
 @click.option(
     "--port",
@@ -85,9 +52,9 @@ def _exits(command: Callable[P, None]) -> Callable[P, None]:
     help="Port to listen on.",
 )
 @click.option("--browser/--no-browser", default=True, help="Open it in the browser (default).")
-@_ledger
-@endpoint_url
-@_exits
+@options.ledger
+@options.endpoint_url
+@exits
 def review(
     report: Path | None,
     root: str | None,
@@ -99,9 +66,15 @@ def review(
     browser: bool,
     ledger: Path | None,
 ) -> None:
-    """Review REPORT in the browser, or try photos: accept, reject, correct, apply.
+    """Review REPORT in the browser, or try photos.
 
-    Each decision is saved at once, into REPORT and a file beside it.
+    \b
+    landmark-tag ~/Pictures --dry-run --report review.csv
+    landmark-tag review review.csv
+    landmark-tag review                               only try photos
+
+    Accept, reject or correct each photo, then apply. Each decision is saved at once, into REPORT
+    and a file beside it.
     """
     from tagger.model import DEFAULT_MODEL
     from tagger.review.options import Options
@@ -110,21 +83,21 @@ def review(
     if report is None and Path("report.csv").is_file():
         report = Path("report.csv")
     trusted = _trusted(report, root, ledger) if report else Path()
-    options = Options(
+    shown = Options(
         report.absolute() if report else None, trusted, ledger, model or DEFAULT_MODEL, min_conf,
         samples=samples or _shipped_samples(),
     )  # fmt: skip
-    serve(options, address, port, browser)
+    serve(shown, address, port, browser)
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("report", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--html",
     "out",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="The file to write; an HTML file that is there is replaced.",
+    help="HTML file to write; an existing HTML file is replaced.",
 )
 @_root
 @click.option(
@@ -132,13 +105,19 @@ def review(
     type=click.IntRange(0),
     default=1000,
     show_default=True,
-    help="Embed this many small pictures at most, about 15 KB each.",
+    help="Embed at most this many thumbnails, about 15 KB each.",
 )
-@_ledger
-@endpoint_url
-@_exits
+@options.ledger
+@options.endpoint_url
+@exits
 def report(report: Path, out: Path, root: str | None, thumbnails: int, ledger: Path | None) -> None:
-    """Write REPORT as one HTML file with thumbnails, map and filters, to mail or keep."""
+    """Write REPORT as one HTML file, to mail or keep.
+
+    \b
+    landmark-tag report report.csv --html report.html
+
+    The file holds thumbnails, a map and filters, and needs no other file.
+    """
     from tagger.review.htmlreport import write_html
 
     trusted = _trusted(report, root, ledger)
@@ -175,8 +154,8 @@ def _trusted(report: Path, root: str | None, ledger: Path | None) -> "Root":
     if sys.stdin.isatty() and click.confirm(printable(question)):
         return choose_root(proposed, [], report)
     raise RunError(
-        f"{report}: names photos in {proposed}, which neither the ledger nor the report's own "
-        f"folder vouches for; if that is where they are, add --root {shlex.quote(str(proposed))}"
+        f"{report}: names photos in {proposed}, which is neither a folder of its run nor the "
+        f"report's own; if the photos are there, add --root {shlex.quote(str(proposed))}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The options for runs that nobody watches: limits, a log, a summary; and all exit codes."""
+"""The options for runs that nobody watches: limits, a log, a summary."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,14 +7,13 @@ from typing import Any
 
 import click
 
+from tagger.cli.exits import EXIT_INTERRUPTED, EXIT_PHOTO_FAILED
 from tagger.cli.options import duration
 from tagger.errors import RunError
 from tagger.run.limits import MIN_SAMPLE, Limits
 from tagger.terminal import tell
 
 Command = Callable[..., Any]
-EXIT_PHOTO_FAILED = 1
-EXIT_INTERRUPTED = 130
 
 
 class Percent(click.FloatRange):
@@ -34,7 +33,7 @@ def _duration(
         return None
     if time := duration(text):
         return time
-    raise click.BadParameter(f"{text!r} is no duration; write 90s, 30m or 2h")
+    raise click.BadParameter(f"{text!r} is not a duration; write 90s, 30m or 2h")
 
 
 _OPTIONS = (
@@ -43,14 +42,14 @@ _OPTIONS = (
         type=click.IntRange(1),
         default=None,
         metavar="N",
-        help="End after N photos that are new, changed, or not yet seen by this model.",
+        help="Stop after N photos that are new, changed, or not yet seen by this model.",
     ),
     click.option(
         "--max-time",
         metavar="TIME",
         default=None,
         callback=_duration,
-        help="Begin no photo after this long: 90s, 30m, 2h.",
+        help="Start no photo after this long: 90s, 30m, 2h.",
     ),
     click.option(
         "--fail-over",
@@ -78,15 +77,15 @@ _OPTIONS = (
         default=14,
         show_default=True,
         metavar="N",
-        help="Keep the latest N older reports of this name, and those that somebody worked on.",
+        help="Keep the latest N older reports, and those that somebody worked on.",
     ),
     click.option(
         "--report-news-only/--no-report-news-only",
-        help="Report only photos that are new, changed, or tagged or failed for the first time.",
+        help="Report only photos that are new, changed, or have a new outcome.",
     ),
     click.option(
         "--allow-empty/--no-allow-empty",
-        help="Take a PATH without any photo for success; else it is exit code 2.",
+        help="A PATH without any photo is success; by default it is exit code 2.",
     ),
     click.option(
         "--strict/--no-strict",
@@ -95,7 +94,7 @@ _OPTIONS = (
     click.option(
         "--skip/--no-skip",
         default=True,
-        help="Leave managed libraries, caches and trash alone (default).",
+        help="Skip managed libraries, caches and trash (default).",
     ),
 )
 
@@ -110,7 +109,7 @@ def options(command: Command) -> Command:
 def attended(run: Callable[..., int], options: dict[str, Any]) -> int:
     """Run with a journal; the exit code, whatever happens."""
     from tagger.run.run_log import Journal
-    from tagger.writing.copies import absolute
+    from tagger.storage.urls import absolute
 
     max_time = options.pop("max_time")
     limits = Limits(

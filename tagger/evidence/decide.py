@@ -5,6 +5,8 @@ from tagger.records import Decision, Guess, Status
 # The report shows confidences with this many decimals; deciding on the same rounded figure keeps
 # the report and the decision in step whatever the batch size or the device.
 DECIMALS = 4
+# The default of --min-conf; MODEL_CARD.md shows what it does on photos with and without landmarks.
+MIN_CONF = 0.6
 
 
 def decide(guess: Guess, min_conf: float) -> Decision:

@@ -1,8 +1,9 @@
 """All sources of a run but the landmarks: what each says of a photo, out of one index."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from tagger.evidence.captures import Captures
 from tagger.evidence.clocks import stated
@@ -10,6 +11,7 @@ from tagger.evidence.estimate import Estimate, PositionSource
 from tagger.evidence.takeout import TakeoutSource
 from tagger.evidence.time_source import Limits, TimeSource
 from tagger.evidence.track_source import Tracks, TrackSource
+from tagger.evidence.tracks.reading import read_tracks
 from tagger.evidence.zones import ahead_at
 from tagger.metadata.capture import Capture
 
@@ -34,6 +36,28 @@ class Sources:
         ]
         if tracks is not None:
             self._sources.append(TrackSource(tracks, self.captures, limits))
+
+    @classmethod
+    def beside(
+        cls,
+        ledger: Path | None,
+        limits: Limits | None = None,
+        tracks: Sequence[Path] = (),
+        say: Callable[[str], None] = lambda _: None,
+    ) -> Self:
+        """The sources whose index lies beside a ledger, if there is one.
+
+        Args:
+            ledger: its file; None keeps the index in a temporary file.
+            limits: what an estimate may rest on.
+            tracks: files and folders of tracks.
+            say: called with a sentence for each file in a folder that is no track.
+
+        Raises:
+            RunError: a track cannot be read, or the index cannot be used.
+        """
+        index = ledger.with_name(f"{ledger.name}.captures") if ledger else None
+        return cls(index, limits, Tracks(read_tracks(tracks, say)) if tracks else None)
 
     def note(self, photo: Capture, stamp: str) -> None:
         """Add a photo to the index; a position that we wrote is no evidence of anything."""

@@ -13,6 +13,7 @@ from tagger.errors import UnsupportedError
 from tagger.imaging import decoders, fast_jpeg, footprint, undecoded
 from tagger.imaging.room import ROOM
 
+Picture = Image.Image
 # Limits of time; those of memory are in footprint. A 300-megapixel panorama decodes scaled as JPEG.
 MAX_PIXELS = {"JPEG": 1_000_000_000}
 MAX_PIXELS_UNSCALED = 178_000_000  # from 178,956,971 pixels Pillow's TIFF decoder refuses
@@ -56,7 +57,15 @@ class Views:
 
 def to_views(data: bytes, size: int, resize: Resize = Resize.CROP) -> Views:
     """Decode a photo, upright, to all that the classifier takes; as :func:`to_pixels`."""
-    picture = open_upright(data, max(size, math.ceil(DETAIL / SPARE)))
+    return _views(open_upright(data, max(size, math.ceil(DETAIL / SPARE))), size, resize)
+
+
+def views_of(picture: Picture, size: int, resize: Resize = Resize.CROP) -> Views:
+    """As :func:`to_views`, of a picture that Pillow opened; its EXIF says what is upright."""
+    return _views(_rgb(ImageOps.exif_transpose(picture)), size, resize)
+
+
+def _views(picture: Picture, size: int, resize: Resize) -> Views:
     scale = min(1.0, DETAIL / min(picture.size), LONGEST / max(picture.size))
     shape = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     grey = picture.convert("L").resize(shape, Image.Resampling.BICUBIC, reducing_gap=2.0)

@@ -1,7 +1,6 @@
 """The ledger: which runs there were, what they wrote, and what it takes to undo it."""
 
 import json
-import os
 import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from tagger.ledger import schema
 from tagger.ledger.locks import only_run
 from tagger.ledger.recorder import RunRecorder
 from tagger.records import Version
+from tagger.storage.urls import absolute
 
 
 class State(StrEnum):
@@ -117,7 +117,7 @@ class Ledger:
             LockedError: another run is at work on some of the same photos.
             RunError: the ledger cannot be written.
         """
-        places = [place if "://" in place else os.path.realpath(place) for place in targets]
+        places = [absolute(place) for place in targets]
         values = (
             run_id, verb, _now(), json.dumps(places),
             json.dumps(settings, default=str), model_sha256, __version__,

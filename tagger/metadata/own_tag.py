@@ -80,7 +80,7 @@ def of(tag: Tag, wrote: tuple[str, ...], exif: tuple[int, int, int] | None) -> R
     place, known = tag.landmark, tag.known_camera
     camera = Position(known.latitude, known.longitude) if known else None
     if place is None:
-        assert camera is not None, "content.check refuses it"
+        assert camera is not None, "exif_values.check refuses it"
         return Record(tag.provenance, "", "", camera, None, wrote, exif)
     position = Position(place.latitude, place.longitude)
     return Record(tag.provenance, place.slug, place.name, position, camera, wrote, exif)

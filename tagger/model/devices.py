@@ -3,12 +3,10 @@
 import os
 from typing import TYPE_CHECKING
 
-import torch
-
 from tagger.errors import RunError
 
 if TYPE_CHECKING:
-    pass
+    import torch
 
 
 def count_lanes(device: str) -> int:
@@ -20,33 +18,37 @@ def count_lanes(device: str) -> int:
     return len(device.split(",")) + max(1, (os.cpu_count() or 1) // 8)
 
 
-def pick_devices(names: str) -> list[torch.device]:
+def pick_devices(names: str) -> "list[torch.device]":
     """The devices of ``--device``: one, or several separated by commas."""
     return [pick_device(name) for name in names.split(",")]
 
 
-def pick_device(name: str) -> torch.device:
+def pick_device(name: str) -> "torch.device":
     """``auto`` is the GPU where there is one; ``cpu``, ``cuda`` or ``cuda:1`` are taken as said.
 
     Raises:
         RunError: there is no such GPU.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise RunError(
-            f"--device {name}: no such CUDA GPU can be used here, "
+            f"--device {name}: this CUDA GPU is not available, "
             f"{torch.cuda.device_count()} can; leave --device out"
         )
     return device
 
 
-def fast_dtype(device: torch.device) -> torch.dtype:
+def fast_dtype(device: "torch.device") -> "torch.dtype":
     """Half precision on a GPU, bfloat16 on a CPU that computes it, else float32.
 
     A CPU without the instructions emulates bfloat16, slower than float32.
     """
+    import torch
+
     if device.type == "cuda":
         return torch.float16
     # Private to torch, and not in all versions of it; without it, float32 is right everywhere.

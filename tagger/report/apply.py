@@ -34,7 +34,9 @@ from tagger.report.reader import Row, Wish, read
 from tagger.storage.base import Storage
 from tagger.storage.opening import open_storage
 from tagger.storage.skipping import Skipping
-from tagger.writing.write_tag import Recorder, WriteOptions, see_unlinked, write_tag
+from tagger.storage.urls import is_url
+from tagger.writing.recorded import Recorder
+from tagger.writing.write_tag import WriteOptions, see_unlinked, write_tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Folder:
         """
         name = os.path.dirname(key)
         try:
-            if not (name and (os.path.isabs(key) or "://" in key)):
+            if not (name and (os.path.isabs(key) or is_url(key))):
                 raise RefusedError("path is not that of a photo in a report; restore the cell")
             if name != self._name:
                 self._storage = open_storage(

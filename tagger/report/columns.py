@@ -3,6 +3,7 @@
 from tagger.evidence.decide import DECIMALS
 from tagger.records import Candidate, Outcome, Source
 from tagger.report.cells import portable, safe
+from tagger.storage.urls import is_url
 
 COLUMNS = (
     "path", "status", "landmark", "latitude", "longitude", "radius_m", "confidence",
@@ -43,7 +44,7 @@ def row(outcome: Outcome, names: dict[str, str], model: str, run_id: str) -> lis
         # Spreadsheets keep 15 digits of a number, but every one of a text.
         f"{version.mtime_ns}ns",
         # On a disk it is a file's number there, which restoring a backup changes.
-        safe(version.etag) if "://" in outcome.entry.key else "",
+        safe(version.etag) if is_url(outcome.entry.key) else "",
         "",
     ]
 

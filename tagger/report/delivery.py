@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tagger.blob import Blob
 from tagger.errors import PhotoError, RunError, VanishedError
@@ -37,7 +37,7 @@ def local_file(place: str, keep: int | None = None) -> Iterator[Path]:
     except PhotoError as error:
         raise RunError(f"--report {place}: {error}; choose another place") from error
     folder = tempfile.mkdtemp(prefix="landmark-tag-")
-    path = Path(folder, "report.csv")
+    path = Path(folder, f"report{PurePosixPath(place).suffix}")
     try:
         yield path
     finally:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 from tagger.errors import RunError
 from tagger.report.columns import COLUMNS, FIRST_COLUMNS
+from tagger.report.formats import JSON_LINE
 
 _SQLITE = ("-journal", "-wal", "-shm")  # sqlite.org/tempfiles.html
 
 
 def is_report(data: bytes) -> bool:
     """Whether a file that begins so is a report, also where a spreadsheet saved it again."""
+    if data.startswith(JSON_LINE):
+        return True
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     header = data[:64].decode("utf-16" if wide else "utf-8-sig", "replace")
     return re.sub("[;\\t]", ",", header.replace('"', "")).startswith(FIRST_COLUMNS)
@@ -73,5 +76,7 @@ def _files(path: Path) -> list[Path]:
 
 def as_written(data: bytes) -> bool:
     """Whether a report is as the program wrote it: the last column is for a person to fill in."""
+    if data.startswith(JSON_LINE):
+        return all(line.startswith(JSON_LINE) for line in data.splitlines())
     lines = data.splitlines(keepends=True)
     return is_report(data[:64]) and all(line.endswith(b",\n") for line in lines[1:])

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 from tagger.errors import RefusedError, RunError
 from tagger.records import Status, Version
 from tagger.report.cells import native, unsafe
+from tagger.storage.urls import is_url
 
 if TYPE_CHECKING:
     import _csv
@@ -68,9 +69,9 @@ class Row:
         try:
             value = Decimal(text.replace(",", ".") if "." not in text else text)
         except InvalidOperation as error:
-            raise RefusedError(f"{column} is {text!r}, which is no number; correct it") from error
+            raise RefusedError(f"{column} is {text!r}, not a number; correct it") from error
         if not value.is_finite():
-            raise RefusedError(f"{column} is {text!r}, which is no number; correct it")
+            raise RefusedError(f"{column} is {text!r}, not a number; correct it")
         return float(value)
 
     @property
@@ -107,7 +108,7 @@ class Row:
             RefusedError: the cells do not tell.
         """
         size, mtime_ns = version.size, version.mtime_ns
-        if "://" in self.key:
+        if is_url(self.key):
             if not self.text("etag"):
                 raise RefusedError("etag is empty; make a new report with --dry-run")
             return self.text("etag") == version.etag
@@ -118,7 +119,7 @@ class Row:
                 raise InvalidOperation
         except InvalidOperation as error:
             raise RefusedError(
-                f"size or mtime_ns is no number ({self.text('size')!r}, {shown!r}); make a new "
+                f"size or mtime_ns is not a number ({self.text('size')!r}, {shown!r}); make a new "
                 "report with --dry-run"
             ) from error
         if told_size != size:
@@ -180,7 +181,7 @@ def opened(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[Table]:
     """
     try:
         if path.exists() and not path.is_file():
-            raise RunError(f"{path}: is no regular file, and is read twice; save it to a file")
+            raise RunError(f"{path}: is not a regular file, and is read twice; save it to a file")
         with path.open("rb") as raw:
             head = raw.read(3)
         mark, encoding = next(
@@ -242,7 +243,7 @@ def _rows(reader: "_csv.Reader") -> Iterator[tuple[int, list[str]]]:
 def targets(keys: set[str]) -> list[str]:
     """The places that the photos lie in: their common folder, or each folder of its own."""
     folders = {os.path.dirname(key) for key in keys}
-    if any("://" in folder for folder in folders):  # of which commonpath would lose a slash
+    if any(map(is_url, folders)):  # of which commonpath would lose a slash
         return sorted(folders)
     try:
         return [os.path.commonpath(folders)] if folders else []

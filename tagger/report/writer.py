@@ -1,10 +1,7 @@
-"""Outcome to CSV row and back to text that a spreadsheet opens safely; the run's summary."""
+"""The report of a run as a file: a row for each photo, written as soon as it is settled."""
 
-import csv
 import errno
-import io
 import os
-from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -12,19 +9,20 @@ from typing import Self
 
 from tagger.errors import RunError
 from tagger.records import Outcome
-from tagger.report.columns import COLUMNS, row
+from tagger.report.columns import row
 from tagger.report.files import move_aside, remove_old
+from tagger.report.formats import format_of
 from tagger.storage.local_writing import emptied
 
 
 class ReportWriter:
-    """A CSV report that is whole after every row, so that a run cut short leaves a valid one.
+    """A report that is whole after every row, so that a run cut short leaves a valid one.
 
     Raises:
         RunError: the file cannot be written, or holds something that is not such a report.
 
     Args:
-        path: where it goes; what is there is kept under a number.
+        path: where it goes, and by its suffix the format; what is there is kept under a number.
         names: the name of each slug.
         model: for the column of that name.
         run_id: for the column of that name.
@@ -41,8 +39,7 @@ class ReportWriter:
     ) -> None:
         self._names, self._model, self._run_id = names, model, run_id
         self._path = path
-        self._line = io.StringIO()
-        self._cells = csv.writer(self._line, lineterminator="\n")
+        self._format = format_of(path.name)
         try:
             if path.exists() and path.stat().st_size:
                 move_aside(path)
@@ -54,7 +51,7 @@ class ReportWriter:
                 f"--report {path}: cannot be written ({error.strerror}); choose another place"
             ) from error
         try:
-            self._put(COLUMNS)
+            self._put(self._format.header())
         except RunError:
             self._file.close()
             raise
@@ -65,14 +62,10 @@ class ReportWriter:
         Raises:
             RunError: the disk is full or gone; the run must not go on unreported.
         """
-        self._put(row(outcome, self._names, self._model, self._run_id))
+        self._put(self._format.row(row(outcome, self._names, self._model, self._run_id)))
 
-    def _put(self, cells: Sequence[str]) -> None:
+    def _put(self, data: bytes) -> None:
         """Hand a whole row to the system at once, or none of it."""
-        self._line.seek(0)
-        self._line.truncate()
-        self._cells.writerow(cells)
-        data = self._line.getvalue().encode()
         try:
             written = self._file.write(data)
             if written != len(data):

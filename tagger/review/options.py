@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tagger.evidence.decide import MIN_CONF
 from tagger.model import DEFAULT_MODEL
 from tagger.review.trusted_root import Root
 
@@ -22,7 +23,7 @@ class Options:
     root: Root = Path()
     ledger: Path | None = None
     model: Path = DEFAULT_MODEL
-    min_conf: float = 0.6
+    min_conf: float = MIN_CONF
     samples: Path | None = None
 
 

@@ -7,9 +7,9 @@ from itertools import takewhile
 from pathlib import Path
 
 from tagger.errors import PhotoError, RunError
-from tagger.storage.opening import storage_at
+from tagger.storage.opening import check_scheme, storage_at
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
-from tagger.storage.urls import bucket_of
+from tagger.storage.urls import absolute, is_url
 
 # A report can be forged, or come from another machine. A row may therefore name a photo below one
 # folder that the user or the ledger vouches for, and nothing else.
@@ -93,15 +93,16 @@ def choose_root(given: Root | None, recorded: Iterable[str], report: Path) -> Ro
         RunError: the folder given does not exist, or the URL given names no bucket.
     """
     if isinstance(given, str):
-        if "://" in given and bucket_of(given):
-            return given.rstrip("/")
+        if is_url(given):
+            check_scheme(given)
+            return absolute(given)
         given = Path(given)
     if given is not None:
         if not given.is_dir():
             raise RunError(f"--root {given}: no such folder; give the one the photos are in")
         return given.resolve()
     places = list(recorded)
-    if places and all("://" in place for place in places):
+    if places and all(map(is_url, places)):
         return _common_url([place.rstrip("/") for place in places]) or report.resolve().parent
     folders = [place if os.path.isdir(place) else os.path.dirname(place) for place in places]
     if folders and all(os.path.isabs(folder) for folder in folders):
@@ -118,7 +119,7 @@ def common_folder(paths: Iterable[str]) -> Root | None:
     folders = {os.path.dirname(os.path.normpath(path)) for path in found if os.path.isabs(path)}
     if folders:
         return Path(os.path.commonpath(folders))
-    return _common_url([os.path.dirname(path) for path in found if "://" in path])
+    return _common_url([os.path.dirname(path) for path in found if is_url(path)])
 
 
 def _common_url(folders: list[str]) -> str | None:

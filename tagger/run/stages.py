@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from tagger.errors import RunError
+from tagger.evidence.decide import MIN_CONF
 from tagger.evidence.estimate import Estimate
 from tagger.imaging import decode
 from tagger.records import (
@@ -16,7 +17,8 @@ from tagger.records import (
     Seen,
     Source,
 )
-from tagger.writing.write_tag import Recorder, WriteOptions
+from tagger.writing.recorded import Recorder
+from tagger.writing.write_tag import WriteOptions
 
 
 class Memory(Recorder, Protocol):
@@ -65,7 +67,7 @@ class Settings:
     """What a run does, validated by the command line; everything a stage may depend on."""
 
     run_id: str
-    min_conf: float = 0.6
+    min_conf: float = MIN_CONF
     coords: Coords = Coords.BOTH
     batch_size: int = 16
     workers: int = 2

@@ -22,7 +22,7 @@ from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 from tagger.blob import Blob, Content
 from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError, VanishedError
 from tagger.records import Entry, Version
-from tagger.storage import credentials
+from tagger.storage import credentials, endpoint
 from tagger.storage.base import CHANGED, Traits, nothing
 from tagger.storage.bucket_listing import (
     Found,
@@ -38,7 +38,7 @@ from tagger.storage.local import APPEARED, NO_PHOTOS
 from tagger.storage.siblings import ordered
 from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
-from tagger.storage.urls import bucket_of
+from tagger.storage.urls import Location, bucket_of
 
 Store = S3Store | GCSStore | AzureStore | MemoryStore
 # A throttled request is tried again for about a minute before it becomes its photo's failure.
@@ -97,17 +97,22 @@ class Generic:
 
 
 @functools.cache
-def connect(root: str, endpoint: str) -> tuple[Store, Index]:
+def connect(root: str, server: str) -> tuple[Store, Index]:
     """The store of a ``scheme://bucket``, and who answers what obstore does not for it.
+
+    Args:
+        root: the bucket.
+        server: of S3, where it is not AWS.
 
     Raises:
         RunError: it cannot be reached.
     """
-    scheme, _, bucket = root.partition("://")
+    scheme = Location(root).scheme
+    bucket = root.removeprefix(f"{scheme}://")
     options: Any = {
         "client_options": {
             "connect_timeout": "10s", "read_timeout": "60s", "timeout": "5min",
-            "allow_http": endpoint.startswith("http:"),
+            "allow_http": server.startswith("http:"),
         },
         "retry_config": {
             "max_retries": ATTEMPTS, "backoff": BACKOFF, "retry_timeout": timedelta(minutes=2),
@@ -118,7 +123,7 @@ def connect(root: str, endpoint: str) -> tuple[Store, Index]:
 
         from tagger.storage.s3 import S3
 
-        s3 = S3(bucket, ATTEMPTS)
+        s3 = S3(bucket, ATTEMPTS, server)
         options["client_options"]["allow_http"] |= s3.endpoint.startswith("http:")
         where = {"endpoint": s3.endpoint} if s3.endpoint else {}
         provider = Boto3CredentialProvider(s3.session)
@@ -154,14 +159,15 @@ class BucketStorage:
         self._root = bucket_of(targets[0])
         self._targets = sorted({target[len(self._root) :].strip("/") for target in targets})
         self._recursive, self._exclude, self._since = recursive, globs(exclude), since
-        self._explained = functools.partial(_explained, scheme=self._root.partition("://")[0])
+        self._explained = functools.partial(_explained, scheme=Location(self._root).scheme)
         self._skipping = skipping or Skipping()
         for target in self._targets:
             self._skipping.check(f"{self._root}/{target}", target.split("/"))
+        self._endpoint = endpoint.current()
         self._link()
 
     def _link(self) -> tuple[Store, Index]:
-        return connect(self._root, os.environ.get("AWS_ENDPOINT_URL", ""))
+        return connect(self._root, self._endpoint)
 
     def list(self) -> Iterator[Entry]:
         listed: set[str] = set()
@@ -298,7 +304,7 @@ def _explained(verb: str, scheme: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise VanishedError("it vanished while the run was on; run again") from error
+        raise VanishedError("it vanished during the run; run again") from error
     except AlreadyExistsError as error:
         raise ChangedError(APPEARED) from error
     except PreconditionError as error:

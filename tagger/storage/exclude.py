@@ -4,6 +4,8 @@ import fnmatch
 import os
 from collections.abc import Sequence
 
+from tagger.storage.urls import is_url
+
 
 def globs(exclude: Sequence[str]) -> tuple[str, ...]:
     """What --exclude names, as :func:`excluded` matches it: ``./private/`` is ``private``."""
@@ -12,7 +14,7 @@ def globs(exclude: Sequence[str]) -> tuple[str, ...]:
         plain = glob.removeprefix("./").rstrip("/" + os.sep)
         if _absolute(plain):
             # Keys have no links in them.
-            real = plain if "://" in plain else os.path.realpath(plain)
+            real = plain if is_url(plain) else os.path.realpath(plain)
             found += [real, f"{real}/*"]
         elif plain:
             found += [plain, plain.removeprefix("**/")]
@@ -30,4 +32,4 @@ def excluded(key: str, relative: str, exclude: Sequence[str]) -> bool:
 
 
 def _absolute(glob: str) -> bool:
-    return os.path.isabs(glob) or "://" in glob
+    return os.path.isabs(glob) or is_url(glob)

@@ -1,18 +1,63 @@
 """The scheme table: from a target to the storage that it lives in."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from tagger.errors import (
-    RunError,
-)
+from tagger.errors import RunError
 from tagger.records import HardLinks
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
 from tagger.storage.skipping import Skipping
-from tagger.storage.urls import bucket_of
+from tagger.storage.urls import Location, bucket_of
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which photos of the targets are listed, and whether there must be any."""
+
+    recursive: bool = True
+    exclude: Sequence[str] = ()
+    since: datetime | None = None
+    hard_links: HardLinks = HardLinks.SKIP
+    skipping: Skipping = field(default_factory=Skipping)
+    allow_empty: bool = True
+
+
+Opener = Callable[[Sequence[str], Selection], Storage]
+
+
+def _folders(targets: Sequence[str], selection: Selection) -> Storage:
+    if selection.since:
+        raise RunError("--since: works for buckets only; leave it out for folders")
+    local = LocalStorage(
+        [Path(target) for target in targets],
+        selection.recursive, selection.exclude, selection.hard_links, selection.skipping,
+    )  # fmt: skip
+    if not selection.allow_empty:
+        local.require_photos()
+    return local
+
+
+def _bucket(targets: Sequence[str], selection: Selection) -> Storage:
+    try:
+        from tagger.storage.bucket import BucketStorage
+    except ModuleNotFoundError as error:
+        raise RunError(
+            f"{targets[0]}: buckets need {error.name}; pip install 'landmark-tag[bucket]'"
+        ) from error
+    remote = BucketStorage(
+        targets, selection.recursive, selection.exclude, selection.since, selection.skipping
+    )
+    if not selection.allow_empty:
+        remote.require_photos()
+    return remote
+
+
+# A storage of another kind is one more line here; a path has no scheme.
+OPENERS: dict[str, Opener] = {"": _folders, "s3": _bucket, "gs": _bucket, "az": _bucket}
 
 
 def open_storage(
@@ -34,32 +79,34 @@ def open_storage(
     """
     if "" in targets:  # which would be the folder we are in
         raise RunError("PATH is empty; is a variable unset?")
-    roots = {bucket_of(target) for target in targets}
-    if len(roots) > 1:
+    for target in targets:
+        check_scheme(target)
+    if len({bucket_of(target) for target in targets}) > 1:
         raise RunError(f"{', '.join(targets)}: give photos of one bucket, or of this machine")
-    if roots == {""} or not roots:
-        if since:
-            raise RunError("--since: leaves out older objects of a bucket; PATH is none")
-        local = LocalStorage(
-            [Path(target) for target in targets], recursive, exclude, hard_links, skipping
-        )
-        if not allow_empty:
-            local.require_photos()
-        return local
-    try:
-        from tagger.storage.bucket import BucketStorage
-    except ModuleNotFoundError as error:
+    opener = OPENERS[Location(targets[0]).scheme if targets else ""]
+    return opener(
+        targets,
+        Selection(recursive, exclude, since, hard_links, skipping or Skipping(), allow_empty),
+    )
+
+
+def check_scheme(place: str) -> None:
+    """See that a place is a path, or a URL of a storage that is known here.
+
+    Raises:
+        RunError: it is neither.
+    """
+    scheme = Location(place).scheme
+    if scheme not in OPENERS:
         raise RunError(
-            f"{targets[0]}: buckets need {error.name}; pip install 'landmark-tag[bucket]'"
-        ) from error
-    remote = BucketStorage(targets, recursive, exclude, since, skipping)
-    if not allow_empty:
-        remote.require_photos()
-    return remote
+            f"{place}: {scheme}:// is not supported; give a folder, a file, or a bucket as "
+            f"{', '.join(filter(None, OPENERS))}"
+        )
 
 
 def storage_at(key: str, hard_links: HardLinks = HardLinks.SKIP) -> Storage:
     """The storage that a key, out of a report or the ledger, lives in."""
+    check_scheme(key)
     return _storage_of(bucket_of(key), hard_links)
 
 

@@ -9,7 +9,7 @@ from tagger.ledger.locks import overlap
 from tagger.storage.base import Storage
 from tagger.storage.opening import storage_at
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
-from tagger.storage.urls import bucket_of
+from tagger.storage.urls import Location, absolute, is_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +25,8 @@ class Output:
 
     def key(self, key: str) -> str:
         """Where the copy of a photo or sidecar lies."""
-        parts = key.removeprefix(self.base).split("/" if "://" in key else os.sep)
-        return ("/" if "://" in self.root else os.sep).join([self.root, *filter(None, parts)])
-
-
-def absolute(place: str) -> str:
-    """A path or URL as keys begin with it."""
-    if bucket_of(place):
-        return place.rstrip("/")
-    return os.path.realpath(place)
+        parts = key.removeprefix(self.base).split(Location(key).separator)
+        return Location(self.root).separator.join([self.root, *filter(None, parts)])
 
 
 def output_at(place: str, targets: Sequence[str]) -> Output:
@@ -50,13 +43,13 @@ def output_at(place: str, targets: Sequence[str]) -> Output:
                 "photos; choose another place"
             )
     folders = [_folder(source) for source in sources]
-    separator = "/" if bucket_of(sources[0]) else os.sep
+    separator = Location(sources[0]).separator
     names = [folder.split(separator) for folder in folders]
     common = os.path.commonprefix(names)  # noqa: RUF071 - of lists it compares names
     return Output(storage_at(root), root, separator.join(common))
 
 
 def _folder(target: str) -> str:
-    if bucket_of(target):
-        return target.rpartition("/")[0] if suffix(target) in LISTED_SUFFIXES else target
-    return target if os.path.isdir(target) else os.path.dirname(target)
+    url = is_url(target)
+    is_folder = suffix(target) not in LISTED_SUFFIXES if url else os.path.isdir(target)
+    return target if is_folder else Location(target).folder

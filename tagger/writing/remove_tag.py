@@ -12,7 +12,7 @@ from tagger.errors import (
 )
 from tagger.storage.base import Storage
 from tagger.storage.suffixes import RAW_SUFFIXES, is_sidecar, suffix
-from tagger.writing.write_tag import Recorder, _replace
+from tagger.writing.recorded import Recorder, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def remove(storage: Storage, recorder: Recorder | None) -> Iterator[Removed]:
             except VanishedError:
                 # Two photos of one name share a sidecar, which may be gone with the first of them.
                 if key not in entry.sidecars:
-                    yield Removed(key, "it vanished while the run was on; run again")
+                    yield Removed(key, "it vanished during the run; run again")
             except RunError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
@@ -64,5 +64,5 @@ def remove_tag(storage: Storage, recorder: Recorder | None, key: str, blob: Blob
     strip = metadata.stripped_sidecar if is_sidecar(key) else metadata.stripped
     without = strip(blob.data)
     if recorder is not None:
-        _replace(storage, recorder, key, blob, without)
+        replace(storage, recorder, key, blob, without)
     return True

@@ -1,0 +1,298 @@
+"""The public Python interface, which ``tagger`` hands on: predict, read, tag and undo."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tagger import metadata
+from tagger.errors import LockedError, PhotoError, RunError, TaggerError
+from tagger.evidence.decide import MIN_CONF
+from tagger.evidence.sources import Sources
+from tagger.evidence.time_source import Limits
+from tagger.imaging.decode import Picture, Views, to_views, views_of
+from tagger.ledger.ledger import Ledger, new_run_id
+from tagger.ledger.undo import Undone
+from tagger.ledger.undo import undo as undo_run
+from tagger.metadata.capture import Capture, capture
+from tagger.model import DEFAULT_MODEL
+from tagger.model.lazy import LazyClassifier
+from tagger.records import (
+    Candidate,
+    Coords,
+    GpsState,
+    Guess,
+    HardLinks,
+    Landmark,
+    Outcome,
+    Provenance,
+    SidecarMode,
+    SidecarName,
+    Source,
+    Status,
+)
+from tagger.report.columns import COLUMNS, row
+from tagger.run.ordered import batches, in_order
+from tagger.run.stages import Settings
+from tagger.run.tagging import tagging
+from tagger.storage.opening import open_storage, storage_at
+from tagger.storage.urls import absolute, is_url
+from tagger.writing.write_tag import WriteOptions
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = [
+    "Candidate", "Coords", "GpsState", "Guess", "Landmark", "LockedError", "Model", "Outcome",
+    "Photo", "PhotoError", "Run", "RunError", "SidecarMode", "SidecarName", "Source", "Status",
+    "TaggerError", "Undone", "load_model", "read", "tag", "undo",
+]  # fmt: skip
+
+Picturable = str | os.PathLike[str] | bytes | Picture
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+_LIMITS = Limits()
+
+
+class Model:
+    """A classifier, loaded and checked.
+
+    Attributes:
+        places: every landmark it can name, by slug.
+        sha256: of the model file, in hex.
+    """
+
+    def __init__(self, classifier: LazyClassifier) -> None:
+        self._classifier = classifier.load()
+        self.places: Mapping[str, Landmark] = self._classifier.landmarks
+        self.sha256: str = self._classifier.sha256
+
+    def predict(self, *photos: Picturable, batch_size: int = 16) -> Iterator[Guess]:
+        """A guess for each photo, in their order.
+
+        Args:
+            photos: paths or bucket URLs, the bytes of image files, or PIL images.
+            batch_size: photos handed to the network at once.
+
+        Raises:
+            PhotoError: one cannot be read or decoded; the message names it.
+        """
+        workers = os.cpu_count() or 1
+        decoded = in_order(self._decoded, photos, workers, batch_size + workers)
+        for batch in batches(decoded, lambda _: True, batch_size, batch_size):
+            yield from self._classifier.classify(batch)
+
+    def _decoded(self, photo: Picturable) -> Views:
+        size, resize = self._classifier.image_size, self._classifier.resize
+        if isinstance(photo, Picture):
+            return views_of(photo, size, resize)
+        if isinstance(photo, bytes):
+            return to_views(photo, size, resize)
+        place = _place(photo)
+        try:
+            return to_views(storage_at(place).read(place).data, size, resize)
+        except PhotoError as error:
+            raise type(error)(f"{place}: {error}") from error
+
+
+def load_model(path: str | os.PathLike[str] | None = None, device: str = "auto") -> Model:
+    """Load a classifier.
+
+    Args:
+        path: a model file made by ``python -m train``; None for the one that ships.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Raises:
+        RunError: the file fails a check, or there is no such device.
+    """
+    return Model(LazyClassifier(Path(path) if path else DEFAULT_MODEL, device))
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """What a photo's own metadata says; sidecars are not read.
+
+    Attributes:
+        path: absolute path or URL.
+        gps_state: only ``GpsState.EMPTY`` is ever tagged.
+        reason: why it is in that state; empty where there is no position.
+        position: latitude and longitude in degrees (WGS-84), the camera's or else the subject's.
+        capture: when and with which camera it was taken.
+        provenance: who tagged it, if it was this tool.
+    """
+
+    path: str
+    gps_state: GpsState
+    reason: str
+    position: tuple[float, float] | None
+    capture: Capture
+    provenance: Provenance | None
+
+
+def read(path: str | os.PathLike[str]) -> Photo:
+    """Read a photo's location metadata; nothing is decoded and no model is loaded.
+
+    Raises:
+        PhotoError: it cannot be read; the message names it.
+        RunError: a URL names no bucket that can be reached.
+    """
+    place = _place(path)
+    try:
+        data = storage_at(place).read(place).data
+    except PhotoError as error:
+        raise type(error)(f"{place}: {error}") from error
+    reading = metadata.gps_state(data, whole=True)
+    assert reading is not None  # all bytes settle it
+    return Photo(
+        place, reading.state, reading.reason, metadata.position(data),
+        capture(place, data, whole=True), metadata.provenance(data),
+    )  # fmt: skip
+
+
+class Run:
+    """A run that is open: each photo is worked on as its outcome is taken.
+
+    Attributes:
+        id: what :func:`undo` takes.
+        dry_run: whether nothing is written.
+    """
+
+    def __init__(
+        self, run_id: str, dry_run: bool, outcomes: Iterator[Outcome], classifier: LazyClassifier
+    ) -> None:
+        self.id, self.dry_run = run_id, dry_run
+        self._outcomes, self._classifier, self._begun = outcomes, classifier, False
+
+    def __iter__(self) -> Iterator[Outcome]:
+        self._begun = True
+        return self._outcomes
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Do the whole run; a row for each photo, in the report's columns, all of them text.
+
+        Raises:
+            RuntimeError: outcomes were taken before, which a run does not keep.
+        """
+        import pandas
+
+        if self._begun:
+            raise RuntimeError("outcomes were taken before; call to_pandas() instead of iterating")
+        names = {slug: place.name for slug, place in self._classifier.landmarks.items()}
+        rows = [row(outcome, names, self._classifier.name, self.id) for outcome in self]
+        return pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+@contextmanager
+def tag(
+    paths: Paths,
+    *,
+    min_conf: float = MIN_CONF,
+    dry_run: bool = True,
+    output: str | os.PathLike[str] = "",
+    recursive: bool = True,
+    exclude: Sequence[str] = (),
+    coords: Coords | str = Coords.BOTH,
+    sidecar: SidecarMode | str = SidecarMode.AUTO,
+    sidecar_name: SidecarName | str = SidecarName.FULL,
+    hard_links: HardLinks | str = HardLinks.SKIP,
+    rescan: bool = False,
+    model: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    batch_size: int = 16,
+    workers: int | None = None,
+    ledger: str | os.PathLike[str] | None = None,
+    sources: Iterable[Source | str] = (Source.LANDMARK,),
+    tracks: Paths = (),
+    max_radius: float = _LIMITS.max_radius_m,
+    max_gap: timedelta = timedelta(seconds=_LIMITS.max_gap),
+) -> Iterator[Run]:
+    """Tag photos as ``landmark-tag`` does; unlike there, nothing is written by default.
+
+    Args:
+        paths: folders, files or bucket URLs.
+        min_conf: tag where the probability that the place is right is at least this.
+        dry_run: write into no photo.
+        output: folder or bucket URL for tagged copies; the photos stay as they are.
+        recursive: look into subfolders.
+        exclude: globs of files and folders to leave out.
+        coords, sidecar, sidecar_name, hard_links: as the options of those names.
+        rescan: look at every photo again, also at those that did not change.
+        model: a model file; None for the one that ships.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        batch_size: photos handed to the network at once.
+        workers: threads that read and decode; None for as many as there are processors.
+        ledger: file that remembers what was written; None for the one in the state folder.
+        sources: what may give a position, of landmark, time, track and takeout; the others only
+            speak against a wrong one.
+        tracks: files and folders of GPS tracks.
+        max_radius: metres; no position is written that may be further off than this (95 %).
+        max_gap: neighbours in time are looked for no further than this.
+
+    Raises:
+        ValueError: an option has no such value.
+        RunError: the run cannot start or go on.
+        LockedError: another run is at work on some of the same photos.
+    """
+    targets, copies = _targets(paths), _spelled(output)
+    settings = Settings(
+        new_run_id(), min_conf, Coords(coords), batch_size, workers or os.cpu_count() or 1, rescan,
+        WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links)),
+        output=absolute(copies) if copies else "",
+        sources=tuple(map(Source, sources)),
+    )  # fmt: skip
+    storage = open_storage(
+        targets, recursive=recursive, exclude=exclude, hard_links=HardLinks(hard_links)
+    )
+    limits = Limits(max_radius, max_gap.total_seconds())
+    classifier = LazyClassifier(Path(model) if model else DEFAULT_MODEL, device)
+    with tagging(
+        targets, storage, classifier, settings, dry_run=dry_run,
+        ledger=Path(ledger) if ledger else None, output=copies,
+        gather=lambda book: Sources.beside(book, limits, [Path(p) for p in _targets(tracks)]),
+    ) as outcomes:  # fmt: skip
+        yield Run(settings.run_id, dry_run, outcomes, classifier)
+
+
+def undo(
+    run_id: str = "last",
+    *,
+    dry_run: bool = False,
+    ledger: str | os.PathLike[str] | None = None,
+    places: Paths = (),
+) -> list[Undone]:
+    """Put back, byte for byte, what a run changed.
+
+    Args:
+        run_id: of the run, or the beginning of it; ``last`` for the last one that wrote.
+        dry_run: only say what would be done.
+        ledger: the ledger's file; None for the one in the state folder.
+        places: where else to look for photos that were moved since.
+
+    Returns:
+        one result for each photo or sidecar of the run; one that was edited since is refused.
+
+    Raises:
+        RunError: there is no such run.
+        LockedError: another run is at work on some of the same photos.
+    """
+    with Ledger.open(Path(ledger) if ledger else None, create=False) as book:
+        found = [absolute(place) for place in _targets(places)]
+        return list(undo_run(storage_at, book, book.find(run_id), dry_run, found))
+
+
+def _targets(paths: Paths) -> tuple[str, ...]:
+    if isinstance(paths, str | os.PathLike):
+        return (_spelled(paths),)
+    return tuple(map(_spelled, paths))
+
+
+def _spelled(path: str | os.PathLike[str]) -> str:
+    """A path as text, ``~`` resolved; a URL as it is."""
+    text = os.fspath(path)
+    return text if is_url(text) else os.path.expanduser(text)
+
+
+def _place(path: str | os.PathLike[str]) -> str:
+    return absolute(_spelled(path))
