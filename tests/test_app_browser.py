@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from click.testing import CliRunner
@@ -206,9 +206,11 @@ def test_the_photo_is_the_largest_thing_and_phones_see_all(
         reviewed(page, 0)
         at_rest(page.locator(".st-key-photo_part img"))
         shown = page.locator(".st-key-photo_part img").bounding_box()
+        assert shown
         assert shown["width"] >= 700 and shown["height"] >= 500
         assert page.evaluate(largest)
         card = page.locator(".gallery li").first.bounding_box()
+        assert card
         assert card["y"] + card["height"] < 900  # and its neighbours are in sight
         assert 0 <= card["y"] - shown["y"] - shown["height"] < 40  # without a hole
         page.set_viewport_size({"width": 390, "height": 844})
@@ -218,6 +220,7 @@ def test_the_photo_is_the_largest_thing_and_phones_see_all(
         for what in (links.get_by_role("button", name="Filters"), links.get_by_text("Try")):
             at_rest(what)
             box = what.bounding_box()
+            assert box
             assert box["y"] > 56 and box["y"] + box["height"] < 300
         links.get_by_role("button", name="Filters").click()
         page.get_by_role("combobox", name="Landmark").first.click()
@@ -267,6 +270,7 @@ def test_landmarks_by_name_and_places_by_click(
         world = page.locator(".st-key-other_place svg.world")
         at_rest(world)
         area = world.bounding_box()
+        assert area
         # 52 north, 13 east, on a map that shows 84 north to 58 south.
         across, down = (13 + 180) / 360, (84 - 52) / 142
         world.click(position={"x": across * area["width"], "y": down * area["height"]})
@@ -399,7 +403,7 @@ def test_text_of_a_hostile_report_does_nothing(
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
 def test_it_is_accessible(
-    chromium: "Browser", theme: str, width: int, dry_run: Path, free_port: int
+    chromium: "Browser", theme: Literal["light", "dark"], width: int, dry_run: Path, free_port: int
 ) -> None:
     """Axe finds nothing against WCAG 2.2 A and AA: names, roles, contrast; nothing overflows."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()

@@ -1,7 +1,7 @@
 """The review's server lets in its own page with its token, and nobody else."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ KEPT = OURS | {"cookie": f"other=1; landmark-tag-8501={TOKEN}"}
 PAGE = "<head><script>one()</script><script type=module src=x></script></head>"
 
 
-Message = dict[str, Any]
+Message = MutableMapping[str, Any]
 
 
 def ask(
@@ -48,7 +48,7 @@ def ask(
     scope: Message = {"type": kind, "path": path, "query_string": query.encode(), "method": method}
     scope["headers"] = lines
     asyncio.run(Guard(app, TOKEN, names_for(address), PAGE)(scope, receive, send))
-    status = sent[0].get("status", sent[0].get("code", 101))
+    status: int = sent[0].get("status") or sent[0].get("code", 101)
     found = {name.decode().lower(): value.decode() for name, value in sent[0].get("headers", [])}
     return status, found, bool(reached)
 
