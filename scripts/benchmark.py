@@ -1,4 +1,4 @@
-"""Measure what the README claims about speed, each figure against its rival in the same run."""
+"""Measure what docs/performance.md claims, each figure against its rival in the same run."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import torch
 from bench_gpu import gpu
 from bench_sections import CORES
 from bench_sections import SECTIONS as FOR_ALL
-from bench_table import put, table
+from bench_table import put, sentence, table
 
 from tagger.model.devices import fast_dtype
 
@@ -71,7 +71,7 @@ def plot(figures: dict[str, Any], path: Path) -> None:
 )
 @click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Also draw a PNG here.")
 @click.option(
-    "--update", is_flag=True, help="Write docs/benchmark.json and .png, and the README's table."
+    "--update", is_flag=True, help="Write docs/benchmark.json and .png, the table and the README."
 )
 @click.option("--quick", is_flag=True, help="Two minutes: few photos, one round, no nightly run.")
 def main(
@@ -109,7 +109,9 @@ def main(
     click.echo(f"\n{table(figures)}")
     if update:
         json_file, plot_file = json_file or kept, plot_file or kept.with_suffix(".png")
-        put(ROOT / "README.md", table(figures))
+        put(ROOT / "docs" / "performance.md", table(figures))
+        if words := sentence(figures):
+            put(ROOT / "README.md", words)
     if json_file:
         json_file.write_text(json.dumps(figures, indent=1) + "\n")
     if plot_file:

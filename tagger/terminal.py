@@ -65,8 +65,10 @@ def hold_streams() -> None:
 def _holding(stream: Any) -> io.TextIOWrapper:
     with contextlib.suppress(OSError):
         stream.flush()
-    raw = _Holding(stream.fileno(), "w", closefd=False)
+    raw: Any = _Holding(stream.fileno(), "w", closefd=False)
+    if not stream.write_through:  # PYTHONUNBUFFERED: a buffer would hold the last line back
+        raw = io.BufferedWriter(raw)
     return io.TextIOWrapper(
-        io.BufferedWriter(raw), stream.encoding, stream.errors,
+        raw, stream.encoding, stream.errors,
         line_buffering=stream.line_buffering, write_through=stream.write_through,
     )  # fmt: skip

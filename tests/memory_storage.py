@@ -49,7 +49,7 @@ class MemoryStorage:
 
     def read(self, key: str) -> Blob:
         if key not in self.files:
-            raise VanishedError("it vanished while the run was on; run again")
+            raise VanishedError("it vanished during the run; run again")
         return self.files[key]
 
     def traits(self, key: str) -> Traits:

@@ -185,21 +185,21 @@ REFUSALS = [
     ({"landmark": "My garden"}, "still those of Taj Mahal"),
     ({"landmark": ""}, "name the place"),
     ({"latitude": ""}, "only one of"),
-    ({"latitude": "north"}, "no number"),
-    ({"latitude": "NaN"}, "no number"),
-    ({"latitude": "2717500", "longitude": "78.04"}, "no position"),
+    ({"latitude": "north"}, "not a number"),
+    ({"latitude": "NaN"}, "not a number"),
+    ({"latitude": "2717500", "longitude": "78.04"}, "not a position"),
     ({"latitude": "48.8", "longitude": "2.3"}, "km from Taj Mahal"),
     ({"accept": "maybe"}, "accept is 'maybe'"),
     ({"status": "has_gps", "accept": "yes"}, "only would_tag"),
     ({"status": "wuold_tag"}, "only would_tag"),
     ({"radius_m": "-5", "landmark": "Here", "latitude": "1", "longitude": "1"}, "radius_m"),
     ({"confidence": "9"}, "confidence is 9"),
-    ({"mtime_ns": "yesterday"}, "no number"),
-    ({"size": ""}, "no number"),
-    ({"size": "sNaN"}, "no number"),
-    ({"size": "NaN"}, "no number"),
-    ({"mtime_ns": "sNaN"}, "no number"),
-    ({"mtime_ns": "Infinity"}, "no number"),
+    ({"mtime_ns": "yesterday"}, "not a number"),
+    ({"size": ""}, "not a number"),
+    ({"size": "sNaN"}, "not a number"),
+    ({"size": "NaN"}, "not a number"),
+    ({"mtime_ns": "sNaN"}, "not a number"),
+    ({"mtime_ns": "Infinity"}, "not a number"),
     ({"size": "17"}, "changed since"),
     ({"mtime_ns": "1700000000123456789ns"}, "changed since"),
     ({"mtime_ns": "1.7E+18"}, "a spreadsheet rounded"),
@@ -408,7 +408,7 @@ def test_a_photo_that_got_gps_without_changing_its_time(review: Review) -> None:
         b"</rdf:RDF></x:xmpmeta>"
     )
     before = path.read_bytes()
-    assert "sidecar carries GPS" in review.apply()[1] and path.read_bytes() == before
+    assert "sidecar has GPS now" in review.apply()[1] and path.read_bytes() == before
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names are bytes on Linux")

@@ -94,17 +94,17 @@ def test_awss_own_variable_comes_after_ours(file: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("min_conf = 0.7", "min_conf is no option; write min-conf"),
-        ("colour = 1", "colour is no option; remove it; landmark-tag config show lists"),
-        ('config = "x.toml"', "config is no option"),
-        ("[tag]\nquiet = true", "tag is no option"),
-        ('min-conf = "0.7"', "the value of min-conf is no number; write it without quotes"),
-        ("min-conf = true", "the value of min-conf is no number"),
-        ("limit = 1.5", "the value of limit is no whole number"),
-        ('quiet = "yes"', "the value of quiet is no switch; write true or false"),
-        ('exclude = "raw"', 'the value of exclude is no list of texts; write ["one", "two"]'),
-        ('exclude = ["raw", 1]', "the value of exclude is no list of texts"),
-        ("since = 2026-11-24", "the value of since is no text; write it in quotes"),
+        ("min_conf = 0.7", "unknown option min_conf; write min-conf"),
+        ("colour = 1", "unknown option colour; remove it; landmark-tag config show lists"),
+        ('config = "x.toml"', "unknown option config"),
+        ("[tag]\nquiet = true", "unknown option tag"),
+        ('min-conf = "0.7"', "min-conf must be a number, without quotes"),
+        ("min-conf = true", "min-conf must be a number"),
+        ("limit = 1.5", "limit must be a whole number"),
+        ('quiet = "yes"', "quiet must be true or false"),
+        ('exclude = "raw"', 'exclude must be a list of texts: ["one", "two"]'),
+        ('exclude = ["raw", 1]', "exclude must be a list of texts"),
+        ("since = 2026-11-24", "since must be a text in quotes"),
         ("quiet = yes", "is not TOML (Invalid value (at line 1, column 9)); correct it"),
         ("min-conf = 7", "correct min-conf in "),
         ('device = "tpu"', "correct device in "),
@@ -201,6 +201,6 @@ def test_a_misspelt_variable_is_told(library: Path, monkeypatch: pytest.MonkeyPa
     result = call("config", "show")
     told = result.stderr.splitlines()
     assert result.exit_code == 0 and len(told) == 3
-    assert "LANDMARK_TAG_MINCONF sets nothing; did you mean LANDMARK_TAG_MIN_CONF?" in told[2]
-    assert "LANDMARKTAG_QUIET sets nothing; did you mean LANDMARK_TAG_QUIET?" in told[0]
-    assert "LANDMARK_TAG_COLOUR sets nothing; unset it; landmark-tag config show" in told[1]
+    assert "unknown variable LANDMARK_TAG_MINCONF; did you mean LANDMARK_TAG_MIN_CONF?" in told[2]
+    assert "unknown variable LANDMARKTAG_QUIET; did you mean LANDMARK_TAG_QUIET?" in told[0]
+    assert "unknown variable LANDMARK_TAG_COLOUR; unset it; landmark-tag config show" in told[1]

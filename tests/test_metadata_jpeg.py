@@ -283,7 +283,7 @@ def test_two_xmp_packets_are_left_alone() -> None:
         (jpeg(app1_exif(exif(note=NOTE)[:-9])), "outside"),
         (jpeg(app1_exif(exif().ljust(65_400, b"\0"))), "JPEG allows"),
         (jpeg(b"stray"), "stray bytes"),
-        (jpeg(b"\xff\xd9"), "stands before"),
+        (jpeg(b"\xff\xd9"), "comes before"),
         (jpeg(b"\xff\xe1\0\0"), "impossible length"),
         (jpeg(segment(0xE0, b"II\x1a\0\0\0HEAPJPGM")), "CIFF"),
         (jpeg(segment(0xEB, b"JP\0\0\0\0\0\0\0\0\0\0jumbc2pa")), "signed"),

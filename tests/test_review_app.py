@@ -336,7 +336,7 @@ def test_the_html_report_replaces_no_other_file(report: Path, library: Path, nam
     options = [str(report), "--html", str(out), "--root", str(library)]
     refused = CliRunner().invoke(review.report, options)
     assert refused.exit_code == 2
-    assert f"--html {out}: exists and is no HTML file; choose another name" in refused.output
+    assert f"--html {out}: exists and is not an HTML file; choose another name" in refused.output
     assert out.stat().st_ino == before.st_ino and out.stat().st_mtime_ns == before.st_mtime_ns
 
 

@@ -131,7 +131,7 @@ def test_a_folder_is_searched_and_what_is_no_track_is_told(tmp_path: Path) -> No
         ),
         ("a.json", '{"locations": [', "is damaged"),
         ("a.json", '{"locations": []}', "holds no point with a time"),
-        ("a.jpg", "\xff\xd8", "is no GPX, KML, KMZ, FIT, NMEA, GeoJSON or Google Timeline file"),
+        ("a.jpg", "\xff\xd8", "is not a GPX, KML, KMZ, FIT, NMEA, GeoJSON or Google Timeline file"),
         ("a.gpx", GPX.replace("{v}", "1").replace("50.5", "95"), "holds no point"),
     ],
 )

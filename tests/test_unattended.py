@@ -376,6 +376,16 @@ def test_a_closed_or_full_stream_neither_ends_the_run_nor_changes_its_code(
     assert all(one.startswith(b"\xff\xd8") and b"failed (" not in one for one in data)
 
 
+def test_an_unbuffered_stream_shows_each_line_at_once() -> None:
+    """As with PYTHONUNBUFFERED in containers: the progress bar's end came after the summary."""
+    script = (
+        "import os, sys; from tagger.terminal import hold_streams; hold_streams(); "
+        "sys.stderr.write('bar'); sys.stderr.write('\\n'); os._exit(0)"
+    )
+    words = [sys.executable, "-u", "-c", script]
+    assert subprocess.run(words, cwd=REPOSITORY, capture_output=True).stderr == b"bar\n"
+
+
 EVIL = "\x1b]0;pwn\x07\x1b[31m\n\u202elandmark-tag: all fine.jpg"
 
 

@@ -127,10 +127,10 @@ def test_a_failing_disk_drops_the_intent() -> None:
 def test_a_photo_or_sidecar_that_got_gps_meanwhile_is_left() -> None:
     other = tag("Eiffel_Tower", "run-2")
     storage = MemoryStorage({"a.jpg": metadata.tagged(PLAIN, tag())})
-    with pytest.raises(ChangedError, match="carries GPS"):
+    with pytest.raises(ChangedError, match="has GPS now"):
         write_tag(storage, Diary(), one(storage), other, OPTIONS)
     storage = MemoryStorage({"a.jpg": PLAIN, "a.jpg.xmp": metadata.sidecar(None, tag())})
-    with pytest.raises(ChangedError, match="sidecar carries GPS"):
+    with pytest.raises(ChangedError, match="sidecar has GPS now"):
         write_tag(storage, Diary(), one(storage), other, OPTIONS)
 
 

@@ -14,6 +14,7 @@ import click
 import platformdirs
 from click.core import ParameterSource
 
+from tagger.cli.help import Grouped
 from tagger.terminal import printable, tell
 
 PREFIX = "LANDMARK_TAG"
@@ -58,7 +59,7 @@ def configurable(command: click.Command, tag: click.Command) -> click.Command:
         is_eager=True,
         expose_value=False,
         callback=read,
-        help="TOML file of options; config.toml in the configuration folder by default.",
+        help="TOML file of options; default: config.toml in the configuration folder.",
     )(command)
     return added
 
@@ -78,7 +79,7 @@ def load(path: Path, options: Sequence[click.Option]) -> dict[str, Any] | None:
     """Values by parameter name; None where there is no such file.
 
     Raises:
-        ConfigError: it cannot be read, is no TOML, has a key that is no option, or a value of a
+        ConfigError: it cannot be read, is not TOML, has an unknown option, or a value of a
             wrong type.
     """
     try:
@@ -97,11 +98,11 @@ def load(path: Path, options: Sequence[click.Option]) -> dict[str, Any] | None:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1, 0.75)
             remedy = f"write {near[0]}" if near else f"remove it; {_HOW_TO}"
-            raise ConfigError(f"{path}: {key} is no option; {remedy}")
+            raise ConfigError(f"{path}: unknown option {key}; {remedy}")
         kinds, example = _kind(known[key])
         texts = value if isinstance(value, list) else []
         if type(value) not in kinds or not all(isinstance(text, str) for text in texts):
-            raise ConfigError(f"{path}: the value of {key} is no {example}")
+            raise ConfigError(f"{path}: {key} must be {example}")
         # No shell does it here.
         plain = os.path.expanduser(value) if isinstance(value, str) else value
         values[known[key].name or key] = plain
@@ -116,14 +117,14 @@ def key_of(option: click.Option) -> str:
 def _kind(option: click.Option) -> tuple[tuple[type, ...], str]:
     """The TOML types of an option's values, and how to write one."""
     if option.is_flag:
-        return (bool,), "switch; write true or false"
+        return (bool,), "true or false"
     if option.multiple:
-        return (list,), 'list of texts; write ["one", "two"]'
+        return (list,), 'a list of texts: ["one", "two"]'
     if isinstance(option.type, click.IntRange):
-        return (int,), "whole number; write digits without quotes"
+        return (int,), "a whole number, without quotes"
     if isinstance(option.type, click.FloatRange):
-        return (int, float), "number; write it without quotes"
-    return (str,), "text; write it in quotes"
+        return (int, float), "a number, without quotes"
+    return (str,), "a text in quotes"
 
 
 @contextmanager
@@ -175,7 +176,7 @@ def warn_of_unknown(commands: click.Group) -> None:
             end = name.replace("_", "").removeprefix(PREFIX.replace("_", ""))
             near = difflib.get_close_matches(end, ends, 1, 0.75)
             remedy = f"did you mean {ends[near[0]]}?" if near else f"unset it; {_HOW_TO}"
-            tell(f"landmark-tag: warning: the variable {name} sets nothing; {remedy}", err=True)
+            tell(f"landmark-tag: warning: unknown variable {name}; {remedy}", err=True)
 
 
 def group(tag: click.Command) -> click.Group:
@@ -183,14 +184,22 @@ def group(tag: click.Command) -> click.Group:
 
     @click.group("config")
     def config() -> None:
-        """Show the options in force: of the command line, the environment and the file."""
+        """Show the options in force.
 
-    @click.command()
+        \b
+        landmark-tag config show
+        """
+
+    @click.command(cls=Grouped)
     @click.pass_context
     def show(context: click.Context, /, **values: Any) -> None:
-        """Print each option, its value, and where that comes from.
+        """Print each option, its value, and where the value comes from.
 
-        What is printed is such a file itself. Options given here are taken as tagging takes them.
+        \b
+        landmark-tag config show
+        landmark-tag config show > ~/.config/landmark-tag/config.toml
+
+        The output is a configuration file itself. Options given here are checked as tagging does.
         """
         none = f"{default_path()} (there is no such file)"
         click.echo(f"# {context.meta.get(_FILE, none)}")

@@ -20,7 +20,7 @@ def options(command: Command) -> Command:
     for option in (
         click.option(
             "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
-            help="Work on this machine alone, or on a Ray cluster (extra cluster).",
+            help="Run on this machine, or on a Ray cluster (extra cluster).",
         ),
         click.option(
             "--ray-address", metavar="ADDRESS", default="auto", show_default=True,
@@ -34,7 +34,7 @@ def options(command: Command) -> Command:
         click.option(
             "--ray-classifiers", type=click.IntRange(1, 100_000), default=None,
             show_default="what the GPUs hold; one for 4 processors",
-            help="Most classifiers at work on the cluster.",
+            help="Use at most this many classifiers on the cluster.",
         ),
     ):  # fmt: skip
         command = option(command)
@@ -59,8 +59,8 @@ def runner(
         return run
     if device != "auto":
         raise RunError(
-            f"--device {device}: is for this machine; --ray-gpus-per-worker gives the classifiers "
-            "of a cluster their GPUs"
+            f"--device {device}: is for --engine local; --ray-gpus-per-worker gives classifiers of "
+            "a cluster their GPUs"
         )
     try:
         from tagger.run import ray_engine

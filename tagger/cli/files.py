@@ -14,13 +14,11 @@ hard_links = click.option(
     type=click.Choice([choice.value for choice in HardLinks]),
     default=HardLinks.SKIP.value,
     show_default=True,
-    help="Photos with several names: leave them alone (skip), or give this name a file of its own "
-    "(split).",
+    help="Photos with several names (hard links): skip them, or split them into separate files.",
 )
 new_mtime = click.option(
     "--new-mtime/--keep-mtime",
-    help="Give a tagged photo a new time, for servers that notice changes by it; it keeps its own "
-    "by default.",
+    help="Give tagged photos a new modification time, for servers that notice changes by it.",
 )
 
 

@@ -12,6 +12,7 @@ from tagger.cli import options
 from tagger.cli.exits import EXIT_INTERRUPTED, exits
 from tagger.cli.files import hard_links as _hard_links
 from tagger.cli.files import options as _files
+from tagger.cli.help import Grouped
 from tagger.errors import RunError
 from tagger.records import Coords, HardLinks, SidecarMode, SidecarName, Status
 from tagger.run.stopping import StopOnSignal
@@ -27,7 +28,7 @@ _skip = click.option(
     "--skip/--no-skip",
     default=True,
     allow_from_autoenv=False,
-    help="Leave managed libraries, caches and trash alone (default).",
+    help="Skip managed libraries, caches and trash (default).",
 )
 
 
@@ -45,7 +46,7 @@ def shown(path: str) -> str:
     return printable(path if near.startswith("..") else near)
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("run", default="last")
 @click.argument("paths", metavar="[PATH]...", nargs=-1)
 @_dry_run
@@ -56,9 +57,15 @@ def shown(path: str) -> str:
 def undo(
     run: str, paths: tuple[str, ...], dry_run: bool, ledger: Path | None, hard_links: str
 ) -> int:
-    """Put back, byte for byte, what RUN changed (an id of `landmark-tag runs`, or last).
+    """Restore, byte for byte, what RUN changed.
 
-    Photos that were moved or renamed since are looked for in the folders of the run and in PATH.
+    \b
+    landmark-tag undo last --dry-run
+    landmark-tag undo last
+    landmark-tag undo last ~/Pictures/2024            photos that were moved there since
+
+    RUN is an id of `landmark-tag runs`, or last.
+    Photos that were moved or renamed since are searched for in the folders of the run and in PATH.
     Photos that were edited since are left as they are, and named.
     """
     from tagger.ledger.ledger import Ledger
@@ -86,11 +93,15 @@ def undo(
     return _code(stop, counts[Undoing.REFUSED])
 
 
-@click.command()
+@click.command(cls=Grouped)
 @options.ledger
 @exits
 def runs(ledger: Path | None) -> int:
-    """List the runs that wrote, or could have written, newest first."""
+    """List the runs that wrote, newest first.
+
+    \b
+    landmark-tag runs
+    """
     from tagger.ledger.history import PastRun
     from tagger.ledger.ledger import Ledger
     from tagger.ledger.schema import default_path
@@ -114,7 +125,7 @@ def runs(ledger: Path | None) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("report", type=click.Path(dir_okay=False, path_type=Path))
 @_dry_run
 @options.coords
@@ -144,11 +155,16 @@ def apply(
     hard_links: str,
     new_mtime: bool,
 ) -> int:
-    """Write what a reviewed report says: REPORT is one that --dry-run made.
+    """Write what a reviewed REPORT says.
 
-    Before, in any spreadsheet: delete rows, write no under accept to leave a photo alone or yes to
-    take an unsure one, correct a landmark's name, or type coordinates of your own. Photos that
-    changed since the report are left alone.
+    \b
+    landmark-tag ~/Pictures --dry-run --report review.csv
+    landmark-tag apply review.csv --dry-run
+    landmark-tag apply review.csv
+
+    REPORT is one that --dry-run made. Before, in any spreadsheet: delete rows, write no under
+    accept to leave a photo alone or yes to tag an unsure one, correct a landmark's name, or type
+    coordinates of your own. Photos that changed since the report are left alone.
     """
     from tagger.ledger.ledger import Ledger, new_run_id
     from tagger.places.landmarks import load_landmarks
@@ -190,7 +206,7 @@ def apply(
     return _code(stop, counts[False])
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @_dry_run
 @_skip
@@ -201,7 +217,14 @@ def apply(
 def remove(
     paths: tuple[str, ...], dry_run: bool, skip: bool, ledger: Path | None, hard_links: str
 ) -> int:
-    """Take out the tags that say landmark-tag wrote them, and no others; undo brings them back."""
+    """Remove the tags that landmark-tag wrote.
+
+    \b
+    landmark-tag remove ~/Pictures --dry-run
+    landmark-tag remove ~/Pictures/2024
+
+    No other tag is touched, and undo brings them back.
+    """
     from tagger.ledger.ledger import Ledger, new_run_id
     from tagger.storage.opening import open_storage
     from tagger.storage.skipping import Skipping

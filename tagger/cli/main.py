@@ -20,6 +20,7 @@ from tagger import __version__
 from tagger.cli import config, files, history, options, review, unattended
 from tagger.cli import engine as engines
 from tagger.cli import sources as evidence
+from tagger.cli.help import Grouped
 from tagger.records import Coords, HardLinks, Outcome, SidecarMode, SidecarName, Source, Status
 from tagger.run.stopping import StopOnSignal
 from tagger.terminal import hold_streams, printable, tell
@@ -39,11 +40,7 @@ class Group(DefaultGroup):  # type: ignore[misc]
     """``landmark-tag PATH`` is ``landmark-tag tag PATH``, and its help shows tag's options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        tag_context = click.Context(tag, info_name="tag", parent=ctx)
-        options = [option for option in tag.params if isinstance(option, click.Option)]
-        rows = [row for option in options if (row := option.get_help_record(tag_context))]
-        with formatter.section("Options"):
-            formatter.write_dl(rows)
+        Grouped.format_options(tag, click.Context(tag, info_name="tag", parent=ctx), formatter)
         self.format_commands(ctx, formatter)
 
     def main(self, *args: Any, **extra: Any) -> Any:
@@ -59,55 +56,58 @@ class Group(DefaultGroup):  # type: ignore[misc]
 @click.group(cls=Group, default="tag", default_if_no_args=False)
 @click.version_option(__version__, prog_name="landmark-tag")
 def main() -> None:
-    """Recognise the landmarks on photos and write their places into the photos.
+    """Give location back to photos: from landmarks, neighbours in time, tracks and Takeout.
 
     \b
-    landmark-tag ~/Pictures --min-conf 0.6            tag a library
     landmark-tag ~/Pictures --dry-run                 only report what would be tagged
+    landmark-tag ~/Pictures --min-conf 0.6            tag a library
+    landmark-tag ~/Pictures --from all                also by time, tracks and Takeout
+    landmark-tag s3://photos/uploads --quiet          tag a bucket, from cron
+    landmark-tag undo last                            take the last run back
 
-    Photos that already carry GPS are left alone, and so is every photo that shows no known
-    landmark. Each photo gets a row in the report.
+    Photos that already carry GPS are left alone, and so are photos whose place is not known.
+    Each photo gets a row in the report. landmark-tag COMMAND --help shows the help of a command.
     """
     # Pillow warns of odd extras beside a picture; what matters is in the report.
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-@click.command(no_args_is_help=True)
+@click.command(cls=Grouped, no_args_is_help=True)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@options.min_conf("Tag where the probability that the place is right is at least this.")
+@options.min_conf("Tag photos whose place is right with at least this probability.")
 @click.option(
     "--report",
     metavar="FILE",
     default="report.csv",
     show_default=True,
-    help="CSV file (JSON Lines: .jsonl) or bucket URL, a row for each photo; an older one is kept.",
+    help="Report: CSV (or .jsonl), a file or bucket URL, a row per photo; older ones are kept.",
 )
-@click.option("--dry-run/--no-dry-run", help="Report, write into no photo.")
+@click.option("--dry-run/--no-dry-run", help="Only report; write into no photo.")
 @click.option("--recursive/--no-recursive", default=True, help="Look into subfolders (default).")
 @click.option(
     "--exclude",
     multiple=True,
     metavar="GLOB",
-    help="Leave out files and folders whose name, relative or full path matches; repeatable.",
+    help="Skip files and folders whose name, relative path or full path matches; repeatable.",
 )
 @options.coords
 @options.sidecar
 @options.sidecar_name
-@options.model("Model file made by python -m train; the one that ships by default.")
+@options.model("Model file made by python -m train; default: the one in the package.")
 @click.option(
     "--device",
     default="auto",
     show_default=True,
     metavar="auto|cpu|cuda",
     callback=lambda _context, _option, value: _device(value),
-    help="Where the classifier runs; auto takes a GPU when there is one; cuda:0,cuda:1 takes two.",
+    help="Where the classifier runs; auto uses a GPU if there is one; cuda:0,cuda:1 uses two.",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 4096),
     default=16,
     show_default=True,
-    help="Photos handed to the classifier at once.",
+    help="Photos per pass of the classifier.",
 )
 @click.option(
     "--workers",
@@ -117,9 +117,7 @@ def main() -> None:
     help="Threads that read and decode photos.",
 )
 @options.ledger
-@click.option(
-    "--rescan/--no-rescan", help="Look at every photo again, also at those that did not change."
-)
+@click.option("--rescan/--no-rescan", help="Look at every photo again, unchanged ones too.")
 @evidence.options
 @files.options
 @options.options
@@ -129,7 +127,15 @@ def main() -> None:
 @click.option("-v", "--verbose/--no-verbose", help="Print a line for each photo.")
 @click.version_option(__version__, prog_name="landmark-tag", allow_from_autoenv=False)
 def tag(**options: Any) -> None:
-    """Tag photos: PATH is a folder, a file or a bucket URL. Runs when no command is named."""
+    """Tag photos; the default command.
+
+    \b
+    landmark-tag ~/Pictures --dry-run
+    landmark-tag ~/Pictures --min-conf 0.8 --exclude thumbnails
+    landmark-tag tag undo                             a folder that is named like a command
+
+    PATH is a folder, a file or a bucket URL.
+    """
     sys.exit(unattended.attended(_tag, options))
 
 

@@ -38,7 +38,7 @@ def _moment(context: click.Context, option: click.Parameter, text: str | None) -
     try:
         return datetime.fromisoformat(text).astimezone()
     except ValueError as error:
-        raise click.BadParameter(f"{text!r} is no time; write 36h, 7d or 2026-11-24") from error
+        raise click.BadParameter(f"{text!r} is not a time; write 36h, 7d or 2026-11-24") from error
 
 
 def _output(context: click.Context, option: click.Parameter, place: str | None) -> str:
@@ -65,7 +65,7 @@ ledger = click.option(
     "--ledger",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="File that remembers what was written, for undo; in the state folder by default.",
+    help="File that records what was written, for undo; default: in the state folder.",
 )
 coords = click.option(
     "--coords",
@@ -79,14 +79,14 @@ sidecar = click.option(
     type=click.Choice([choice.value for choice in SidecarMode]),
     default=SidecarMode.AUTO.value,
     show_default=True,
-    help="XMP sidecar: where a photo cannot be written safely (auto).",
+    help="XMP sidecars: for photos that cannot be written safely (auto), for all, or none.",
 )
 sidecar_name = click.option(
     "--sidecar-name",
     type=click.Choice([choice.value for choice in SidecarName]),
     default=SidecarName.FULL.value,
     show_default=True,
-    help="photo.jpg.xmp (full) or photo.xmp, as Lightroom has it (stem).",
+    help="Name sidecars photo.jpg.xmp (full) or photo.xmp, as Lightroom does (stem).",
 )
 endpoint_url = click.option(
     "--endpoint-url",
@@ -94,7 +94,7 @@ endpoint_url = click.option(
     envvar=["LANDMARK_TAG_ENDPOINT_URL", endpoint.VARIABLE],
     callback=_set_endpoint,
     expose_value=False,
-    help="Server of s3:// where it is not AWS (MinIO, R2, Ceph); AWS_ENDPOINT_URL by default.",
+    help="Server for s3:// if it is not AWS (MinIO, R2, Ceph); default: AWS_ENDPOINT_URL.",
 )
 output = click.option(
     "--output",
@@ -108,7 +108,7 @@ since = click.option(
     metavar="TIME",
     default=None,
     callback=_moment,
-    help="Of a bucket, only photos put there since: 36h, 7d, 2026-11-24, 2026-11-24T18:00.",
+    help="In buckets: only photos uploaded since 36h, 7d, 2026-11-24 or 2026-11-24T18:00.",
 )
 
 

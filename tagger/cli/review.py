@@ -10,6 +10,7 @@ import click
 
 from tagger.cli import options
 from tagger.cli.exits import exits
+from tagger.cli.help import Grouped
 from tagger.errors import RunError
 from tagger.terminal import printable, tell
 
@@ -20,16 +21,16 @@ _root = click.option(
     "--root",
     metavar="FOLDER",
     default=None,
-    help="Folder, or bucket URL, the photos are in; rows that name others are refused.",
+    help="Folder or bucket URL that holds the photos; rows that name other files are refused.",
 )
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument(
     "report", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @_root
-@options.model("Model file for the Try page; the one that ships by default.")
+@options.model("Model file for the Try page; default: the one in the package.")
 @options.min_conf("Threshold the Try page starts with.")
 @click.option(
     "--samples",
@@ -41,7 +42,7 @@ _root = click.option(
     "--address",
     default="127.0.0.1",
     show_default=True,
-    help="Where to listen; only the address that is printed, with its token, opens the page.",
+    help="Address to listen on; the page opens only with the printed link, which holds a token.",
 )
 @click.option(
     "--port",
@@ -65,9 +66,15 @@ def review(
     browser: bool,
     ledger: Path | None,
 ) -> None:
-    """Review REPORT in the browser, or try photos: accept, reject, correct, apply.
+    """Review REPORT in the browser, or try photos.
 
-    Each decision is saved at once, into REPORT and a file beside it.
+    \b
+    landmark-tag ~/Pictures --dry-run --report review.csv
+    landmark-tag review review.csv
+    landmark-tag review                               only try photos
+
+    Accept, reject or correct each photo, then apply. Each decision is saved at once, into REPORT
+    and a file beside it.
     """
     from tagger.model import DEFAULT_MODEL
     from tagger.review.options import AppOptions
@@ -83,14 +90,14 @@ def review(
     serve(shown, address, port, browser)
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("report", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--html",
     "out",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="The file to write; an HTML file that is there is replaced.",
+    help="HTML file to write; an existing HTML file is replaced.",
 )
 @_root
 @click.option(
@@ -98,13 +105,19 @@ def review(
     type=click.IntRange(0),
     default=1000,
     show_default=True,
-    help="Embed this many small pictures at most, about 15 KB each.",
+    help="Embed at most this many thumbnails, about 15 KB each.",
 )
 @options.ledger
 @options.endpoint_url
 @exits
 def report(report: Path, out: Path, root: str | None, thumbnails: int, ledger: Path | None) -> None:
-    """Write REPORT as one HTML file with thumbnails, map and filters, to mail or keep."""
+    """Write REPORT as one HTML file, to mail or keep.
+
+    \b
+    landmark-tag report report.csv --html report.html
+
+    The file holds thumbnails, a map and filters, and needs no other file.
+    """
     from tagger.review.htmlreport import write_html
 
     trusted = _trusted(report, root, ledger)
@@ -141,8 +154,8 @@ def _trusted(report: Path, root: str | None, ledger: Path | None) -> "Root":
     if sys.stdin.isatty() and click.confirm(printable(question)):
         return choose_root(proposed, [], report)
     raise RunError(
-        f"{report}: names photos in {proposed}, which neither the ledger nor the report's own "
-        f"folder vouches for; if that is where they are, add --root {shlex.quote(str(proposed))}"
+        f"{report}: names photos in {proposed}, which is neither a folder of its run nor the "
+        f"report's own; if the photos are there, add --root {shlex.quote(str(proposed))}"
     )
 
 

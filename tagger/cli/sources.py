@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tagger.cli.help import Grouped
 from tagger.cli.options import duration
 from tagger.errors import RunError
 from tagger.records import Source
@@ -108,8 +109,8 @@ _OPTIONS = (
         show_default=True,
         metavar="SOURCES",
         callback=_sources,
-        help="What may give a position: landmark, time, track, takeout, or all, separated by "
-        "commas. The others only speak against a wrong one.",
+        help="Sources that may write a position: landmark, time, track, takeout, or all, "
+        "separated by commas. The others can only veto.",
     ),
     click.option(
         "--track",
@@ -133,7 +134,7 @@ _OPTIONS = (
         show_default=True,
         metavar="TIME",
         callback=_gap,
-        help="Look for neighbours in time no further than this.",
+        help="Use neighbours in time no further away than this.",
     ),
     _UTC_OFFSET,
     _TIME_ZONE,
@@ -174,11 +175,11 @@ def gathered(
     return Sources.beside(ledger, limits, tracks, say)
 
 
-@click.command()
+@click.command(cls=Grouped)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--recursive/--no-recursive", default=True, help="Look into subfolders (default).")
 def clocks(paths: tuple[str, ...], recursive: bool) -> None:
-    """List the cameras of PATH, how far their clocks are ahead of UTC, and how sure that is.
+    """List cameras and how far their clocks are ahead of UTC.
 
     \b
     landmark-tag clocks ~/Pictures

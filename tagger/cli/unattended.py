@@ -33,7 +33,7 @@ def _duration(
         return None
     if time := duration(text):
         return time
-    raise click.BadParameter(f"{text!r} is no duration; write 90s, 30m or 2h")
+    raise click.BadParameter(f"{text!r} is not a duration; write 90s, 30m or 2h")
 
 
 _OPTIONS = (
@@ -42,14 +42,14 @@ _OPTIONS = (
         type=click.IntRange(1),
         default=None,
         metavar="N",
-        help="End after N photos that are new, changed, or not yet seen by this model.",
+        help="Stop after N photos that are new, changed, or not yet seen by this model.",
     ),
     click.option(
         "--max-time",
         metavar="TIME",
         default=None,
         callback=_duration,
-        help="Begin no photo after this long: 90s, 30m, 2h.",
+        help="Start no photo after this long: 90s, 30m, 2h.",
     ),
     click.option(
         "--fail-over",
@@ -77,15 +77,15 @@ _OPTIONS = (
         default=14,
         show_default=True,
         metavar="N",
-        help="Keep the latest N older reports of this name, and those that somebody worked on.",
+        help="Keep the latest N older reports, and those that somebody worked on.",
     ),
     click.option(
         "--report-news-only/--no-report-news-only",
-        help="Report only photos that are new, changed, or tagged or failed for the first time.",
+        help="Report only photos that are new, changed, or have a new outcome.",
     ),
     click.option(
         "--allow-empty/--no-allow-empty",
-        help="Take a PATH without any photo for success; else it is exit code 2.",
+        help="A PATH without any photo is success; by default it is exit code 2.",
     ),
     click.option(
         "--strict/--no-strict",
@@ -94,7 +94,7 @@ _OPTIONS = (
     click.option(
         "--skip/--no-skip",
         default=True,
-        help="Leave managed libraries, caches and trash alone (default).",
+        help="Skip managed libraries, caches and trash (default).",
     ),
 )
 

@@ -115,9 +115,7 @@ def _restore(storage: Storage, change: RecordedChange, dry_run: bool) -> Undoing
             _keep_time(storage, change, now.version)
         return Undoing.UNCHANGED
     if digest != change.sha256_after:
-        raise ChangedError(
-            "it was edited since and is left as it is" if now else "it is gone by now"
-        )
+        raise ChangedError("it was edited since and is left as it is" if now else "it is gone")
     if change.before is None:
         assert now is not None  # a change has bytes before or after
         if not dry_run:

@@ -36,7 +36,7 @@ def pick_device(name: str) -> "torch.device":
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise RunError(
-            f"--device {name}: no such CUDA GPU can be used here, "
+            f"--device {name}: this CUDA GPU is not available, "
             f"{torch.cuda.device_count()} can; leave --device out"
         )
     return device

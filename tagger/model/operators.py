@@ -83,7 +83,7 @@ def check(data: bytes) -> None:
         raise ForbiddenError("holds two records of one name")
     for name in names:
         if not RECORDS.fullmatch(name):
-            raise ForbiddenError(f"holds {name!r}, which is no part of a model")
+            raise ForbiddenError(f"holds {name!r}, which does not belong in a model")
         if name.endswith(".py"):
             _check_code(reader.get_record(name))
         elif name.endswith("pkl"):

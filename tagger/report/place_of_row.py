@@ -78,7 +78,7 @@ def _point(row: Row) -> tuple[float, float] | None:
         raise RefusedError("only one of latitude and longitude is there; type both or neither")
     if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
         raise RefusedError(
-            f"{latitude:g}, {longitude:g} is no position in degrees; check the decimal points"
+            f"{latitude:g}, {longitude:g} is not a position in degrees; check the decimal points"
         )
     return latitude, longitude
 

@@ -69,9 +69,9 @@ class Row:
         try:
             value = Decimal(text.replace(",", ".") if "." not in text else text)
         except InvalidOperation as error:
-            raise RefusedError(f"{column} is {text!r}, which is no number; correct it") from error
+            raise RefusedError(f"{column} is {text!r}, not a number; correct it") from error
         if not value.is_finite():
-            raise RefusedError(f"{column} is {text!r}, which is no number; correct it")
+            raise RefusedError(f"{column} is {text!r}, not a number; correct it")
         return float(value)
 
     @property
@@ -119,7 +119,7 @@ class Row:
                 raise InvalidOperation
         except InvalidOperation as error:
             raise RefusedError(
-                f"size or mtime_ns is no number ({self.text('size')!r}, {shown!r}); make a new "
+                f"size or mtime_ns is not a number ({self.text('size')!r}, {shown!r}); make a new "
                 "report with --dry-run"
             ) from error
         if told_size != size:
@@ -181,7 +181,7 @@ def opened(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[Table]:
     """
     try:
         if path.exists() and not path.is_file():
-            raise RunError(f"{path}: is no regular file, and is read twice; save it to a file")
+            raise RunError(f"{path}: is not a regular file, and is read twice; save it to a file")
         with path.open("rb") as raw:
             head = raw.read(3)
         mark, encoding = next(

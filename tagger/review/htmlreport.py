@@ -57,7 +57,7 @@ def _check_replaceable(out: Path) -> None:
             return
         head = out.read_bytes() if out.is_file() else b"no file"
     if head and not head.lstrip(codecs.BOM_UTF8 + b" \t\r\n").lower().startswith(_HTML):
-        raise RunError(f"--html {out}: exists and is no HTML file; choose another name")
+        raise RunError(f"--html {out}: exists and is not an HTML file; choose another name")
 
 
 @contextmanager

@@ -304,7 +304,7 @@ def _explained(verb: str, scheme: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise VanishedError("it vanished while the run was on; run again") from error
+        raise VanishedError("it vanished during the run; run again") from error
     except AlreadyExistsError as error:
         raise ChangedError(APPEARED) from error
     except PreconditionError as error:

@@ -31,7 +31,7 @@ Opener = Callable[[Sequence[str], Selection], Storage]
 
 def _folders(targets: Sequence[str], selection: Selection) -> Storage:
     if selection.since:
-        raise RunError("--since: leaves out older objects of a bucket; PATH is none")
+        raise RunError("--since: works for buckets only; leave it out for folders")
     local = LocalStorage(
         [Path(target) for target in targets],
         selection.recursive, selection.exclude, selection.hard_links, selection.skipping,

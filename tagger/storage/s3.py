@@ -231,7 +231,7 @@ def _explained(verb: str, changed: str = CHANGED) -> Iterator[None]:
         credentials.check_code(error.response["Error"].get("Code", ""), "s3")
         match _status(error):
             case 404:
-                raise VanishedError("it vanished while the run was on; run again") from error
+                raise VanishedError("it vanished during the run; run again") from error
             case 412 | 409:
                 raise ChangedError(changed) from error
             case 403:

@@ -42,7 +42,7 @@ def remove(storage: Storage, recorder: Recorder | None) -> Iterator[Removed]:
             except VanishedError:
                 # Two photos of one name share a sidecar, which may be gone with the first of them.
                 if key not in entry.sidecars:
-                    yield Removed(key, "it vanished while the run was on; run again")
+                    yield Removed(key, "it vanished during the run; run again")
             except RunError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on

@@ -93,7 +93,7 @@ class _Writing:
         beside = sidecars.own(self.storage, self.entry)
         for data in (sidecar.blob.data for sidecar in beside):
             if metadata.has_sidecar_gps(data) and not tagged_by(data, run_id):
-                raise ChangedError("its sidecar carries GPS by now; both are left as they are")
+                raise ChangedError("its sidecar has GPS now; both are left as they are")
         why = "in a sidecar"
         if mode is not SidecarMode.ALWAYS:
             try:
@@ -153,7 +153,7 @@ def _not_as_seen(blob: Blob, entry: Entry) -> str:
         return "it changed since it was looked at and is left as it is; run again"
     reading = metadata.gps_state(blob.data, whole=True)
     if reading is None or reading.state is not GpsState.EMPTY:
-        return "it carries GPS by now and is left as it is"
+        return "it has GPS now and is left as it is"
     return ""
 
 
@@ -191,5 +191,5 @@ def _older(output: Output, key: str, after: Content, known: bool = False) -> Blo
     except VanishedError:
         return None
     if not known and older.data != bytes(after) and metadata.provenance(older.data) is None:
-        raise ChangedError(f"{to} is there already and carries no tag of ours; move it away")
+        raise ChangedError(f"{to} exists and was not written by landmark-tag; move it away")
     return older

@@ -70,7 +70,7 @@ def _points(path: Path) -> Iterator[Point]:
         points = nmea.read(path)
     else:
         raise TrackError(
-            "is no GPX, KML, KMZ, FIT, NMEA, GeoJSON or Google Timeline file; give one of these"
+            "is not a GPX, KML, KMZ, FIT, NMEA, GeoJSON or Google Timeline file; give one of these"
         )
     for point in points:
         if -90 <= point.latitude <= 90 and -180 <= point.longitude <= 180 and 0 < point.utc < 5e9:

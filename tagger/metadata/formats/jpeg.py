@@ -65,7 +65,7 @@ def segments(data: bytes) -> Iterator[Segment]:
             return
         marker = data[at + 1]
         if marker in (0, 1, SOI, EOI) or 0xD0 <= marker <= 0xD7:
-            raise RefusedError(f"JPEG marker 0x{marker:02x} stands before its picture; re-save it")
+            raise RefusedError(f"JPEG marker 0x{marker:02x} comes before its picture; re-save it")
         (length,) = struct.unpack_from(">H", data, at + 2)
         if length < 2:
             raise RefusedError(f"the JPEG segment at {start} has an impossible length; re-save it")

@@ -148,7 +148,7 @@ def _check_profiles(data: bytes, found: list[Chunk]) -> bool:
     if names & {b"exif", b"app1", b"xmp"}:
         raise RefusedError("keeps EXIF in the old way of ImageMagick; re-save a copy")
     if any(chunk.kind.lower() in EXIF_KINDS and chunk.kind != b"eXIf" for chunk in found):
-        raise RefusedError("keeps EXIF in a chunk that is no standard; re-save a copy")
+        raise RefusedError("keeps EXIF in a non-standard chunk; re-save a copy")
     return bool(names & {b"iptc", b"8bim"})
 
 
