@@ -98,7 +98,7 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Acceptance:
     """What the acceptance rule said: a status, and the rule that fired, in words."""
 
     accepted: bool

@@ -17,7 +17,8 @@ from pathlib import Path
 from places import tag
 
 from tagger import metadata
-from tagger.ledger.ledger import Ledger, State
+from tagger.ledger.history import State
+from tagger.ledger.ledger import Ledger
 from tagger.ledger.undo import Undoing, undo
 from tagger.records import SidecarMode
 from tagger.storage.local import TEMP_PREFIX, LocalStorage

@@ -22,7 +22,8 @@ from places import tag
 
 from tagger import metadata
 from tagger.cli.main import main
-from tagger.ledger.ledger import Change, Ledger, State
+from tagger.ledger.history import Change, State
+from tagger.ledger.ledger import Ledger
 from tagger.metadata import HEAD_BYTES
 from tagger.storage import bucket as bucket_module
 from tagger.storage.bucket import connect

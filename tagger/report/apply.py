@@ -40,7 +40,7 @@ from tagger.writing.write_tag import WriteOptions, see_unlinked, write_tag
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ApplyOptions:
     """How to write what the report says."""
 
     run_id: str
@@ -57,7 +57,7 @@ class Applied:
     outcome: Outcome
 
 
-class Folder:
+class PhotosByFolder:
     """The photos of one folder at a time: the rows of a report come folder by folder."""
 
     def __init__(self, hard_links: HardLinks = HardLinks.SKIP, skip: bool = True) -> None:
@@ -125,7 +125,7 @@ def apply(
     report: Path,
     known: Mapping[str, Landmark],
     recorder: Recorder | None,
-    options: Options,
+    options: ApplyOptions,
 ) -> Iterator[Applied]:
     """Write what the rows say; every row that asks for it comes out once, in the report's order.
 
@@ -134,7 +134,7 @@ def apply(
     Raises:
         RunError: the file cannot be read, or is no report.
     """
-    keys, folder = keys_to_write(report), Folder(options.write.hard_links, options.skip)
+    keys, folder = keys_to_write(report), PhotosByFolder(options.write.hard_links, options.skip)
     for row in read(report):
         entry = Entry(row.key, Version(0, 0))
         try:
@@ -156,7 +156,7 @@ def _write(
     entry: Entry,
     row: Row,
     known: Mapping[str, Landmark],
-    options: Options,
+    options: ApplyOptions,
 ) -> Outcome:
     """Write one row's place.
 
