@@ -1,9 +1,11 @@
-"""The one thing that setup.cfg cannot say: what is compiled, where there is a C compiler."""
+"""The one thing that setup.cfg cannot say: what is compiled."""
 
 from setuptools import Extension, setup
 
 FLAGS = ["-O3", "-fno-trapping-math", "-fno-math-errno"]  # loops over floats become vectors
-NAMES = "imaging/_fast_jpeg", "model/local_features/_sift", "model/local_features/_match"
+# Without a C compiler Pillow decodes; local features have no other way.
+OPTIONAL = ("imaging/_fast_jpeg",)
+NAMES = *OPTIONAL, "model/local_features/_sift", "model/local_features/_match"
 
 setup(
     ext_modules=[
@@ -13,7 +15,7 @@ setup(
             extra_compile_args=FLAGS,
             define_macros=[("Py_LIMITED_API", "0x030B0000")],  # with buffers, which 3.11 added
             py_limited_api=True,
-            optional=True,
+            optional=name in OPTIONAL,
         )
         for name in NAMES
     ],

@@ -22,6 +22,7 @@ with atheris.instrument_imports(include=["tagger.metadata"]):
     from tagger import metadata
 
 from awkward_photos import TAG, app1_exif, app1_xmp, jpeg, packet  # noqa: E402
+from over_gps import tagged_over  # noqa: E402
 
 from tagger.errors import RefusedError  # noqa: E402
 
@@ -45,7 +46,7 @@ def answer(data: bytes) -> None:
         except RefusedError:
             continue
     try:
-        tagged = metadata.tagged(data, TAG, replace_gps=True)
+        tagged = tagged_over(data, TAG)
     except RefusedError:
         return
     if metadata.tagged(tagged, TAG) != tagged:

@@ -1,10 +1,54 @@
 #!/usr/bin/env bash
-# Everything that must pass: ruff, mypy, pytest. Arguments go to pytest.
+# Everything that must pass: ruff, mypy, pytest. Without arguments the fast tier of the tests; with
+# "all" every test, slow kinds beside the fast ones; other arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install.sh test
 .venv/bin/ruff format --check .
 .venv/bin/ruff check .
-.venv/bin/mypy
 # One thread: on a busy machine, OpenMP threads that wait for each other stall a test for minutes.
-OMP_NUM_THREADS=1 .venv/bin/python -m pytest "$@"
+export OMP_NUM_THREADS=1
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+names=() processes=()
+
+beside() { # NAME COMMAND...: run it beside the others
+    names+=("$1")
+    "${@:2}" >"$logs/$1" 2>&1 &
+    processes+=($!)
+}
+
+pytest() { .venv/bin/python -m pytest -o cache_dir=".pytest_cache/$1" "${@:2}"; }
+
+wait_for_all() { # show what each said, then the last line of each
+    local failed=0 number
+    for number in "${!processes[@]}"; do
+        wait "${processes[number]}" || failed=1
+        echo "== ${names[number]}"
+        cat "$logs/${names[number]}"
+    done
+    echo "== summary"
+    for number in "${!names[@]}"; do
+        echo "${names[number]}: $(tail -n 1 "$logs/${names[number]}")"
+    done
+    exit "$failed"
+}
+
+case "${1-}" in
+"")
+    beside mypy .venv/bin/mypy
+    beside tests pytest fast -m "not slow" -n 2 --dist loadfile
+    wait_for_all
+    ;;
+all)
+    beside mypy .venv/bin/mypy
+    beside tests pytest fast -m "not slow"
+    beside browser pytest browser -m browser
+    beside slow pytest slow -m "slow and not browser"
+    wait_for_all
+    ;;
+*)
+    .venv/bin/mypy
+    .venv/bin/python -m pytest "$@"
+    ;;
+esac

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         RunError,
         SidecarMode,
         SidecarName,
+        Source,
         Status,
         TaggerError,
         Undone,
@@ -34,7 +35,7 @@ __version__ = "0.2.0"
 __all__ = [  # noqa: RUF022 - in an order for people
     "load_model", "read", "tag", "undo",
     "Model", "Guess", "Candidate", "Landmark", "Photo", "GpsState", "Run", "Outcome", "Status",
-    "Undone", "Coords", "SidecarMode", "SidecarName",
+    "Undone", "Coords", "SidecarMode", "SidecarName", "Source",
     "TaggerError", "RunError", "LockedError", "PhotoError",
 ]  # fmt: skip
 
@@ -42,9 +43,9 @@ __all__ = [  # noqa: RUF022 - in an order for people
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tagger import api
+    import tagger.api
 
-    return getattr(api, name)
+    return getattr(tagger.api, name)
 
 
 def __dir__() -> list[str]:

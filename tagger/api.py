@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from tagger import metadata
 from tagger.errors import LockedError, PhotoError, RunError, TaggerError
 from tagger.evidence.decide import MIN_CONF
 from tagger.evidence.sources import Sources
+from tagger.evidence.time_source import Limits
 from tagger.imaging.decode import Picture, Views, to_views, views_of
 from tagger.ledger.ledger import Ledger, new_run_id
 from tagger.ledger.undo import Undone
@@ -29,9 +31,9 @@ from tagger.records import (
     Provenance,
     SidecarMode,
     SidecarName,
+    Source,
     Status,
 )
-from tagger.records import Source as PositionSource
 from tagger.report.columns import COLUMNS, row
 from tagger.run.ordered import batches, in_order
 from tagger.run.stages import Settings
@@ -45,12 +47,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Candidate", "Coords", "GpsState", "Guess", "Landmark", "LockedError", "Model", "Outcome",
-    "Photo", "PhotoError", "Run", "RunError", "SidecarMode", "SidecarName", "Status",
+    "Photo", "PhotoError", "Run", "RunError", "SidecarMode", "SidecarName", "Source", "Status",
     "TaggerError", "Undone", "load_model", "read", "tag", "undo",
 ]  # fmt: skip
 
-Source = str | os.PathLike[str] | bytes | Picture
+Picturable = str | os.PathLike[str] | bytes | Picture
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+_LIMITS = Limits()
 
 
 class Model:
@@ -66,7 +69,7 @@ class Model:
         self.places: Mapping[str, Landmark] = self._classifier.landmarks
         self.sha256: str = self._classifier.sha256
 
-    def predict(self, *photos: Source, batch_size: int = 16) -> Iterator[Guess]:
+    def predict(self, *photos: Picturable, batch_size: int = 16) -> Iterator[Guess]:
         """A guess for each photo, in their order.
 
         Args:
@@ -81,7 +84,7 @@ class Model:
         for batch in batches(decoded, lambda _: True, batch_size, batch_size):
             yield from self._classifier.classify(batch)
 
-    def _decoded(self, photo: Source) -> Views:
+    def _decoded(self, photo: Picturable) -> Views:
         size, resize = self._classifier.image_size, self._classifier.resize
         if isinstance(photo, Picture):
             return views_of(photo, size, resize)
@@ -200,8 +203,10 @@ def tag(
     batch_size: int = 16,
     workers: int | None = None,
     ledger: str | os.PathLike[str] | None = None,
-    sources: Sequence[str] = (PositionSource.LANDMARK,),
+    sources: Iterable[Source | str] = (Source.LANDMARK,),
     tracks: Paths = (),
+    max_radius: float = _LIMITS.max_radius_m,
+    max_gap: timedelta = timedelta(seconds=_LIMITS.max_gap),
 ) -> Iterator[Run]:
     """Tag photos as ``landmark-tag`` does; unlike there, nothing is written by default.
 
@@ -222,8 +227,11 @@ def tag(
         sources: what may give a position, of landmark, time, track and takeout; the others only
             speak against a wrong one.
         tracks: files and folders of GPS tracks.
+        max_radius: metres; no position is written that may be further off than this (95 %).
+        max_gap: neighbours in time are looked for no further than this.
 
     Raises:
+        ValueError: an option has no such value.
         RunError: the run cannot start or go on.
         LockedError: another run is at work on some of the same photos.
     """
@@ -232,16 +240,17 @@ def tag(
         new_run_id(), min_conf, Coords(coords), batch_size, workers or os.cpu_count() or 1, rescan,
         WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links)),
         output=absolute(copies) if copies else "",
-        sources=tuple(map(PositionSource, sources)),
+        sources=tuple(map(Source, sources)),
     )  # fmt: skip
     storage = open_storage(
         targets, recursive=recursive, exclude=exclude, hard_links=HardLinks(hard_links)
     )
+    limits = Limits(max_radius, max_gap.total_seconds())
     classifier = LazyClassifier(Path(model) if model else DEFAULT_MODEL, device)
     with tagging(
         targets, storage, classifier, settings, dry_run=dry_run,
         ledger=Path(ledger) if ledger else None, output=copies,
-        gather=lambda book: Sources.beside(book, tracks=[Path(p) for p in _targets(tracks)]),
+        gather=lambda book: Sources.beside(book, limits, [Path(p) for p in _targets(tracks)]),
     ) as outcomes:  # fmt: skip
         yield Run(settings.run_id, dry_run, outcomes, classifier)
 
@@ -274,8 +283,9 @@ def undo(
 
 
 def _targets(paths: Paths) -> tuple[str, ...]:
-    single = isinstance(paths, str | os.PathLike)
-    return tuple(map(_spelled, [paths] if single else paths))  # type: ignore[arg-type]
+    if isinstance(paths, str | os.PathLike):
+        return (_spelled(paths),)
+    return tuple(map(_spelled, paths))
 
 
 def _spelled(path: str | os.PathLike[str]) -> str:

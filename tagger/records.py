@@ -299,8 +299,14 @@ class Outcome:
 
     @property
     def place(self) -> Landmark | None:
-        """The place that was written or would be; None where there is none."""
+        """The landmark that was written or would be; None where there is none."""
         return self.landmark
+
+    @property
+    def position(self) -> Position | None:
+        """The position that was written or would be: the camera's, or else the landmark's."""
+        at = self.camera or self.landmark
+        return Position(at.latitude, at.longitude) if at else None
 
 
 @dataclass(frozen=True, slots=True)

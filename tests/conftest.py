@@ -23,6 +23,24 @@ SAMPLES = REPOSITORY / "sample_photos"
 COLOURS = {"Taj_Mahal": (220, 30, 30), "Eiffel_Tower": (30, 220, 30), "Qutub_Minar": (30, 30, 220)}
 
 
+# What only scripts/test.sh all runs, by module; single tests of other modules are marked there.
+SLOW_MODULES = {
+    "test_app_browser": "browser", "test_cluster": "cluster", "test_crash": "crash",
+    "test_metadata_corpus": "corpus", "test_train": "training",
+}  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test of a slow kind is marked with the kind, and as slow."""
+    for item in items:
+        for start, kind in SLOW_MODULES.items():
+            if item.path.stem.startswith(start):
+                item.add_marker(kind)
+        if any(item.get_closest_marker(kind) for kind in SLOW_MODULES.values()):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_configuration() -> Iterator[None]:
     """The configuration of whoever runs the tests stays out of them."""

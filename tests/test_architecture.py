@@ -59,7 +59,7 @@ def test_only_the_artefact_names_torch_jit() -> None:
 
 # From the ground up: a package imports only what stands before it, or beside it in its own line.
 LAYERS = (
-    "errors records terminal blob failing",
+    "errors records terminal blob failing system",
     "metadata",
     "imaging",
     "storage",

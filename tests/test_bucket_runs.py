@@ -259,6 +259,8 @@ def test_the_endpoint_is_an_option_too(
         command.bucket.url, "--endpoint-url", s3_server.url, "--report", str(tmp_path / "r.csv")
     )
     assert code == 0 and "no known landmark" in output
+    # The option is for this command, not for every program that it might start.
+    assert os.environ["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9"
 
 
 @pytest.mark.parametrize("since", ["7d", "2026-11-01", "2020-01-01T12:00"])
@@ -306,6 +308,7 @@ def tag_quietly(line: list[str], environment: dict[str, str]) -> None:
     main(line)
 
 
+@pytest.mark.crash
 def test_kills_throttling_and_replaced_photos_lose_nothing(
     command: Command, s3_server: s3.Server
 ) -> None:

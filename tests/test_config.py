@@ -21,7 +21,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "settings" / "config.toml"
     path.parent.mkdir()
     monkeypatch.delenv("LANDMARK_TAG_CONFIG")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "")  # which the option sets: given back afterwards
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "")
     monkeypatch.setattr(config, "default_path", lambda: path)
     return path
 

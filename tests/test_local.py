@@ -2,11 +2,11 @@
 
 import dataclasses
 import io
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
+import plain_features
 import pytest
 import torch
 from conftest import COLOURS, SAMPLES, photo, save_colour_model
@@ -16,7 +16,7 @@ from tagger.errors import RunError
 from tagger.imaging.decode import Resize, Views, to_views
 from tagger.model import artifact
 from tagger.model.classifier import Classifier
-from tagger.model.local_features import matching
+from tagger.model.local_features import _match, _sift
 from tagger.model.local_features import references as module_of_references
 from tagger.model.local_features import sift as module_of_sift
 from tagger.model.local_features.matching import (
@@ -58,17 +58,10 @@ def shared(name: str) -> Shared:
     return Shared(found, np.ones(len(found.places), np.int64)).strongest(180)
 
 
-compiled = pytest.mark.skipif(
-    module_of_sift._sift is None and "CI" not in os.environ,
-    reason="installed without a C compiler, OpenCV finds the points",
-)
-
-
 def noise(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(height).integers(0, 256, (height, width), np.uint8)
 
 
-@compiled
 @pytest.mark.parametrize(
     "picture",
     [
@@ -78,13 +71,10 @@ def noise(height: int, width: int) -> np.ndarray:
     ],
     ids=lambda picture: "x".join(map(str, picture.shape)),
 )
-def test_compiled_or_not_the_points_are_the_same(
-    picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_points_are_those_of_opencv(picture: np.ndarray) -> None:
     """OpenCV halves pictures of an odd size slightly otherwise."""
     ours, told = sift(picture)
-    monkeypatch.setattr(module_of_sift, "_sift", None)
-    theirs, told_by_them = sift(picture)
+    theirs, told_by_them = plain_features.sift(picture)
     assert ours.shape == (len(told), 3) and told.shape[1] == LENGTH and len(ours) <= POINTS
     assert abs(len(ours) - len(theirs)) <= 1
     if len(theirs):
@@ -95,26 +85,20 @@ def test_compiled_or_not_the_points_are_the_same(
         assert alike.min() > 0.9999
 
 
-@compiled
 @pytest.mark.parametrize(
     ("height", "width", "room"), [(0, 9, 9), (9, -1, 9), (1 << 15, 1, 9), (9, 8, 9), (9, 9, 8)]
 )
 def test_a_picture_of_another_size_than_told_is_refused(height: int, width: int, room: int) -> None:
     places, described = np.empty((9, 3), np.float32), np.empty((room, LENGTH), np.float32)
     with pytest.raises(ValueError, match="out of range"):
-        module_of_sift._sift.sift(
-            noise(9, 9), height, width, 1.0, COUNTS, APART, CLIPPED, places, described
-        )
+        _sift.sift(noise(9, 9), height, width, 1.0, COUNTS, APART, CLIPPED, places, described)
 
 
 @pytest.mark.parametrize("name", ["taj_mahal", "cup_of_tea"])
-def test_points_are_described_as_opencv_describes_them_upright(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_points_are_described_as_opencv_describes_them_upright(name: str) -> None:
     """Its directions go the other way round."""
-    monkeypatch.setattr(module_of_sift, "_sift", None)
     picture = grey(name)
-    places, ours = sift(picture)
+    places, ours = plain_features.sift(picture)
     theirs = cv2.SIFT.create()
     points = []
     for point in cv2.SIFT.create(contrastThreshold=0.02).detect(picture, None):
@@ -193,7 +177,7 @@ def test_matches_moved_alike_are_told_from_the_rest() -> None:
     assert not moved_alike(before[::-1].astype(np.float32), after.astype(np.float32)).sum() > 5
 
 
-def test_compiled_or_not_the_same_matches_are_moved_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_matches_moved_alike_are_those_of_numpy() -> None:
     chance, cases = np.random.default_rng(0), []
     for count in range(1, 61):
         before = np.hstack([chance.uniform(0, 320, (count, 2)), chance.uniform(2, 20, (count, 1))])
@@ -204,26 +188,23 @@ def test_compiled_or_not_the_same_matches_are_moved_alike(monkeypatch: pytest.Mo
         after[other] = chance.permutation(before)[other]
         cases.append((before.astype(np.float32), after.astype(np.float32)))
     ours = [moved_alike(*case) for case in cases]
-    monkeypatch.setattr(matching, "_match", None)
-    theirs = [moved_alike(*case) for case in cases]
+    theirs = [plain_features.moved_alike(*case) for case in cases]
     assert sum(map(np.array_equal, ours, theirs)) >= 59  # one may lie on a border
     assert max(found.sum() for found in theirs) > 30
     assert not all(found.all() or not found.any() for found in theirs)
 
 
-def test_compiled_or_not_the_matches_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_matches_are_those_of_numpy() -> None:
     known, changed = describe(grey("taj_mahal")), describe(grey("taj_mahal", "cut"))
     starts = np.array([0, 0, 2, 150, len(known.places)], np.int32)  # photos with few points, too
     ours = list(matches(known, starts, changed))
-    monkeypatch.setattr(matching, "_match", None)
-    theirs = list(matches(known, starts, changed))
+    theirs = list(plain_features.matches(known, starts, changed))
     assert list(map(len, ours)) == list(map(len, theirs)) and len(ours) == 4
     assert max(map(len, ours)) > 20
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-@compiled
 def test_arrays_that_do_not_fit_are_refused() -> None:
     alike, starts = np.zeros((4, 3), np.float32), np.array([0, 4], np.int32)
     pairs, counts = np.zeros((4, 2), np.int64), np.zeros(1, np.int32)
@@ -234,14 +215,14 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
     ):  # fmt: skip
         one = told | change
         with pytest.raises(ValueError, match="do not fit"):
-            matching._match.matches(
+            _match.matches(
                 one["alike"], one["columns"], one["starts"], 0.85, 3, one["pairs"], one["counts"]
             )
     places, limits = np.ones((4, 3), np.float32), (6.0, 2.0, 6.0, 0.3, 40.0, 5, 3)
     with pytest.raises(ValueError, match="do not fit"):
-        matching._match.moved_alike(places, places[:3], np.zeros(4, bool), *limits)
+        _match.moved_alike(places, places[:3], np.zeros(4, bool), *limits)
     with pytest.raises(ValueError, match="do not fit"):
-        matching._match.moved_alike(places, places, np.zeros(3, bool), *limits)
+        _match.moved_alike(places, places, np.zeros(3, bool), *limits)
 
 
 def test_matches_of_one_spot_count_once() -> None:

@@ -24,6 +24,7 @@ from awkward_photos import (
     jpeg,
     picture,
 )
+from over_gps import tagged_over
 from PIL import Image
 from test_metadata_formats import PHOTOS
 from test_metadata_xmp import SIDECARS, with_second_prefix
@@ -73,7 +74,7 @@ def write_both(
     after.mkdir()
     for name, photo in photos.items():
         try:
-            tagged = metadata.tagged(photo, tag, replace_gps=True)
+            tagged = tagged_over(photo, tag)
         except RefusedError as error:
             refused[name] = str(error)
             continue
@@ -120,7 +121,7 @@ def test_what_takes_a_landmark_takes_a_camera_position() -> None:
         taken = []
         for tag in TAGS.values():
             try:
-                metadata.tagged(photo, tag, replace_gps=True)
+                tagged_over(photo, tag)
                 taken.append(True)
             except RefusedError:
                 taken.append(False)
@@ -180,11 +181,11 @@ def test_every_camera_photo_comes_back_to_the_byte(kind: str) -> None:
     for path in corpus():
         photo = path.read_bytes()
         try:
-            tagged = metadata.tagged(photo, tag, replace_gps=True)
+            tagged = tagged_over(photo, tag)
         except RefusedError:
             assert metadata.has_sidecar_gps(metadata.sidecar(None, tag))
             continue
-        assert metadata.tagged(tagged, tag, replace_gps=True) == tagged, path.name
+        assert tagged_over(tagged, tag) == tagged, path.name
         assert metadata.stripped(tagged) == photo, path.name
         assert metadata.provenance(tagged) == tag.provenance, path.name
         assert metadata.xmp_note(tagged) == "", path.name

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from awkward_photos import TAG, TAGS, exif, first_position, packet, picture, position
+from over_gps import tagged_over
 from PIL import Image, ImageSequence, PngImagePlugin
 
 from tagger import metadata
@@ -159,7 +160,7 @@ def test_png_profiles_of_imagemagick_are_read_and_not_doubled() -> None:
         assert reading is not None
         assert reading.state is GpsState.VALID
         with pytest.raises(RefusedError, match="old way"):
-            metadata.tagged(photo, TAG, replace_gps=True)
+            tagged_over(photo, TAG)
 
 
 def heic(method: int = 0, kind: bytes = b"Exif") -> bytes:
@@ -241,4 +242,4 @@ def test_real_heic_and_avif(kind: str) -> None:
 )
 def test_what_is_not_provably_safe_is_refused(photo: bytes, why: str) -> None:
     with pytest.raises(RefusedError, match=why):
-        metadata.tagged(photo, TAG, replace_gps=True)
+        tagged_over(photo, TAG)

@@ -20,6 +20,7 @@ from awkward_photos import (
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from over_gps import tagged_over
 from positions import MALFORMED
 from positions import PHOTOS as POSITIONED
 from test_metadata_formats import PHOTOS, heic
@@ -76,7 +77,7 @@ def survive(data: bytes) -> None:
         lambda: metadata.stripped(data),
         lambda: metadata.stripped_sidecar(data),
         lambda: metadata.sidecar(data, TAG),
-        lambda: metadata.tagged(data, TAG, replace_gps=True),
+        lambda: tagged_over(data, TAG),
     ):
         try:
             written = write()
@@ -284,7 +285,7 @@ def test_what_promises_more_than_it_holds_is_refused_at_once(photo: bytes, why: 
     tracemalloc.start()
     survive(photo)
     with pytest.raises(RefusedError, match=why):
-        metadata.tagged(photo, TAG, replace_gps=True)
+        tagged_over(photo, TAG)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 20_000_000

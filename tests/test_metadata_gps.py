@@ -16,6 +16,7 @@ from awkward_photos import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from over_gps import tagged_over
 
 from tagger import metadata
 from tagger.metadata import gps
@@ -171,7 +172,7 @@ def test_what_is_no_photo_has_no_position(data: bytes) -> None:
 @pytest.mark.parametrize("found", [[], position()])
 def test_a_head_never_contradicts_the_whole(found: list[tuple[int, int, int, bytes]]) -> None:
     photo = jpeg(segment(0xED, b"\0" * 99), app1_exif(exif(gps=found)), app1_xmp(packet()))
-    for data in (photo, metadata.tagged(photo, TAG, replace_gps=True)):
+    for data in (photo, tagged_over(photo, TAG)):
         whole = metadata.gps_state(data, whole=True)
         for length in range(2, len(data), 3):
             assert metadata.gps_state(data[:length]) in (whole, None)

@@ -24,6 +24,7 @@ from awkward_photos import (
     position,
     segment,
 )
+from over_gps import tagged_over
 from PIL import Image
 
 from tagger import metadata
@@ -347,7 +348,7 @@ def test_a_maker_note_that_reaches_beyond_its_block_is_refused() -> None:
 def test_gps_that_is_there_is_left_alone_unless_told() -> None:
     photo = jpeg(app1_exif(exif(gps=[*position(), (29, 2, 11, b"2020:01:01\0")])))
     refused(photo, "carries a GPS position; left alone")
-    tagged = metadata.tagged(photo, TAG, replace_gps=True)
+    tagged = tagged_over(photo, TAG)
     assert metadata.position(tagged) == pytest.approx((EIFFEL.latitude, EIFFEL.longitude), abs=1e-7)
     assert piexif.load(tagged)["GPS"][29] == b"2020:01:01"
 

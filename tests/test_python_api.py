@@ -182,6 +182,15 @@ def test_a_run_as_a_table(library: Path, colour_model: Path) -> None:
         run.to_pandas()
 
 
+def test_other_sources_take_part(library: Path, colour_model: Path) -> None:
+    options: Any = {"model": colour_model, "max_radius": 500.0}
+    with tagger.tag(library, sources=("landmark", "time"), **options) as run:
+        found = outcomes(run)["a_taj.jpg"]
+    assert found.position == pytest.approx((27.175, 78.042), abs=0.01)
+    with pytest.raises(ValueError, match="moon"), tagger.tag(library, sources=["moon"]):
+        pass
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"min_conf": 2.0}, "--min-conf"), ({"model": "nothing.pt"}, "nothing.pt")],

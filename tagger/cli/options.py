@@ -11,6 +11,7 @@ import click
 
 from tagger.evidence.decide import MIN_CONF
 from tagger.records import Coords, SidecarMode, SidecarName
+from tagger.storage import endpoint
 from tagger.storage.urls import is_url
 
 Command = Callable[..., Any]
@@ -26,9 +27,7 @@ def duration(text: str) -> timedelta | None:
 
 
 def _set_endpoint(context: click.Context, option: click.Parameter, url: str | None) -> None:
-    """The AWS variable is what both obstore and boto3 go by."""
-    if url:
-        os.environ["AWS_ENDPOINT_URL"] = url
+    endpoint.choose(url or "")
 
 
 def _moment(context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
@@ -92,7 +91,7 @@ sidecar_name = click.option(
 endpoint_url = click.option(
     "--endpoint-url",
     metavar="URL",
-    envvar=["LANDMARK_TAG_ENDPOINT_URL", "AWS_ENDPOINT_URL"],
+    envvar=["LANDMARK_TAG_ENDPOINT_URL", endpoint.VARIABLE],
     callback=_set_endpoint,
     expose_value=False,
     help="Server for s3:// if it is not AWS (MinIO, R2, Ceph); default: AWS_ENDPOINT_URL.",

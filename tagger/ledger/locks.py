@@ -1,19 +1,13 @@
 """One run at a time over the same photos: locks that the system drops when their process dies."""
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from tagger.errors import LockedError, RunError
 from tagger.storage.local_writing import no_link
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from tagger.system import lock, moves_open_files
 
 
 @contextmanager
@@ -24,7 +18,7 @@ def gate(ledger: Path) -> Iterator[None]:
         OSError: no lock can be made beside it.
     """
     with open(ledger.with_name(f"{ledger.name}.lock"), "ab", opener=no_link) as file:
-        _lock(file, wait=True)
+        lock(file, wait=True)
         yield
 
 
@@ -49,7 +43,7 @@ def only_run(ledger: Path, run_id: str, targets: Sequence[str]) -> Iterator[None
             file = open(  # noqa: SIM115 - held, locked, until the run ends
                 mine, "x+", encoding="utf-8", errors="surrogateescape", opener=no_link
             )
-            _lock(file, wait=False)
+            lock(file, wait=False)
             file.write("\n".join(targets))
             file.flush()
     except OSError as error:
@@ -60,6 +54,8 @@ def only_run(ledger: Path, run_id: str, targets: Sequence[str]) -> Iterator[None
     try:
         yield
     finally:
+        if not moves_open_files():
+            file.close()
         with suppress(OSError):
             mine.unlink()
         file.close()
@@ -71,7 +67,9 @@ def _pass(other: Path, targets: Sequence[str]) -> None:
         suppress(FileNotFoundError),
         open(other, encoding="utf-8", errors="surrogateescape", opener=no_link) as file,
     ):
-        if _lock(file, wait=False):
+        if lock(file, wait=False):
+            if not moves_open_files():
+                file.close()  # nobody takes it meanwhile: the gate is ours
             other.unlink()
             return
         for theirs in file.read().split("\n"):
@@ -90,18 +88,3 @@ def overlap(one: str, other: str) -> bool:
 
 def _escaped(prefix: str) -> str:
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in prefix)
-
-
-def _lock(file: IO[str] | IO[bytes], wait: bool) -> bool:
-    """Take the lock on a file; False where another process has it."""
-    try:
-        if sys.platform == "win32":
-            # Locked bytes cannot be read there, so the byte lies behind anything that is written.
-            file.seek(1 << 30)
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-            file.seek(0)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except (BlockingIOError, PermissionError):
-        return False
-    return True

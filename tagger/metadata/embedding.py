@@ -25,18 +25,17 @@ from tagger.metadata.formats.container import Change, Container, Parts
 from tagger.records import GpsState, Tag
 
 
-def tagged(data: bytes, tag: Tag, *, replace_gps: bool = False) -> bytes:
+def tagged(data: bytes, tag: Tag) -> bytes:
     """As :func:`spliced`, in one piece."""
-    return bytes(spliced(data, tag, replace_gps=replace_gps))
+    return bytes(spliced(data, tag))
 
 
-def spliced(data: bytes, tag: Tag, *, replace_gps: bool = False) -> Content:
+def spliced(data: bytes, tag: Tag) -> Content:
     """The photo with ``tag`` embedded, verified; the same bytes where it carries it already.
 
     Args:
         data: the whole file (JPEG, PNG, WebP, TIFF).
         tag: the place and its provenance; degrees WGS-84, radius in metres.
-        replace_gps: write although the photo has a position (for tests and checks).
 
     Raises:
         RefusedError: not provably safe; the message says why and what to do.
@@ -49,9 +48,7 @@ def spliced(data: bytes, tag: Tag, *, replace_gps: bool = False) -> Content:
         known = reading.in_xmp(parts.xmp) or reading.in_exif(parts.exif)
         if known is not None:
             return own_tag.unchanged(data, known, tag)
-        found = reading.gps_state(data, whole=True)
-        if found and found.state is not GpsState.EMPTY and not replace_gps:
-            raise RefusedError(f"{found.reason}; left alone")
+        see_empty(data)
         change = _change(parts, tag)
         new = container.write(data, change)
         after = prove(container, data, parts, new)
@@ -59,6 +56,17 @@ def spliced(data: bytes, tag: Tag, *, replace_gps: bool = False) -> Content:
         return new
     except (struct.error, RecursionError, OverflowError, MemoryError) as error:
         raise RefusedError(f"its metadata does not parse ({error}); repair it first") from error
+
+
+def see_empty(data: bytes) -> None:
+    """See that a photo has no position.
+
+    Raises:
+        RefusedError: it has one, or may have.
+    """
+    found = reading.gps_state(data, whole=True)
+    if found and found.state is not GpsState.EMPTY:
+        raise RefusedError(f"{found.reason}; left alone")
 
 
 def _change(parts: Parts, tag: Tag) -> Change:

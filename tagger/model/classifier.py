@@ -13,7 +13,6 @@ from tagger.imaging.decode import Resize, Views
 from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, fast_dtype, pick_devices
-from tagger.model.local_features.matching import one_thread_each
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Candidate, Guess, Landmark
 
@@ -44,7 +43,6 @@ class Classifier:
             RunError: the file fails a check, names a landmark unknown here, or there is no such
                 device.
         """
-        one_thread_each()
         loaded = artifact.load(path)
         known = load_landmarks()
         unknown = [label for label in loaded.manifest.labels if label not in known]

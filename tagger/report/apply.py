@@ -35,7 +35,8 @@ from tagger.storage.base import Storage
 from tagger.storage.opening import open_storage
 from tagger.storage.skipping import Skipping
 from tagger.storage.urls import is_url
-from tagger.writing.write_tag import Recorder, WriteOptions, see_unlinked, write_tag
+from tagger.writing.recorded import Recorder
+from tagger.writing.write_tag import WriteOptions, see_unlinked, write_tag
 
 
 @dataclass(frozen=True, slots=True)

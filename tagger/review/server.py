@@ -1,6 +1,5 @@
 """Starting the app: on this machine alone unless told otherwise, and without telemetry."""
 
-import os
 import secrets
 import socket
 import webbrowser
@@ -9,6 +8,7 @@ from pathlib import Path
 from tagger.errors import RunError
 from tagger.review.guard import Guard, names_for
 from tagger.review.options import Options, configure
+from tagger.system import share_address
 
 _LIGHT = {
     "primaryColor": "#0b5cad", "backgroundColor": "#f6f7f9", "textColor": "#17202b",
@@ -87,8 +87,7 @@ def _check_port(address: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            if os.name == "posix":
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            share_address(probe)
             probe.bind((address, port))
     except OSError as error:
         raise RunError(

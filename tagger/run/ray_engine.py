@@ -70,7 +70,6 @@ class Job:
     sha256: str
     size: int
     resize: decode.Resize
-    endpoint: str
     model: Any
     books: Any
     version: str = __version__
@@ -82,8 +81,6 @@ class Job:
                 f"--engine ray: this node has landmark-tag {__version__}, the command "
                 f"{self.version}; install the same on all nodes"
             )
-        if self.endpoint:
-            os.environ["AWS_ENDPOINT_URL"] = self.endpoint
         return self.books is None or not ask(self.books.stopping)
 
 
@@ -243,7 +240,7 @@ def run(
         def job() -> Job:
             return Job(
                 storage, output, settings, classifier.landmarks, classifier.sha256,
-                classifier.image_size, classifier.resize, os.environ.get("AWS_ENDPOINT_URL", ""),
+                classifier.image_size, classifier.resize,
                 ray.put(classifier.path.read_bytes()), books,
             )  # fmt: skip
 

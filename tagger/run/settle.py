@@ -23,7 +23,8 @@ from tagger.records import (
 from tagger.run.stages import Looked, Model, Settings
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
-from tagger.writing.write_tag import Recorder, see_unlinked, write_tag
+from tagger.writing.recorded import Recorder
+from tagger.writing.write_tag import see_unlinked, write_tag
 
 
 def finished(

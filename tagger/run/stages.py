@@ -17,7 +17,8 @@ from tagger.records import (
     Seen,
     Source,
 )
-from tagger.writing.write_tag import Recorder, WriteOptions
+from tagger.writing.recorded import Recorder
+from tagger.writing.write_tag import WriteOptions
 
 
 class Memory(Recorder, Protocol):

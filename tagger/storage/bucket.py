@@ -22,7 +22,7 @@ from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 from tagger.blob import Blob, Content
 from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError, VanishedError
 from tagger.records import Entry, Version
-from tagger.storage import credentials
+from tagger.storage import credentials, endpoint
 from tagger.storage.base import CHANGED, Traits, nothing
 from tagger.storage.bucket_listing import (
     Found,
@@ -97,8 +97,12 @@ class Generic:
 
 
 @functools.cache
-def connect(root: str, endpoint: str) -> tuple[Store, Index]:
+def connect(root: str, server: str) -> tuple[Store, Index]:
     """The store of a ``scheme://bucket``, and who answers what obstore does not for it.
+
+    Args:
+        root: the bucket.
+        server: of S3, where it is not AWS.
 
     Raises:
         RunError: it cannot be reached.
@@ -108,7 +112,7 @@ def connect(root: str, endpoint: str) -> tuple[Store, Index]:
     options: Any = {
         "client_options": {
             "connect_timeout": "10s", "read_timeout": "60s", "timeout": "5min",
-            "allow_http": endpoint.startswith("http:"),
+            "allow_http": server.startswith("http:"),
         },
         "retry_config": {
             "max_retries": ATTEMPTS, "backoff": BACKOFF, "retry_timeout": timedelta(minutes=2),
@@ -119,7 +123,7 @@ def connect(root: str, endpoint: str) -> tuple[Store, Index]:
 
         from tagger.storage.s3 import S3
 
-        s3 = S3(bucket, ATTEMPTS)
+        s3 = S3(bucket, ATTEMPTS, server)
         options["client_options"]["allow_http"] |= s3.endpoint.startswith("http:")
         where = {"endpoint": s3.endpoint} if s3.endpoint else {}
         provider = Boto3CredentialProvider(s3.session)
@@ -159,10 +163,11 @@ class BucketStorage:
         self._skipping = skipping or Skipping()
         for target in self._targets:
             self._skipping.check(f"{self._root}/{target}", target.split("/"))
+        self._endpoint = endpoint.current()
         self._link()
 
     def _link(self) -> tuple[Store, Index]:
-        return connect(self._root, os.environ.get("AWS_ENDPOINT_URL", ""))
+        return connect(self._root, self._endpoint)
 
     def list(self) -> Iterator[Entry]:
         listed: set[str] = set()

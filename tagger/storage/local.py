@@ -8,7 +8,9 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from tagger.blob import Blob, Content, pieces
 from tagger.errors import (
@@ -22,18 +24,16 @@ from tagger.records import Entry, HardLinks, Version
 from tagger.storage.base import CHANGED, Traits, nothing
 from tagger.storage.exclude import excluded, globs
 from tagger.storage.local_writing import (
-    LINK_ERRORS,
-    NO_WAIT,
     Folder,
     Temporary,
     content,
     keep_attributes,
     no_link,
-    set_times,
 )
 from tagger.storage.siblings import Siblings
 from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
+from tagger.system import LINK_ERRORS, NO_WAIT, is_gone, moves_open_files, set_times
 
 APPEARED = "a file of that name appeared meanwhile; run again"
 IS_LINK = "it, or a folder it is in, has become a link, which is not followed; put the file there"
@@ -137,8 +137,9 @@ class LocalStorage:
                 _see_free(folder, path.name)
                 return self._put(folder, path, data, None, ready, mtime_ns)
             with self._opened(folder, path.name, expected) as original:
-                if os.fstat(original).st_nlink > 1 and self._hard_links is HardLinks.SKIP:
-                    raise UnsupportedError(linked(os.fstat(original).st_nlink))
+                names = os.fstat(original.fileno()).st_nlink
+                if names > 1 and self._hard_links is HardLinks.SKIP:
+                    raise UnsupportedError(linked(names))
                 return self._put(folder, path, data, (original, expected), ready, mtime_ns)
 
     def _put(
@@ -146,7 +147,7 @@ class LocalStorage:
         folder: Folder,
         path: Path,
         data: Content,
-        older: tuple[int, Version] | None,
+        older: tuple[IO[bytes], Version] | None,
         ready: Callable[[], None],
         mtime_ns: int | None,
     ) -> Version:
@@ -155,7 +156,7 @@ class LocalStorage:
         with Temporary(folder, path.parent, prefix) as made:
             made.write(pieces(data))
             if older:
-                keep_attributes(older[0], made.descriptor, made.path)
+                keep_attributes(older[0].fileno(), made.descriptor, made.path)
             else:
                 made.set_mode(self._new_mode)
             if mtime_ns is not None:
@@ -165,7 +166,9 @@ class LocalStorage:
             written = _version(os.fstat(made.descriptor), renamed=True)
             ready()
             if older:
-                self._guard(folder, path.name, *older)
+                self._guard(folder, path.name, older[0].fileno(), older[1])
+                if not moves_open_files():
+                    older[0].close()
             made.become(path.name, new=older is None)
         folder.sync()
         return written
@@ -174,7 +177,7 @@ class LocalStorage:
         path = Path(key)
         with _explained("removed"), Folder(path.parent) as folder:
             with self._opened(folder, path.name, expected) as original:
-                self._guard(folder, path.name, original, expected)
+                self._guard(folder, path.name, original.fileno(), expected)
             folder.unlink(path.name)
             folder.sync()
 
@@ -185,28 +188,30 @@ class LocalStorage:
             Folder(path.parent) as folder,
             self._opened(folder, path.name, expected) as file,
         ):
-            set_times(file, os.fstat(file).st_atime_ns, mtime_ns, key)
+            atime_ns = os.fstat(file.fileno()).st_atime_ns
+            set_times(file.fileno(), atime_ns, mtime_ns, key)
 
     def traits(self, key: str) -> Traits:
         return Traits({}, {})
 
     @contextlib.contextmanager
-    def _opened(self, folder: Folder, name: str, expected: Version) -> Iterator[int]:
-        """A descriptor of the file of that name, which is ``expected`` and may be written."""
+    def _opened(self, folder: Folder, name: str, expected: Version) -> Iterator[IO[bytes]]:
+        """The file of that name, which is ``expected`` and may be written."""
         if not stat.S_ISREG(folder.stat(name).st_mode):  # to open a device can have effects
             raise ChangedError(CHANGED)
-        descriptor = folder.open(name, os.O_RDONLY | NO_WAIT)
         try:
-            now = os.fstat(descriptor)
-            if not stat.S_ISREG(now.st_mode) or _changed(descriptor, _version(now), expected):
+            file = open(name, "rb", buffering=0, opener=partial(_at_once, folder))  # noqa: SIM115
+        except IsADirectoryError as error:
+            raise ChangedError(CHANGED) from error
+        with file:
+            now = os.fstat(file.fileno())
+            if not stat.S_ISREG(now.st_mode) or _changed(file.fileno(), _version(now), expected):
                 raise ChangedError(CHANGED)
             if not now.st_mode & 0o222:
                 raise PhotoError(
                     "it is write-protected; make it writable (chmod u+w) to have it tagged"
                 )
-            yield descriptor
-        finally:
-            os.close(descriptor)
+            yield file
 
     @staticmethod
     def _guard(folder: Folder, name: str, original: int, expected: Version) -> None:
@@ -285,11 +290,8 @@ class LocalStorage:
         host, _, pid = os.path.basename(path).removeprefix(TEMP_PREFIX).partition("-")
         with contextlib.suppress(OSError, ValueError):
             stale = time.time() - os.stat(path).st_mtime > 86_400
-            if host == f"{self._host:08x}" and os.name == "posix" and not stale:
-                try:
-                    os.kill(int(pid.partition("-")[0]), 0)
-                except ProcessLookupError:
-                    stale = True
+            if host == f"{self._host:08x}" and not stale:
+                stale = is_gone(int(pid.partition("-")[0]))
             if stale:
                 os.unlink(path)
 
@@ -307,6 +309,10 @@ def _siblings(names: Iterable[str]) -> Siblings:
     photos = (name for name in seen if suffix(name) in LISTED_SUFFIXES)
     takeout = (name for name in seen if suffix(name) == ".json")
     return Siblings(photos, (name for name in seen if is_sidecar(name)), takeout)
+
+
+def _at_once(folder: Folder, name: str, flags: int) -> int:
+    return folder.open(name, flags | NO_WAIT)
 
 
 def _version(status: os.stat_result, renamed: bool = False) -> Version:

@@ -10,26 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tagger import system
 from tagger.errors import PhotoError
+from tagger.system import LINK_ERRORS, NO_LINK, NO_WAIT
 
-# Whoever may write in a folder may put a link in the place of any file in it, at any moment. What
-# is done by path would then be done to the link's target, with the rights of whoever runs us. Here
-# the folder is opened once, names are looked up in it without following links, and owner, mode,
-# times and extended attributes are set on the open file. Windows has no such calls, and links there
-# need an administrator: paths are used instead.
-NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # for a pipe that somebody writes into
-_USED = {os.open, os.stat, os.rename, os.unlink, os.link, os.mkdir}
-BY_DESCRIPTOR = (
-    hasattr(os, "O_NOFOLLOW")
-    and os.supports_dir_fd >= _USED
-    and {os.utime, os.chmod, os.chown} <= os.supports_fd
-    and os.link in os.supports_follow_symlinks
-)
-# The names in a folder's path need no right to be listed where O_PATH is known.
-_STEP = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | NO_LINK
-# What O_NOFOLLOW raises of a link: ELOOP, EMLINK on FreeBSD.
-LINK_ERRORS = frozenset({errno.ELOOP, errno.EMLINK})
 _OF_SYSTEM = ("/dev", "/dev/fd", "/proc/self/fd")  # where standard output is a link
 SWAPPED = (
     "its temporary file was replaced by another program while it was written; see who else writes "
@@ -48,12 +32,12 @@ class Folder:
 
     def __init__(self, path: Path, create: bool = False) -> None:
         self._path, self._descriptor = path.absolute(), None
-        if not BY_DESCRIPTOR:
+        if not system.BY_DESCRIPTOR:
             if create:
                 path.mkdir(parents=True, exist_ok=True)
             return
         root, *names = self._path.parts
-        self._descriptor = os.open(root, _STEP)
+        self._descriptor = os.open(root, system.FOLDER)
         try:
             for name in names:
                 below = _entered(self._descriptor, name, create)
@@ -127,7 +111,7 @@ class Folder:
     def take(self, temp: str, name: str) -> None:
         """Name a new file; a link fails where the name is taken, which a rename would not."""
         here: Any = {"src_dir_fd": self._descriptor, "dst_dir_fd": self._descriptor}
-        follow: Any = {"follow_symlinks": False} if BY_DESCRIPTOR else {}
+        follow: Any = {"follow_symlinks": False} if system.BY_DESCRIPTOR else {}
         try:
             os.link(self._at(temp), self._at(name), **here, **follow)
         except FileExistsError:
@@ -167,7 +151,7 @@ class Temporary:
             file.writelines(pieces)
 
     def set_mode(self, mode: int) -> None:
-        os.chmod(self.descriptor if BY_DESCRIPTOR else self.path, mode)
+        system.set_mode(self.descriptor, mode, self.path)
 
     def become(self, name: str, new: bool) -> None:
         """Take the name: of the file it replaces, or (``new``) one that is free.
@@ -176,7 +160,7 @@ class Temporary:
             PhotoError: another program put something else in its place.
         """
         take = self._folder.take if new else self._folder.replace
-        if not BY_DESCRIPTOR:
+        if not system.BY_DESCRIPTOR:
             self._close()  # Windows renames no open file
             take(self._name, name)
             return
@@ -213,27 +197,16 @@ def keep_attributes(original: int, made: int, path: str) -> None:
     Raises:
         PhotoError: the owner cannot be kept.
     """
-    before, now = os.fstat(original), os.fstat(made)
-    if hasattr(os, "fchown") and (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
-        try:
-            os.fchown(made, before.st_uid, before.st_gid)
-        except PermissionError as error:
-            raise PhotoError(
-                "it belongs to another user or group, which would be lost; run as its owner"
-            ) from error
-    if hasattr(os, "listxattr"):
-        for name in _xattrs(original):
-            # Only user.* and ACLs are ours to carry over; the system gives security labels.
-            theirs = not name.startswith(("user.", "system.posix_acl"))
-            with contextlib.suppress(OSError) if theirs else contextlib.nullcontext():
-                os.setxattr(made, name, os.getxattr(original, name))
-    os.chmod(made if BY_DESCRIPTOR else path, stat.S_IMODE(before.st_mode))
-    set_times(made, before.st_atime_ns, before.st_mtime_ns, path)
-
-
-def set_times(descriptor: int, atime_ns: int, mtime_ns: int, path: str) -> None:
-    """Set an open file's times; by path where the system knows no other way."""
-    os.utime(descriptor if BY_DESCRIPTOR else path, ns=(atime_ns, mtime_ns))
+    before = os.fstat(original)
+    try:
+        system.keep_owner(before, made)
+    except PermissionError as error:
+        raise PhotoError(
+            "it belongs to another user or group, which would be lost; run as its owner"
+        ) from error
+    system.keep_xattrs(original, made)
+    system.set_mode(made, before.st_mode, path)
+    system.set_times(made, before.st_atime_ns, before.st_mtime_ns, path)
 
 
 def no_link(path: str, flags: int) -> int:
@@ -310,7 +283,7 @@ def unswapped(path: Path) -> Iterator[None]:
     if not stat.S_ISREG(made.st_mode):
         raise OSError(errno.ELOOP, "it is a link, which is not followed", str(path))
     yield
-    if BY_DESCRIPTOR and not _still(path, made):
+    if system.BY_DESCRIPTOR and not _still(path, made):
         raise OSError(errno.ELOOP, "another file took its place", str(path))
 
 
@@ -335,7 +308,7 @@ def content(descriptor: int) -> bytes:
 
 def _entered(above: int, name: str, create: bool) -> int:
     try:
-        return os.open(name, _STEP, dir_fd=above)
+        return os.open(name, system.FOLDER, dir_fd=above)
     except FileNotFoundError:
         if not create:
             raise
@@ -345,11 +318,4 @@ def _entered(above: int, name: str, create: bool) -> int:
         raise
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, dir_fd=above)
-    return os.open(name, _STEP, dir_fd=above)
-
-
-def _xattrs(descriptor: int) -> list[str]:
-    try:
-        return os.listxattr(descriptor)
-    except OSError:
-        return []
+    return os.open(name, system.FOLDER, dir_fd=above)

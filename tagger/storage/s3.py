@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from botocore.exceptions import (
 )
 
 from tagger.errors import ChangedError, PhotoError, RefusedError, RunError, VanishedError
-from tagger.storage import credentials
+from tagger.storage import credentials, endpoint
 from tagger.storage.base import CHANGED, Traits
 from tagger.storage.bucket_listing import Found
 from tagger.storage.local import APPEARED
@@ -51,7 +52,7 @@ class S3:
         RunError: the bucket cannot be reached with the credentials there are.
     """
 
-    def __init__(self, bucket: str, attempts: int) -> None:
+    def __init__(self, bucket: str, attempts: int, server: str = "") -> None:
         self._bucket, self._lockable = bucket, True
         with _startable(f"s3://{bucket}"):
             self.session = boto3.Session()
@@ -67,7 +68,11 @@ class S3:
                 retries=retries, max_pool_connections=64,
                 request_checksum_calculation="when_required",
             )  # fmt: skip
-            self._client: Any = self.session.client("s3", region_name=region, config=config)
+            self._client: Any = self.session.client(
+                # AWS's own variables are left to boto3: AWS_ENDPOINT_URL_S3 comes before ours.
+                "s3", region_name=region, config=config,
+                endpoint_url=None if server == os.environ.get(endpoint.VARIABLE, "") else server,
+            )  # fmt: skip
             answer = self._client.head_bucket(Bucket=bucket)
         self._lockable = self._may_lock()
         self.region: str = answer.get("BucketRegion") or region

@@ -12,7 +12,7 @@ from tagger.errors import (
 )
 from tagger.storage.base import Storage
 from tagger.storage.suffixes import RAW_SUFFIXES, is_sidecar, suffix
-from tagger.writing.write_tag import Recorder, _replace
+from tagger.writing.recorded import Recorder, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +64,5 @@ def remove_tag(storage: Storage, recorder: Recorder | None, key: str, blob: Blob
     strip = metadata.stripped_sidecar if is_sidecar(key) else metadata.stripped
     without = strip(blob.data)
     if recorder is not None:
-        _replace(storage, recorder, key, blob, without)
+        replace(storage, recorder, key, blob, without)
     return True

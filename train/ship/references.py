@@ -24,7 +24,6 @@ from tagger.model.local_features.matching import (
     describe,
     matches,
     moved,
-    one_thread_each,
     spots,
 )
 from tagger.model.local_features.references import References, log_ratios, packed
@@ -72,7 +71,6 @@ def described(path: Path, size: int) -> Features:
 def shared(paths: Sequence[Path], size: int) -> list[Shared]:
     """What each photo of a landmark has in common with the others, photos in order."""
     torch.set_num_threads(1)
-    one_thread_each()
     known = [described(path, size) for path in paths]
     counts = [np.zeros(len(found.places), np.int64) for found in known]
     for i, one in enumerate(known[1:], 1):

@@ -1,6 +1,6 @@
-/* Which points of photos look alike, and which of those are moved alike: what local.py does where
-   this was not compiled, which says what the numbers mean. Threads that compare photos do not wait
-   for Python's lock here. */
+/* Which points of photos look alike, and which of those are moved alike: matching.py says what the
+   numbers mean, tests/plain_features.py does the same by NumPy. Threads that compare photos do not
+   wait for Python's lock here. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

@@ -1,6 +1,5 @@
 /* Upright SIFT (Lowe 2004) of a grey picture: the points that OpenCV finds, described as
-   tagger/model/local_features/sift.py does, which says what the numbers mean and is used where this was not
-   compiled. */
+   tagger/model/local_features/sift.py says. tests/plain_features.py does the same by OpenCV. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -16,7 +15,7 @@
 #define WIDE
 #endif
 
-/* An octave has pictures of LAYERS + 3 blurs, each 2 ** (1 / LAYERS) times that before. */
+/* Section 3 of the paper: an octave has pictures of LAYERS + 3 blurs, each 2 ** (1 / LAYERS) times that before. */
 enum { LAYERS = 3, PICTURES = LAYERS + 3, OCTAVES = 16, LARGEST = 1 << 14 };
 /* Steps that a point may be moved before it is given up; pixels at the edge that are not looked at;
    how much longer than wide a point may be. */
@@ -399,4 +398,20 @@ static PyMethodDef METHODS[] = {
 static struct PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, "_sift", NULL, -1, METHODS,
                                     NULL, NULL, NULL, NULL};
 
-PyMODINIT_FUNC PyInit__sift(void) { return PyModule_Create(&MODULE); }
+/* What sift.py has to know of the numbers above. */
+PyMODINIT_FUNC PyInit__sift(void) {
+    PyObject *module = PyModule_Create(&MODULE);
+    if (!module) return NULL;
+    PyObject *sigma = PyFloat_FromDouble(SIGMA), *given = PyFloat_FromDouble(GIVEN);
+    int ok = !PyModule_AddIntConstant(module, "LAYERS", LAYERS) &&
+             !PyModule_AddIntConstant(module, "CELLS", CELLS) &&
+             !PyModule_AddIntConstant(module, "SAMPLES", SAMPLES) &&
+             !PyModule_AddIntConstant(module, "DIRECTIONS", DIRECTIONS) &&
+             !PyModule_AddIntConstant(module, "LENGTH", LENGTH) && sigma && given &&
+             !PyModule_AddObjectRef(module, "SIGMA", sigma) &&
+             !PyModule_AddObjectRef(module, "GIVEN", given);
+    Py_XDECREF(sigma);
+    Py_XDECREF(given);
+    if (!ok) Py_CLEAR(module);
+    return module;
+}

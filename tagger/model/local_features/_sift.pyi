@@ -1,6 +1,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
+LAYERS: int
+CELLS: int
+SAMPLES: int
+DIRECTIONS: int
+LENGTH: int
+SIGMA: float
+GIVEN: float
+
 def sift(
     grey: NDArray[np.uint8],
     height: int,

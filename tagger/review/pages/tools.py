@@ -1,6 +1,5 @@
 """The views beside the photos: the map, what the review teaches, and Apply."""
 
-import os
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from tagger.review.session import Review
 from tagger.review.sheet import printable
 from tagger.review.trusted_root import Root
 from tagger.review.view import View
+from tagger.storage import endpoint
 
 # What python -m train asks for of each class.
 _TO_TRAIN = 10
@@ -219,9 +219,9 @@ def _write(review: Review, asked: list[int], options: Options) -> None:
 def _command(options: Options, *words: str) -> str:
     """A command on the ledger of this review, ready for a shell."""
     ledger = ["--ledger", str(options.ledger.absolute())] if options.ledger else []
-    server = os.environ.get("AWS_ENDPOINT_URL")
-    endpoint = ["--endpoint-url", server] if server and words[0] == "undo" else []
-    return shlex.join(["landmark-tag", *words, *ledger, *endpoint])
+    server = endpoint.current()
+    where = ["--endpoint-url", server] if server and words[0] == "undo" else []
+    return shlex.join(["landmark-tag", *words, *ledger, *where])
 
 
 def _tagged_otherwise(review: Review, row: int) -> bool:
