@@ -93,7 +93,7 @@ class PhotosByFolder:
         except RunError as error:
             raise ChangedError(f"its folder is gone ({error})") from error
         if key not in self._entries:
-            raise ChangedError("there is no such photo now; make a new report with --dry-run")
+            raise ChangedError("the photo is gone; make a new report with --dry-run")
         entry = self._entries[key]
         # A report tells size and time, which are checked against it. That the inode is the one of
         # a moment ago says nothing of what was reviewed, and may be false without any change.
