@@ -11,9 +11,9 @@ from tagger.evidence.estimate import DEGREE_DECIMALS, Estimate
 from tagger.evidence.weigh import Sight, Verdict, weigh
 from tagger.failing import outcome_of
 from tagger.records import (
+    Acceptance,
     CameraPosition,
     Coords,
-    Decision,
     Entry,
     Guess,
     Landmark,
@@ -120,7 +120,7 @@ def decided(
 
 def _left(
     outcome: Outcome,
-    decision: Decision,
+    decision: Acceptance,
     verdict: Verdict,
     settings: Settings,
     estimates: Sequence[Estimate],
