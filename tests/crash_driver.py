@@ -53,7 +53,7 @@ def killed_after(seconds: float, work: Callable[[], object]) -> bool:
             work()
             os._exit(0)
         finally:  # an error must not run on into the parent's part
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            sys.excepthook(*sys.exc_info())
             os._exit(1)
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)

@@ -297,9 +297,9 @@ def test_several_threads_write_photos_through_one_recorder(path: Path) -> None:
                 thread.join()
         changes = {change.key: change for change in ledger.changes("run-1")}
         assert len(set(taken)) == len(changes) == 8 * 40
-        for thread in range(8):
+        for writer in range(8):
             for number in range(40):
-                key = f"/p/{thread}-{number}.jpg"
+                key = f"/p/{writer}-{number}.jpg"
                 assert changes[key].sha256_after == hashlib.sha256(key.encode()).digest()
                 assert changes[key].state is (State.WRITTEN if number % 2 else State.DROPPED)
         with ledger.begin("run-2", ["/p"], {}) as recorder:

@@ -358,7 +358,7 @@ def test_a_target_that_cannot_be_looked_at_is_named(
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(Path, "stat", fail)
-    with pytest.raises(RunError, match=r"a\.jpg: cannot be looked at \(.*check the PATH"):
+    with pytest.raises(RunError, match=r"a\.jpg: cannot be opened \(.*check the PATH"):
         LocalStorage([tmp_path / "a.jpg"])
 
 

@@ -26,8 +26,8 @@ def fill(folder: Path, count: int, seed: int = 0) -> Path:
     folder.mkdir(parents=True)
     chance = np.random.default_rng(seed)
     for number in range(count):
-        colour = tuple(int(value) for value in chance.integers(0, 255, 3))
-        (folder / f"{number}.jpg").write_bytes(photo(colour))
+        red, green, blue = chance.integers(0, 255, 3).tolist()
+        (folder / f"{number}.jpg").write_bytes(photo((red, green, blue)))
     return folder
 
 
@@ -236,5 +236,5 @@ def test_a_class_that_cannot_be_read_is_not_shipped(data: Path, tmp_path: Path) 
     (data / "train" / "Eiffel_Tower").mkdir()
     (data / "train" / "Eiffel_Tower" / "0.jpg").write_bytes(b"no photo")
     fill(tmp_path / "no", 10)
-    with pytest.raises(RunError, match="no photo of Eiffel_Tower can be read; copy them anew"):
+    with pytest.raises(RunError, match="no photo of Eiffel_Tower can be read; copy them again"):
         gather(data, [tmp_path / "no"], cache=tmp_path / "cache")

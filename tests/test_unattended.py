@@ -239,7 +239,7 @@ def test_a_broken_disk_stops_the_run_with_a_code_of_its_own(
     lines = result.output.splitlines()  # also when --quiet
     assert lines[0].startswith(f"{folder}/060.jpg: failed (cannot be read (Input/output error)")
     assert lines[-1] == (
-        "landmark-tag: stopped: 7 of 67 photos looked at failed or are unreadable, more than "
+        "landmark-tag: stopped: 7 of 67 photos failed or are unreadable, more than "
         "--fail-over 10%; the report says why: check the disk or the network, then run again"
     )
     found = rows(tmp_path)

@@ -267,9 +267,11 @@ def _follow(
 
 
 def _line(outcome: Outcome) -> str:
-    """One photo, for the terminal."""
+    """One photo, for the terminal, and what each source says of it."""
     name = history.shown(outcome.entry.key)
     place = f" {outcome.landmark.name}" if outcome.landmark else ""
     if outcome.camera:
         place += f" at {outcome.camera.latitude:.5f}, {outcome.camera.longitude:.5f}"
-    return printable(f"{name}: {outcome.status}{place} ({outcome.reason})")
+    told = [f"{name}: {outcome.status}{place} ({outcome.reason})"]
+    told += [f"    {answer}" for answer in outcome.answers]
+    return "\n".join(map(printable, told))

@@ -56,7 +56,7 @@ _OPTIONS = (
         type=Percent(0, 100),
         default=None,
         metavar="N",
-        help="Stop, with exit code 3, when more than N percent of the photos looked at failed or "
+        help="Stop, with exit code 3, when more than N percent of the photos failed or "
         f"are unreadable; judged from photo {MIN_SAMPLE} on, and on all photos at the end.",
     ),
     click.option(
@@ -69,7 +69,7 @@ _OPTIONS = (
         "--log-file",
         type=click.Path(dir_okay=False, path_type=Path),
         default=None,
-        help="Append a line for each photo looked at, and each message, with its time.",
+        help="Append a line for each photo and each message, with its time.",
     ),
     click.option(
         "--keep-reports",

@@ -52,13 +52,6 @@ class By(Enum):
     UTC = "utc"
 
 
-def _unusable(path: Path | None, error: sqlite3.Error) -> RunError:
-    return RunError(
-        f"{path}: the index of capture times cannot be used ({error}); delete that file, it is "
-        "made anew"
-    )
-
-
 class Captures:
     """The index, in a file of its own or in memory.
 
@@ -78,24 +71,20 @@ class Captures:
             self._db = sqlite3.connect(
                 str(path or ""), timeout=30.0, isolation_level=None, check_same_thread=False
             )
+            if path:
+                self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = OFF")  # a cache; a torn one is made anew
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version not in (0, FORMAT):
+                self._db.execute("DROP TABLE captures")
+            for statement in filter(str.strip, TABLES.split(";")):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {FORMAT}")
         except sqlite3.Error as error:
-            raise _unusable(path, error) from error
-        try:
-            self._prepare()
-        except sqlite3.Error as error:
-            self._db.close()
-            raise _unusable(path, error) from error
-
-    def _prepare(self) -> None:
-        if self._path:
-            self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = OFF")  # a cache; a torn one is made anew
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version not in (0, FORMAT):
-            self._db.execute("DROP TABLE captures")
-        for statement in filter(str.strip, TABLES.split(";")):
-            self._db.execute(statement)
-        self._db.execute(f"PRAGMA user_version = {FORMAT}")
+            raise RunError(
+                f"{path}: the index of capture times cannot be used ({error}); delete that file, "
+                "it is rebuilt"
+            ) from error
 
     def close(self) -> None:
         """Write what waits and let go of the file."""

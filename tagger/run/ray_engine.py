@@ -276,7 +276,7 @@ def _worked(work: list[Looked], job: Job, options: Cluster) -> Iterator[Done | N
     """The results of the cluster, one for each item, in their order."""
     blocks = [packed(work[start : start + BLOCK]) for start in range(0, len(work), BLOCK)]
     share = options.gpus_per_worker
-    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    have: dict[str, float] = ray.cluster_resources()
     fit = have.get("GPU", 0) / share if share else have.get("CPU", 0) / 4
     most = options.classifiers or max(1, int(fit))
     whole = {"batch_size": None, "batch_format": "pyarrow"}

@@ -61,7 +61,7 @@ class LocalStorage:
                 raise RunError(f"{path}: no such file or folder; check the PATH") from error
             except OSError as error:
                 raise RunError(
-                    f"{path}: cannot be looked at ({error.strerror}); check the PATH, and the "
+                    f"{path}: cannot be opened ({error.strerror}); check the PATH, and the "
                     "permissions of the folders it is in"
                 ) from error
             # By the name that was given, and by the one that links lead to.

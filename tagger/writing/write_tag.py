@@ -150,7 +150,7 @@ class _Writing:
 def _not_as_seen(blob: Blob, entry: Entry) -> str:
     """Why the photo is not the one without GPS that was looked at; empty where it is."""
     if _another(blob, entry):
-        return "it changed since it was looked at and is left as it is; run again"
+        return "it changed since it was checked and is left as it is; run again"
     reading = metadata.gps_state(blob.data, whole=True)
     if reading is None or reading.state is not GpsState.EMPTY:
         return "it has GPS now and is left as it is"

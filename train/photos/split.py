@@ -58,7 +58,7 @@ def _check(material: Material) -> None:
     learned = {sample.label for sample in material.train}
     unread = [name for label, name in enumerate(material.labels) if label not in learned]
     if unread:
-        raise RunError(f"no photo of {', '.join(unread)} can be read; copy them anew")
+        raise RunError(f"no photo of {', '.join(unread)} can be read; copy them again")
     for name, shown in (("landmarks", True), ("no landmark", False)):
         train, valid = (
             sum((sample.label != NO_LANDMARK) == shown for sample in part)
@@ -118,7 +118,8 @@ def near_duplicates(thumbnails: Pixels, limit: float = 0.95) -> NDArray[np.int64
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = rows - rows.mean(1, keepdims=True)
-    return centred / (np.linalg.norm(centred, axis=1, keepdims=True) + 1e-6)
+    unit: NDArray[np.float32] = centred / (np.linalg.norm(centred, axis=1, keepdims=True) + 1e-6)
+    return unit
 
 
 def _root(parent: NDArray[np.int64], index: int) -> int:

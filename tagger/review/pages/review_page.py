@@ -74,7 +74,7 @@ def _say_what_is_wrong(review: Review, view: View, options: AppOptions) -> None:
     if review.problem:
         st.error(style.plain(review.problem))
     if review.kept:
-        st.info(f"{review.kept} rows were edited in the report since; the edits stand.")
+        st.info(f"{review.kept} rows were edited in the report since; the edits were kept.")
     if message := st.session_state.pop("message", ""):
         st.error(style.plain(message))
 

@@ -149,7 +149,7 @@ def show_apply(
 ) -> None:
     """Write the reviewed places of the rows that the filters show into the photos."""
     rows = np.flatnonzero(view.allowed).tolist()
-    every = st.toggle("Also photos that nobody reviewed yet", key="every")
+    every = st.toggle("Also photos that were not reviewed yet", key="every")
     open_rows = [row for row in rows if row not in review.written]
     chosen = [row for row in open_rows if every or review.decision(row)]
     among, asked = set(shown.tolist()), writeback.to_write(review, chosen)
@@ -167,7 +167,7 @@ def show_apply(
     if review.written:
         st.caption(
             f"Written already since the review started: {photos(len(review.written))}. If you "
-            "undo that, start the review again to write anew."
+            "undo that, start the review again to write again."
         )
     if wrong := sum(_tagged_otherwise(review, row) for row in rows):
         st.warning(

@@ -93,7 +93,7 @@ def _title(outcome: Outcome, classifier: LazyClassifier) -> str:
         return outcome.landmark.name
     if outcome.guess and outcome.status is Status.UNSURE:
         return f"Perhaps {classifier.landmarks[outcome.guess.best.slug].name}"
-    return "No landmark here" if outcome.guess else "Not looked at"
+    return "No landmark here" if outcome.guess else "Not checked"
 
 
 def _because(outcome: Outcome) -> str:
