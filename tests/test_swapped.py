@@ -18,7 +18,8 @@ from tagger.report.writer import ReportWriter
 from tagger.review.decision_log import DecisionLog as Decisions
 from tagger.run.limits import Limits
 from tagger.run.run_log import RunLog
-from tagger.storage.local import TEMP_PREFIX, LocalStorage
+from tagger.storage.local import LocalStorage
+from tagger.storage.local_listing import TEMP_PREFIX
 from tagger.storage.local_writing import replace_file
 
 LINK = os.link

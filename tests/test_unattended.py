@@ -64,7 +64,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, fails: Callable[[str], bool]) -> Non
 
     def read_head(self: local.LocalStorage, key: str, size: int) -> bytes:
         if fails(Path(key).name):
-            with local._explained("read"):
+            with local.explained("read"):
                 raise OSError(5, os.strerror(5))
         return whole(self, key, size)
 

@@ -23,7 +23,7 @@ from tagger.blob import Blob, Content
 from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError, VanishedError
 from tagger.records import Entry, Version
 from tagger.storage import credentials, endpoint
-from tagger.storage.base import CHANGED, Traits, nothing
+from tagger.storage.base import APPEARED, CHANGED, NO_PHOTOS, Traits, nothing
 from tagger.storage.bucket_listing import (
     Found,
     Index,
@@ -34,7 +34,6 @@ from tagger.storage.bucket_listing import (
     wanted,
 )
 from tagger.storage.exclude import excluded, globs
-from tagger.storage.local import APPEARED, NO_PHOTOS
 from tagger.storage.siblings import ordered
 from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix

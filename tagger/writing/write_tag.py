@@ -9,7 +9,7 @@ from tagger.errors import ChangedError, RefusedError, UnsupportedError, Vanished
 from tagger.ledger.fingerprint import fingerprint
 from tagger.records import Entry, GpsState, HardLinks, SidecarMode, SidecarName, Tag
 from tagger.storage.base import Storage
-from tagger.storage.local import linked
+from tagger.storage.local_errors import linked
 from tagger.storage.urls import bucket_of
 from tagger.writing import sidecars
 from tagger.writing.copies import Output
