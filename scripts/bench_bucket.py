@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -33,7 +34,7 @@ def cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def timed(target: str, classifier: Classifier, folder: Path, **settings: int) -> tuple[float, str]:
+def timed(target: str, classifier: Classifier, folder: Path, **settings: Any) -> tuple[float, str]:
     """Seconds for one run over a target, and what became of the photos."""
     chosen = Settings(new_run_id(), min_conf=0.3, **settings)
     counts, started = Counter[str](), time.perf_counter()

@@ -31,6 +31,7 @@ from tagger.model import DEFAULT_MODEL  # noqa: E402
 from tagger.model.lazy import LazyClassifier  # noqa: E402
 from tagger.records import Version  # noqa: E402
 from tagger.run import pipeline, ray_engine  # noqa: E402
+from tagger.run.stages import Settings  # noqa: E402
 from tagger.storage.opening import open_storage  # noqa: E402
 
 Engine = Callable[..., Iterator[object]]
@@ -47,7 +48,7 @@ def engines(cores: int) -> Iterator[dict[str, tuple[Engine, int]]]:
     small = {"object_store_memory": 300_000_000, "include_dashboard": False}
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": cores} | small)
     try:
-        there = ray_engine.Options(nodes.address)
+        there = ray_engine.Cluster(nodes.address)
 
         def on_ray(storage: object, classifier: object, recorder: object, settings: object):  # type: ignore[no-untyped-def]
             return ray_engine.run(storage, classifier, recorder, settings, there)  # type: ignore[arg-type]
@@ -110,9 +111,7 @@ def main(photos: int, pixels: str) -> None:
                     for number in range(photos if data else 0):
                         bucket.put(f"{place}/{number:05}.jpg", data)
                     target = f"{bucket.url}/{place}"
-                    chosen = pipeline.Settings(
-                        new_run_id(), workers=workers, writers=BUCKET_WORKERS
-                    )
+                    chosen = Settings(new_run_id(), workers=workers, writers=BUCKET_WORKERS)
                     server.asked()
                     counts, times, before = Counter[str](), list[float](), processor_seconds()
                     started = time.perf_counter()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -94,7 +95,11 @@ def ours(folder: Path, ledger: Path, classifier: Classifier, batch_size: int = 1
         book.begin(settings.run_id, [str(folder)], {}, classifier.sha256) as recorder,
     ):
         outcomes = run(LocalStorage([folder]), classifier, recorder, settings)
-        return sum(1 for outcome in outcomes if recorder.seen(outcome) is None)
+        count = 0
+        for outcome in outcomes:
+            recorder.seen(outcome)
+            count += 1
+        return count
 
 
 def pipeline(scratch: Path, photos: int) -> Figures:
@@ -158,9 +163,7 @@ def scanning(scratch: Path, photos: int) -> Figures:
     tagged = metadata.tagged(camera_photo(SAMPLES / "taj_mahal.jpg", (1600, 1200)), some_tag())
     folder, classifier = scratch / "library", Classifier(device="cpu")
     fill(folder, [tagged] * 2000)
-    taken = [
-        seconds(lambda n=n: ours(folder, scratch / f"scan{n}.db", classifier)) for n in range(3)
-    ]  # type: ignore[misc]
+    taken = [seconds(partial(ours, folder, scratch / f"scan{n}.db", classifier)) for n in range(3)]
     yield "gps_scan_photos_per_s", 2000 / min(taken)
     fill(folder, [])
     (scratch / "one.jpg").write_bytes(tagged)
@@ -232,18 +235,15 @@ def writing(scratch: Path, photos: int) -> Figures:
         entries = {Path(entry.key): entry for entry in LocalStorage([scratch / "ours"]).list()}
         ours, disk = [], []
         for path, other in zip(paths, others, strict=True):  # in turn, so that noise hits both
-            disk.append(seconds(lambda other=other: only_disk(other, plain)))
+            disk.append(seconds(partial(only_disk, other, plain)))
             entry = entries[path.resolve()]
-            ours.append(
-                seconds(
-                    lambda entry=entry: write_tag(storage, recorder, entry, tag, WriteOptions())
-                )
-            )
+            ours.append(seconds(partial(write_tag, storage, recorder, entry, tag, WriteOptions())))
     yield "write_ours_ms", 1e3 * statistics.median(ours)
     yield "write_disk_ms", 1e3 * statistics.median(disk)
     both = zip(ours, disk, strict=True)
     yield "write_besides_disk_ms", 1e3 * statistics.median(mine - its for mine, its in both)
     if shutil.which("exiftool"):
+        assert tag.landmark
         exiftool = ExifTool(tag.landmark)
         paths = fill(scratch / "exiftool", [data] * photos)
         yield "write_exiftool_ms", median_ms(exiftool.tag, paths)

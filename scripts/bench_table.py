@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 MARKS = "<!-- made by scripts/benchmark.py --update -->", "<!-- end -->"
 ROWS = (
@@ -37,7 +38,7 @@ def table(figures: dict[str, float | str]) -> str:
     return "\n".join(lines)
 
 
-def sentence(figures: dict[str, float | str]) -> str:
+def sentence(figures: dict[str, Any]) -> str:
     """The first figures in words; nothing where they were not measured."""
     try:
         return (

@@ -104,7 +104,7 @@ def main(seconds: int, seed: int) -> None:
             )
     spec = importlib.util.spec_from_file_location("_fast_jpeg", os.environ[BUILT])
     assert spec and spec.loader
-    fast_jpeg._fast_jpeg = importlib.util.module_from_spec(spec)
+    vars(fast_jpeg)["_fast_jpeg"] = importlib.util.module_from_spec(spec)
     chance, whole, counts = random.Random(seed), seeds(), Counter[str]()
     end = time.monotonic() + seconds
     while time.monotonic() < end:

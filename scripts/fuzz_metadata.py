@@ -11,6 +11,7 @@ of the temporary files. Give that file as the only further argument to run it ag
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import atheris
@@ -36,11 +37,12 @@ def answer(data: bytes) -> None:
     metadata.provenance(data)
     metadata.has_sidecar_gps(data)
     metadata.xmp_note(data)
-    for write in (
+    writes: tuple[Callable[[], object], ...] = (
         lambda: metadata.stripped(data),
         lambda: metadata.stripped_sidecar(data),
         lambda: metadata.sidecar(data, TAG),
-    ):
+    )
+    for write in writes:
         try:
             write()
         except RefusedError:

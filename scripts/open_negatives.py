@@ -47,7 +47,7 @@ SHORT_SIDE, QUALITY = 288, 78
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 def main(directory: Path) -> None:
     """Fetch the photos into DIRECTORY."""
-    found = {}
+    found: dict[str, bytes] = {}
     for package in (GCOMPRIS, MARBLE):
         for name, data in members(*package):
             if name.endswith(".rcc"):

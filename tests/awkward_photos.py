@@ -83,8 +83,8 @@ def directory(order: str, at: int, fields: list[Field], following: int = 0) -> b
             value = struct.pack(order + "I", spare + len(extra))
             extra += raw + b"\0" * (len(raw) % 2)
         rows += struct.pack(order + "HHI", tag, kind, count) + value
-    count = struct.pack(order + "H", len(fields))
-    return count + rows + struct.pack(order + "I", following) + extra
+    number = struct.pack(order + "H", len(fields))
+    return number + rows + struct.pack(order + "I", following) + extra
 
 
 def exif(

@@ -5,7 +5,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -54,6 +54,8 @@ def _no_configuration() -> Iterator[None]:
 class ByColour(torch.nn.Module):
     """Red is the Taj Mahal, green the Eiffel Tower, blue the Qutub Minar, grey no landmark."""
 
+    scale: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("scale", torch.tensor(255.0))
@@ -65,7 +67,7 @@ class ByColour(torch.nn.Module):
 
 
 def save_colour_model(path: Path, **changes: object) -> Path:
-    fields = {
+    fields: dict[str, Any] = {
         "labels": tuple(COLOURS), "image_size": 32, "resize": Resize.CROP,
         "embedding_size": 3, "name": "colour",
     } | changes  # fmt: skip
@@ -78,7 +80,7 @@ def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_colour_model(tmp_path_factory.mktemp("model") / "colour.pt")
 
 
-def photo(colour: tuple[int, int, int], size: tuple[int, int] = (64, 48), **save: object) -> bytes:
+def photo(colour: tuple[int, int, int], size: tuple[int, int] = (64, 48), **save: Any) -> bytes:
     """A noisy picture of about one colour, as JPEG bytes unless ``format`` says otherwise."""
     noise = np.random.default_rng(sum(colour)).integers(-20, 20, (size[1], size[0], 3))
     pixels = (np.array(colour) + noise).clip(0, 255).astype(np.uint8)

@@ -17,7 +17,8 @@ from pathlib import Path
 from places import tag
 
 from tagger import metadata
-from tagger.ledger.ledger import Ledger, State
+from tagger.ledger.history import State
+from tagger.ledger.ledger import Ledger
 from tagger.ledger.undo import Undoing, undo
 from tagger.records import SidecarMode
 from tagger.storage.local import TEMP_PREFIX, LocalStorage
@@ -51,7 +52,7 @@ def killed_after(seconds: float, work: Callable[[], object]) -> bool:
             work()
             os._exit(0)
         finally:  # an error must not run on into the parent's part
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            sys.excepthook(*sys.exc_info())
             os._exit(1)
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)

@@ -18,7 +18,7 @@ class MemoryStorage:
         self._clock = itertools.count(1_700_000_000_000_000_000, 1_000_000)
         self._etag = itertools.count(1)
         self.files: dict[str, Blob] = {}
-        self.before_write: Callable[[str], None] = lambda key: None
+        self.before_write: Callable[[str], object] = lambda key: None
         for key, data in (files or {}).items():
             self.put(key, data)
 

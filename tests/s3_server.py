@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote
 
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
 SLOW_DOWN = (
@@ -75,7 +75,7 @@ class Noting:
             return start(status, headers, *rest)
 
         lost: list[str] = []
-        done = self._moto(environ, answer)
+        done: Iterable[bytes] = self._moto(environ, answer)
         if lost:
             list(done)
             start("503 Slow Down", FAILED)

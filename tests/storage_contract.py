@@ -17,7 +17,7 @@ class Shelf:
 
     storage: Storage
     key: Callable[[str], str]
-    put: Callable[[str, bytes], None]
+    put: Callable[[str, bytes], object]
     get: Callable[[str], bytes | None]
     names: Callable[[], list[str]]
     keeps_times: bool = True  # objects in buckets have no time that could be set

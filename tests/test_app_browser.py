@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from click.testing import CliRunner
@@ -21,6 +22,9 @@ from PIL import Image
 from test_review_core import read_report, write_report
 
 from tagger.cli.main import main
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, Route
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytest.importorskip("streamlit")
@@ -71,7 +75,7 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium() -> "Iterator[Browser]":
     with playwright.sync_playwright() as play:
         launched = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield launched
@@ -79,7 +83,7 @@ def chromium():
 
 
 @pytest.fixture
-def browser(chromium):
+def browser(chromium: "Browser") -> "Iterator[BrowserContext]":
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(PATIENCE)
     yield context
@@ -101,7 +105,7 @@ def dry_run(tmp_path: Path, colour_model: Path) -> Path:
     return report
 
 
-def reviewed(page, count: int) -> None:
+def reviewed(page: "Page", count: int) -> None:
     """Wait until the page has answered the decision and is whole: its buttons come after its count.
 
     A key that is pressed between the two finds no button and does nothing.
@@ -110,7 +114,7 @@ def reviewed(page, count: int) -> None:
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
-def test_uploads_are_recognised(browser, tmp_path: Path, free_port: int) -> None:
+def test_uploads_are_recognised(browser: "BrowserContext", tmp_path: Path, free_port: int) -> None:
     """Five files dropped at once, each handled as the command handles it."""
     pillow_heif = pytest.importorskip("pillow_heif")
     with Image.open(SAMPLES / "taj_mahal.jpg") as taj:
@@ -148,7 +152,7 @@ def test_uploads_are_recognised(browser, tmp_path: Path, free_port: int) -> None
     assert hosts == {f"127.0.0.1:{free_port}"}  # nothing but this machine is ever asked
 
 
-def test_twenty_rows_by_keyboard(browser, dry_run: Path, free_port: int) -> None:
+def test_twenty_rows_by_keyboard(browser: "BrowserContext", dry_run: Path, free_port: int) -> None:
     ledger = dry_run.parent.parent / "ledger.db"
     before = {path.name: path.read_bytes() for path in dry_run.parent.glob("*.jpg")}
     with served(dry_run, "--ledger", ledger, port=free_port) as server:
@@ -186,7 +190,7 @@ def test_twenty_rows_by_keyboard(browser, dry_run: Path, free_port: int) -> None
 
 
 def test_the_photo_is_the_largest_thing_and_phones_see_all(
-    browser, dry_run: Path, free_port: int
+    browser: "BrowserContext", dry_run: Path, free_port: int
 ) -> None:
     largest = """() => {
         const area = (node) => { const box = node.getBoundingClientRect();
@@ -202,9 +206,11 @@ def test_the_photo_is_the_largest_thing_and_phones_see_all(
         reviewed(page, 0)
         at_rest(page.locator(".st-key-photo_part img"))
         shown = page.locator(".st-key-photo_part img").bounding_box()
+        assert shown
         assert shown["width"] >= 700 and shown["height"] >= 500
         assert page.evaluate(largest)
         card = page.locator(".gallery li").first.bounding_box()
+        assert card
         assert card["y"] + card["height"] < 900  # and its neighbours are in sight
         assert 0 <= card["y"] - shown["y"] - shown["height"] < 40  # without a hole
         page.set_viewport_size({"width": 390, "height": 844})
@@ -214,12 +220,15 @@ def test_the_photo_is_the_largest_thing_and_phones_see_all(
         for what in (links.get_by_role("button", name="Filters"), links.get_by_text("Try")):
             at_rest(what)
             box = what.bounding_box()
+            assert box
             assert box["y"] > 56 and box["y"] + box["height"] < 300
         links.get_by_role("button", name="Filters").click()
         page.get_by_role("combobox", name="Landmark").first.click()
 
 
-def test_a_page_loaded_again_is_where_it_was(browser, dry_run: Path, free_port: int) -> None:
+def test_a_page_loaded_again_is_where_it_was(
+    browser: "BrowserContext", dry_run: Path, free_port: int
+) -> None:
     with served(dry_run, port=free_port) as server:
         page = browser.new_page()
         page.goto(server.url)
@@ -243,7 +252,9 @@ def test_a_page_loaded_again_is_where_it_was(browser, dry_run: Path, free_port: 
         assert 1 < count < 20
 
 
-def test_landmarks_by_name_and_places_by_click(browser, dry_run: Path, free_port: int) -> None:
+def test_landmarks_by_name_and_places_by_click(
+    browser: "BrowserContext", dry_run: Path, free_port: int
+) -> None:
     with served(dry_run, port=free_port) as server:
         page = browser.new_page()
         page.goto(server.url)
@@ -259,6 +270,7 @@ def test_landmarks_by_name_and_places_by_click(browser, dry_run: Path, free_port
         world = page.locator(".st-key-other_place svg.world")
         at_rest(world)
         area = world.bounding_box()
+        assert area
         # 52 north, 13 east, on a map that shows 84 north to 58 south.
         across, down = (13 + 180) / 360, (84 - 52) / 142
         world.click(position={"x": across * area["width"], "y": down * area["height"]})
@@ -279,7 +291,7 @@ def test_landmarks_by_name_and_places_by_click(browser, dry_run: Path, free_port
     assert degrees == pytest.approx([52, 13], abs=0.6)  # a pixel of the small map
 
 
-def at_rest(shown) -> None:
+def at_rest(shown: "Locator") -> None:
     """Wait until what slides open has stopped moving, so that a click lands where it is aimed."""
     shown.wait_for()
     before, now = None, shown.bounding_box()
@@ -289,7 +301,9 @@ def at_rest(shown) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
-def test_the_token_is_needed(browser, dry_run: Path, address: str, free_port: int) -> None:
+def test_the_token_is_needed(
+    browser: "BrowserContext", dry_run: Path, address: str, free_port: int
+) -> None:
     with served(dry_run, "--address", address, port=free_port) as server:
         query = server.url.split("?")[1]
         page = browser.new_page()
@@ -298,14 +312,16 @@ def test_the_token_is_needed(browser, dry_run: Path, address: str, free_port: in
             page.get_by_text("needs the address with its token").wait_for()
             assert page.locator(".gallery, input[type=file]").count() == 0
         problems: list[str] = []
-        page.on("console", lambda said: said.type == "error" and problems.append(said.text))
+        page.on("console", lambda said: problems.extend([said.text] * (said.type == "error")))
         page.goto(f"http://127.0.0.1:{free_port}/?{query}")
         page.locator(".gallery li").first.wait_for()
         assert "token" not in page.url
         assert problems == []  # its own policy forbids nothing that it does
 
 
-def test_another_site_gets_nothing(browser, dry_run: Path, free_port: int, tmp_path: Path) -> None:
+def test_another_site_gets_nothing(
+    browser: "BrowserContext", dry_run: Path, free_port: int, tmp_path: Path
+) -> None:
     """A page of another origin, in a browser that is let in: no frame, no socket, no answer."""
     with served(dry_run, port=free_port) as server:
         page = browser.new_page()
@@ -334,7 +350,9 @@ def test_another_site_gets_nothing(browser, dry_run: Path, free_port: int, tmp_p
 HOSTILE = "![x](http://192.0.2.1/m.png) <img src=http://192.0.2.1/h.png onerror=alert(1)> `[a](b)`"
 
 
-def test_text_of_a_hostile_report_does_nothing(browser, dry_run: Path, free_port: int) -> None:
+def test_text_of_a_hostile_report_does_nothing(
+    browser: "BrowserContext", dry_run: Path, free_port: int
+) -> None:
     folder = dry_run.parent / "![f](http:) <b>"
     folder.mkdir()
     name = "![n](http:) <img src=x onerror=alert(1)>.jpg"
@@ -351,9 +369,17 @@ def test_text_of_a_hostile_report_does_nothing(browser, dry_run: Path, free_port
     assert CliRunner().invoke(main, ["report", *options]).exit_code == 0
     asked, alerts = list[str](), list[str]()
     page = browser.new_page()
-    page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
-    browser.route("http://192.0.2.1/**", lambda route: (asked.append(route.request.url),
-                                                        route.abort()))  # fmt: skip
+
+    def dismiss(dialog: "Dialog") -> None:
+        alerts.append(dialog.message)
+        dialog.dismiss()
+
+    def abort(route: "Route") -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    page.on("dialog", dismiss)
+    browser.route("http://192.0.2.1/**", abort)
     with served(dry_run, "--root", dry_run.parent, port=free_port) as server:
         page.goto(server.url)
         page.get_by_text("0 of 2 reviewed").wait_for()
@@ -376,7 +402,9 @@ def test_text_of_a_hostile_report_does_nothing(browser, dry_run: Path, free_port
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
-def test_it_is_accessible(chromium, theme: str, width: int, dry_run: Path, free_port: int) -> None:
+def test_it_is_accessible(
+    chromium: "Browser", theme: Literal["light", "dark"], width: int, dry_run: Path, free_port: int
+) -> None:
     """Axe finds nothing against WCAG 2.2 A and AA: names, roles, contrast; nothing overflows."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
@@ -419,7 +447,9 @@ def test_it_is_accessible(chromium, theme: str, width: int, dry_run: Path, free_
     context.close()
 
 
-def test_a_killed_server_loses_no_decision(browser, dry_run: Path, free_port: int) -> None:
+def test_a_killed_server_loses_no_decision(
+    browser: "BrowserContext", dry_run: Path, free_port: int
+) -> None:
     with served(dry_run, port=free_port) as server:
         page = browser.new_page()
         page.goto(server.url)
@@ -436,7 +466,7 @@ def test_a_killed_server_loses_no_decision(browser, dry_run: Path, free_port: in
     assert sum(row["accept"] != "" for row in read_report(dry_run)) == 6
 
 
-def test_forged_paths_are_refused(browser, dry_run: Path, free_port: int) -> None:
+def test_forged_paths_are_refused(browser: "BrowserContext", dry_run: Path, free_port: int) -> None:
     secret = dry_run.parent.parent / "secret.jpg"
     secret.write_bytes(photo((250, 250, 0)))
     (dry_run.parent / "link.jpg").symlink_to(secret)
@@ -463,15 +493,19 @@ def test_forged_paths_are_refused(browser, dry_run: Path, free_port: int) -> Non
             assert secret.read_bytes() not in answer and b"root:" not in answer
 
 
-def test_the_html_report_opens_from_disk(browser, dry_run: Path) -> None:
+def test_the_html_report_opens_from_disk(browser: "BrowserContext", dry_run: Path) -> None:
     out = dry_run.parent / "out.html"
     command = [sys.executable, "-m", "tagger", "report", str(dry_run), "--html", str(out)]
     subprocess.run(command, check=True)
     page = browser.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda asked: asked.url.startswith(("file:", "data:"))
-            or problems.append(asked.url))  # fmt: skip
+    page.on(
+        "request",
+        lambda asked: (
+            None if asked.url.startswith(("file:", "data:")) else problems.append(asked.url)
+        ),
+    )
     page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
     browser.set_offline(True)
     page.goto(out.as_uri())
@@ -495,10 +529,11 @@ def free_port() -> int:
         return port
 
 
-def exif(path: Path) -> dict:
+def exif(path: Path) -> dict[str, Any]:
     out = subprocess.run(
         ["exiftool", "-json", "-n", "-GPSLatitude", "-GPSLongitude", "-GPSAreaInformation",
          str(path)],
         capture_output=True, check=True,
     ).stdout  # fmt: skip
-    return json.loads(out)[0]
+    found: dict[str, Any] = json.loads(out)[0]
+    return found

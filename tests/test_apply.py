@@ -5,7 +5,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,7 @@ from tagger import metadata
 from tagger.cli.main import main
 from tagger.ledger.ledger import Ledger
 from tagger.places.landmarks import load_landmarks
-from tagger.records import Candidate, Entry, Guess, Outcome, Status
+from tagger.records import Candidate, Entry, Guess, Landmark, Outcome, Status
 from tagger.report.writer import ReportWriter
 from tagger.storage.local import LocalStorage
 
@@ -70,6 +70,7 @@ def at(latitude: float, longitude: float) -> tuple[float, float]:
     return round(latitude, 4), round(longitude, 4)
 
 
+Made = dict[str, tuple[Status, Guess | None, Landmark | None]]
 NOTHING = {"eiffel.jpg": None, "grey.jpg": None, "taj.jpg": None}
 TAGGED = NOTHING | {"taj.jpg": at(TAJ.latitude, TAJ.longitude)}
 
@@ -79,7 +80,7 @@ def review(tmp_path: Path) -> Review:
     """taj.jpg would be tagged, eiffel.jpg is unsure, grey.jpg shows no landmark."""
     folder, report = tmp_path / "photos", tmp_path / "reviewed.csv"
     folder.mkdir()
-    outcomes = {
+    outcomes: Made = {
         "taj": (Status.WOULD_TAG, Guess((Candidate("Taj_Mahal", 0.9),), 0.1), TAJ),
         "eiffel": (Status.UNSURE, Guess((Candidate("Eiffel_Tower", 0.4),), 0.2), None),
         "grey": (Status.NO_LANDMARK, Guess((Candidate("Taj_Mahal", 0.1),), 0.9), None),
@@ -90,12 +91,11 @@ def review(tmp_path: Path) -> Review:
     return Review(folder, report)
 
 
-def make_report(report: Path, entries: object, outcomes: dict[str, tuple[object, ...]]) -> None:
+def make_report(report: Path, entries: Iterable[Entry], outcomes: Made) -> None:
     with ReportWriter(report, NAMES, "colour@abcdef012345", "run-0") as rows:
-        for entry in entries:  # type: ignore[attr-defined]
-            assert isinstance(entry, Entry)
+        for entry in entries:
             status, guess, place = outcomes[Path(entry.key).stem]
-            rows.write(Outcome(entry, status, "", guess, place))  # type: ignore[arg-type]
+            rows.write(Outcome(entry, status, "", guess, place))
 
 
 def test_an_untouched_report_writes_what_it_would(review: Review) -> None:

@@ -22,7 +22,8 @@ from places import tag
 
 from tagger import metadata
 from tagger.cli.main import main
-from tagger.ledger.ledger import Ledger, State
+from tagger.ledger.history import RecordedChange, State
+from tagger.ledger.ledger import Ledger
 from tagger.metadata import HEAD_BYTES
 from tagger.storage import bucket as bucket_module
 from tagger.storage.bucket import connect
@@ -388,7 +389,7 @@ def check_each_is_an_upload_or_its_tagged_self(
     command: Command, uploaded: dict[str, bytes]
 ) -> None:
     """By the ledger's digests: the last change of a photo led from its upload to what is there."""
-    changes = {}
+    changes: dict[str, list[RecordedChange]] = {}
     with Ledger.open(command.ledger) as book:
         for run in book.runs():
             for change in book.changes(run.run_id):

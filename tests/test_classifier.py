@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_a_guess_does_not_depend_on_the_photos_beside_it(
 def test_the_report_is_the_same_for_any_batch_size_and_workers(
     shipped: Classifier, batch_size: int, workers: int
 ) -> None:
-    def rows(**settings: int) -> list[list[str]]:
+    def rows(**settings: Any) -> list[list[str]]:
         outcomes = run(LocalStorage([SAMPLES]), shipped, None, Settings("r", **settings))
         return [row(outcome, {}, "model", "r") for outcome in outcomes]
 

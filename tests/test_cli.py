@@ -206,9 +206,19 @@ def test_a_heic_is_decoded_where_its_reader_is_installed(
     taj = Image.new("RGB", (64, 48), (220, 30, 30))
     pillow_heif.from_pillow(taj).save(tmp_path / "phone.heic")
     # A process of its own: other tests let Pillow know of HEIC themselves.
-    line = [sys.executable, "-m", "tagger", tmp_path / "phone.heic", "--dry-run", "-v", "--model"]
-    report = ["--report", tmp_path / "report.csv"]
-    run = subprocess.run([*line, colour_model, *report], capture_output=True, text=True, check=True)
+    line = [
+        sys.executable,
+        "-m",
+        "tagger",
+        str(tmp_path / "phone.heic"),
+        "--dry-run",
+        "-v",
+        "--model",
+    ]
+    report = ["--report", str(tmp_path / "report.csv")]
+    run = subprocess.run(
+        [*line, str(colour_model), *report], capture_output=True, text=True, check=True
+    )
     assert "would_tag Taj Mahal" in run.stderr
 
 

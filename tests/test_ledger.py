@@ -15,7 +15,8 @@ import pytest
 from tagger.blob import Blob
 from tagger.errors import LockedError, RunError
 from tagger.ledger import undo_patch
-from tagger.ledger.ledger import Ledger, State, new_run_id
+from tagger.ledger.history import State
+from tagger.ledger.ledger import Ledger, new_run_id
 from tagger.ledger.locks import only_run, overlap
 from tagger.ledger.recorder import RunRecorder
 from tagger.records import Candidate, Entry, Guess, Outcome, Status, Version
@@ -296,9 +297,9 @@ def test_several_threads_write_photos_through_one_recorder(path: Path) -> None:
                 thread.join()
         changes = {change.key: change for change in ledger.changes("run-1")}
         assert len(set(taken)) == len(changes) == 8 * 40
-        for thread in range(8):
+        for writer in range(8):
             for number in range(40):
-                key = f"/p/{thread}-{number}.jpg"
+                key = f"/p/{writer}-{number}.jpg"
                 assert changes[key].sha256_after == hashlib.sha256(key.encode()).digest()
                 assert changes[key].state is (State.WRITTEN if number % 2 else State.DROPPED)
         with ledger.begin("run-2", ["/p"], {}) as recorder:

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,7 +41,8 @@ RULE = np.array([3.0, 4.5, 1.5], np.float32)
 
 def grey(name: str, change: str = "") -> np.ndarray:
     """A sample photo as the classifier looks for local features in it, cut or darkened before."""
-    with Image.open(SAMPLES / f"{name}.jpg") as picture:
+    with Image.open(SAMPLES / f"{name}.jpg") as opened:
+        picture: Image.Image = opened
         wide, high = picture.size
         if change == "cut":
             picture = picture.crop((wide // 10, high // 10, wide * 9 // 10, high * 9 // 10))
@@ -121,9 +123,12 @@ EMBEDDING = torch.from_numpy(LOOK)
 def references() -> References:
     """Of three landmarks, one photo each; the third shows too little to be found again."""
     flat = Shared(
-        Features(np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32)), np.zeros(0)
+        Features(np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32)),
+        np.zeros(0, np.int64),
     )
-    known = gathered([[shared("taj_mahal")], [shared("eiffel_tower")], [flat]], np.eye(3))
+    known = gathered(
+        [[shared("taj_mahal")], [shared("eiffel_tower")], [flat]], np.eye(3, dtype=np.float32)
+    )
     return dataclasses.replace(known, rule=RULE)
 
 
@@ -147,7 +152,7 @@ def test_a_photo_is_compared_with_the_likest(references: References) -> None:
     circle = np.stack([np.cos(turn), np.sin(turn), 0 * turn], 1)
     chance, ones = np.random.default_rng(0), np.ones((3, 3), np.float32)
     points = chance.random((100, 3, 128), np.float32)
-    photos = [Shared(Features(ones, descriptors), np.zeros(3)) for descriptors in points]
+    photos = [Shared(Features(ones, descriptors), np.zeros(3, np.int64)) for descriptors in points]
     known = gathered([photos[:50], photos[50:]], 7 * circle)
     for landmark, first in ((0, 20), (1, 70)):
         nearest = known.nearest(landmark, 3 * circle[first].astype(np.float32))
@@ -208,7 +213,13 @@ def test_the_matches_are_those_of_numpy() -> None:
 def test_arrays_that_do_not_fit_are_refused() -> None:
     alike, starts = np.zeros((4, 3), np.float32), np.array([0, 4], np.int32)
     pairs, counts = np.zeros((4, 2), np.int64), np.zeros(1, np.int32)
-    told = {"alike": alike, "columns": 3, "starts": starts, "pairs": pairs, "counts": counts}
+    told: dict[str, Any] = {
+        "alike": alike,
+        "columns": 3,
+        "starts": starts,
+        "pairs": pairs,
+        "counts": counts,
+    }
     for change in (
         {"columns": 1}, {"columns": 4}, {"starts": starts[:1]}, {"starts": starts + 1},
         {"pairs": pairs[:2]}, {"counts": counts[:0]}, {"starts": -starts},
@@ -372,7 +383,8 @@ def test_photos_are_no_larger_than_points_can_be_kept() -> None:
 
 def tinted(name: str, number: int, channel: int | None) -> bytes:
     """A sample photo cut a little otherwise each time, in grey, or bright in one colour alone."""
-    with Image.open(SAMPLES / f"{name}.jpg") as picture:
+    with Image.open(SAMPLES / f"{name}.jpg") as opened:
+        picture: Image.Image = opened
         wide, high = picture.size
         box = (4 * number, 3 * number, wide - 5 * number, high - 2 * number)
         value = picture.crop(box).convert("L")

@@ -20,7 +20,11 @@ from tagger.records import GpsState
 PIXELS = np.random.default_rng(3).integers(0, 255, (21, 33, 3), dtype=np.uint8)
 RGB = Image.fromarray(PIXELS)
 DEEP = Image.fromarray(PIXELS[:, :, 0].astype(np.uint16) * 257)
-FRAMES = [RGB, RGB.transpose(Image.Transpose.FLIP_LEFT_RIGHT), RGB.transpose(1)]
+FRAMES = [
+    RGB,
+    RGB.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    RGB.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
+]
 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:

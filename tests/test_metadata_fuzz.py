@@ -3,6 +3,7 @@
 import struct
 import time
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from awkward_photos import (
@@ -73,12 +74,13 @@ def survive(data: bytes) -> None:
     metadata.position(data)
     metadata.provenance(data)
     metadata.has_sidecar_gps(data)
-    for write in (
+    writes: tuple[Callable[[], bytes | None], ...] = (
         lambda: metadata.stripped(data),
         lambda: metadata.stripped_sidecar(data),
         lambda: metadata.sidecar(data, TAG),
         lambda: tagged_over(data, TAG),
-    ):
+    )
+    for write in writes:
         try:
             written = write()
         except RefusedError as error:

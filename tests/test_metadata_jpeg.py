@@ -106,14 +106,15 @@ def test_what_is_written(coords: Coords) -> None:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_name_that_is_not_ascii(order: str) -> None:
-    tag = replace(TAG, landmark=replace(EIFFEL, name="Übergabe & <Tor> 天壇"))
+    place = replace(EIFFEL, name="Übergabe & <Tor> 天壇")
+    tag = replace(TAG, landmark=place)
     photo = jpeg(app1_exif(exif(order)))
     tagged = metadata.tagged(photo, tag)
     read = piexif.load(tagged)
     text = read["GPS"][28]
     assert text[:8] == b"UNICODE\0"
-    assert text[8:].decode("utf-16-le" if order == "<" else "utf-16-be") == tag.landmark.name
-    assert read["0th"][0x010E].decode() == tag.landmark.name
+    assert text[8:].decode("utf-16-le" if order == "<" else "utf-16-be") == place.name
+    assert read["0th"][0x010E].decode() == place.name
     assert metadata.provenance(tagged) == TAG.provenance
     assert metadata.stripped(tagged) == photo
 
@@ -140,7 +141,8 @@ def test_other_gps_fields_are_kept() -> None:
 
 def test_a_description_is_added_only_where_there_is_no_caption_at_all() -> None:
     def described(photo: bytes) -> bytes | None:
-        return piexif.load(metadata.tagged(photo, TAG))["0th"].get(0x010E)
+        found: bytes | None = piexif.load(metadata.tagged(photo, TAG))["0th"].get(0x010E)
+        return found
 
     assert described(picture()) == b"Eiffel Tower"
     assert described(WRITABLE["a description"]) == b"A place"
@@ -183,7 +185,7 @@ def test_the_mpf_index_still_finds_its_pictures(
     tagged = metadata.tagged(photo, TAG)
     with Image.open(io.BytesIO(tagged)) as image:
         assert image.format == "MPO"
-        assert image.n_frames == 2
+        assert getattr(image, "n_frames", 1) == 2
         image.seek(1)
         assert image.size == (8, 8)
         assert image.tobytes() == Image.open(io.BytesIO(second)).tobytes()

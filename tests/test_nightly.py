@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from conftest import COLOURS, photo
@@ -47,7 +48,7 @@ def classifier(colour_model: Path) -> Classifier:
 
 
 def nightly(
-    book: Ledger, folder: Path, classifier: Classifier, **settings: object
+    book: Ledger, folder: Path, classifier: Classifier, **settings: Any
 ) -> tuple[dict[str, str], set[str]]:
     storage, chosen = Counting(folder), Settings(new_run_id(), **settings)
     with book.begin(chosen.run_id, [str(folder)], {}, classifier.sha256) as recorder:

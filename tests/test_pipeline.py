@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from PIL import Image
 from places import tag
 
 from tagger import metadata
-from tagger.blob import Blob
+from tagger.blob import Blob, Content
 from tagger.model.classifier import Classifier
 from tagger.records import Entry, Outcome, Status, Version
 from tagger.run import inspect, pipeline
@@ -28,10 +29,10 @@ from tagger.storage.local import LocalStorage
 class Forgetful:
     """A recorder that records nothing."""
 
-    def intend(self, key: str, before: Blob | None, after: bytes) -> Callable[[], int]:
+    def intend(self, key: str, before: Blob | None, after: Content | None) -> Callable[[], int]:
         return lambda: 0
 
-    def settle(self, change: int, version: Version) -> None: ...
+    def settle(self, change: int, version: Version | None) -> None: ...
 
     def drop(self, change: int) -> None: ...
 
@@ -44,7 +45,7 @@ def classifier(colour_model: Path) -> Classifier:
 
 
 def outcomes(
-    folder: Path, classifier: Classifier, dry_run: bool = False, **settings: object
+    folder: Path, classifier: Classifier, dry_run: bool = False, **settings: Any
 ) -> dict[str, Outcome]:
     recorder = None if dry_run else Forgetful()
     found = list(run(LocalStorage([folder]), classifier, recorder, Settings("run-1", **settings)))
@@ -53,7 +54,7 @@ def outcomes(
     return named
 
 
-def statuses(folder: Path, classifier: Classifier, **settings: object) -> dict[str, str]:
+def statuses(folder: Path, classifier: Classifier, **settings: Any) -> dict[str, str]:
     return {name: o.status.value for name, o in outcomes(folder, classifier, **settings).items()}
 
 
@@ -106,7 +107,7 @@ def test_a_dry_run_reports_the_same_and_writes_nothing(
 def test_batch_size_and_workers_change_nothing(
     library: Path, classifier: Classifier, batch_size: int, workers: int
 ) -> None:
-    def rows(**settings: object) -> list[tuple[str, str, str]]:
+    def rows(**settings: Any) -> list[tuple[str, str, str]]:
         found = outcomes(library, classifier, dry_run=True, **settings)
         return [(n, o.status.value, o.guess.best.slug) for n, o in found.items() if o.guess]
 

@@ -13,7 +13,7 @@ from conftest import REPOSITORY
 from test_help import COMMANDS, options_of
 
 from tagger import errors
-from tagger.cli import unattended
+from tagger.cli import exits
 from tagger.cli.main import main
 from tagger.records import Status
 from train.__main__ import main as train
@@ -113,7 +113,7 @@ def test_statuses_in_the_table_are_those_that_exist() -> None:
 def test_exit_codes_in_the_table_are_those_that_exist() -> None:
     rows = GUIDE.split("| exit code | meaning |")[1].split("\n\n")[0]
     codes = {error.exit_code for error in vars(errors).values() if hasattr(error, "exit_code")}
-    codes |= {0, unattended.EXIT_PHOTO_FAILED, unattended.EXIT_INTERRUPTED}
+    codes |= {0, exits.EXIT_PHOTO_FAILED, exits.EXIT_INTERRUPTED}
     assert set(map(int, re.findall(r"^\| (\d+) \|", rows, re.M))) == codes
 
 

@@ -4,6 +4,7 @@ import csv
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -130,7 +131,7 @@ def test_the_decisions_on_an_earlier_report_go_with_it(tmp_path: Path) -> None:
     ],
 )
 def test_an_earlier_report_that_a_spreadsheet_saved_is_kept(
-    tmp_path: Path, encoding: str, delimiter: str, quoting: int
+    tmp_path: Path, encoding: str, delimiter: str, quoting: Literal[0, 1, 2, 3]
 ) -> None:
     path = tmp_path / "report.csv"
     rows = written(path, Outcome(Entry("/p/a.jpg", VERSION), Status.FAILED, "first"))

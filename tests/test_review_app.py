@@ -7,14 +7,18 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 from conftest import photo
 from PIL import Image
 from test_review_core import read_report, write_report
+
+if TYPE_CHECKING:
+    import s3
 
 pytest.importorskip("streamlit")
 from streamlit.testing.v1 import AppTest
@@ -28,7 +32,7 @@ from tagger.records import Status
 from tagger.review import thumbnails, trial, writeback
 from tagger.review.decision import Decision, Verdict
 from tagger.review.htmlreport import write_html
-from tagger.review.options import Options, configure
+from tagger.review.options import AppOptions, configure
 from tagger.review.pages import review_page
 from tagger.review.session import Review
 from tagger.review.view import Filter, Progress, View
@@ -61,11 +65,11 @@ def report(library: Path) -> Path:
 @pytest.fixture
 def app(report: Path, library: Path, colour_model: Path) -> Iterator[AppTest]:
     review_page.opened.clear()
-    configure(Options(report, library, library.parent / "ledger.db", colour_model))
+    configure(AppOptions(report, library, library.parent / "ledger.db", colour_model))
     yield AppTest.from_file(str(APP), default_timeout=120).run()
     review_page.opened(report, library)[0].close()
     review_page.opened.clear()
-    configure(Options())
+    configure(AppOptions())
 
 
 def test_review_by_buttons(app: AppTest, report: Path) -> None:
@@ -127,7 +131,9 @@ def test_what_apply_wrote_is_not_offered_again(app: AppTest, report: Path, libra
     assert "not as you decided: 1 photo" in app.run().warning[0].value
 
 
-def test_apply_writes_what_the_filters_show(app: AppTest, library: Path, bytes_of) -> None:
+def test_apply_writes_what_the_filters_show(
+    app: AppTest, library: Path, bytes_of: Callable[[Path], dict[str, bytes]]
+) -> None:
     def photos() -> dict[str, bytes]:
         return {n: data for n, data in bytes_of(library).items() if "report" not in n}
 
@@ -361,7 +367,7 @@ def test_a_report_of_another_folder_needs_its_root(report: Path, library: Path) 
 
 
 @pytest.fixture
-def bucket_report(bucket, library: Path, colour_model: Path, tmp_path: Path) -> Path:
+def bucket_report(bucket: "s3.Bucket", library: Path, colour_model: Path, tmp_path: Path) -> Path:
     """A dry run's report of a bucket."""
     pytest.importorskip("obstore")
     for name in ("a_taj.jpg", "b_grey.jpg", "trip/eiffel.JPG"):
@@ -373,10 +379,10 @@ def bucket_report(bucket, library: Path, colour_model: Path, tmp_path: Path) -> 
 
 
 def test_a_buckets_report_is_reviewed_and_applied(
-    bucket, bucket_report: Path, tmp_path: Path
+    bucket: "s3.Bucket", bucket_report: Path, tmp_path: Path
 ) -> None:
     review_page.opened.clear()
-    configure(Options(bucket_report, f"{bucket.url}/in", tmp_path / "ledger.db"))
+    configure(AppOptions(bucket_report, f"{bucket.url}/in", tmp_path / "ledger.db"))
     app = AppTest.from_file(str(APP), default_timeout=120).run()
     try:
         assert not app.exception and not app.error and not app.warning
@@ -392,14 +398,17 @@ def test_a_buckets_report_is_reviewed_and_applied(
         assert "1 photo written" in app.success[0].value
         after = bucket.contents()
         assert [name for name in after if after[name] != before[name]] == ["in/a_taj.jpg"]
-        assert metadata.position(after["in/a_taj.jpg"]) is not None
+        written = after["in/a_taj.jpg"]
+        assert written and metadata.position(written)
     finally:
         review_page.opened(bucket_report, f"{bucket.url}/in")[0].close()
         review_page.opened.clear()
-        configure(Options())
+        configure(AppOptions())
 
 
-def test_a_buckets_report_becomes_html(bucket, bucket_report: Path, tmp_path: Path) -> None:
+def test_a_buckets_report_becomes_html(
+    bucket: "s3.Bucket", bucket_report: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out.html"
     options = [str(bucket_report), "--html", str(out), "--ledger", str(tmp_path / "l.db")]
     refused = CliRunner().invoke(review.report, options)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def report(library: Path) -> Path:
 
 
 @pytest.fixture
-def review(report: Path):
+def review(report: Path) -> Iterator[Review]:
     opened = Review(report, load_landmarks())
     yield opened
     opened.close()

@@ -1,6 +1,8 @@
 """The review's server lets in its own page with its token, and nobody else."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
 import pytest
 
@@ -13,14 +15,21 @@ KEPT = OURS | {"cookie": f"other=1; landmark-tag-8501={TOKEN}"}
 PAGE = "<head><script>one()</script><script type=module src=x></script></head>"
 
 
+Message = MutableMapping[str, Any]
+
+
 def ask(
     headers: dict[str, str], path: str = "/", query: str = "", kind: str = "http",
     method: str = "GET", address: str = "127.0.0.1",
 ) -> tuple[int, dict[str, str], bool]:  # fmt: skip
     """The status (of a web socket: 101 or its close code), the headers, whether the app was run."""
-    sent, reached = list[dict](), list[str]()
+    sent, reached = list[Message](), list[str]()
 
-    async def app(scope, receive, send) -> None:
+    async def app(
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
         reached.append(scope["path"])
         if scope["type"] == "http":
             await send({"type": "http.response.start", "status": 200,
@@ -29,17 +38,17 @@ def ask(
         else:
             await send({"type": "websocket.accept"})
 
-    async def receive() -> dict:
+    async def receive() -> Message:
         return {"type": "websocket.connect"}
 
-    async def send(message) -> None:
+    async def send(message: Message) -> None:
         sent.append(message)
 
     lines = [(name.encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": kind, "path": path, "query_string": query.encode(), "method": method}
+    scope: Message = {"type": kind, "path": path, "query_string": query.encode(), "method": method}
     scope["headers"] = lines
     asyncio.run(Guard(app, TOKEN, names_for(address), PAGE)(scope, receive, send))
-    status = sent[0].get("status", sent[0].get("code", 101))
+    status: int = sent[0].get("status") or sent[0].get("code", 101)
     found = {name.decode().lower(): value.decode() for name, value in sent[0].get("headers", [])}
     return status, found, bool(reached)
 

@@ -32,7 +32,8 @@ def cron_command() -> str:
 
 
 def systemd_command() -> str:
-    return re.findall(r"^ExecStart=(.*)$", printed("ini")[0], re.M)[0]
+    command: str = re.findall(r"^ExecStart=(.*)$", printed("ini")[0], re.M)[0]
+    return command
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from awkward_photos import TAG, packet
 from memory_storage import MemoryStorage
-from test_writing import PLAIN, Diary, one, tag
+from places import tag
+from test_writing import PLAIN, Diary, one
 
 from tagger import metadata
 from tagger.records import Entry, SidecarMode, SidecarName

@@ -26,8 +26,8 @@ def fill(folder: Path, count: int, seed: int = 0) -> Path:
     folder.mkdir(parents=True)
     chance = np.random.default_rng(seed)
     for number in range(count):
-        colour = tuple(int(value) for value in chance.integers(0, 255, 3))
-        (folder / f"{number}.jpg").write_bytes(photo(colour))
+        red, green, blue = chance.integers(0, 255, 3).tolist()
+        (folder / f"{number}.jpg").write_bytes(photo((red, green, blue)))
     return folder
 
 

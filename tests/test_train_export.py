@@ -30,6 +30,7 @@ def tiny() -> Transfer:
     trunk = timm.create_model("tf_efficientnet_lite0", num_classes=0)
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 2)
     return Transfer(trunk, 4, (0.5,) * 3, (0.5,) * 3).eval()
@@ -62,10 +63,12 @@ def test_folding_leaves_strange_orders_alone() -> None:
         def __init__(self) -> None:
             super().__init__()
             self.convolution, self.norm = nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3)
+            assert self.norm.running_mean is not None
             self.norm.running_mean.fill_(5.0)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.convolution(self.norm(x))
+            result: torch.Tensor = self.convolution(self.norm(x))
+            return result
 
     network = Backwards().eval()
     probe = torch.rand(1, 3, 8, 8)
@@ -91,12 +94,13 @@ def test_depthwise_equals_the_ordinary_layer() -> None:
     network = tiny().trunk.train(False)
     x = torch.rand(2, 3, 64, 64)
     network(x).sum().backward()
-    wanted = {name: p.grad.clone() for name, p in network.named_parameters()}
+    wanted = {n: p.grad.clone() for n, p in network.named_parameters() if p.grad is not None}
     network.zero_grad()
     speed_up(network)
     assert any(isinstance(module, DepthwiseConv) for module in network.modules())
     network(x).sum().backward()
     for name, parameter in network.named_parameters():
+        assert parameter.grad is not None
         assert torch.allclose(parameter.grad, wanted[name], atol=1e-2, rtol=1e-3), name
     restore(network)
     assert not any(isinstance(module, DepthwiseConv) for module in network.modules())
@@ -199,6 +203,6 @@ def test_any_timm_name_with_its_weights(tmp_path: Path) -> None:
     original = timm.create_model("resnet18", num_classes=7)
     torch.save(original.state_dict(), tmp_path / "weights.pth")
     network = transfer("resnet18", 3, tmp_path / "weights.pth")
-    assert (network.trunk.conv1.weight == original.conv1.weight).all()
+    assert (network.get_parameter("trunk.conv1.weight") == original.conv1.weight).all()
     logits, embedding = network(torch.rand(1, 3, 64, 64))
     assert logits.shape == (1, 3) and embedding.shape == (1, 512)

@@ -160,6 +160,9 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
 
 def test_groups_scale_freeze_and_spare_biases_from_decay() -> None:
     model = network()
+    assert isinstance(model, nn.Sequential)
+    assert isinstance(model[0], nn.Conv2d | nn.Linear)
+    assert isinstance(model[1].bias, torch.Tensor)
     model[1].bias.requires_grad_(False)
     groups = parameter_groups(model, replace(RECIPE, lr_scales=(("0.", 0.0), ("1.", 0.5))))
     assert not model[0].weight.requires_grad

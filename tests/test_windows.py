@@ -78,7 +78,8 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> Bytes:
             raise NotImplementedError("dir_fd unavailable on this platform")
         if os.path.isdir(path):
             raise PermissionError(13, "Permission denied", path)
-        return real["open"](path, flags, mode)
+        descriptor: int = real["open"](path, flags, mode)
+        return descriptor
 
     def killed(process: int, signal: int) -> None:
         raise AssertionError(f"kill({process}, {signal}) would end the process there")

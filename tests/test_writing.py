@@ -61,7 +61,8 @@ def test_a_write_is_noted_done_and_settled() -> None:
     entry = one(storage)
     assert write_tag(storage, diary, entry, tag(), OPTIONS) == ""
     after = storage.read("a.jpg")
-    assert metadata.gps_state(after.data, whole=True).state is GpsState.VALID
+    reading = metadata.gps_state(after.data, whole=True)
+    assert reading and reading.state is GpsState.VALID
     assert diary.told == [
         ("intend", "a.jpg", PLAIN, after.data),
         ("settle", 1, after.version),
@@ -88,7 +89,7 @@ def test_a_photo_that_changed_since_it_was_looked_at() -> None:
 def test_another_program_replaces_the_photo_between_read_and_write() -> None:
     storage, diary = MemoryStorage({"a.jpg": PLAIN}), Diary()
     entry, edited = one(storage), photo((1, 200, 1))
-    storage.before_write = lambda key: storage.put(key, edited) and None
+    storage.before_write = lambda key: storage.put(key, edited)
     with pytest.raises(ChangedError):
         write_tag(storage, diary, entry, tag(), OPTIONS)
     assert storage.files["a.jpg"].data == edited and diary.words == ["intend", "drop"]

@@ -27,7 +27,7 @@ from tagger.storage.base import CHANGED, Traits, nothing
 from tagger.storage.bucket_listing import (
     Found,
     Index,
-    Photo,
+    Paired,
     looked_into,
     paired,
     problem_of,
@@ -223,7 +223,7 @@ class BucketStorage:
                 return
         raise RunError(f"{self._root}/{path}: no such photo; check the URL")
 
-    def _entry(self, photo: Photo) -> Entry:
+    def _entry(self, photo: Paired) -> Entry:
         found = photo.found
         keys = tuple(f"{self._root}/{path}" for path in ordered(photo.sidecars, found.path))
         version = _version(found.size, found.etag)

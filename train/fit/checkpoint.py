@@ -45,19 +45,20 @@ def fingerprint(labels: Sequence[str], *parts: Tensor) -> str:
     """SHA-256 in hex of class names, pixels and targets: where photos lie makes no difference."""
     digest = hashlib.sha256("\n".join(labels).encode())
     for part in parts:
-        digest.update(part.contiguous().numpy())
+        digest.update(part.contiguous().numpy().data)
     return digest.hexdigest()
 
 
 def write(run: Run, recipe: Recipe, data: str, out: Path) -> None:
     """Checkpoint, best weights and metrics.csv, each replaced whole."""
+    log = [asdict(line) for line in run.log]
     state = {
         "recipe": asdict(recipe),
         "data": data,
         "model": run.model.state_dict(),
         "ema": run.ema.state_dict(),
         "optimiser": run.optimiser.state_dict(),
-        "log": [asdict(line) for line in run.log],
+        "log": log,
         "best": (run.best, run.best_loss, run.since_best),
     }
     for name, content in (("checkpoint.pt", state), ("best.pt", run.best)):
@@ -66,7 +67,7 @@ def write(run: Run, recipe: Recipe, data: str, out: Path) -> None:
     with (out / "metrics.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, [*EpochLog.__slots__])
         writer.writeheader()
-        writer.writerows(state["log"])
+        writer.writerows(log)
 
 
 def restore(run: Run, recipe: Recipe, data: str, checkpoint: Path) -> None:

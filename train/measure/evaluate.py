@@ -13,7 +13,7 @@ from tagger.imaging.decode import to_views
 from tagger.model import artifact
 from tagger.model.artifact import Artifact
 from tagger.model.devices import fast_dtype, pick_device
-from tagger.model.local_features.matching import Floats
+from tagger.model.local_features.sift import Floats
 from train.measure.metrics import Answers, figures, interval
 from train.photos.folders import Sample, read_folder, read_negatives
 from train.photos.pixel_cache import CACHE, load_pixels

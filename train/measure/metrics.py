@@ -31,7 +31,8 @@ class Answers:
     @property
     def right(self) -> NDArray[np.bool_]:
         """Whether the best class is the one shown, [N]; never so for NO_LANDMARK."""
-        return self.probabilities.argmax(1) == self.labels
+        right: NDArray[np.bool_] = self.probabilities.argmax(1) == self.labels
+        return right
 
     @property
     def weights(self) -> Floats:

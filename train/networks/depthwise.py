@@ -3,7 +3,8 @@
 from typing import Any
 
 import torch
-from timm.layers import Conv2dSame, pad_same
+from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.padding import pad_same
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -53,7 +54,8 @@ class DepthwiseConv(nn.Conv2d):
         if self.same:
             x = pad_same(x, list(self.kernel_size), list(self.stride))
         padding = 0 if self.same else int(self.padding[0])
-        return _Depthwise.apply(x, self.weight, self.stride[0], padding)
+        result: Tensor = _Depthwise.apply(x, self.weight, self.stride[0], padding)
+        return result
 
 
 def speed_up(network: nn.Module) -> None:
@@ -72,4 +74,5 @@ def restore(network: nn.Module) -> None:
     """Undo :func:`speed_up`, in place: TorchScript knows the ordinary layers only."""
     for module in network.modules():
         if isinstance(module, DepthwiseConv):
-            module.__class__ = Conv2dSame if module.same else nn.Conv2d
+            ordinary: Any = Conv2dSame if module.same else nn.Conv2d
+            module.__class__ = ordinary

@@ -2,9 +2,10 @@
 
 import copy
 from itertools import pairwise
+from typing import Any
 
 import torch
-from timm.layers import Conv2dSame
+from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -26,7 +27,8 @@ def half_turned(trunk: nn.Module) -> nn.Module | None:
         if isinstance(module, nn.Conv2d):
             module.weight.data = module.weight.data.flip(2, 3).contiguous()
         if isinstance(module, Conv2dSame):
-            module.__class__ = nn.Conv2d
+            plain: Any = nn.Conv2d
+            module.__class__ = plain
             module.padding = tuple((edge - 1) // 2 for edge in module.kernel_size)
     probe = torch.rand(1, 3, 96, 96)
     with torch.inference_mode():

@@ -42,7 +42,7 @@ def fit_head(head: nn.Linear, features: Tensor, targets: Tensor, decay: float = 
         total.backward()
         return total
 
-    optimiser.step(step)  # type: ignore[arg-type]
+    optimiser.step(step)
     with torch.no_grad():
         head.weight.copy_(weight / std)
         head.bias.copy_(bias - (weight / std) @ mean)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import timm
 import torch
@@ -15,16 +16,19 @@ LITE = {name: f"tf_efficientnet_{name}" for name in ("lite0", "lite1", "lite2")}
 class Transfer(nn.Module):
     """Photos in 0..1, float [N, 3, S, S], to logits [N, K] and the pooled embedding [N, D]."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
-        trunk: nn.Module,
+        trunk: Any,
         columns: int,
         mean: tuple[float, ...],
         std: tuple[float, ...],
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.trunk = trunk
+        self.trunk: nn.Module = trunk
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(int(trunk.num_features), columns)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
@@ -60,7 +64,7 @@ def transfer(
     name = LITE.get(backbone, backbone)
     if not timm.is_model(name):
         raise RunError(f"--backbone {backbone}: timm knows no such model; see timm.list_models()")
-    trunk = timm.create_model(name, num_classes=0)
+    trunk: Any = timm.create_model(name, num_classes=0)
     _load(trunk, _state(backbone, name, weights), weights or Path(backbone))
     if backbone in LITE:
         mean, std = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)  # the TensorFlow weights expect -1..1

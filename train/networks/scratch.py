@@ -40,15 +40,16 @@ class Block(nn.Module):
 
     def __init__(self, before: int, width: int, stride: int) -> None:
         super().__init__()
+        last = nn.BatchNorm2d(width)
         self.body = nn.Sequential(
             nn.Conv2d(before, width, 3, stride, 1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
             nn.Conv2d(width, width, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(width),
+            last,
             Excite(width),
         )
-        nn.init.zeros_(self.body[4].weight)
+        nn.init.zeros_(last.weight)
         self.shortcut: nn.Module = nn.Identity()
         if before != width:
             self.shortcut = nn.Sequential(
@@ -74,6 +75,9 @@ class ScratchNet(nn.Module):
     Widths are multiples of 32, which a CPU's bfloat16 kernels are made for, and small while maps
     are large: of variants with equal time an epoch, this one sees the most photos a second.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,

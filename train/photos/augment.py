@@ -1,8 +1,11 @@
 """Random views of training photos, in batches of torch tensors cheap enough for one CPU core."""
 
+import io
 import math
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as v2
@@ -56,7 +59,8 @@ def resized(pixels: Tensor, size: int) -> Tensor:
     batch = pixels.float().div_(255).contiguous(memory_format=torch.channels_last)
     if batch.shape[-2:] == (size, size):
         return batch
-    return v2.resize(batch, [size, size], v2.InterpolationMode.BICUBIC).clamp_(0, 1)
+    smaller: Tensor = v2.resize(batch, [size, size], v2.InterpolationMode.BICUBIC)
+    return smaller.clamp_(0, 1)
 
 
 def _crop(photo: Tensor, size: int, smallest: float, chance: torch.Generator) -> Tensor:
@@ -68,9 +72,10 @@ def _crop(photo: Tensor, size: int, smallest: float, chance: torch.Generator) ->
     tall = min(height, max(1, round(edge / math.sqrt(ratio) * height)))
     wide = min(width, max(1, round(edge * math.sqrt(ratio) * width)))
     top, left = int(y * (height - tall + 1)), int(x * (width - wide + 1))
-    part = photo[None, :, top : top + tall, left : left + wide]
+    part: Tensor = photo[None, :, top : top + tall, left : left + wide]
     part = v2.resize(part.contiguous(memory_format=torch.channels_last), [size, size])
-    return part[0].flip(-1) if mirror < 0.5 else part[0]
+    first: Tensor = part[0]
+    return first.flip(-1) if mirror < 0.5 else first
 
 
 def _degrade(crops: Tensor, share: float, chance: torch.Generator) -> None:
@@ -85,7 +90,16 @@ def _degrade(crops: Tensor, share: float, chance: torch.Generator) -> None:
             up = F.interpolate(down, size, mode="bilinear")[0]
             crops[index] = up.round_().clamp_(0, 255).byte()
         else:
-            crops[index] = v2.jpeg(photo.cpu(), round(90 - 60 * strength))
+            crops[index] = _recompressed(photo.cpu(), round(90 - 60 * strength))
+
+
+def _recompressed(photo: Tensor, quality: int) -> Tensor:
+    """Uint8 [3, S, S] through JPEG of this quality, 1 to 95."""
+    coded = io.BytesIO()
+    Image.fromarray(photo.permute(1, 2, 0).contiguous().numpy()).save(
+        coded, "JPEG", quality=quality
+    )
+    return torch.from_numpy(np.array(Image.open(coded, formats=["JPEG"]))).permute(2, 0, 1)
 
 
 def _colour(batch: Tensor, strength: float, chance: torch.Generator) -> Tensor:
@@ -186,4 +200,4 @@ def _beta(parameter: float, chance: torch.Generator) -> float:
     while True:
         x, y = (float(u) ** (1 / parameter) for u in torch.rand(2, generator=chance).tolist())
         if 0 < x + y <= 1:
-            return x / (x + y)
+            return float(x / (x + y))

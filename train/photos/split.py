@@ -118,7 +118,8 @@ def near_duplicates(thumbnails: Pixels, limit: float = 0.95) -> NDArray[np.int64
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = rows - rows.mean(1, keepdims=True)
-    return centred / (np.linalg.norm(centred, axis=1, keepdims=True) + 1e-6)
+    unit: NDArray[np.float32] = centred / (np.linalg.norm(centred, axis=1, keepdims=True) + 1e-6)
+    return unit
 
 
 def _root(parent: NDArray[np.int64], index: int) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,8 @@ def see(network: nn.Module, photos: Photos, kinds: tuple[str, ...]) -> Seen:
         kinds: ``landmark``, ``near``, ``far`` or another name of a kind of negatives, per photo.
     """
     dtype = fast_dtype(torch.device("cpu"))
-    trunk = fold(network.trunk).to(dtype, memory_format=torch.channels_last)
+    trunk: Any = fold(network.get_submodule("trunk"))
+    trunk = trunk.to(dtype, memory_format=torch.channels_last)
     parts = []
     with torch.inference_mode():
         for chunk in photos.pixels.split(32):

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,9 +136,8 @@ def _measured(name: str, probabilities: Tensor, photos: Seen) -> Row:
     kinds = np.array(photos.kinds)
     answers = Answers(probabilities.double().numpy(), photos.labels.numpy(), kinds)
     real = answers.take(kinds != "unknown")
-    return Row(
-        name,
-        *separation(answers.confidence, photos),
+    return replace(
+        Row(name, *separation(answers.confidence, photos)),
         recall=tagged_right(0.6)(real),
         far_tagged=tagged("far", 0.6)(real),
         near_tagged=tagged("near", 0.6)(real),

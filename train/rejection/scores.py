@@ -10,6 +10,9 @@ from torch.nn import functional as F
 class Exact(nn.Module):
     """A float32 tensor that ``module.to(dtype)`` leaves alone: 24-bit integers and exponents."""
 
+    mantissa: Tensor
+    exponent: Tensor
+
     def __init__(self, values: Tensor) -> None:
         super().__init__()
         mantissa, exponent = torch.frexp(values.detach().float())
@@ -132,6 +135,6 @@ def fit_rule(
         total.backward()
         return total
 
-    optimiser.step(step)  # type: ignore[arg-type]
+    optimiser.step(step)
     plain = (weights / std).detach()
     return plain, float(bias.detach() - plain @ mean)

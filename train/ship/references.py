@@ -20,13 +20,13 @@ from tagger.imaging.decode import Resize, to_views
 from tagger.model import artifact
 from tagger.model.local_features.matching import (
     Features,
-    Floats,
     describe,
     matches,
     moved,
     spots,
 )
 from tagger.model.local_features.references import References, log_ratios, packed
+from tagger.model.local_features.sift import Floats
 from train.measure.evaluate import answer_alone
 from train.photos.folders import NO_LANDMARK, Sample
 from train.photos.pixel_cache import CACHE
@@ -129,7 +129,8 @@ def gathered(landmarks: Sequence[Sequence[Shared]], embeddings: Floats) -> Refer
 
 def in_bytes(values: Floats) -> NDArray[np.int8]:
     """Whole numbers in proportion to these, up to 127."""
-    return np.round(values * (127 / np.abs(values).max())).astype(np.int8)
+    whole: NDArray[np.int8] = np.round(values * (127 / np.abs(values).max())).astype(np.int8)
+    return whole
 
 
 def ends(counts: Sequence[int]) -> NDArray[np.int32]:
@@ -145,7 +146,7 @@ def build(
     """
     labels = np.array([sample.label for sample in samples])
     own = [np.flatnonzero(labels == label) for label in range(classes)]
-    paths = [[samples[photo].path for photo in photos] for photos in own]
+    paths = [[samples[photo].path for photo in photos.tolist()] for photos in own]
     with ProcessPoolExecutor(CORES, get_context("spawn")) as pool:
         found = pool.map(partial(shared, size=size), paths)
         photos = list(tqdm(found, "references", classes, unit="landmark"))

@@ -5,12 +5,13 @@ import subprocess
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from tagger import __version__
 from tagger.imaging.decode import Resize
 from tagger.model.artifact import Manifest
 from tagger.places.landmarks import load_landmarks
+from train.networks.pretrained import Transfer
+from train.networks.scratch import ScratchNet
 from train.photos.arrays import load_photos
 from train.photos.pixel_cache import CACHE
 from train.photos.split import Material
@@ -18,9 +19,11 @@ from train.rejection.calibrate import RULE, calibrate, doubts, see
 from train.rejection.compare import compare, measured, save
 from train.ship.export import deployed, write
 
+Network = Transfer | ScratchNet
+
 
 def ship(
-    network: nn.Module,
+    network: Network,
     material: Material,
     name: str,
     size: int,
@@ -41,15 +44,15 @@ def ship(
         recipe: how it was trained, for the manifest.
         run: folder to write rejection.csv to, the comparison that the rule was chosen by.
     """
-    network = network.cpu().eval()
+    network.cpu().eval()
     columns = len(material.labels) + 1
-    seen = [
+    train, valid = (
         see(network, *load_photos(samples, columns, size, resize, cache))
         for samples in (material.train, material.valid)
-    ]
+    )
     doubt = doubts(material.labels, load_landmarks())
-    shape, calibration = calibrate(network.head, *seen, doubt)
-    rows = compare(network.head, *seen, doubt)
+    shape, calibration = calibrate(network.head, train, valid, doubt)
+    rows = compare(network.head, train, valid, doubt)
     if run:
         save(rows, run / "rejection.csv")
     module = deployed(network.trunk, network.mean, network.std, network.head, shape, calibration)
