@@ -61,15 +61,13 @@ def clock_of(photo: Capture, known: Sequence[tuple[float, float]]) -> Clock | No
     if photo.local is None:
         return None
     near = [(local, ahead) for local, ahead in known if abs(local - photo.local) <= REMEMBERED]
-    if not near:
+    sides = [
+        [ahead for local, ahead in near if (local > photo.local) is later][:3]
+        for later in (False, True)
+    ]
+    middles = [statistics.median_low(side) for side in sides if side]
+    # It was set in between, or travelled to another zone: nothing tells when.
+    if not middles or max(middles) - min(middles) > AGREE:
         return None
-    values = [ahead for _, ahead in near[:5]]
-    middle = statistics.median(values)
-    if any(abs(value - middle) > AGREE for value in values):
-        # It was set in between, or travelled: only the two photos around may agree.
-        before = [a for local, a in near if local <= photo.local][:1]
-        after = [a for local, a in near if local > photo.local][:1]
-        if not before or not after or abs(before[0] - after[0]) > AGREE:
-            return None
-        middle = (before[0] + after[0]) / 2
+    middle = statistics.mean(middles)
     return Clock(middle, "as measured on this camera's photos with GPS time")

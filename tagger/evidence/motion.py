@@ -23,6 +23,7 @@ SHORTEST_PAIR = 20.0  # seconds; below, receivers' errors are measured, not spee
 FASTEST_WALK = 2.5  # metres a second; what is faster over a pair is a journey
 JOURNEYS_AN_HOUR = 0.02  # without a later position that says otherwise
 UNSURE = 0.05  # a journey as likely as this cannot be left out of a radius of 95 %
+APART_M = 500.0  # from so far on, cameras were not at the same place
 RAYLEIGH_68, RAYLEIGH_95 = 1.51, 2.45  # quantiles, in units of the scale
 
 
@@ -34,6 +35,7 @@ class Fix:
     position: tuple[float, float]
     error_m: float | None = None
     key: str = ""
+    camera: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,37 @@ def speed_of(fixes: Sequence[Fix]) -> float:
         squares += (way / gap**SPREAD) ** 2 / 2
         count += 1
     return math.sqrt(squares / count)
+
+
+def company(fixes: Sequence[Fix], fastest: float, within: float, camera: str = "") -> bool | None:
+    """Whether cameras were together: False if any two were not, None if nothing shows it.
+
+    Args:
+        fixes: in order of time.
+        fastest: metres a second that one may have gone between two positions that are compared.
+        within: seconds between these at most.
+        camera: only pairs that it is one of show that it was with another; empty for any.
+    """
+    shown = None
+    for a, b in pairwise(fixes):
+        gap = b.seconds - a.seconds
+        if a.camera == b.camera or gap > within:
+            continue
+        if distance_m(a.position, b.position) > fastest * gap + APART_M + _error(a) + _error(b):
+            return False
+        if not camera or camera in (a.camera, b.camera):
+            shown = True
+    return shown
+
+
+def leaps(fixes: Sequence[Fix], fastest: float, within: float) -> bool:
+    """Whether positions of one camera's name, in order of time, cannot be of one camera."""
+    return any(
+        b.seconds - a.seconds <= within
+        and distance_m(a.position, b.position)
+        > fastest * (b.seconds - a.seconds) + APART_M + _error(a) + _error(b)
+        for a, b in pairwise(fixes)
+    )
 
 
 def locate(before: Fix | None, after: Fix | None, speed: float) -> Located | None:

@@ -1,0 +1,230 @@
+"""Measure the sources time and track on real libraries, beside the rules that other tools use."""
+
+import bisect
+import calendar
+import csv
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import click
+
+from tagger.evidence.estimate import between, distance_m
+from tagger.evidence.sources import Sources
+from tagger.evidence.track_source import Tracks
+from tagger.evidence.tracks.point import Point
+from tagger.evidence.tracks.reading import read_tracks
+from tagger.evidence.zones import ahead_in
+from tagger.metadata.capture import Capture
+
+Position = tuple[float, float]
+Hide = Callable[[Sequence[Capture], random.Random], set[str]]
+DAY, HOUR = 86_400, 3600
+
+
+class Answer(NamedTuple):
+    """How far off a position is, and the radius that was stated with it (0: none is)."""
+
+    off_m: float
+    radius_m: float
+
+
+def moment(text: str) -> float:
+    """Seconds since 1970 of ``2017:04:17 13:34:18``."""
+    return float(calendar.timegm(time.strptime(text, "%Y:%m:%d %H:%M:%S")))
+
+
+def walk(path: Path) -> Iterator[Capture]:
+    """The photos of a library that carry a position."""
+    for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+        if not row["latitude"]:
+            continue
+        offset, stamp = row["offset_time_original"], row["gps_datetime"]
+        yield Capture(
+            row["photo"],
+            moment(row["datetime_original"]) + float("0." + (row["subsec"].strip() or "0")),
+            3600.0 * int(offset[:3]) + 60 * int(offset[0] + offset[4:]) if offset else None,
+            moment(stamp[:19]) if stamp[:1].isdigit() else None,
+            f"{row['make']} {row['model']}",
+            (float(row["latitude"]), float(row["longitude"])),
+            float(row["gps_h_error_m"]) if row["gps_h_error_m"] else None,
+        )
+
+
+def half(photos: Sequence[Capture], chance: random.Random) -> set[str]:
+    return {one.key for one in photos if chance.random() < 0.5}
+
+
+def one_camera(photos: Sequence[Capture], chance: random.Random) -> set[str]:
+    camera = chance.choice(sorted({one.camera for one in photos}))
+    return {one.key for one in photos if one.camera == camera}
+
+
+def one_day(photos: Sequence[Capture], chance: random.Random) -> set[str]:
+    day = chance.choice(sorted({int((one.local or 0) // DAY) for one in photos}))
+    return {one.key for one in photos if int((one.local or 0) // DAY) == day}
+
+
+def second_hours(photos: Sequence[Capture], chance: random.Random) -> set[str]:
+    odd = chance.randrange(2)
+    return {one.key for one in photos if int((one.local or 0) // HOUR) % 2 == odd}
+
+
+MODES: dict[str, Hide] = {
+    "half of the photos": half,
+    "one camera": one_camera,
+    "one day": one_day,
+    "every second hour": second_hours,
+}
+
+
+def hidden(photos: Sequence[Capture], gone: set[str]) -> list[Capture]:
+    """The library without these positions."""
+    bare = {"position": None, "gps_time": None, "error_m": None}
+    return [replace(one, **bare) if one.key in gone else one for one in photos]  # type: ignore[arg-type]
+
+
+def ours(
+    shown: Sequence[Capture], points: Sequence[Point] = ()
+) -> dict[str, tuple[Position, float]]:
+    """What the sources would write: the track's position before that by time."""
+    sources, found = Sources(tracks=Tracks(points) if points else None), {}
+    for one in shown:
+        sources.note(one, "")
+    for one in shown:
+        if one.position is None:
+            kept = [guess for guess in sources.estimates(one.key) if not guess.refused]
+            for guess in sorted(kept, key=lambda guess: guess.source.value, reverse=True)[:1]:
+                found[one.key] = (guess.latitude, guess.longitude), guess.radius_95_m
+    sources.close()
+    return found
+
+
+def nearest(shown: Sequence[Capture], same_day: bool) -> dict[str, tuple[Position, float]]:
+    """The nearest photo in local time: within 1 h (``osxphotos add-locations``), or of the same
+    day (PhotoPrism's estimates); whatever the camera, and no radius is stated.
+    """
+    known = sorted((one.local or 0, one.position) for one in shown if one.position)
+    times, found = [local for local, _ in known], {}
+    for one in shown:
+        if one.position is not None or one.local is None:
+            continue
+        at = bisect.bisect(times, one.local)
+        around = known[max(0, at - 1) : at + 1]
+        if not around:
+            continue
+        local, position = min(around, key=lambda other: abs(other[0] - one.local))  # type: ignore[operator]
+        if local // DAY == one.local // DAY if same_day else abs(local - one.local) <= HOUR:
+            found[one.key] = position, 0.0
+    return found
+
+
+def geotag(
+    shown: Sequence[Capture], points: Sequence[Point], zone: str
+) -> dict[str, tuple[Position, float]]:
+    """``exiftool -geotag`` with its default options: DateTimeOriginal taken in the computer's zone;
+    between two points of at most 1800 s apart by interpolation (GeoMaxIntSecs), else the nearest
+    point within 1800 s (GeoMaxExtSecs).
+    """
+    track = sorted(points)
+    times, found = [point.utc for point in track], {}
+    for one in shown:
+        if one.position is not None or one.local is None:
+            continue
+        utc = one.local - ahead_in(zone, one.local)
+        at = bisect.bisect(times, utc)
+        around = track[max(0, at - 1) : at + 1]
+        if len(around) == 2 and around[1].utc - around[0].utc <= 1800:
+            share = (utc - around[0].utc) / (around[1].utc - around[0].utc)
+            found[one.key] = between(around[0][1:3], around[1][1:3], share), 0.0
+        else:
+            close = [point for point in around if abs(point.utc - utc) <= 1800]
+            for point in sorted(close, key=lambda point: abs(point.utc - utc))[:1]:
+                found[one.key] = point[1:3], 0.0
+    return found
+
+
+def line(name: str, answers: Sequence[Answer | None]) -> str:
+    """One row of the table; ``answers`` has None for each photo that got no position."""
+    placed = [answer for answer in answers if answer is not None]
+    if not placed:
+        return f"| {name} | {len(answers)} | 0 % | | | |"
+    within = sum(answer.off_m <= 1000 for answer in placed) / len(placed)
+    inside = sum(answer.off_m <= answer.radius_m for answer in placed) / len(placed)
+    stated = f"{inside:.1%}" if any(answer.radius_m for answer in placed) else "states none"
+    middle = statistics.median(answer.off_m for answer in placed)
+    return (
+        f"| {name} | {len(answers)} | {len(placed) / len(answers):.1%} | {within:.1%} | {stated} | "
+        f"{middle:.0f} m |"
+    )
+
+
+def answers(
+    photos: Sequence[Capture], gone: Iterable[str], found: dict[str, tuple[Position, float]]
+) -> list[Answer | None]:
+    truth = {one.key: one.position for one in photos}
+    told: list[Answer | None] = []
+    for key in sorted(gone):
+        at = truth[key]
+        assert at is not None
+        told.append(Answer(distance_m(found[key][0], at), found[key][1]) if key in found else None)
+    return told
+
+
+@click.command()
+@click.option(
+    "--walks",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of NAME.csv, one row a photo, and the tracks of a library as NAME_*.gpx.",
+)
+@click.option("--draws", default=20, show_default=True, help="How often positions are hidden.")
+@click.option("--zone", default="Europe/Brussels", help="Where the computer of ExifTool stands.")
+def main(walks: Path, draws: int, zone: str) -> None:
+    """Hide positions of real libraries and see what gives them back, as a table in Markdown."""
+    ZoneInfo(zone)
+    libraries = {path.stem: list(walk(path)) for path in sorted(walks.glob("*.csv"))}
+    tours = {name: photos for name, photos in libraries.items() if name.startswith("bicycle")}
+    rest = {name: photos for name, photos in libraries.items() if name not in tours}
+    head = "| placed | within 1 km | within the stated radius | median error |"
+    for title, group in (("walks", rest), ("bicycle tour", tours)):
+        click.echo(f"\n| {title}: hidden, by | photos {head}\n|---|---|---|---|---|---|")
+        for mode, hide in MODES.items():
+            told: dict[str, list[Answer | None]] = {}
+            for photos, draw in [(p, d) for p in group.values() for d in range(draws)]:
+                gone = hide(photos, random.Random(draw))
+                shown = hidden(photos, gone)
+                for rule, found in (
+                    ("landmark-tag, time", ours(shown)),
+                    ("nearest within 1 h (osxphotos)", nearest(shown, False)),
+                    ("same day (PhotoPrism)", nearest(shown, True)),
+                ):
+                    told.setdefault(rule, []).extend(answers(photos, gone, found))
+            for rule, each in told.items():
+                click.echo(line(f"{mode}: {rule}", each))
+    for name, photos in libraries.items():
+        points = [p for path in sorted(walks.glob(f"{name}_*.gpx")) for p in read_tracks([path])]
+        if not points:
+            continue
+        click.echo(f"\n| {name}, with its track | photos {head}\n|---|---|---|---|---|---|")
+        for mode, hide in MODES.items():
+            told = {}
+            for draw in range(draws):
+                gone = hide(photos, random.Random(draw))
+                shown = hidden(photos, gone)
+                for rule, found in (
+                    ("landmark-tag, time and track", ours(shown, points)),
+                    ("exiftool -geotag", geotag(shown, points, zone)),
+                ):
+                    told.setdefault(rule, []).extend(answers(photos, gone, found))
+            for rule, each in told.items():
+                click.echo(line(f"{mode}: {rule}", each))
+
+
+if __name__ == "__main__":
+    main()
