@@ -44,8 +44,8 @@ def stated(photo: Capture) -> float | None:
             ahead += round((photo.offset - ahead) / DAY) * DAY
         elif ahead < LEAST:
             ahead += DAY
-        if photo.offset is None or abs(photo.offset - ahead) > AGREE:
-            return ahead
+        # Where it is minutes old, the position is, too: both were true at that moment.
+        return ahead
     return photo.offset
 
 

@@ -17,13 +17,16 @@ from tagger.evidence.estimate import between, distance_m
 SPREAD = 0.8  # between 0.5 (no direction at all) and 1 (straight on)
 PRIOR_SPEED = 1.4  # metres a second ** SPREAD: a brisk walk; slower where the library shows it
 PRIOR_PAIRS = 3.0
-GPS_ERROR_M = 15.0  # one standard deviation each way of a phone's position
+GPS_ERROR_M = 20.0  # the scale of a phone's error where it states none
 HOURS_OF_PAIRS = 3.0  # pairs of photos further apart in time say nothing of how one walks
 SHORTEST_PAIR = 20.0  # seconds; below, receivers' errors are measured, not speeds
 FASTEST_WALK = 2.5  # metres a second; what is faster over a pair is a journey
 JOURNEYS_AN_HOUR = 0.02  # without a later position that says otherwise
 UNSURE = 0.05  # a journey as likely as this cannot be left out of a radius of 95 %
-APART_M = 500.0  # from so far on, cameras were not at the same place
+APART_M = 300.0  # from so far on, cameras were not at the same place
+# Two cameras were together if photos so close in time show it, taken so shortly before or after.
+SHOWN_S, SHOWN_NEAR_S = 900.0, 3600.0
+RIDE_PAIR = 900.0  # seconds between two photos that show at what pace one rode
 RAYLEIGH_68, RAYLEIGH_95 = 1.51, 2.45  # quantiles, in units of the scale
 
 
@@ -78,11 +81,28 @@ def company(fixes: Sequence[Fix], fastest: float, within: float, camera: str = "
         gap = b.seconds - a.seconds
         if a.camera == b.camera or gap > within:
             continue
-        if distance_m(a.position, b.position) > fastest * gap + APART_M + _error(a) + _error(b):
+        further = distance_m(a.position, b.position) - APART_M - _error(a) - _error(b)
+        if further > fastest * gap:
             return False
+        if further > 0 or gap > SHOWN_S or min(abs(a.seconds), abs(b.seconds)) > SHOWN_NEAR_S:
+            continue
         if not camera or camera in (a.camera, b.camera):
             shown = True
     return shown
+
+
+def pace_of(fixes: Sequence[Fix]) -> float:
+    """Metres a second at which the camera rode about the photo's moment; 0 where it walked.
+
+    Args:
+        fixes: the last two before the photo and the first two after, in order of time.
+    """
+    paces = [0.0]
+    for a, b in pairwise(fixes):
+        gap, way = b.seconds - a.seconds, distance_m(a.position, b.position)
+        if gap <= RIDE_PAIR and way > FASTEST_WALK * gap + 2 * (_error(a) + _error(b)):
+            paces.append(way / max(gap, 1.0))
+    return max(paces)
 
 
 def leaps(fixes: Sequence[Fix], fastest: float, within: float) -> bool:
@@ -95,28 +115,35 @@ def leaps(fixes: Sequence[Fix], fastest: float, within: float) -> bool:
     )
 
 
-def locate(before: Fix | None, after: Fix | None, speed: float) -> Located | None:
+def locate(
+    before: Fix | None, after: Fix | None, speed: float, pace: float = 0.0
+) -> Located | None:
     """Where the camera was, from the last known position before and the first after, if any."""
     if before is None and after is None:
         return None
     if before is None or after is None:
-        return _beside(before or after, math.inf, speed)  # type: ignore[arg-type]
+        return _beside(before or after, math.inf, speed, pace)  # type: ignore[arg-type]
     gap = after.seconds - before.seconds
     way = distance_m(before.position, after.position)
     if way > max(FASTEST_WALK * gap, 200) + 100:
         nearest = min(before, after, key=lambda fix: abs(fix.seconds))
-        return _beside(nearest, gap, speed)
+        return _beside(nearest, gap, speed, pace)
     share = -before.seconds / gap if gap > 0 else 0.5
-    scale = speed * (gap * share * (1 - share)) ** SPREAD
-    errors = [(1 - share) * _error(before), share * _error(after)]
-    return _located(between(before.position, after.position, share), [scale, *errors], 0.0)
+    away = gap * share * (1 - share)
+    scale = math.hypot(speed * away**SPREAD, pace * away)
+    # A receiver errs alike from minute to minute: two errors do not make up for each other.
+    error = (1 - share) * _error(before) + share * _error(after)
+    return _located(between(before.position, after.position, share), [scale, error], 0.0)
 
 
-def _beside(fix: Fix, gap: float, speed: float) -> Located:
+def _beside(fix: Fix, gap: float, speed: float, pace: float) -> Located:
     """By one position alone; ``gap`` are the seconds in which a journey took place, if one did."""
     away = abs(fix.seconds)
-    rate = 1 / gap if math.isfinite(gap) else JOURNEYS_AN_HOUR / 3600
-    return _located(fix.position, [speed * away**SPREAD, _error(fix)], min(1.0, away * rate))
+    # It took part of that time: it began in the rest.
+    rate = 2 / gap if math.isfinite(gap) else JOURNEYS_AN_HOUR / 3600
+    return _located(
+        fix.position, [speed * away**SPREAD, pace * away, _error(fix)], min(1.0, away * rate)
+    )
 
 
 def _located(position: tuple[float, float], scales: Iterable[float], journey: float) -> Located:
@@ -128,4 +155,4 @@ def _located(position: tuple[float, float], scales: Iterable[float], journey: fl
 
 def _error(fix: Fix) -> float:
     """The scale of a receiver's error; phones state a radius of 68 %."""
-    return max(5.0, min(fix.error_m / RAYLEIGH_68, 500.0)) if fix.error_m else GPS_ERROR_M
+    return max(8.0, min(fix.error_m / RAYLEIGH_68, 500.0)) if fix.error_m else GPS_ERROR_M

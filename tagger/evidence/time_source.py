@@ -16,6 +16,7 @@ from tagger.evidence.motion import (
     company,
     leaps,
     locate,
+    pace_of,
     speed_of,
 )
 from tagger.evidence.zones import ahead_at, ahead_in
@@ -23,7 +24,7 @@ from tagger.metadata.capture import Capture
 from tagger.records import Source
 
 # A journey shows only by a position at its other end, which may lie further off than --max-gap.
-JOURNEY_SECONDS = 12 * 3600.0
+JOURNEY_SECONDS = 48 * 3600.0
 MOST = 60  # other cameras' photos that are looked at before, and after
 # Other cameras are believed if none of these was elsewhere so long before or after the photo; two
 # photos of two cameras are compared if they were taken within so many seconds.
@@ -183,11 +184,16 @@ class TimeSource:
         return self._told(both, self._located(both))
 
     def _located(self, fixes: Sequence[Fix]) -> Located | None:
-        before = [fix for fix in fixes if fix.seconds < 0][-1:]
-        after = [fix for fix in fixes if fix.seconds >= 0][:1]
-        if not any(abs(fix.seconds) <= self._limits.max_gap for fix in before + after):
+        before = [fix for fix in fixes if fix.seconds < 0][-2:]
+        after = [fix for fix in fixes if fix.seconds >= 0][:2]
+        if not any(abs(fix.seconds) <= self._limits.max_gap for fix in before[-1:] + after[:1]):
             return None
-        return locate(before[0] if before else None, after[0] if after else None, speed_of(fixes))
+        return locate(
+            before[-1] if before else None,
+            after[0] if after else None,
+            speed_of(fixes),
+            pace_of(before + after),
+        )
 
     def _told(
         self, fixes: Sequence[Fix], found: Located | None, refused: str = ""
