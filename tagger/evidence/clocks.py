@@ -39,11 +39,11 @@ def stated(photo: Capture) -> float | None:
     if photo.local is None:
         return None
     if photo.gps_time is not None:
-        ahead = (photo.local - photo.gps_time + DAY / 2) % DAY - DAY / 2
+        ahead = photo.local - photo.gps_time
+        if not LEAST <= ahead <= MOST:
+            ahead = (ahead + DAY / 2) % DAY - DAY / 2
         if photo.offset is not None:  # which hour is meant, where both are there
             ahead += round((photo.offset - ahead) / DAY) * DAY
-        elif ahead < LEAST:
-            ahead += DAY
         # Where it is minutes old, the position is, too: both were true at that moment.
         return ahead
     return photo.offset
@@ -66,6 +66,10 @@ def clock_of(photo: Capture, known: Sequence[tuple[float, float]]) -> Clock | No
         for later in (False, True)
     ]
     middles = [statistics.median_low(side) for side in sides if side]
+    if len(middles) == 1 and any(
+        abs(ahead - middles[0]) > AGREE for side in sides for ahead in side
+    ):
+        return None
     # It was set in between, or travelled to another zone: nothing tells when.
     if not middles or max(middles) - min(middles) > AGREE:
         return None

@@ -15,15 +15,16 @@ from tagger.evidence.estimate import between, distance_m
 #
 # The constants were chosen on the libraries of scripts/measure_sources.py.
 SPREAD = 0.8  # between 0.5 (no direction at all) and 1 (straight on)
-PRIOR_SPEED = 1.4  # metres a second ** SPREAD: a brisk walk; slower where the library shows it
+PRIOR_SPEED = 1.7  # metres a second ** SPREAD: a brisk walk; slower where the library shows it
 PRIOR_PAIRS = 3.0
 GPS_ERROR_M = 20.0  # the scale of a phone's error where it states none
 HOURS_OF_PAIRS = 3.0  # pairs of photos further apart in time say nothing of how one walks
 SHORTEST_PAIR = 20.0  # seconds; below, receivers' errors are measured, not speeds
 FASTEST_WALK = 2.5  # metres a second; what is faster over a pair is a journey
-JOURNEYS_AN_HOUR = 0.02  # without a later position that says otherwise
+JOURNEYS_AN_HOUR = 0.1  # without a later position that says otherwise
 UNSURE = 0.05  # a journey as likely as this cannot be left out of a radius of 95 %
 APART_M = 300.0  # from so far on, cameras were not at the same place
+AWAY_M = 2000.0
 # Two cameras were together if photos so close in time show it, taken so shortly before or after.
 SHOWN_S, SHOWN_NEAR_S = 900.0, 3600.0
 RIDE_PAIR = 900.0  # seconds between two photos that show at what pace one rode
@@ -107,11 +108,16 @@ def pace_of(fixes: Sequence[Fix]) -> float:
 
 def leaps(fixes: Sequence[Fix], fastest: float, within: float) -> bool:
     """Whether positions of one camera's name, in order of time, cannot be of one camera."""
+    for a, b in pairwise(fixes):
+        gap, way = b.seconds - a.seconds, distance_m(a.position, b.position)
+        if gap <= within and way > fastest * gap + APART_M + _error(a) + _error(b):
+            return True
+    # There, away and there again.
     return any(
-        b.seconds - a.seconds <= within
-        and distance_m(a.position, b.position)
-        > fastest * (b.seconds - a.seconds) + APART_M + _error(a) + _error(b)
-        for a, b in pairwise(fixes)
+        c.seconds - a.seconds <= within
+        and distance_m(a.position, c.position) < APART_M
+        and distance_m(a.position, b.position) > AWAY_M
+        for a, b, c in zip(fixes, fixes[1:], fixes[2:], strict=False)
     )
 
 
@@ -130,10 +136,12 @@ def locate(
         return _beside(nearest, gap, speed, pace)
     share = -before.seconds / gap if gap > 0 else 0.5
     away = gap * share * (1 - share)
+    # One may go far and be back; in a day, not in an hour's walk.
+    journey = JOURNEYS_AN_HOUR / 3600 * away if gap > HOURS_OF_PAIRS * 3600 else 0.0
     scale = math.hypot(speed * away**SPREAD, pace * away)
     # A receiver errs alike from minute to minute: two errors do not make up for each other.
     error = (1 - share) * _error(before) + share * _error(after)
-    return _located(between(before.position, after.position, share), [scale, error], 0.0)
+    return _located(between(before.position, after.position, share), [scale, error], journey)
 
 
 def _beside(fix: Fix, gap: float, speed: float, pace: float) -> Located:

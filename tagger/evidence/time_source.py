@@ -25,12 +25,14 @@ from tagger.records import Source
 
 # A journey shows only by a position at its other end, which may lie further off than --max-gap.
 JOURNEY_SECONDS = 48 * 3600.0
-MOST = 60  # other cameras' photos that are looked at before, and after
+MOST = 24  # other cameras' photos that are looked at before, and after
 # Other cameras are believed if none of these was elsewhere so long before or after the photo; two
 # photos of two cameras are compared if they were taken within so many seconds.
 TOGETHER_S, COMPARED_S = 6 * 3600.0, 3600.0
 APART = "the cameras were at different places about then"
 UNKNOWN = "nothing shows that this camera was where the other one was"
+# How one moves about then: by this many positions at most, of so many seconds before and after.
+PAIRS, SPEED_S = 24, 6 * 3600.0
 # Two phones of one model have one name; one of them does not go so fast for so long, trains aside.
 SAME_NAME_M_S, SAME_NAME_S = 60.0, 1800.0
 PROBABLE = (
@@ -167,7 +169,7 @@ class TimeSource:
     def _answer(self, own: list[Fix], others: list[Fix], alone: bool = False) -> Estimate | None:
         """By this camera's photos; by others' where they were with it, as far as that shows."""
         by_own, by_others = self._located(own), self._located(others)
-        near = [fix for fix in own if abs(fix.seconds) <= SAME_NAME_S]
+        near = [fix for fix in own if abs(fix.seconds) <= TOGETHER_S]
         if leaps(near, SAME_NAME_M_S, SAME_NAME_S):
             return self._told(own, by_own, "two cameras of one name were at two places")
         if by_others is None:
@@ -191,7 +193,7 @@ class TimeSource:
         return locate(
             before[-1] if before else None,
             after[0] if after else None,
-            speed_of(fixes),
+            speed_of([fix for fix in fixes if abs(fix.seconds) <= SPEED_S][:PAIRS]),
             pace_of(before + after),
         )
 
