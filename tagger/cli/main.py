@@ -195,7 +195,7 @@ def _tag(
         outcomes = stack.enter_context(
             tagging(
                 paths, storage, classifier, settings, dry_run=dry_run, ledger=ledger, output=output,
-                engine=run, stop=lambda: stop.asked() or limits.over(), limits=limits,
+                engine=run, stop=stop.asked, limits=limits,
                 gather=gather,
             )
         )  # fmt: skip

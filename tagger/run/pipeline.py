@@ -51,6 +51,10 @@ def run(
         # A name that is new is news, whatever is known of the content.
         return replace(known, fresh=True) if known and seen and seen.elsewhere else known
 
+    def ended() -> bool:
+        # The survey does not ask the clock: what it finds is kept for the next run.
+        return stop() or (limits is not None and limits.over())
+
     def look(item: Looked) -> Looked:
         size, resize = classifier.image_size, classifier.resize
         found = inspect(storage, item.entry, size, resize, moved=moved)
@@ -77,7 +81,7 @@ def run(
         begun = takewhile(lambda _: not stop(), listed)
         items = survey(storage, begun, sources, known, settings.workers)
     looked = in_order(look, items, settings.workers, window, ready)
-    guessed = takewhile(lambda _: not stop(), classified(looked, classifier, settings.batch_size))
+    guessed = takewhile(lambda _: not ended(), classified(looked, classifier, settings.batch_size))
     done = in_order(finish, guessed, settings.writers, settings.writers, lambda item: item.outcome)
     for outcome in done:
         yield news(outcome, recorder)

@@ -247,6 +247,9 @@ def run(
         def known(entry: Entry) -> Looked | None:
             return recalled(recorder, entry, classifier.sha256, settings, limits)
 
+        def ended() -> bool:
+            return stop() or (limits is not None and limits.over())
+
         listed = takewhile(lambda _: not (limits and limits.full()), storage.list())
         if sources is None:
             first: Iterator[Looked] = (known(entry) or Looked(entry) for entry in listed)
@@ -258,7 +261,7 @@ def run(
             done = _worked(work, job(), options) if work else iter(())
             told = False
             for item in items:
-                if stop() and not told:
+                if ended() and not told:
                     if books is None:
                         return
                     told = ask(books.stop) or True
@@ -268,7 +271,7 @@ def run(
                 if recorder and result.written:
                     recorder.wrote(result.outcome.entry.key, result.written)
                 yield news(result.outcome, recorder)
-            if told or stop():
+            if told or ended():
                 return
 
 
