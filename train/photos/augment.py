@@ -1,8 +1,11 @@
 """Random views of training photos, in batches of torch tensors cheap enough for one CPU core."""
 
+import io
 import math
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as v2
@@ -87,7 +90,15 @@ def _degrade(crops: Tensor, share: float, chance: torch.Generator) -> None:
             up = F.interpolate(down, size, mode="bilinear")[0]
             crops[index] = up.round_().clamp_(0, 255).byte()
         else:
-            crops[index] = v2.jpeg(photo.cpu(), round(90 - 60 * strength))
+            crops[index] = _recompressed(photo.cpu(), round(90 - 60 * strength))
+
+
+def _recompressed(photo: Tensor, quality: int) -> Tensor:
+    """Uint8 [3, S, S] through JPEG of this quality, 1 to 95; torchvision's is deprecated (0.29)."""
+    coded = io.BytesIO()
+    picture = Image.fromarray(photo.permute(1, 2, 0).contiguous().numpy())
+    picture.save(coded, "JPEG", quality=quality)
+    return torch.from_numpy(np.array(Image.open(coded, formats=["JPEG"]))).permute(2, 0, 1)
 
 
 def _colour(batch: Tensor, strength: float, chance: torch.Generator) -> Tensor:
