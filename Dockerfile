@@ -14,14 +14,15 @@ FROM python:3.12-slim-bookworm
 LABEL org.opencontainers.image.title="landmark-tag" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /wheels /wheels
-# PyTorch's own index has it without CUDA: 0.2 GB for 2.5.
-RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \
-        "$(ls /wheels/*.whl)[heic,bucket,app,tracks]" \
+# PyTorch's own index has it without CUDA, far smaller than what PyPI gives.
+RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu torch \
+    && pip install --no-cache-dir "$(ls /wheels/*.whl)[heic,bucket,app,tracks]" \
     && rm -r /wheels \
     && useradd --create-home --uid 1000 photos \
     && install --directory --mode 1777 /state
 # The ledger, which undo reads, outlives the container where a volume is mounted: -v landmark:/state
-ENV XDG_STATE_HOME=/state PYTHONUNBUFFERED=1
+# Libraries ask for a name and a home, which a --user of the host has not.
+ENV XDG_STATE_HOME=/state HOME=/state USER=photos PYTHONUNBUFFERED=1
 USER photos
 WORKDIR /photos
 ENTRYPOINT ["landmark-tag"]

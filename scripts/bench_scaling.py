@@ -48,7 +48,7 @@ def engines(cores: int) -> Iterator[dict[str, tuple[Engine, int]]]:
     small = {"object_store_memory": 300_000_000, "include_dashboard": False}
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": cores} | small)
     try:
-        there = ray_engine.Options(nodes.address)
+        there = ray_engine.Cluster(nodes.address)
 
         def on_ray(storage: object, classifier: object, recorder: object, settings: object):  # type: ignore[no-untyped-def]
             return ray_engine.run(storage, classifier, recorder, settings, there)  # type: ignore[arg-type]

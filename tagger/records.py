@@ -98,7 +98,7 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Acceptance:
     """What the acceptance rule said: a status, and the rule that fired, in words."""
 
     accepted: bool
@@ -157,6 +157,7 @@ class CameraPosition:
         radius_m: the camera was within with 95 % probability; rounded up to whole metres.
         source: what knows it; never a landmark, which is the subject.
         evidence: why, in words; made printable, and cut to 200 characters.
+        probability: 0..1 that the position is right.
     """
 
     latitude: float
@@ -164,6 +165,7 @@ class CameraPosition:
     radius_m: float
     source: Source
     evidence: str = ""
+    probability: float = 1.0
 
     def __post_init__(self) -> None:
         if math.isfinite(self.radius_m):
@@ -280,7 +282,8 @@ class Outcome:
 
     ``fresh`` is False where it only repeats what an earlier run found. ``camera`` is where the
     camera was, where another source than the landmark knows; ``placeable`` tells that one does,
-    but was not asked to write.
+    but was not asked to write. ``subject_only`` tells that the camera was too far from the landmark
+    to be placed at it. ``answers`` are those of the sources, each in words.
     """
 
     entry: Entry
@@ -291,6 +294,8 @@ class Outcome:
     fresh: bool = True
     camera: CameraPosition | None = None
     placeable: bool = False
+    subject_only: bool = False
+    answers: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:

@@ -17,10 +17,12 @@ from pathlib import Path
 from places import tag
 
 from tagger import metadata
-from tagger.ledger.ledger import Ledger, State
+from tagger.ledger.history import State
+from tagger.ledger.ledger import Ledger
 from tagger.ledger.undo import Undoing, undo
 from tagger.records import SidecarMode
-from tagger.storage.local import TEMP_PREFIX, LocalStorage
+from tagger.storage.local import LocalStorage
+from tagger.storage.local_listing import TEMP_PREFIX
 from tagger.writing.write_tag import WriteOptions, write_tag
 
 

@@ -389,7 +389,7 @@ def test_text_of_a_hostile_report_does_nothing(
         for view in ("Places", "Accuracy", "Apply"):
             page.get_by_role("radio", name=view).click()
             page.wait_for_timeout(500)
-        page.get_by_text("Also photos that nobody reviewed").click()
+        page.get_by_text("Also photos that were not reviewed").click()
         page.get_by_role("button", name="Write into").click()
         page.get_by_role("button", name="Yes, write into").click()
         page.get_by_text("written, as run").wait_for()

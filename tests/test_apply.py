@@ -206,7 +206,7 @@ REFUSALS = [
     ({"mtime_ns": "1E+999999999"}, "a spreadsheet rounded"),
     ({"path": "taj.jpg"}, "not that of a photo"),
     ({"path": "/nowhere/taj.jpg"}, "folder is gone"),
-    ({"path": "/etc/taj.jpg"}, "no such photo"),
+    ({"path": "/etc/taj.jpg"}, "the photo is gone"),
     ({"path": "\\\\?\\x4/taj.jpg"}, "not that of a photo"),
 ]
 

@@ -22,7 +22,8 @@ from places import tag
 
 from tagger import metadata
 from tagger.cli.main import main
-from tagger.ledger.ledger import Change, Ledger, State
+from tagger.ledger.history import RecordedChange, State
+from tagger.ledger.ledger import Ledger
 from tagger.metadata import HEAD_BYTES
 from tagger.storage import bucket as bucket_module
 from tagger.storage.bucket import connect
@@ -127,7 +128,7 @@ def test_copies_go_elsewhere_and_the_photos_stay(command: Command, tmp_path: Pat
     bucket.put("out/sub/c.jpg", b"somebody else's")
     bucket.put("in/sub/c.jpg", taj)
     code, output = command(*words, "-v")
-    assert code == 0 and "changed Taj Mahal" not in output and "out/sub/c.jpg is there" in output
+    assert code == 0 and "changed Taj Mahal" not in output and "out/sub/c.jpg exists" in output
     assert bucket.get("out/a.jpg") not in (None, now["out/a.jpg"])
     assert bucket.get("out/sub/c.jpg") == b"somebody else's"
 
@@ -291,7 +292,7 @@ def test_a_photo_that_stays_throttled_failed_and_the_others_are_done(
         bucket.put(f"in/{number:02}.jpg", photo(COLOURS["Eiffel_Tower"]))
     s3_server.fail(1, only="/in/")
     code, output = command(*words, "-q")  # the store is gone: no clean exit, however quiet
-    assert code == 3 and "20 of 20 photos looked at failed" in output
+    assert code == 3 and "20 of 20 photos failed" in output
     assert len(command.report(report)) == 20
     s3_server.fail(0)
     connect.cache_clear()
@@ -388,7 +389,7 @@ def check_each_is_an_upload_or_its_tagged_self(
     command: Command, uploaded: dict[str, bytes]
 ) -> None:
     """By the ledger's digests: the last change of a photo led from its upload to what is there."""
-    changes: dict[str, list[Change]] = {}
+    changes: dict[str, list[RecordedChange]] = {}
     with Ledger.open(command.ledger) as book:
         for run in book.runs():
             for change in book.changes(run.run_id):

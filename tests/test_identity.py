@@ -18,7 +18,7 @@ from tagger.ledger.ledger import Ledger
 from tagger.ledger.undo import undo
 from tagger.model.classifier import Classifier
 from tagger.records import Outcome, SidecarMode
-from tagger.review.decision_log import Journal
+from tagger.review.decision_log import DecisionLog
 from tagger.run.pipeline import run
 from tagger.run.stages import Settings
 from tagger.storage.local import LocalStorage
@@ -346,10 +346,10 @@ def test_files_are_recognised_by_content_where_inodes_say_nothing(tmp_path: Path
 @pytest.mark.usefixtures("renumbered")
 def test_decisions_can_be_kept_where_inodes_say_nothing(tmp_path: Path) -> None:
     report = tmp_path / "report.csv"
-    Journal(report).close()
-    Journal(report).close()
+    DecisionLog(report).close()
+    DecisionLog(report).close()
     beside = tmp_path / "report.csv.review"
     beside.rename(tmp_path / "theirs")
     os.link(tmp_path / "theirs", beside)
     with pytest.raises(RunError, match="another file took its place"):
-        Journal(report)
+        DecisionLog(report)

@@ -15,7 +15,8 @@ import pytest
 from tagger.blob import Blob
 from tagger.errors import LockedError, RunError
 from tagger.ledger import undo_patch
-from tagger.ledger.ledger import Ledger, State, new_run_id
+from tagger.ledger.history import State
+from tagger.ledger.ledger import Ledger, new_run_id
 from tagger.ledger.locks import only_run, overlap
 from tagger.ledger.recorder import RunRecorder
 from tagger.records import Candidate, Entry, Guess, Outcome, Status, Version

@@ -285,7 +285,7 @@ def test_a_photo_that_the_store_will_not_give_is_failed_not_damaged(
 ) -> None:
     class Closed(LocalStorage):
         def read_head(self, key: str, size: int) -> bytes:
-            with local._explained("read"):
+            with local.explained("read"):
                 if key.endswith("qutub.jpg"):
                     raise error
             return super().read_head(key, size)

@@ -32,7 +32,7 @@ from tagger.records import Status
 from tagger.review import thumbnails, trial, writeback
 from tagger.review.decision import Decision, Verdict
 from tagger.review.htmlreport import write_html
-from tagger.review.options import Options, configure
+from tagger.review.options import AppOptions, configure
 from tagger.review.pages import review_page
 from tagger.review.session import Review
 from tagger.review.view import Filter, Progress, View
@@ -65,11 +65,11 @@ def report(library: Path) -> Path:
 @pytest.fixture
 def app(report: Path, library: Path, colour_model: Path) -> Iterator[AppTest]:
     review_page.opened.clear()
-    configure(Options(report, library, library.parent / "ledger.db", colour_model))
+    configure(AppOptions(report, library, library.parent / "ledger.db", colour_model))
     yield AppTest.from_file(str(APP), default_timeout=120).run()
     review_page.opened(report, library)[0].close()
     review_page.opened.clear()
-    configure(Options())
+    configure(AppOptions())
 
 
 def test_review_by_buttons(app: AppTest, report: Path) -> None:
@@ -382,7 +382,7 @@ def test_a_buckets_report_is_reviewed_and_applied(
     bucket: "s3.Bucket", bucket_report: Path, tmp_path: Path
 ) -> None:
     review_page.opened.clear()
-    configure(Options(bucket_report, f"{bucket.url}/in", tmp_path / "ledger.db"))
+    configure(AppOptions(bucket_report, f"{bucket.url}/in", tmp_path / "ledger.db"))
     app = AppTest.from_file(str(APP), default_timeout=120).run()
     try:
         assert not app.exception and not app.error and not app.warning
@@ -398,11 +398,12 @@ def test_a_buckets_report_is_reviewed_and_applied(
         assert "1 photo written" in app.success[0].value
         after = bucket.contents()
         assert [name for name in after if after[name] != before[name]] == ["in/a_taj.jpg"]
-        assert metadata.position(after["in/a_taj.jpg"] or b"") is not None
+        written = after["in/a_taj.jpg"]
+        assert written and metadata.position(written)
     finally:
         review_page.opened(bucket_report, f"{bucket.url}/in")[0].close()
         review_page.opened.clear()
-        configure(Options())
+        configure(AppOptions())
 
 
 def test_a_buckets_report_becomes_html(

@@ -13,7 +13,8 @@ from memory_storage import MemoryStorage
 from storage_contract import Shelf, StorageContract
 
 from tagger.errors import PhotoError, RunError
-from tagger.storage.local import TEMP_PREFIX, LocalStorage
+from tagger.storage.local import LocalStorage
+from tagger.storage.local_listing import HOST, TEMP_PREFIX
 from tagger.storage.opening import open_storage
 
 
@@ -330,7 +331,7 @@ def test_temporary_files_of_dead_writers_are_swept_and_those_of_living_ones_kept
 ) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    host = f"{LocalStorage()._host:08x}"
+    host = HOST
     gone = tmp_path / f"{TEMP_PREFIX}{host}-{dead.pid}-x.tmp"
     living = tmp_path / f"{TEMP_PREFIX}{host}-{os.getpid()}-x.tmp"
     elsewhere = tmp_path / f"{TEMP_PREFIX}{'0' * 8}-{dead.pid}-x.tmp"
@@ -357,7 +358,7 @@ def test_a_target_that_cannot_be_looked_at_is_named(
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(Path, "stat", fail)
-    with pytest.raises(RunError, match=r"a\.jpg: cannot be looked at \(.*check the PATH"):
+    with pytest.raises(RunError, match=r"a\.jpg: cannot be opened \(.*check the PATH"):
         LocalStorage([tmp_path / "a.jpg"])
 
 

@@ -15,10 +15,11 @@ from tagger.errors import PhotoError, RunError
 from tagger.ledger.locks import only_run
 from tagger.records import Entry, Outcome, Status, Version
 from tagger.report.writer import ReportWriter
-from tagger.review.decision_log import Journal as Decisions
+from tagger.review.decision_log import DecisionLog as Decisions
 from tagger.run.limits import Limits
-from tagger.run.run_log import Journal
-from tagger.storage.local import TEMP_PREFIX, LocalStorage
+from tagger.run.run_log import RunLog
+from tagger.storage.local import LocalStorage
+from tagger.storage.local_listing import TEMP_PREFIX
 from tagger.storage.local_writing import replace_file
 
 LINK = os.link
@@ -193,12 +194,12 @@ def write_report(folder: Path) -> None:
 
 
 def write_log(folder: Path) -> None:
-    with Journal("", folder / "file", Limits(None, None, None), targets=[]) as book:
+    with RunLog("", folder / "file", Limits(None, None, None), targets=[]) as book:
         book.end(0)
 
 
 def write_summary(folder: Path) -> None:
-    with Journal(str(folder / "file"), None, Limits(None, None, None), targets=[]) as book:
+    with RunLog(str(folder / "file"), None, Limits(None, None, None), targets=[]) as book:
         book.end(0)
 
 

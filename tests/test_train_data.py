@@ -236,5 +236,5 @@ def test_a_class_that_cannot_be_read_is_not_shipped(data: Path, tmp_path: Path) 
     (data / "train" / "Eiffel_Tower").mkdir()
     (data / "train" / "Eiffel_Tower" / "0.jpg").write_bytes(b"no photo")
     fill(tmp_path / "no", 10)
-    with pytest.raises(RunError, match="no photo of Eiffel_Tower can be read; copy them anew"):
+    with pytest.raises(RunError, match="no photo of Eiffel_Tower can be read; copy them again"):
         gather(data, [tmp_path / "no"], cache=tmp_path / "cache")

@@ -18,7 +18,7 @@ from tagger import __version__
 from tagger.cli.main import main
 from tagger.errors import RunError
 from tagger.run.limits import MIN_SAMPLE, Limits
-from tagger.run.run_log import Journal
+from tagger.run.run_log import RunLog
 from tagger.storage import local
 
 GREY = photo((120, 120, 120))
@@ -64,7 +64,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, fails: Callable[[str], bool]) -> Non
 
     def read_head(self: local.LocalStorage, key: str, size: int) -> bytes:
         if fails(Path(key).name):
-            with local._explained("read"):
+            with local.explained("read"):
                 raise OSError(5, os.strerror(5))
         return whole(self, key, size)
 
@@ -178,14 +178,14 @@ def test_empty_files_are_taken_for_the_log_and_the_summary(
 def test_a_log_that_fills_its_disk_stops_the_run() -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full")
-    with Journal("", Path("/dev/full"), Limits()) as journal:
+    with RunLog("", Path("/dev/full"), Limits()) as log:
         with pytest.raises(RunError, match="--log-file /dev/full: cannot be written"):
-            journal.note("x")
-        journal.end(2)
+            log.note("x")
+        log.end(2)
 
 
 def test_an_accident_is_in_the_log(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), Journal("", tmp_path / "log", Limits()):
+    with pytest.raises(ZeroDivisionError), RunLog("", tmp_path / "log", Limits()):
         _ = 1 / 0
     assert "cut short by ZeroDivisionError" in (tmp_path / "log").read_text()
 
@@ -239,7 +239,7 @@ def test_a_broken_disk_stops_the_run_with_a_code_of_its_own(
     lines = result.output.splitlines()  # also when --quiet
     assert lines[0].startswith(f"{folder}/060.jpg: failed (cannot be read (Input/output error)")
     assert lines[-1] == (
-        "landmark-tag: stopped: 7 of 67 photos looked at failed or are unreadable, more than "
+        "landmark-tag: stopped: 7 of 67 photos failed or are unreadable, more than "
         "--fail-over 10%; the report says why: check the disk or the network, then run again"
     )
     found = rows(tmp_path)

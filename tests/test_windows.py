@@ -16,7 +16,8 @@ from tagger import metadata, system
 from tagger.cli.main import main
 from tagger.errors import ChangedError, LockedError
 from tagger.ledger.locks import gate, only_run
-from tagger.storage.local import TEMP_PREFIX, LocalStorage
+from tagger.storage.local import LocalStorage
+from tagger.storage.local_listing import HOST, TEMP_PREFIX
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/fd").is_dir(), reason="needs Linux to simulate"
@@ -142,7 +143,7 @@ def test_a_new_file_is_made_and_removed_again(photo: Path) -> None:
 
 def test_what_a_killed_run_left_is_not_asked_for_by_a_signal(photo: Path) -> None:
     storage = LocalStorage([photo.parent])
-    made = photo.with_name(f"{TEMP_PREFIX}{storage._host:08x}-{os.getpid()}-1.tmp")
+    made = photo.with_name(f"{TEMP_PREFIX}{HOST}-{os.getpid()}-1.tmp")
     made.write_bytes(b"")
     list(storage.list())
     assert made.exists()

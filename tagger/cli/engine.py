@@ -68,7 +68,7 @@ def runner(
         raise RunError(
             f"--engine ray: needs {error.name}; pip install 'landmark-tag[cluster]'"
         ) from error
-    chosen = ray_engine.Options(ray_address, ray_gpus_per_worker, ray_classifiers)
+    chosen = ray_engine.Cluster(ray_address, ray_gpus_per_worker, ray_classifiers)
     return lambda storage, classifier, recorder, settings, *rest: ray_engine.run(
         storage, classifier, recorder, settings, chosen, *rest
     )

@@ -102,14 +102,15 @@ def runs(ledger: Path | None) -> int:
     \b
     landmark-tag runs
     """
-    from tagger.ledger.ledger import Ledger, Run
+    from tagger.ledger.history import PastRun
+    from tagger.ledger.ledger import Ledger
     from tagger.ledger.schema import default_path
 
     if not (ledger or default_path()).exists():
         tell("no runs yet")
         return 0
     with Ledger.open(ledger, create=False) as book:
-        listed: list[Run] = book.runs()
+        listed: list[PastRun] = book.runs()
     table = [("run", "what", "started", "ended", "written", "undone", "targets")]
     table += [
         (
@@ -176,7 +177,7 @@ def apply(
     write = WriteOptions(
         SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
     )
-    how = apply.Options(run_id, Coords(coords), write, skip)
+    how = apply.ApplyOptions(run_id, Coords(coords), write, skip)
     counts: Counter[bool] = Counter()
     places = reader.targets(set(apply.keys_to_write(report)))
     if os.path.exists(applied) and os.path.samefile(applied, report):

@@ -27,7 +27,7 @@ from tagger.terminal import hold_streams, printable, tell
 
 if TYPE_CHECKING:
     from tagger.report.writer import ReportWriter
-    from tagger.run.run_log import Journal
+    from tagger.run.run_log import RunLog
 
 
 def _device(name: str) -> str:
@@ -145,7 +145,7 @@ main.add_command(config.group(tag))
 
 
 def _tag(
-    journal: "Journal", paths: tuple[str, ...], min_conf: float, report: str, dry_run: bool,
+    log: "RunLog", paths: tuple[str, ...], min_conf: float, report: str, dry_run: bool,
     recursive: bool, exclude: tuple[str, ...], coords: str, sidecar: str, sidecar_name: str,
     rescan: bool, model: Path | None, device: str, batch_size: int, workers: int | None,
     ledger: Path | None, output: str, since: datetime | None, quiet: bool, verbose: bool,
@@ -179,10 +179,10 @@ def _tag(
         options.writers_for(*paths, output), absolute(output) if output else "",
         sources,
     )  # fmt: skip
-    journal.skipping.on = skip
+    log.skipping.on = skip
     storage = open_storage(
         paths, recursive=recursive, exclude=exclude, since=since,
-        hard_links=HardLinks(hard_links), skipping=journal.skipping, allow_empty=allow_empty,
+        hard_links=HardLinks(hard_links), skipping=log.skipping, allow_empty=allow_empty,
     )  # fmt: skip
     classifier = LazyClassifier(model or DEFAULT_MODEL, device)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
@@ -191,7 +191,7 @@ def _tag(
         utc_offsets=utc_offsets, time_zone=time_zone, clock_offsets=clock_offsets, quiet=quiet,
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
-        stop, limits = stack.enter_context(StopOnSignal()), journal.limits
+        stop, limits = stack.enter_context(StopOnSignal()), log.limits
         outcomes = stack.enter_context(
             tagging(
                 paths, storage, classifier, settings, dry_run=dry_run, ledger=ledger, output=output,
@@ -204,10 +204,10 @@ def _tag(
             ReportWriter(place, names, classifier.name, settings.run_id, keep_reports)
         )
         show = Shown(quiet, verbose, strict, report_news_only)
-        seen = _follow(journal.follow(settings.run_id, outcomes), rows, show)
+        seen = _follow(log.follow(settings.run_id, outcomes), rows, show)
         failed = seen[Status.FAILED] - (0 if strict else seen.old_failures)
     if not quiet:
-        click.echo(seen.told(dry_run, journal.skipping.folders, strict))
+        click.echo(seen.told(dry_run, log.skipping.folders, strict))
         tell(f"report: {report}")
     return unattended.exit_code(limits, failed > 0, stop.asked(), quiet)
 
@@ -267,9 +267,11 @@ def _follow(
 
 
 def _line(outcome: Outcome) -> str:
-    """One photo, for the terminal."""
+    """One photo, for the terminal, and what each source says of it."""
     name = history.shown(outcome.entry.key)
     place = f" {outcome.landmark.name}" if outcome.landmark else ""
     if outcome.camera:
         place += f" at {outcome.camera.latitude:.5f}, {outcome.camera.longitude:.5f}"
-    return printable(f"{name}: {outcome.status}{place} ({outcome.reason})")
+    told = [f"{name}: {outcome.status}{place} ({outcome.reason})"]
+    told += [f"    {answer}" for answer in outcome.answers]
+    return "\n".join(map(printable, told))

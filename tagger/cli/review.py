@@ -77,13 +77,13 @@ def review(
     and a file beside it.
     """
     from tagger.model import DEFAULT_MODEL
-    from tagger.review.options import Options
+    from tagger.review.options import AppOptions
     from tagger.review.server import serve
 
     if report is None and Path("report.csv").is_file():
         report = Path("report.csv")
     trusted = _trusted(report, root, ledger) if report else Path()
-    shown = Options(
+    shown = AppOptions(
         report.absolute() if report else None, trusted, ledger, model or DEFAULT_MODEL, min_conf,
         samples=samples or _shipped_samples(),
     )  # fmt: skip

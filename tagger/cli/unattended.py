@@ -56,7 +56,7 @@ _OPTIONS = (
         type=Percent(0, 100),
         default=None,
         metavar="N",
-        help="Stop, with exit code 3, when more than N percent of the photos looked at failed or "
+        help="Stop, with exit code 3, when more than N percent of the photos failed or "
         f"are unreadable; judged from photo {MIN_SAMPLE} on, and on all photos at the end.",
     ),
     click.option(
@@ -69,7 +69,7 @@ _OPTIONS = (
         "--log-file",
         type=click.Path(dir_okay=False, path_type=Path),
         default=None,
-        help="Append a line for each photo looked at, and each message, with its time.",
+        help="Append a line for each photo and each message, with its time.",
     ),
     click.option(
         "--keep-reports",
@@ -107,8 +107,8 @@ def options(command: Command) -> Command:
 
 
 def attended(run: Callable[..., int], options: dict[str, Any]) -> int:
-    """Run with a journal; the exit code, whatever happens."""
-    from tagger.run.run_log import Journal
+    """Run with a log; the exit code, whatever happens."""
+    from tagger.run.run_log import RunLog
     from tagger.storage.urls import absolute
 
     max_time = options.pop("max_time")
@@ -121,13 +121,13 @@ def attended(run: Callable[..., int], options: dict[str, Any]) -> int:
             "report": absolute(options["report"]),
             "dry_run": options["dry_run"],
         }
-        with Journal(options.pop("summary_json"), options.pop("log_file"), limits, **facts) as book:
+        with RunLog(options.pop("summary_json"), options.pop("log_file"), limits, **facts) as log:
             try:
-                code, error = run(book, **options), ""
+                code, error = run(log, **options), ""
             except RunError as stopped:
                 code, error = stopped.exit_code, str(stopped)
                 tell(f"landmark-tag: {error}", err=True)
-            book.end(code, "signal" if code == EXIT_INTERRUPTED else limits.reached, error)
+            log.end(code, "signal" if code == EXIT_INTERRUPTED else limits.reached, error)
             return code
     except RunError as unwritable:
         tell(f"landmark-tag: {unwritable}", err=True)

@@ -83,7 +83,7 @@ class Captures:
         except sqlite3.Error as error:
             raise RunError(
                 f"{path}: the index of capture times cannot be used ({error}); delete that file, "
-                "it is made anew"
+                "it is rebuilt"
             ) from error
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """The acceptance rule: from a guess to a status, and which rule fired, in words."""
 
-from tagger.records import Decision, Guess, Status
+from tagger.records import Acceptance, Guess, Status
 
 # The report shows confidences with this many decimals; deciding on the same rounded figure keeps
 # the report and the decision in step whatever the batch size or the device.
@@ -9,7 +9,7 @@ DECIMALS = 4
 MIN_CONF = 0.6
 
 
-def decide(guess: Guess, min_conf: float) -> Decision:
+def decide(guess: Guess, min_conf: float) -> Acceptance:
     """Accept the best candidate, or say why not; the first rule that applies decides.
 
     1. confidence of the best candidate >= ``min_conf``: tagged;
@@ -21,9 +21,9 @@ def decide(guess: Guess, min_conf: float) -> Decision:
     """
     confidence = round(guess.best.confidence, DECIMALS)
     if confidence >= min_conf:
-        return Decision(True, Status.TAGGED, f"confidence {confidence:g} >= {min_conf:g}")
+        return Acceptance(True, Status.TAGGED, f"confidence {confidence:g} >= {min_conf:g}")
     if guess.none >= 0.5:
-        return Decision(
+        return Acceptance(
             False, Status.NO_LANDMARK, f"no known landmark, probability {guess.none:.2f}"
         )
-    return Decision(False, Status.UNSURE, f"confidence {confidence:g} < {min_conf:g}")
+    return Acceptance(False, Status.UNSURE, f"confidence {confidence:g} < {min_conf:g}")

@@ -8,6 +8,9 @@ from tagger.metadata.capture import Capture
 from tagger.records import Source
 
 EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
+# The report shows degrees with this many decimals, a metre; a camera's position is written with no
+# more, so that a dry run's report, applied, writes the same bytes.
+DEGREE_DECIMALS = 5
 
 
 @dataclass(frozen=True, slots=True)

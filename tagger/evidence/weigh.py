@@ -11,6 +11,9 @@ from tagger.records import Landmark, Source
 IN_SIGHT_M = 20_000.0
 # From this near, a landmark that the classifier is unsure of is likelier than any other.
 NEAR_M = 3_000.0
+# A landmark's tag puts the camera within its radius. Positions of landmarks and of cameras are
+# known to some hundred metres; beyond this much more, the camera was elsewhere.
+ELSEWHERE_M = 1_000.0
 # Nobody travels faster than an airliner.
 FASTEST_M_S = 280.0
 # The surest first: what the user's own files state, a copy's original, where the camera's owner
@@ -40,6 +43,7 @@ class Verdict:
         contradiction: why nothing is written though a source would have; empty elsewhere.
         witnesses: sources that were not asked to write but had an answer.
         evidence: short text for the report.
+        elsewhere: why the subject is written without a position of the camera; empty elsewhere.
     """
 
     subject: Landmark | None = None
@@ -47,6 +51,7 @@ class Verdict:
     contradiction: str = ""
     witnesses: tuple[Estimate, ...] = ()
     evidence: str = ""
+    elsewhere: str = ""
 
 
 def raised(confidence: float) -> float:
@@ -77,7 +82,8 @@ def weigh(
     2. The landmark is further than sight from where another source knows the camera: it is vetoed;
        the other source's position is written if it is wanted.
     3. The landmark is in sight: if it is accepted it is the subject, and the camera's position is
-       the other source's if that is wanted. If it is near, its confidence is raised (Bayes).
+       the other source's if that is wanted. If it is near, its confidence is raised (Bayes). Where
+       a source that is not wanted knows that the camera was elsewhere, only the subject is written.
     4. No landmark: the surest wanted source writes the camera's position.
 
     Args:
@@ -116,7 +122,21 @@ def weigh(
     sure = raised(sight.confidence) if near and sight.confidence >= LEAST else 0.0
     if not sight.accepted and sure < min_conf:
         return verdict
-    return replace(verdict, subject=sight.landmark, evidence=_words(writers or near))
+    return replace(
+        verdict,
+        subject=sight.landmark,
+        evidence=_words(writers or near),
+        elsewhere="" if best else _elsewhere(sight.landmark, firm),
+    )
+
+
+def _elsewhere(landmark: Landmark, firm: Sequence[Estimate]) -> str:
+    """Why the camera was not at the landmark that it took; empty where it may have been."""
+    for estimate in firm:
+        apart = _apart(landmark, estimate)
+        if apart > landmark.radius_m + estimate.radius_95_m + ELSEWHERE_M:
+            return f"seen from {far(apart)} away, {_told(estimate)}; only the subject is written"
+    return ""
 
 
 def _at(estimate: Estimate) -> tuple[float, float]:

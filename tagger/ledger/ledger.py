@@ -5,9 +5,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,52 +13,11 @@ from typing import Any, Self
 from tagger import __version__
 from tagger.errors import RunError
 from tagger.ledger import schema
+from tagger.ledger.history import PastRun, RecordedChange, State
 from tagger.ledger.locks import only_run
 from tagger.ledger.recorder import RunRecorder
 from tagger.records import Version
 from tagger.storage.urls import absolute
-
-
-class State(StrEnum):
-    """How far a change got: noted down, carried out, known not to have happened, or reverted."""
-
-    INTENDED = "intended"
-    WRITTEN = "written"
-    DROPPED = "dropped"
-    UNDONE = "undone"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One write to a photo or sidecar, as the ledger has it.
-
-    ``sha256_before`` is None where the file was created, ``sha256_after`` where it was removed.
-    ``after`` is None there too, and where a run was cut short before it could note it.
-    ``patch`` turns the bytes after into the bytes before (see :mod:`tagger.ledger.undo_patch`).
-    """
-
-    number: int
-    run_id: str
-    key: str
-    state: State
-    before: Version | None
-    after: Version | None
-    sha256_before: bytes | None
-    sha256_after: bytes | None
-    patch: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run, as ``landmark-tag runs`` lists it; ``ended`` is empty where it was cut short."""
-
-    run_id: str
-    verb: str
-    started: str
-    ended: str
-    targets: tuple[str, ...]
-    written: int
-    undone: int
 
 
 def new_run_id() -> str:
@@ -147,7 +104,7 @@ class Ledger:
             ).fetchone()
         return row is not None
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[PastRun]:
         """All runs, newest first."""
         with schema.explained(self.path):
             rows = self._db.execute(
@@ -158,11 +115,11 @@ class Ledger:
                 " FROM runs ORDER BY number DESC"
             ).fetchall()
         return [
-            Run(run_id, verb, started, ended, tuple(json.loads(targets)), written, undone)
+            PastRun(run_id, verb, started, ended, tuple(json.loads(targets)), written, undone)
             for run_id, verb, started, ended, targets, written, undone in rows
         ]
 
-    def find(self, name: str) -> Run:
+    def find(self, name: str) -> PastRun:
         """The run of that id, or the only one whose id starts so; ``last``: the last that wrote.
 
         Raises:
@@ -180,7 +137,7 @@ class Ledger:
             )
         return found[0]
 
-    def changes(self, run_id: str) -> Iterator[Change]:
+    def changes(self, run_id: str) -> Iterator[RecordedChange]:
         """What a run changed and was not undone, newest first; may be marked meanwhile."""
         last = 1 << 62
         while True:
@@ -199,9 +156,9 @@ class Ledger:
             before = None if row[10] is None else Version(*row[4:7])
             after = None if row[7] is None else Version(*row[7:10])
             key = row[2].decode("utf-8", "surrogateescape")
-            yield Change(row[0], row[1], key, State(row[3]), before, after, *row[10:])
+            yield RecordedChange(row[0], row[1], key, State(row[3]), before, after, *row[10:])
 
-    def later(self, change: Change) -> str:
+    def later(self, change: RecordedChange) -> str:
         """The run that changed the same file after ``change`` and was not undone, or nothing."""
         with schema.explained(self.path):
             row = self._db.execute(
@@ -212,20 +169,20 @@ class Ledger:
             ).fetchone()
         return row[0] if row else ""
 
-    def sizes(self, run: Run) -> set[int]:
+    def sizes(self, run: PastRun) -> set[int]:
         """Sizes in bytes of the files that a run wrote, where it was not undone."""
         return {row[0] for row in self._of(run, "SELECT DISTINCT size_after", "size_after > 0")}
 
-    def wrote_sidecars(self, run: Run) -> bool:
+    def wrote_sidecars(self, run: PastRun) -> bool:
         """Whether the run wrote any, and was not undone."""
         return bool(self._of(run, "SELECT 1", "kind = 'sidecar' LIMIT 1"))
 
-    def has(self, run: Run, key: str, sha256_after: bytes) -> bool:
+    def has(self, run: PastRun, key: str, sha256_after: bytes) -> bool:
         """Whether the run wrote just these bytes to ``key``, and was not undone."""
         where = "key = ? AND sha256_after = ? LIMIT 1"
         return bool(self._of(run, "SELECT 1", where, schema.blob(key), sha256_after))
 
-    def knows(self, run: Run, sha256: bytes) -> bool:
+    def knows(self, run: PastRun, sha256: bytes) -> bool:
         """Whether the bytes of a file are what some change of the run began or ended with."""
         with schema.explained(self.path):
             row = self._db.execute(
@@ -235,7 +192,7 @@ class Ledger:
             ).fetchone()
         return row is not None
 
-    def _of(self, run: Run, select: str, where: str, *values: Any) -> list[Any]:
+    def _of(self, run: PastRun, select: str, where: str, *values: Any) -> list[Any]:
         """Rows of the changes of a run that were not undone."""
         query = (
             f"{select} FROM changes WHERE run = (SELECT number FROM runs WHERE run_id = ?)"
@@ -244,7 +201,7 @@ class Ledger:
         with schema.explained(self.path):
             return self._db.execute(query, (run.run_id, *values)).fetchall()
 
-    def forget(self, run: Run) -> None:
+    def forget(self, run: PastRun) -> None:
         """No photo counts as tagged by that run any more: a later one looks at them again."""
         with schema.transaction(self._db, self.path):
             self._db.execute(
@@ -253,7 +210,7 @@ class Ledger:
                 (run.run_id,),
             )
 
-    def mark(self, change: Change, state: State) -> None:
+    def mark(self, change: RecordedChange, state: State) -> None:
         """Note what became of a change; lasting when this returns."""
         with schema.transaction(self._db, self.path):
             self._db.execute(

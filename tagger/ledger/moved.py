@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from tagger.errors import ChangedError, PhotoError, RunError
-from tagger.ledger.ledger import Change, Ledger, Run
+from tagger.ledger.history import PastRun, RecordedChange
+from tagger.ledger.ledger import Ledger
 from tagger.storage.base import Storage
 from tagger.storage.opening import open_storage
 
@@ -28,12 +29,12 @@ class Search:
     with the library, only with the run. Places that are gone are passed over.
     """
 
-    def __init__(self, ledger: Ledger, run: Run, places: Sequence[str]) -> None:
+    def __init__(self, ledger: Ledger, run: PastRun, places: Sequence[str]) -> None:
         self._ledger, self._run, self._places = ledger, run, places
         self._by_size: dict[int, list[Place]] | None = None
         self._taken: set[str] = set()
 
-    def find(self, change: Change) -> Place | None:
+    def find(self, change: RecordedChange) -> Place | None:
         """Where the file with the bytes after ``change`` is now, if it is anywhere.
 
         Of several copies, the one that kept its name or time is taken for the file itself.
@@ -62,12 +63,12 @@ class Search:
         self._taken.add(best[0].key)
         return best[0]
 
-    def displaced(self, storage: Storage, change: Change) -> bool:
+    def displaced(self, storage: Storage, change: RecordedChange) -> bool:
         """Whether another photo of the run has taken the name, as renaming a series does."""
         now = hashlib.sha256(storage.read(change.key).data).digest()
         return self._ledger.knows(self._run, now)
 
-    def _is_it(self, place: Place, change: Change) -> bool:
+    def _is_it(self, place: Place, change: RecordedChange) -> bool:
         assert change.sha256_after is not None
         if place.key in self._taken:
             return False

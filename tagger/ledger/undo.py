@@ -9,7 +9,8 @@ from enum import StrEnum
 from tagger.blob import Blob
 from tagger.errors import ChangedError, PhotoError, VanishedError
 from tagger.ledger import undo_patch
-from tagger.ledger.ledger import Change, Ledger, Run, State
+from tagger.ledger.history import PastRun, RecordedChange, State
+from tagger.ledger.ledger import Ledger
 from tagger.ledger.locks import only_run
 from tagger.ledger.moved import Search
 from tagger.records import Version
@@ -41,7 +42,7 @@ class Undone:
 def undo(
     storage_for: Callable[[str], Storage],
     ledger: Ledger,
-    run: Run,
+    run: PastRun,
     dry_run: bool = False,
     places: Sequence[str] = (),
 ) -> Iterator[Undone]:
@@ -77,7 +78,9 @@ def undo(
                 yield Undone(change.key, result, place=place)
 
 
-def _found(storage: Storage, change: Change, search: Search, dry_run: bool) -> tuple[Undoing, str]:
+def _found(
+    storage: Storage, change: RecordedChange, search: Search, dry_run: bool
+) -> tuple[Undoing, str]:
     """As :func:`_restore`, wherever the file is; and its key where that is another one now."""
     problem: ChangedError | None = None
     result = Undoing.UNCHANGED
@@ -98,7 +101,7 @@ def _found(storage: Storage, change: Change, search: Search, dry_run: bool) -> t
     return result, ""
 
 
-def _restore(storage: Storage, change: Change, dry_run: bool) -> Undoing:
+def _restore(storage: Storage, change: RecordedChange, dry_run: bool) -> Undoing:
     """Give the file what it had before.
 
     Raises:
@@ -127,7 +130,7 @@ def _restore(storage: Storage, change: Change, dry_run: bool) -> Undoing:
     return Undoing.RESTORED
 
 
-def _now(storage: Storage, change: Change) -> Blob | None:
+def _now(storage: Storage, change: RecordedChange) -> Blob | None:
     """The file as it is; None where it is gone and that is one side of the change."""
     try:
         return storage.read(change.key)
@@ -139,12 +142,12 @@ def _now(storage: Storage, change: Change) -> Blob | None:
         ) from error
 
 
-def _keep_time(storage: Storage, change: Change, now: Version) -> None:
+def _keep_time(storage: Storage, change: RecordedChange, now: Version) -> None:
     if change.before and change.before.mtime_ns != now.mtime_ns:
         storage.set_mtime(change.key, change.before.mtime_ns, now)
 
 
-def _reason(ledger: Ledger, change: Change, error: PhotoError) -> str:
+def _reason(ledger: Ledger, change: RecordedChange, error: PhotoError) -> str:
     """The refusal in words; where a later run of ours is the cause, that run is the remedy."""
     later = ledger.later(change) if isinstance(error, ChangedError) else ""
     return f"{error}; undo run {later} first" if later else str(error)

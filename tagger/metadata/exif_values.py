@@ -53,7 +53,7 @@ def _check_landmark(place: Landmark) -> None:
 
 def _check_camera(place: CameraPosition) -> None:
     if place.source is Source.LANDMARK:
-        raise RefusedError("a landmark is no source of a camera position; please report this")
+        raise RefusedError("a landmark does not give a camera position; please report this")
     if not _possible(place.latitude, place.longitude):
         raise RefusedError(f"{place.source} gives an impossible position; correct its files")
     # Everybody, we too, reads 0, 0 as a position that is missing; sources that lack one say it.

@@ -21,7 +21,7 @@ class BeyondError(RefusedError):
     """The bytes end before what an offset points to: a damaged file, or only its head."""
 
 
-class Entry(NamedTuple):
+class IfdEntry(NamedTuple):
     """One 12-byte directory entry.
 
     ``at`` is its own offset in the block, ``size`` the bytes of its value (0 where the type is
@@ -50,10 +50,10 @@ class Value(NamedTuple):
 class Ifd:
     """One directory: its entries as they stand and the offset of the next one (0: none)."""
 
-    entries: list[Entry]
+    entries: list[IfdEntry]
     next: int
 
-    def find(self, tag: int) -> Entry | None:
+    def find(self, tag: int) -> IfdEntry | None:
         return next((entry for entry in self.entries if entry.tag == tag), None)
 
 
@@ -86,15 +86,15 @@ def read_ifd(block: bytes, order: str, offset: int) -> Ifd:
     )
 
 
-def entries(block: bytes, order: str, at: int, end: int) -> Iterator[Entry]:
+def entries(block: bytes, order: str, at: int, end: int) -> Iterator[IfdEntry]:
     """The 12-byte entries from ``at`` to ``end``."""
     for tag, kind, items, offset in struct.iter_unpack(order + "HHII", block[at:end]):
         size = SIZES.get(kind, 0) * items
-        yield Entry(tag, kind, items, offset, at, size, at + 8 if size <= 4 else offset)
+        yield IfdEntry(tag, kind, items, offset, at, size, at + 8 if size <= 4 else offset)
         at += 12
 
 
-def value(block: bytes, entry: Entry) -> bytes:
+def value(block: bytes, entry: IfdEntry) -> bytes:
     """The raw bytes of an entry's value.
 
     Raises:
@@ -167,7 +167,7 @@ def _check_thumbnail(block: bytes, order: str, ifd: Ifd) -> None:
         raise BeyondError("its EXIF thumbnail lies outside the EXIF block")
 
 
-def number(block: bytes, order: str, entry: Entry) -> int:
+def number(block: bytes, order: str, entry: IfdEntry) -> int:
     """The first value of a SHORT or LONG entry; 0 for any other type."""
     code = {3: "H", 4: "I", 13: "I"}.get(entry.kind)
     return struct.unpack_from(order + code, block, entry.start)[0] if code and entry.items else 0

@@ -46,15 +46,15 @@ def reaches(block: bytes, length: int, preview: range) -> bool:
 
 
 def _inner(
-    block: bytes, order: str, entries: list[ifd.Entry], base: int
-) -> Iterator[list[ifd.Entry]]:
+    block: bytes, order: str, entries: list[ifd.IfdEntry], base: int
+) -> Iterator[list[ifd.IfdEntry]]:
     """Directories that a note points to, such as Nikon's preview and Olympus' camera settings."""
     for pointer in entries:
         if pointer.kind in (4, 13) and pointer.items == 1:
             yield _directory(block, order, base + pointer.offset, len(block))
 
 
-def _preview(entries: list[ifd.Entry]) -> Iterator[ifd.Entry]:
+def _preview(entries: list[ifd.IfdEntry]) -> Iterator[ifd.IfdEntry]:
     """Start and size of a thumbnail or preview as one entry, which has these bytes as value."""
     sizes = {entry.tag: entry.offset for entry in entries if entry.items == 1}
     for entry in entries:
@@ -64,7 +64,7 @@ def _preview(entries: list[ifd.Entry]) -> Iterator[ifd.Entry]:
 
 
 def _reaches(
-    block: bytes, order: str, entry: ifd.Entry, base: int, length: int, preview: range
+    block: bytes, order: str, entry: ifd.IfdEntry, base: int, length: int, preview: range
 ) -> bool:
     start = entry.at + 8 if entry.size <= 4 else base + entry.offset
     if start < length and start + entry.size > len(block):
@@ -76,7 +76,7 @@ def _reaches(
     return any(number + base in preview for number in numbers)
 
 
-def _directories(block: bytes, note: ifd.Entry) -> Iterator[tuple[str, list[ifd.Entry]]]:
+def _directories(block: bytes, note: ifd.IfdEntry) -> Iterator[tuple[str, list[ifd.IfdEntry]]]:
     """What can be read as a directory at the start of the note, in either byte order."""
     end = min(note.start + note.size, len(block))
     for skip in STARTS:
@@ -86,7 +86,7 @@ def _directories(block: bytes, note: ifd.Entry) -> Iterator[tuple[str, list[ifd.
                 yield order, entries
 
 
-def _directory(block: bytes, order: str, at: int, end: int) -> list[ifd.Entry]:
+def _directory(block: bytes, order: str, at: int, end: int) -> list[ifd.IfdEntry]:
     """The entries of what can be read as a directory that ends before ``end``; none otherwise."""
     if at + 2 > end:
         return []

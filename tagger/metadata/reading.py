@@ -89,7 +89,7 @@ def _unusual_state(block: bytes, usual: GpsReading) -> GpsReading:
 
 def _directories_state(block: bytes) -> GpsReading:
     """What all GPS directories say that any directory of an EXIF block points to."""
-    order, pointers = _order(block), list[ifd.Entry]()
+    order, pointers = _order(block), list[ifd.IfdEntry]()
     try:
         pointers += gps.pointers(block)
     except RefusedError as error:

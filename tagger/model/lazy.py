@@ -37,7 +37,7 @@ class LazyClassifier:
                 f"--model {path}: cannot be read ({error.strerror}); give the path of a model file"
             ) from error
         self.sha256: str = hashlib.sha256(data).hexdigest()
-        self.name: str = f"{path.stem}@{self.sha256[:12]}"
+        self.name: str = f"{path.stem}@{self.sha256}"
         self.landmarks: dict[str, Landmark] = load_landmarks()
         self.lanes: int = count_lanes(device)
         self.path, self._device = path, device

@@ -29,7 +29,7 @@ from tagger.records import (
     Tag,
     Version,
 )
-from tagger.report.place_of_row import as_reported, choose
+from tagger.report.camera_of_row import say
 from tagger.report.reader import Row, Wish, read
 from tagger.storage.base import Storage
 from tagger.storage.opening import open_storage
@@ -40,7 +40,7 @@ from tagger.writing.write_tag import WriteOptions, see_unlinked, write_tag
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ApplyOptions:
     """How to write what the report says."""
 
     run_id: str
@@ -57,7 +57,7 @@ class Applied:
     outcome: Outcome
 
 
-class Folder:
+class PhotosByFolder:
     """The photos of one folder at a time: the rows of a report come folder by folder."""
 
     def __init__(self, hard_links: HardLinks = HardLinks.SKIP, skip: bool = True) -> None:
@@ -93,7 +93,7 @@ class Folder:
         except RunError as error:
             raise ChangedError(f"its folder is gone ({error})") from error
         if key not in self._entries:
-            raise ChangedError("there is no such photo now; make a new report with --dry-run")
+            raise ChangedError("the photo is gone; make a new report with --dry-run")
         entry = self._entries[key]
         # A report tells size and time, which are checked against it. That the inode is the one of
         # a moment ago says nothing of what was reviewed, and may be false without any change.
@@ -125,7 +125,7 @@ def apply(
     report: Path,
     known: Mapping[str, Landmark],
     recorder: Recorder | None,
-    options: Options,
+    options: ApplyOptions,
 ) -> Iterator[Applied]:
     """Write what the rows say; every row that asks for it comes out once, in the report's order.
 
@@ -134,7 +134,7 @@ def apply(
     Raises:
         RunError: the file cannot be read, or is no report.
     """
-    keys, folder = keys_to_write(report), Folder(options.write.hard_links, options.skip)
+    keys, folder = keys_to_write(report), PhotosByFolder(options.write.hard_links, options.skip)
     for row in read(report):
         entry = Entry(row.key, Version(0, 0))
         try:
@@ -156,28 +156,39 @@ def _write(
     entry: Entry,
     row: Row,
     known: Mapping[str, Landmark],
-    options: Options,
+    options: ApplyOptions,
 ) -> Outcome:
     """Write one row's place.
 
     Raises:
         PhotoError: the row names no place, or the photo cannot be written.
     """
-    place = choose(row, known)
     told = row.number("confidence")
-    by_model = not row.text("accept") and as_reported(row, place, known) and told is not None
     if told is not None and not 0 <= told <= 1:
         raise RefusedError(f"confidence is {told:g}, not from 0 to 1; restore the cell")
+    said = say(row, known, told)
+    by_tool = not row.text("accept") and said.as_reported and told is not None
     # A person who accepts or corrects a place vouches for it; the model has no say in that.
     provenance = Provenance(
-        "landmark-tag", __version__, row.text("model").rpartition("@")[2] if by_model else "",
-        told if by_model and told is not None else 1.0, options.run_id,
+        "landmark-tag", __version__, row.text("model").rpartition("@")[2] if by_tool else "",
+        told if by_tool and told is not None else 1.0, options.run_id,
     )  # fmt: skip
-    reason = "reviewed" if by_model else "reviewed, chosen by a person"
+    coords = options.coords
+    if said.subject_only:
+        if coords is Coords.CAMERA:
+            raise RefusedError("only the subject's position is known; use --coords both")
+        coords = Coords.SUBJECT
+    if said.place is None and coords is Coords.SUBJECT:
+        raise RefusedError("only the camera's position is known; use --coords both")
+    tag = Tag(said.place, coords, provenance, said.camera)
+    reason = "reviewed" if by_tool else "reviewed, chosen by a person"
+    outcome = Outcome(
+        entry, Status.WOULD_TAG, reason, landmark=said.place, camera=tag.known_camera,
+        subject_only=said.subject_only,
+    )  # fmt: skip
     see_unlinked(entry, options.write)
     if recorder is None:
-        return Outcome(entry, Status.WOULD_TAG, reason, landmark=place)
-    where = write_tag(
-        storage, recorder, entry, Tag(place, options.coords, provenance), options.write
-    )
-    return Outcome(entry, Status.TAGGED, "; ".join(filter(None, (reason, where))), landmark=place)
+        return outcome
+    where = write_tag(storage, recorder, entry, tag, options.write)
+    reason = "; ".join(filter(None, (reason, where)))
+    return replace(outcome, status=Status.TAGGED, reason=reason)

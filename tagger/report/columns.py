@@ -1,6 +1,7 @@
 """The columns of the report, and how an outcome fills them."""
 
 from tagger.evidence.decide import DECIMALS
+from tagger.evidence.estimate import DEGREE_DECIMALS
 from tagger.records import Candidate, Outcome, Source
 from tagger.report.cells import portable, safe
 from tagger.storage.urls import is_url
@@ -10,6 +11,8 @@ COLUMNS = (
     "second", "second_confidence", "third", "third_confidence", "city", "country", "wikidata",
     "reason", "source", "evidence", "model", "run_id", "size", "mtime_ns", "etag", "accept",
 )  # fmt: skip
+# In the column source: the subject is written, and no position of the camera.
+SUBJECT_ONLY = "subject"
 FIRST_COLUMNS = "path,status,"  # what tells a report from any other file
 
 
@@ -21,22 +24,23 @@ def row(outcome: Outcome, names: dict[str, str], model: str, run_id: str) -> lis
     at = camera or place
     if camera and not place:  # the landmark that it looks like was not accepted
         best, second, third = empty, best, second
+    sure = best.confidence if best.slug else camera.probability if camera and not place else None
     version = outcome.entry.version
     return [
         safe(portable(outcome.entry.key)),
         outcome.status.value,
         safe(names.get(best.slug, "") or (place.name if place else "")),
-        f"{at.latitude:.5f}" if at else "",
-        f"{at.longitude:.5f}" if at else "",
+        f"{at.latitude:.{DEGREE_DECIMALS}f}" if at else "",
+        f"{at.longitude:.{DEGREE_DECIMALS}f}" if at else "",
         str(at.radius_m) if at else "",
-        *(_confidence(best)[1:]),
+        f"{sure:.{DECIMALS}f}" if sure is not None else "",
         *(_confidence(second, names)),
         *(_confidence(third, names)),
         safe(place.city) if place else "",
         safe(place.country) if place else "",
         place.wikidata if place else "",
         safe(portable(outcome.reason)),
-        (camera.source if camera else Source.LANDMARK).value if at else "",
+        _source(outcome),
         safe(portable(camera.evidence)) if camera else "",
         model,
         run_id,
@@ -49,8 +53,17 @@ def row(outcome: Outcome, names: dict[str, str], model: str, run_id: str) -> lis
     ]
 
 
-def _confidence(candidate: Candidate, names: dict[str, str] | None = None) -> tuple[str, str]:
+def _source(outcome: Outcome) -> str:
+    """What the camera's position comes from."""
+    if outcome.camera:
+        return outcome.camera.source.value
+    if outcome.landmark:
+        return SUBJECT_ONLY if outcome.subject_only else Source.LANDMARK.value
+    return ""
+
+
+def _confidence(candidate: Candidate, names: dict[str, str]) -> tuple[str, str]:
     if not candidate.slug:
         return "", ""
-    name = (names or {}).get(candidate.slug, candidate.slug)
+    name = names.get(candidate.slug, candidate.slug)
     return safe(name), f"{candidate.confidence:.{DECIMALS}f}"

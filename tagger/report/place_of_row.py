@@ -31,17 +31,17 @@ def choose(row: Row, known: Mapping[str, Landmark]) -> Landmark:
     Raises:
         RefusedError: the row is none of these; nothing is guessed.
     """
-    name, point = row.text("landmark"), _point(row)
-    named = _named(name, known)
-    if len(named) > 1:  # one name, several places: the coordinates tell
-        named = [place for place in named if point and _same(place, point)]
-        if len(named) != 1:
+    name, point = row.text("landmark"), point_of(row)
+    found = named(name, known)
+    if len(found) > 1:  # one name, several places: the coordinates tell
+        found = [place for place in found if point and same_point(place, point)]
+        if len(found) != 1:
             raise RefusedError(f"several landmarks are called {name!r}; use the slug of the one")
-    owners = [place for place in known.values() if point and _same(place, point)]
-    if named:
+    owners = [place for place in known.values() if point and same_point(place, point)]
+    if found:
         if point is None or owners:
-            return named[0]
-        return _moved(named[0], point, row)
+            return found[0]
+        return _moved(found[0], point, row)
     if not name:
         raise RefusedError("landmark is empty; name the place")
     if point is None:
@@ -56,12 +56,6 @@ def choose(row: Row, known: Mapping[str, Landmark]) -> Landmark:
     return _custom(name, point, row, known)
 
 
-def as_reported(row: Row, place: Landmark, known: Mapping[str, Landmark]) -> bool:
-    """Whether the row shows ``place`` where we know it, as a report that nobody corrected does."""
-    point = _point(row)
-    return known.get(place.slug) == place and point is not None and _same(place, point)
-
-
 def distance_km(one: tuple[float, float], other: tuple[float, float]) -> float:
     """Along the surface of a sphere of 6371 km; points in degrees (latitude, longitude)."""
     (lat1, lon1), (lat2, lon2) = (tuple(map(math.radians, point)) for point in (one, other))
@@ -70,7 +64,12 @@ def distance_km(one: tuple[float, float], other: tuple[float, float]) -> float:
     return 2 * 6371.0 * math.asin(math.sqrt(min(1.0, half)))
 
 
-def _point(row: Row) -> tuple[float, float] | None:
+def point_of(row: Row) -> tuple[float, float] | None:
+    """The coordinates of a row in degrees; None where both cells are empty.
+
+    Raises:
+        RefusedError: they are no position.
+    """
     latitude, longitude = row.number("latitude"), row.number("longitude")
     if latitude is None and longitude is None:
         return None
@@ -83,7 +82,8 @@ def _point(row: Row) -> tuple[float, float] | None:
     return latitude, longitude
 
 
-def _named(name: str, known: Mapping[str, Landmark]) -> list[Landmark]:
+def named(name: str, known: Mapping[str, Landmark]) -> list[Landmark]:
+    """The landmarks of that name, in English or their own language, or slug."""
     wanted = _folded(name)
     return [
         place
@@ -98,7 +98,8 @@ def _folded(name: str) -> str:
     return " ".join(plain.casefold().split())
 
 
-def _same(place: Landmark, point: tuple[float, float]) -> bool:
+def same_point(place: Landmark, point: tuple[float, float]) -> bool:
+    """Whether the point is the landmark's own, as the report shows it."""
     off = abs(place.latitude - point[0]), abs(place.longitude - point[1])
     return max(off) <= _SAME_DEGREES
 
@@ -109,7 +110,7 @@ def _moved(place: Landmark, point: tuple[float, float], row: Row) -> Landmark:
         raise RefusedError(
             f"the coordinates are {away:.0f} km from {place.name}; correct them or the name"
         )
-    radius = _radius(row) or place.radius_m
+    radius = radius_of(row) or place.radius_m
     return replace(place, latitude=point[0], longitude=point[1], radius_m=radius, extent="point")
 
 
@@ -125,12 +126,17 @@ def _custom(
     code = next((p.country_code for p in known.values() if country and p.country == country), "")
     return Landmark(
         slug="_".join(name.split()), name=name, local_name=name, latitude=point[0],
-        longitude=point[1], radius_m=_radius(row) or DEFAULT_RADIUS_M, city=city, region="",
+        longitude=point[1], radius_m=radius_of(row) or DEFAULT_RADIUS_M, city=city, region="",
         country=country, country_code=code, wikidata="", extent="point", source="",
     )  # fmt: skip
 
 
-def _radius(row: Row) -> int:
+def radius_of(row: Row) -> int:
+    """Metres; 0 where the cell is empty.
+
+    Raises:
+        RefusedError: it is no number of metres.
+    """
     text = row.text("radius_m")
     if re.search(r"[.,]\d{3}$", text):  # 1.500 is how some countries write 1,500
         raise RefusedError(f"radius_m is {text!r}; write metres without a thousands mark")

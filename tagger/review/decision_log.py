@@ -23,7 +23,7 @@ CREATE INDEX IF NOT EXISTS decisions_by_step ON decisions (step);
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LoggedDecision:
     """One decision on one row; a step is what one key press decided, and undo takes back.
 
     ``before`` are the cells as the run wrote them, so that they can be given back.
@@ -36,8 +36,8 @@ class Entry:
     undone: bool
 
 
-class Journal:
-    """An open journal; other threads may use it, other processes may not open it meanwhile."""
+class DecisionLog:
+    """An open log; other threads may use it, other processes may not open it meanwhile."""
 
     def __init__(self, report: Path) -> None:
         """Open or make ``REPORT.csv.review``.
@@ -64,14 +64,14 @@ class Journal:
     def close(self) -> None:
         self._db.close()
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[LoggedDecision]:
         """All that was ever decided, in order."""
         with self._explained():
             found = self._db.execute(
                 "SELECT step, run_id, path, decision, before, undone FROM decisions ORDER BY number"
             ).fetchall()
         return [
-            Entry(
+            LoggedDecision(
                 step, (run_id, path), Decision.from_json(said), tuple(json.loads(cells)), bool(un)
             )
             for step, run_id, path, said, cells, un in found

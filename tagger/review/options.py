@@ -9,7 +9,7 @@ from tagger.review.trusted_root import Root
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class AppOptions:
     """Set once, before the first page is drawn.
 
     Attributes:
@@ -27,13 +27,13 @@ class Options:
     samples: Path | None = None
 
 
-_current = Options()
+_current = AppOptions()
 
 
-def configure(options: Options) -> None:
+def configure(options: AppOptions) -> None:
     global _current
     _current = options
 
 
-def current() -> Options:
+def current() -> AppOptions:
     return _current

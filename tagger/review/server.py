@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tagger.errors import RunError
 from tagger.review.guard import Guard, names_for
-from tagger.review.options import Options, configure
+from tagger.review.options import AppOptions, configure
 from tagger.system import share_address
 
 _LIGHT = {
@@ -20,7 +20,7 @@ _DARK = {
 }  # fmt: skip
 
 
-def serve(options: Options, address: str, port: int, browser: bool) -> str:
+def serve(options: AppOptions, address: str, port: int, browser: bool) -> str:
     """Run the app until it is stopped; prints nothing but the address.
 
     Raises:

@@ -7,15 +7,15 @@ from pathlib import Path
 from tagger.errors import RunError
 from tagger.records import Landmark
 from tagger.review.decision import CELLS, Decision, effect
-from tagger.review.decision_log import Journal
+from tagger.review.decision_log import DecisionLog
 from tagger.review.sheet import Sheet, number
 
 
 class Review:
     """A report under review.
 
-    A decision is lasting in the journal when :meth:`decide` returns; the CSV follows at once in
-    the background, and is brought up to date from the journal when a review starts.
+    A decision is lasting in the log when :meth:`decide` returns; the CSV follows at once in
+    the background, and is brought up to date from the log when a review starts.
 
     Attributes:
         sheet: the report's rows, with the decisions worked in.
@@ -28,7 +28,7 @@ class Review:
     def __init__(self, report: Path, landmarks: Mapping[str, Landmark]) -> None:
         self.sheet = Sheet(report)
         self.landmarks = landmarks
-        self._journal = Journal(report)
+        self._log = DecisionLog(report)
         self._numbers = {self.sheet.key(row): row for row in range(len(self.sheet.rows))}
         self._originals: dict[int, tuple[str, ...]] = {}
         self._stacks: dict[int, list[Decision]] = {}
@@ -68,7 +68,7 @@ class Review:
         with self._lock:
             before = [self._originals.get(row) or self.sheet.get(row, CELLS) for row in rows]
             keys = [self.sheet.key(row) for row in rows]
-            self._journal.add(list(zip(keys, before, strict=True)), decision)
+            self._log.add(list(zip(keys, before, strict=True)), decision)
             for row, cells in zip(rows, before, strict=True):
                 self._originals[row] = cells
                 self._stacks.setdefault(row, []).append(decision)
@@ -78,7 +78,7 @@ class Review:
     def undo(self) -> list[int]:
         """Take back the last decision, also one of an earlier session; the rows it was on."""
         with self._lock:
-            rows = [self._numbers[key] for key in self._journal.undo() if key in self._numbers]
+            rows = [self._numbers[key] for key in self._log.undo() if key in self._numbers]
             for row in rows:
                 if self._stacks.get(row):
                     self._stacks[row].pop()
@@ -103,11 +103,11 @@ class Review:
             self._closed = True
             self._change.notify_all()
         self._saver.join()
-        self._journal.close()
+        self._log.close()
 
     def _replay(self) -> None:
         history: dict[int, set[tuple[str, ...]]] = {}
-        for entry in self._journal.entries():
+        for entry in self._log.entries():
             row = self._numbers.get(entry.key)
             if row is None or entry.decision.landmark not in {"", *self.landmarks}:
                 continue
@@ -124,7 +124,7 @@ class Review:
         for row in edited:
             self._stacks.pop(row, None)
             del self._originals[row], history[row]
-        self._journal.forget([self.sheet.key(row) for row in edited])
+        self._log.forget([self.sheet.key(row) for row in edited])
         self.kept = len(edited)
         stale = [row for row in history if self._refresh(row)]
         if stale:

@@ -7,7 +7,7 @@ from tagger import __version__, metadata
 from tagger.blob import Blob, Content
 from tagger.errors import RefusedError
 from tagger.evidence.decide import decide
-from tagger.records import Coords, Decision, Entry, Outcome, Provenance, Tag, Version
+from tagger.records import Acceptance, Coords, Entry, Outcome, Provenance, Tag, Version
 from tagger.run.inspect import inspect
 from tagger.run.settle import settle
 from tagger.run.stages import Classify, Settings
@@ -71,7 +71,7 @@ def attempt(name: str, data: bytes, classifier: Classify, min_conf: float) -> Ou
     return settle(storage, classifier, None, Settings("trial", min_conf), storage.entry, guess)
 
 
-def rule(outcome: Outcome, min_conf: float) -> Decision | None:
+def rule(outcome: Outcome, min_conf: float) -> Acceptance | None:
     """The rule that decided, where the photo got as far as a guess."""
     return decide(outcome.guess, min_conf) if outcome.guess else None
 

@@ -66,7 +66,7 @@ def write_back(
             Ledger.open(ledger) as book,
             book.begin(run_id, reader.targets(set(keys)), settings, verb="apply") as recorder,
         ):
-            options = apply.Options(run_id)
+            options = apply.ApplyOptions(run_id)
             for done in apply.apply(part, review.landmarks, recorder, options):
                 outcomes.append(done.outcome)
                 if done.outcome.status is Status.TAGGED and done.outcome.entry.key in asked:

@@ -66,7 +66,7 @@ class Limits:
         """
         if self.reached == "--fail-over":
             failing, seen = self._fresh_failing, self._fresh
-            told = f"stopped: {failing} of {seen} photos looked at failed"
+            told = f"stopped: {failing} of {seen} photos failed"
         elif self._too_many(self._seen_failing, self._seen):
             self.reached = "--fail-over"
             told = f"{self._seen_failing} of {self._seen} photos failed"

@@ -48,7 +48,7 @@ ROUND, MOST_LISTED = 50_000, 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class Cluster:
     """Which cluster, and how much of it: ``classifiers`` None takes what suits its size."""
 
     address: str = "auto"
@@ -171,7 +171,7 @@ def look(table: pa.Table, job: Job) -> pa.Table:
     return packed(in_order(one, items, workers, BLOCK, lambda item: item if item.guess else None))
 
 
-class Classify:
+class Classifying:
     """A classifier for as long as a data set lasts, on a share of a GPU or on a processor."""
 
     def __init__(self, job: Job, device: str) -> None:
@@ -219,7 +219,7 @@ def run(
     classifier: LazyClassifier,
     recorder: RunRecorder | None,
     settings: Settings,
-    options: Options,
+    options: Cluster,
     stop: Callable[[], bool] = lambda: False,
     output: Output | None = None,
     limits: Limits | None = None,
@@ -272,7 +272,7 @@ def run(
                 return
 
 
-def _worked(work: list[Looked], job: Job, options: Options) -> Iterator[Done | None]:
+def _worked(work: list[Looked], job: Job, options: Cluster) -> Iterator[Done | None]:
     """The results of the cluster, one for each item, in their order."""
     blocks = [packed(work[start : start + BLOCK]) for start in range(0, len(work), BLOCK)]
     share = options.gpus_per_worker
@@ -286,7 +286,7 @@ def _worked(work: list[Looked], job: Job, options: Options) -> Iterator[Done | N
         # They claim no processor: where few are left, classifiers could take them all and wait
         # for ever for photos that nobody has a processor to decode.
         .map_batches(
-            Classify, fn_constructor_args=(job, "cuda" if share else "cpu"),
+            Classifying, fn_constructor_args=(job, "cuda" if share else "cpu"),
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
             num_cpus=0, num_gpus=share, **whole,
         )
@@ -311,7 +311,7 @@ def _explained(error: BaseException) -> RunError:
 
 
 @contextmanager
-def _connected(options: Options) -> Iterator[None]:
+def _connected(options: Cluster) -> Iterator[None]:
     """The cluster, for as long as the block lasts; ``local`` starts one on this machine."""
     if options.address.startswith("ray://"):
         raise RunError(

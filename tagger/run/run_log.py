@@ -26,7 +26,7 @@ _SUMMARY = re.compile(rb'\{"version": "[^"]*", "run_id": ')
 _LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d ")
 
 
-class Journal:
+class RunLog:
     """Follows one run, from before it starts to its exit code.
 
     The summary is one line of JSON, there from the start on: ``exit_code`` is null until the run

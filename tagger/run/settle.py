@@ -6,14 +6,17 @@ from dataclasses import replace
 
 from tagger import __version__
 from tagger.errors import RunError, UnsupportedError
-from tagger.evidence.decide import decide
-from tagger.evidence.estimate import Estimate
-from tagger.evidence.weigh import Sight, weigh
+from tagger.evidence.decide import DECIMALS, decide
+from tagger.evidence.estimate import DEGREE_DECIMALS, Estimate
+from tagger.evidence.weigh import Sight, Verdict, weigh
 from tagger.failing import outcome_of
 from tagger.records import (
+    Acceptance,
     CameraPosition,
+    Coords,
     Entry,
     Guess,
+    Landmark,
     Outcome,
     Provenance,
     Source,
@@ -64,10 +67,17 @@ def settle(
         return replace(outcome_of(entry, error), guess=guess)
     if recorder is None:
         return replace(outcome, status=Status.WOULD_TAG)
-    confidence = guess.best.confidence if outcome.landmark else _probability(outcome, estimates)
-    provenance = Provenance("landmark-tag", __version__, model.sha256, confidence, settings.run_id)
+    sure = outcome.camera.probability if not outcome.landmark and outcome.camera else 0.0
+    provenance = Provenance(
+        "landmark-tag",
+        __version__,
+        model.sha256,
+        guess.best.confidence if outcome.landmark else sure,
+        settings.run_id,
+    )
+    coords = Coords.SUBJECT if outcome.subject_only else settings.coords
     try:
-        tag = Tag(outcome.landmark, settings.coords, provenance, outcome.camera)
+        tag = Tag(outcome.landmark, coords, provenance, outcome.camera)
         where = write_tag(storage, recorder, entry, tag, settings.write, output)
     except RunError:
         raise
@@ -85,20 +95,45 @@ def decided(
     landmark = model.landmarks.get(guess.best.slug)
     if settings.sources == (Source.LANDMARK,) and not estimates:
         return replace(outcome, landmark=landmark) if decision.accepted else outcome
+    outcome = replace(outcome, answers=_answers(landmark, guess, estimates))
     sight = Sight(landmark, guess.best.confidence, decision.accepted) if landmark else None
     verdict = weigh(sight, estimates, settings.sources, settings.min_conf)
     if verdict.contradiction:
         return replace(outcome, status=Status.UNSURE, reason=verdict.contradiction)
-    camera = _written(verdict.camera) if verdict.camera else None
+    camera = None
+    if verdict.camera and settings.coords is not Coords.SUBJECT:
+        camera = _written(verdict.camera)
+    if verdict.subject and verdict.elsewhere and settings.coords is Coords.CAMERA:
+        apart = verdict.elsewhere.rpartition(";")[0]
+        return replace(outcome, status=Status.UNSURE, reason=f"{verdict.subject.name} is {apart}")
     if verdict.subject or camera:
-        reason = verdict.evidence or decision.reason
         return replace(
-            outcome, status=Status.TAGGED, reason=reason, landmark=verdict.subject, camera=camera
+            outcome,
+            status=Status.TAGGED,
+            reason=verdict.elsewhere or verdict.evidence or decision.reason,
+            landmark=verdict.subject,
+            camera=camera,
+            subject_only=bool(verdict.elsewhere),
         )
+    return _left(outcome, decision, verdict, settings, estimates)
+
+
+def _left(
+    outcome: Outcome,
+    decision: Acceptance,
+    verdict: Verdict,
+    settings: Settings,
+    estimates: Sequence[Estimate],
+) -> Outcome:
+    """The outcome of a photo that nothing is written into, with what would place it."""
     placeable = [one for one in verdict.witnesses if not one.refused]
     status = Status.UNSURE if decision.accepted else decision.status
     words = [decision.reason if status is decision.status else "--from leaves landmarks out"]
     words += [f"{one.source} places it ({one.words}); add --from all" for one in placeable[:1]]
+    if verdict.camera:
+        words.append(
+            f"{verdict.camera.source} places it ({verdict.camera.words}); add --coords both"
+        )
     words += [
         f"{one.source}: {one.refused}"
         for one in estimates
@@ -111,15 +146,27 @@ def decided(
 
 def _written(estimate: Estimate) -> CameraPosition:
     return CameraPosition(
-        estimate.latitude,
-        estimate.longitude,
+        round(estimate.latitude, DEGREE_DECIMALS),
+        round(estimate.longitude, DEGREE_DECIMALS),
         math.ceil(estimate.radius_95_m),
         estimate.source,
         estimate.words,
+        estimate.probability,
     )
 
 
-def _probability(outcome: Outcome, estimates: Sequence[Estimate]) -> float:
-    assert outcome.camera is not None
-    source = outcome.camera.source
-    return next(one.probability for one in estimates if one.source is source)
+def _answers(
+    landmark: Landmark | None, guess: Guess, estimates: Sequence[Estimate]
+) -> tuple[str, ...]:
+    """What each source says, in words."""
+    name = landmark.name if landmark else guess.best.slug
+    seen = f"{Source.LANDMARK}: {name}, confidence {guess.best.confidence:.{DECIMALS}f}"
+    return (
+        seen,
+        *(
+            f"{one.source}: {one.latitude:.5f}, {one.longitude:.5f} within "
+            f"{one.radius_95_m:,.0f} m, {one.words}"
+            + (f"; not written: {one.refused}" if one.refused else "")
+            for one in estimates
+        ),
+    )

@@ -80,6 +80,11 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 <= self.min_conf <= 1:  # not-a-number too
             raise RunError(f"--min-conf {self.min_conf}: give a probability from 0 to 1")
+        if self.coords is Coords.SUBJECT and Source.LANDMARK not in self.sources:
+            raise RunError(
+                f"--coords subject: {', '.join(self.sources)} tell where the camera was, not what "
+                "the photo shows; add landmark to --from, or use --coords both"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,11 @@ from tagger.blob import Blob, Content
 from tagger.records import Entry, Version
 
 CHANGED = "it changed since it was read and is left as it is; run again"
+APPEARED = "a file of that name appeared meanwhile; run again"
+NO_PHOTOS = (
+    "{}: no photos there; check the PATH and whether it is mounted, or add --allow-empty if it may "
+    "be empty"
+)
 
 
 class Traits(NamedTuple):

@@ -23,18 +23,17 @@ from tagger.blob import Blob, Content
 from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError, VanishedError
 from tagger.records import Entry, Version
 from tagger.storage import credentials, endpoint
-from tagger.storage.base import CHANGED, Traits, nothing
+from tagger.storage.base import APPEARED, CHANGED, NO_PHOTOS, Traits, nothing
 from tagger.storage.bucket_listing import (
     Found,
     Index,
-    Photo,
+    Paired,
     looked_into,
     paired,
     problem_of,
     wanted,
 )
 from tagger.storage.exclude import excluded, globs
-from tagger.storage.local import APPEARED, NO_PHOTOS
 from tagger.storage.siblings import ordered
 from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
@@ -223,7 +222,7 @@ class BucketStorage:
                 return
         raise RunError(f"{self._root}/{path}: no such photo; check the URL")
 
-    def _entry(self, photo: Photo) -> Entry:
+    def _entry(self, photo: Paired) -> Entry:
         found = photo.found
         keys = tuple(f"{self._root}/{path}" for path in ordered(photo.sidecars, found.path))
         version = _version(found.size, found.etag)

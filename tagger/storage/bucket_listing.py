@@ -48,7 +48,7 @@ class Index(Protocol):
         ...
 
 
-class Photo(NamedTuple):
+class Paired(NamedTuple):
     """A listed photo, the names of the sidecars beside it, and of the photos of its stem."""
 
     found: Found
@@ -56,7 +56,7 @@ class Photo(NamedTuple):
     sharing: list[str]
 
 
-def paired(listing: Iterable[Found]) -> Iterator[Photo]:
+def paired(listing: Iterable[Found]) -> Iterator[Paired]:
     """The photos of a listing, in its order, each with its sidecars.
 
     A sidecar's names sort close behind its photo's, so a photo waits for a few names at most; but
@@ -66,7 +66,7 @@ def paired(listing: Iterable[Found]) -> Iterator[Photo]:
     Raises:
         RunError: the names do not come in order, as in a directory bucket.
     """
-    waiting: deque[Photo] = deque()
+    waiting: deque[Paired] = deque()
     early: list[str] = []
     previous = ""
     for found in listing:
@@ -86,7 +86,7 @@ def paired(listing: Iterable[Found]) -> Iterator[Photo]:
                     photo.sidecars.append(found.path)
         elif suffix(found.path) in LISTED_SUFFIXES:
             sidecars = [path for path in early if is_beside(path, found.path)]
-            waiting.append(Photo(found, sidecars, _sharing(found.path, waiting)))
+            waiting.append(Paired(found, sidecars, _sharing(found.path, waiting)))
     yield from waiting
 
 
@@ -124,7 +124,7 @@ def _stem(path: str) -> str:
     return os.path.splitext(path)[0]
 
 
-def _sharing(path: str, waiting: Iterable[Photo]) -> list[str]:
+def _sharing(path: str, waiting: Iterable[Paired]) -> list[str]:
     """The photos that photo.xmp may belong to, ``path`` among them; it joins its stem's list."""
     stem, sharing = _stem(path), list[str]()
     for photo in waiting:

@@ -22,9 +22,8 @@ from botocore.exceptions import (
 
 from tagger.errors import ChangedError, PhotoError, RefusedError, RunError, VanishedError
 from tagger.storage import credentials, endpoint
-from tagger.storage.base import CHANGED, Traits
+from tagger.storage.base import APPEARED, CHANGED, Traits
 from tagger.storage.bucket_listing import Found
-from tagger.storage.local import APPEARED
 
 # Headers that go with an object, by the names boto3 has for them.
 _HEADERS = {

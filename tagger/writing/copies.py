@@ -39,7 +39,7 @@ def output_at(place: str, targets: Sequence[str]) -> Output:
     for source in sources:
         if overlap(root, source):
             raise RunError(
-                f"--output {place}: overlaps {source}, so that copies would be looked at as "
+                f"--output {place}: overlaps {source}, so that copies would be read as "
                 "photos; choose another place"
             )
     folders = [_folder(source) for source in sources]

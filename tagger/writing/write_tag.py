@@ -9,7 +9,7 @@ from tagger.errors import ChangedError, RefusedError, UnsupportedError, Vanished
 from tagger.ledger.fingerprint import fingerprint
 from tagger.records import Entry, GpsState, HardLinks, SidecarMode, SidecarName, Tag
 from tagger.storage.base import Storage
-from tagger.storage.local import linked
+from tagger.storage.local_errors import linked
 from tagger.storage.urls import bucket_of
 from tagger.writing import sidecars
 from tagger.writing.copies import Output
@@ -150,7 +150,7 @@ class _Writing:
 def _not_as_seen(blob: Blob, entry: Entry) -> str:
     """Why the photo is not the one without GPS that was looked at; empty where it is."""
     if _another(blob, entry):
-        return "it changed since it was looked at and is left as it is; run again"
+        return "it changed since it was checked and is left as it is; run again"
     reading = metadata.gps_state(blob.data, whole=True)
     if reading is None or reading.state is not GpsState.EMPTY:
         return "it has GPS now and is left as it is"

@@ -94,10 +94,11 @@ def _degrade(crops: Tensor, share: float, chance: torch.Generator) -> None:
 
 
 def _recompressed(photo: Tensor, quality: int) -> Tensor:
-    """Uint8 [3, S, S] through JPEG of this quality, 1 to 95; torchvision's is deprecated (0.29)."""
+    """Uint8 [3, S, S] through JPEG of this quality, 1 to 95."""
     coded = io.BytesIO()
-    picture = Image.fromarray(photo.permute(1, 2, 0).contiguous().numpy())
-    picture.save(coded, "JPEG", quality=quality)
+    Image.fromarray(photo.permute(1, 2, 0).contiguous().numpy()).save(
+        coded, "JPEG", quality=quality
+    )
     return torch.from_numpy(np.array(Image.open(coded, formats=["JPEG"]))).permute(2, 0, 1)
 
 

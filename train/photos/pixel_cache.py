@@ -85,7 +85,7 @@ def _decode(samples: Sequence[Sample], size: int, resize: Resize, folder: Path) 
     bad = len(samples) - len(kept)
     if bad > MAX_UNREADABLE * len(samples):
         named = ", ".join(str(s.path) for i, s in enumerate(samples) if i not in set(kept))
-        raise RunError(f"{bad} of {len(samples)} photos cannot be read, copy them anew: {named}")
+        raise RunError(f"{bad} of {len(samples)} photos cannot be read, copy them again: {named}")
     images.flush()
     if bad:
         np.save(folder / "images.npy", images[: len(kept)])

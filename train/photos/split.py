@@ -58,7 +58,7 @@ def _check(material: Material) -> None:
     learned = {sample.label for sample in material.train}
     unread = [name for label, name in enumerate(material.labels) if label not in learned]
     if unread:
-        raise RunError(f"no photo of {', '.join(unread)} can be read; copy them anew")
+        raise RunError(f"no photo of {', '.join(unread)} can be read; copy them again")
     for name, shown in (("landmarks", True), ("no landmark", False)):
         train, valid = (
             sum((sample.label != NO_LANDMARK) == shown for sample in part)

@@ -31,7 +31,7 @@ def read(path: Path) -> Iterator[Point]:
                         values["position_long"] * SEMICIRCLE,
                     )
     except (fitdecode.FitError, AttributeError, TypeError, ValueError) as error:
-        raise TrackError(f"is damaged ({error}); export it anew") from error
+        raise TrackError(f"is damaged ({error}); export it again") from error
     except OSError as error:
         raise TrackError(f"cannot be read ({error.strerror}); check the disk") from error
 

@@ -60,7 +60,7 @@ def _items(path: Path) -> Iterator[Any]:
                     yield builder.value
                     builder = None
     except (ijson.JSONError, UnicodeDecodeError) as error:
-        raise TrackError(f"is damaged ({error}); export it anew") from error
+        raise TrackError(f"is damaged ({error}); export it again") from error
 
 
 def _points(item: Any) -> Iterator[Point]:

@@ -25,7 +25,7 @@ def read(path: Path) -> Iterator[Point]:
         try:
             yield from _points(_opened(path, stack))
         except (ParseError, DefusedXmlException, zipfile.BadZipFile, ValueError) as error:
-            raise TrackError(f"is damaged ({error}); export it anew") from error
+            raise TrackError(f"is damaged ({error}); export it again") from error
         except OSError as error:
             raise TrackError(f"cannot be read ({error.strerror}); check the disk") from error
 

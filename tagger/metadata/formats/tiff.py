@@ -135,7 +135,7 @@ def _picture(data: bytes) -> Iterator[tuple[int, int, bytes]]:
                 yield at, length, data[at : at + length]
 
 
-def numbers(data: bytes, order: str, entry: ifd.Entry) -> list[int]:
+def numbers(data: bytes, order: str, entry: ifd.IfdEntry) -> list[int]:
     """All values of a SHORT or LONG entry."""
     code = {3: "H", 4: "I"}.get(entry.kind)
     if code is None:

@@ -79,7 +79,7 @@ def _verdict_buttons(review: Review, order: list[int], place: int, can: bool) ->
     # Agreeing that there is no landmark must not write the guess that the tool itself dismissed.
     dismissed = review.sheet.cell(row, "status") == Status.NO_LANDMARK
     agreed, meaning = (
-        (Decision(Verdict.REJECT), "There is no landmark, and no place is to be written")
+        (Decision(Verdict.REJECT), "No landmark: write no place")
         if dismissed
         else (Decision(Verdict.ACCEPT), "The landmark is right")
     )
@@ -88,7 +88,7 @@ def _verdict_buttons(review: Review, order: list[int], place: int, can: bool) ->
                disabled=not (can and (named or dismissed)), help=meaning,
                on_click=decide, args=(review, order, place, agreed))  # fmt: skip
     two.button("Reject", shortcut="X", width="stretch", key="reject", disabled=not can,
-               help="It is not that, and no place is to be written",
+               help="It is not that: write no place",
                on_click=decide, args=(review, order, place, Decision(Verdict.REJECT)))  # fmt: skip
     slugs = {landmark.name: slug for slug, landmark in review.landmarks.items()}
     guesses = (("landmark", "1"), ("second", "2"), ("third", "3"))

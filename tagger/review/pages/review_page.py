@@ -13,7 +13,7 @@ from tagger.places.landmarks import load_landmarks
 from tagger.records import Status
 from tagger.review import thumbnails
 from tagger.review.decision import Decision, Verdict
-from tagger.review.options import Options
+from tagger.review.options import AppOptions
 from tagger.review.pages import style, tools
 from tagger.review.pages.components import gallery
 from tagger.review.pages.photo_panel import show_photo
@@ -35,7 +35,7 @@ def opened(report: Path, root: Root) -> tuple[Review, View]:
     return review, View(review, root)
 
 
-def show(options: Options) -> None:
+def show(options: AppOptions) -> None:
     assert options.report is not None
     review, view = opened(options.report, options.root)
     _say_what_is_wrong(review, view, options)
@@ -65,7 +65,7 @@ def show(options: Options) -> None:
         _progress(review, view)
 
 
-def _say_what_is_wrong(review: Review, view: View, options: Options) -> None:
+def _say_what_is_wrong(review: Review, view: View, options: AppOptions) -> None:
     if view.refused:
         st.warning(
             f"{view.refused} rows name files outside {style.plain(str(options.root))} and are "
@@ -74,7 +74,7 @@ def _say_what_is_wrong(review: Review, view: View, options: Options) -> None:
     if review.problem:
         st.error(style.plain(review.problem))
     if review.kept:
-        st.info(f"{review.kept} rows were edited in the report since; the edits stand.")
+        st.info(f"{review.kept} rows were edited in the report since; the edits were kept.")
     if message := st.session_state.pop("message", ""):
         st.error(style.plain(message))
 

@@ -14,7 +14,7 @@ from tagger.records import Status
 from tagger.review import lessons, writeback
 from tagger.review.calibration import bands, suggest
 from tagger.review.decision import Decision, Verdict
-from tagger.review.options import Options
+from tagger.review.options import AppOptions
 from tagger.review.pages import style
 from tagger.review.pages.components import world
 from tagger.review.session import Review
@@ -145,11 +145,11 @@ def _export(review: Review, root: Root) -> None:
 
 
 def show_apply(
-    review: Review, view: View, options: Options, shown: NDArray[np.int64], filters: str
+    review: Review, view: View, options: AppOptions, shown: NDArray[np.int64], filters: str
 ) -> None:
     """Write the reviewed places of the rows that the filters show into the photos."""
     rows = np.flatnonzero(view.allowed).tolist()
-    every = st.toggle("Also photos that nobody reviewed yet", key="every")
+    every = st.toggle("Also photos that were not reviewed yet", key="every")
     open_rows = [row for row in rows if row not in review.written]
     chosen = [row for row in open_rows if every or review.decision(row)]
     among, asked = set(shown.tolist()), writeback.to_write(review, chosen)
@@ -167,7 +167,7 @@ def show_apply(
     if review.written:
         st.caption(
             f"Written already since the review started: {photos(len(review.written))}. If you "
-            "undo that, start the review again to write anew."
+            "undo that, start the review again to write again."
         )
     if wrong := sum(_tagged_otherwise(review, row) for row in rows):
         st.warning(
@@ -199,7 +199,7 @@ def _confirm(asked: list[int]) -> None:
     st.session_state.confirming = asked
 
 
-def _write(review: Review, asked: list[int], options: Options) -> None:
+def _write(review: Review, asked: list[int], options: AppOptions) -> None:
     _confirm([])
     bar = st.progress(0.0, text="Writing ...")
     run_id, outcomes = writeback.write_back(
@@ -216,7 +216,7 @@ def _write(review: Review, asked: list[int], options: Options) -> None:
         style.card(*map(style.note, told))
 
 
-def _command(options: Options, *words: str) -> str:
+def _command(options: AppOptions, *words: str) -> str:
     """A command on the ledger of this review, ready for a shell."""
     ledger = ["--ledger", str(options.ledger.absolute())] if options.ledger else []
     server = endpoint.current()

@@ -11,7 +11,7 @@ from tagger.model.lazy import LazyClassifier
 from tagger.records import Landmark, Outcome, Status
 from tagger.review import thumbnails, trial
 from tagger.review.lessons import Place
-from tagger.review.options import Options
+from tagger.review.options import AppOptions
 from tagger.review.pages import style
 from tagger.review.pages.components import world
 from tagger.storage.suffixes import PHOTO_SUFFIXES, suffix
@@ -33,7 +33,7 @@ def _classifier(path: Path) -> LazyClassifier:
     return classifier
 
 
-def show(options: Options) -> None:
+def show(options: AppOptions) -> None:
     st.title("Try a photo")
     st.markdown("Nothing leaves this machine, and nothing is written into your file.")
     left, right = st.columns([3, 2], gap="medium")
@@ -93,7 +93,7 @@ def _title(outcome: Outcome, classifier: LazyClassifier) -> str:
         return outcome.landmark.name
     if outcome.guess and outcome.status is Status.UNSURE:
         return f"Perhaps {classifier.landmarks[outcome.guess.best.slug].name}"
-    return "No landmark here" if outcome.guess else "Not looked at"
+    return "No landmark here" if outcome.guess else "Not checked"
 
 
 def _because(outcome: Outcome) -> str:

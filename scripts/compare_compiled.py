@@ -1,0 +1,85 @@
+"""What our C buys: whole runs with and without it, by turns, and each part against its twin."""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import patch
+
+import bench_sections
+import click
+import torch
+from bench_sections import MP_2, MP_12, cameras, fill, ours
+
+from tagger.imaging import fast_jpeg
+from tagger.imaging.decode import to_views
+from tagger.ledger.ledger import new_run_id
+from tagger.model.classifier import Classifier
+from tagger.model.local_features import matching, references
+
+sys.path.insert(0, str(bench_sections.SAMPLES.parent / "tests"))
+import plain_features
+
+PILLOW = patch.object(fast_jpeg, "_fast_jpeg", None)
+OPENCV = (
+    patch.object(matching, "sift", plain_features.sift),
+    patch.object(matching, "moved_alike", plain_features.moved_alike),
+    patch.object(references, "matches", plain_features.matches),
+)
+WAYS = {"compiled": (), "Pillow decodes": (PILLOW,), "OpenCV and NumPy": OPENCV}
+
+
+def cpu_seconds(work: Callable[[], object], way: str) -> float:
+    """Processor time, of all threads: what else this machine does counts little."""
+    for change in WAYS[way]:
+        change.start()
+    start = time.process_time()
+    work()
+    taken = time.process_time() - start
+    for change in WAYS[way]:
+        change.stop()
+    return taken
+
+
+@click.command()
+@click.option("--photos", default=48, show_default=True, help="Photos of each run.")
+@click.option("--rounds", default=5, show_default=True, help="Runs of each way, by turns.")
+@click.option("--small", is_flag=True, help="Photos of 2 megapixels, not 12.")
+@click.option("--all", "everywhere", is_flag=True, help="Compare local features of every photo.")
+def main(photos: int, rounds: int, small: bool, everywhere: bool) -> None:
+    """Milliseconds of a core a photo, and how many times as much without the C."""
+    if everywhere:
+        patch.multiple(references, LEAST=0.0, SURE=1.0).start()
+    data, classifier = cameras(photos, MP_2 if small else MP_12), Classifier(device="cpu")
+    torch.set_num_threads(1)
+    size, resize = classifier.image_size, classifier.resize
+    greys = [to_views(photo, size, resize).grey for photo in data[:16]]
+    taken: dict[tuple[str, str], list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+
+        def whole() -> int:
+            return ours(place / "photos", place / f"{new_run_id()}.db", classifier)
+
+        parts: dict[str, tuple[int, Callable[[], object]]] = {
+            "a run": (photos, whole),
+            "decoding": (16, lambda: [to_views(photo, size, resize) for photo in data[:16]]),
+            "describing": (16, lambda: [matching.describe(grey) for grey in greys]),
+        }
+        for number in range(rounds + 1):
+            for part, (count, work) in parts.items():
+                for way in WAYS:
+                    fill(place / "photos", data)
+                    seconds = cpu_seconds(work, way)
+                    if number:  # TorchScript optimises during the first
+                        taken.setdefault((part, way), []).append(1e3 * seconds / count)
+    for (part, way), times in taken.items():
+        against = zip(times, taken[part, "compiled"], strict=True)
+        ratio = statistics.median(its / mine for its, mine in against)
+        click.echo(f"{part:10} {way:17} {statistics.median(times):6.1f} ms, {ratio:.2f} times")
+
+
+if __name__ == "__main__":
+    main()

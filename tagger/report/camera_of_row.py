@@ -1,0 +1,90 @@
+"""What a reviewed row says of camera and subject: which is known, and by which source."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from tagger.errors import RefusedError
+from tagger.records import CameraPosition, Landmark, Source
+from tagger.report.cells import native
+from tagger.report.columns import SUBJECT_ONLY
+from tagger.report.place_of_row import choose, distance_km, named, point_of, radius_of, same_point
+from tagger.report.reader import Row
+
+# Further than this from where the row says the camera was, nothing is seen.
+_FAR_KM = 100.0
+_CAMERA = frozenset(Source) - {Source.LANDMARK}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is to be written for one row.
+
+    Attributes:
+        place: the subject; None where only the camera's position is known.
+        camera: where another source than the landmark puts the camera.
+        subject_only: the camera's position is not to be written.
+        as_reported: nobody has corrected the row.
+    """
+
+    place: Landmark | None
+    camera: CameraPosition | None = None
+    subject_only: bool = False
+    as_reported: bool = False
+
+
+def say(row: Row, known: Mapping[str, Landmark], probability: float | None) -> Said:
+    """Read a row; ``known`` holds the landmarks by slug.
+
+    1. The source is one that tells where the camera was: the coordinates are the camera's. The
+       landmark that is named, if any, is the subject, where we know it.
+    2. Any other row: :func:`tagger.report.place_of_row.choose`. Reports that were made before there
+       was a column ``source`` have only such rows.
+
+    Raises:
+        RefusedError: the row is none of these; nothing is guessed.
+    """
+    text = row.text("source").casefold()
+    if text not in {"", SUBJECT_ONLY, *Source}:
+        raise RefusedError(f"source is {text!r}; restore the cell, or empty it and name the place")
+    if text in _CAMERA:
+        return _by_camera(row, known, Source(text), probability)
+    place = choose(row, known)
+    point = point_of(row)
+    reported = known.get(place.slug) == place and point is not None and same_point(place, point)
+    # A person who moved the place or named another vouches for it, the camera included.
+    return Said(place, None, text == SUBJECT_ONLY and reported, reported)
+
+
+def _by_camera(
+    row: Row, known: Mapping[str, Landmark], source: Source, probability: float | None
+) -> Said:
+    name, point = row.text("landmark"), point_of(row)
+    if point is None:
+        if name:  # a person emptied the cells: the landmark alone is right
+            return Said(choose(row, known))
+        raise RefusedError("latitude and longitude are empty; restore the cells, or name the place")
+    places = named(name, known) if name else []
+    if name and len(places) != 1:
+        raise RefusedError(
+            f"several landmarks are called {name!r}; use the slug of the one"
+            if places
+            else f"landmark {name!r} is not one we know, and the coordinates are the camera's, by "
+            f"{source}; correct the name, or empty source and type the place's own coordinates"
+        )
+    place = places[0] if places else None
+    radius = radius_of(row)
+    if not radius:
+        raise RefusedError("radius_m is empty; restore the cell, or type how far off it may be")
+    if place:
+        away = distance_km((place.latitude, place.longitude), point)
+        if away > max(_FAR_KM, 3 * place.radius_m / 1000) + 3 * radius / 1000:
+            raise RefusedError(
+                f"{place.name} is {away:.0f} km from where the camera was, by {source}; correct "
+                "the name, or empty source, latitude and longitude"
+            )
+    evidence = row.text("evidence")
+    with suppress(ValueError):
+        evidence = native(evidence)
+    sure = 1.0 if probability is None else probability
+    return Said(place, CameraPosition(*point, radius, source, evidence, sure), as_reported=True)
