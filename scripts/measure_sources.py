@@ -1,143 +1,229 @@
-"""Measures the sources time and track on real libraries, beside the rules of other programs.
+"""Measure the sources time and track on real libraries, beside the rules that other tools use."""
 
-    python scripts/measure_sources.py FOLDER
-
-FOLDER holds a CSV per library with capture times and positions, as ../shared/data/walks, and the
-GPX tracks of walk_jette. Half of the positions are hidden, 20 times; each rule gives them back.
-"""
-
-import os
+import bisect
+import calendar
+import csv
 import random
 import statistics
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+import click
 
-import walk_photos  # noqa: E402
+from tagger.evidence.estimate import between, distance_m
+from tagger.evidence.sources import Sources
+from tagger.evidence.track_source import Tracks
+from tagger.evidence.tracks.point import Point
+from tagger.evidence.tracks.reading import read_tracks
+from tagger.evidence.zones import ahead_in
+from tagger.metadata.capture import Capture
 
-from tagger.evidence.estimate import Estimate, distance_m  # noqa: E402
-from tagger.evidence.sources import Sources  # noqa: E402
-from tagger.evidence.time_source import Limits  # noqa: E402
-from tagger.evidence.track_source import Tracks  # noqa: E402
-from tagger.evidence.tracks.reading import read_tracks  # noqa: E402
-from tagger.metadata.capture import Capture  # noqa: E402
-from tagger.records import Source  # noqa: E402
-
-HOUR, DAY = 3600.0, 86_400.0
 Position = tuple[float, float]
-Rule = Callable[[Sequence[Capture]], dict[str, tuple[Position, float]]]
+Hide = Callable[[Sequence[Capture], random.Random], set[str]]
+DAY, HOUR = 86_400, 3600
+
+
+class Answer(NamedTuple):
+    """How far off a position is, and the radius that was stated with it (0: none is)."""
+
+    off_m: float
+    radius_m: float
+
+
+def moment(text: str) -> float:
+    """Seconds since 1970 of ``2017:04:17 13:34:18``."""
+    return float(calendar.timegm(time.strptime(text, "%Y:%m:%d %H:%M:%S")))
+
+
+def walk(path: Path) -> Iterator[Capture]:
+    """The photos of a library that carry a position."""
+    for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
+        if not row["latitude"]:
+            continue
+        offset, stamp = row["offset_time_original"], row["gps_datetime"]
+        yield Capture(
+            row["photo"],
+            moment(row["datetime_original"]) + float("0." + (row["subsec"].strip() or "0")),
+            3600.0 * int(offset[:3]) + 60 * int(offset[0] + offset[4:]) if offset else None,
+            moment(stamp[:19]) if stamp[:1].isdigit() else None,
+            f"{row['make']} {row['model']}",
+            (float(row["latitude"]), float(row["longitude"])),
+            float(row["gps_h_error_m"]) if row["gps_h_error_m"] else None,
+        )
+
+
+def half(photos: Sequence[Capture], chance: random.Random) -> set[str]:
+    return {one.key for one in photos if chance.random() < 0.5}
+
+
+def one_camera(photos: Sequence[Capture], chance: random.Random) -> set[str]:
+    camera = chance.choice(sorted({one.camera for one in photos}))
+    return {one.key for one in photos if one.camera == camera}
+
+
+def one_day(photos: Sequence[Capture], chance: random.Random) -> set[str]:
+    day = chance.choice(sorted({int((one.local or 0) // DAY) for one in photos}))
+    return {one.key for one in photos if int((one.local or 0) // DAY) == day}
+
+
+def second_hours(photos: Sequence[Capture], chance: random.Random) -> set[str]:
+    odd = chance.randrange(2)
+    return {one.key for one in photos if int((one.local or 0) // HOUR) % 2 == odd}
+
+
+MODES: dict[str, Hide] = {
+    "half of the photos": half,
+    "one camera": one_camera,
+    "one day": one_day,
+    "every second hour": second_hours,
+}
+
+
+def hidden(photos: Sequence[Capture], gone: set[str]) -> list[Capture]:
+    """The library without these positions."""
+    bare = {"position": None, "gps_time": None, "error_m": None}
+    return [replace(one, **bare) if one.key in gone else one for one in photos]  # type: ignore[arg-type]
 
 
 def ours(
-    shown: Sequence[Capture], source: Source = Source.TIME, tracks: Sequence[Path] = ()
+    shown: Sequence[Capture], points: Sequence[Point] = ()
 ) -> dict[str, tuple[Position, float]]:
-    """What is written with --from: position and 95 % radius by photo."""
-    sources = Sources(None, Limits(), Tracks(read_tracks(tracks)) if tracks else None)
+    """What the sources would write: the track's position before that by time."""
+    sources, found = Sources(tracks=Tracks(points) if points else None), {}
     for one in shown:
         sources.note(one, "")
-    found: dict[str, tuple[Position, float]] = {}
     for one in shown:
         if one.position is None:
-            answers: Iterable[Estimate] = sources.estimates(one.key)
-            for answer in answers:
-                if answer.source is source and not answer.refused:
-                    found[one.key] = (answer.latitude, answer.longitude), answer.radius_95_m
+            kept = [guess for guess in sources.estimates(one.key) if not guess.refused]
+            for guess in sorted(kept, key=lambda guess: guess.source.value, reverse=True)[:1]:
+                found[one.key] = (guess.latitude, guess.longitude), guess.radius_95_m
     sources.close()
     return found
 
 
-def nearest(
-    shown: Sequence[Capture], allowed: Callable[[float, float], bool]
-) -> dict[str, tuple[Position, float]]:
-    """The position of the nearest photo in time by the clocks, where the two times allow it."""
-    placed = [(one.local or 0.0, one.position) for one in shown if one.position]
-    found = {}
+def nearest(shown: Sequence[Capture], same_day: bool) -> dict[str, tuple[Position, float]]:
+    """The nearest photo in local time: within 1 h (``osxphotos add-locations``), or of the same
+    day (PhotoPrism's estimates); whatever the camera, and no radius is stated.
+    """
+    known = sorted((one.local or 0, one.position) for one in shown if one.position)
+    times, found = [local for local, _ in known], {}
     for one in shown:
-        local = one.local or 0.0
-        near = [(abs(at - local), position) for at, position in placed if allowed(at, local)]
-        if one.position is None and near:
-            found[one.key] = min(near)[1], -1.0
+        if one.position is not None or one.local is None:
+            continue
+        at = bisect.bisect(times, one.local)
+        around = known[max(0, at - 1) : at + 1]
+        if not around:
+            continue
+        local, position = min(around, key=lambda other: abs(other[0] - one.local))  # type: ignore[operator]
+        if local // DAY == one.local // DAY if same_day else abs(local - one.local) <= HOUR:
+            found[one.key] = position, 0.0
     return found
 
 
-def geotagged(
-    shown: Sequence[Capture], tracks: Sequence[Path]
+def geotag(
+    shown: Sequence[Capture], points: Sequence[Point], zone: str
 ) -> dict[str, tuple[Position, float]]:
-    """What ExifTool writes with -geotag and no other option."""
-    with tempfile.TemporaryDirectory() as folder:
-        bare = [one for one in shown if one.position is None]
-        walk_photos.write(Path(folder), bare)
-        words = [word for track in tracks for word in ("-geotag", str(track))]
-        subprocess.run(
-            ["exiftool", "-q", "-q", "-overwrite_original", *words, folder],
-            env=os.environ | {"TZ": "UTC"}, check=False,
-        )  # fmt: skip
-        told = subprocess.run(
-            ["exiftool", "-q", "-q", "-n", "-p", "$FileName,$GPSLatitude,$GPSLongitude", folder],
-            capture_output=True, text=True, check=False,
-        ).stdout  # fmt: skip
-    rows = (line.split(",") for line in told.splitlines() if line)
-    return {name: ((float(latitude), float(longitude)), -1.0) for name, latitude, longitude in rows}
+    """``exiftool -geotag`` with its default options: DateTimeOriginal taken in the computer's zone;
+    between two points of at most 1800 s apart by interpolation (GeoMaxIntSecs), else the nearest
+    point within 1800 s (GeoMaxExtSecs).
+    """
+    track = sorted(points)
+    times, found = [point.utc for point in track], {}
+    for one in shown:
+        if one.position is not None or one.local is None:
+            continue
+        utc = one.local - ahead_in(zone, one.local)
+        at = bisect.bisect(times, utc)
+        around = track[max(0, at - 1) : at + 1]
+        if len(around) == 2 and around[1].utc - around[0].utc <= 1800:
+            share = (utc - around[0].utc) / (around[1].utc - around[0].utc)
+            found[one.key] = between(around[0][1:3], around[1][1:3], share), 0.0
+        else:
+            close = [point for point in around if abs(point.utc - utc) <= 1800]
+            for point in sorted(close, key=lambda point: abs(point.utc - utc))[:1]:
+                found[one.key] = point[1:3], 0.0
+    return found
 
 
-def measure(names: Sequence[str], rule: Rule, draws: int = 20) -> str:
-    """Placed, within 1 km, within the stated radius, and how far off, as cells of a table."""
-    hidden, offs, held = 0, list[float](), 0
-    for name in names:
-        photos = list(walk_photos.walk(name))
-        for draw in range(draws):
-            chance = random.Random(draw)
-            gone = {one.key for one in photos if chance.random() < 0.5}
-            shown = [
-                replace(one, position=None, gps_time=None) if one.key in gone else one
-                for one in photos
-            ]
-            found, hidden = rule(shown), hidden + len(gone)
-            for one in photos:
-                if one.key in gone and one.key in found and one.position:
-                    position, radius = found[one.key]
-                    offs.append(distance_m(position, one.position))
-                    held += offs[-1] <= radius
-    if not offs:
-        return "0 % | | | |"
-    near = sum(off <= 1000 for off in offs) / len(offs)
+def line(name: str, answers: Sequence[Answer | None]) -> str:
+    """One row of the table; ``answers`` has None for each photo that got no position."""
+    placed = [answer for answer in answers if answer is not None]
+    if not placed:
+        return f"| {name} | {len(answers)} | 0 % | | | |"
+    within = sum(answer.off_m <= 1000 for answer in placed) / len(placed)
+    inside = sum(answer.off_m <= answer.radius_m for answer in placed) / len(placed)
+    stated = f"{inside:.1%}" if any(answer.radius_m for answer in placed) else "states none"
+    middle = statistics.median(answer.off_m for answer in placed)
     return (
-        f"{len(offs) / hidden:.0%} | {statistics.median(offs):,.0f} m, {max(offs):,.0f} m | "
-        f"{near:.1%} | {f'{held / len(offs):.1%}' if held else 'no radius'} |"
-    ).replace("%", " %")
-
-
-def main() -> None:
-    """Print the tables."""
-    walk_photos.WALKS = folder = Path(sys.argv[1])
-    walks = sorted(path.stem for path in folder.glob("*.csv") if path.stem != "bicycle_tour")
-    rules: dict[str, Rule] = {
-        "`--from time`": ours,
-        "nearest photo within 1 hour (osxphotos' rule)": lambda shown: nearest(
-            shown, lambda a, b: abs(a - b) <= HOUR
-        ),
-        "nearest photo of the same day (PhotoPrism's rule)": lambda shown: nearest(
-            shown, lambda a, b: a // DAY == b // DAY
-        ),
-    }
-    head = (
-        "| placed | off: median, most | within 1 km | within its 95 % radius |\n" + "|---" * 5 + "|"
+        f"| {name} | {len(answers)} | {len(placed) / len(answers):.1%} | {within:.1%} | {stated} | "
+        f"{middle:.0f} m |"
     )
-    for title, names in (("walks", walks), ("bicycle tour", ["bicycle_tour"])):
-        print(f"\n| {title} {head}")
-        for label, rule in rules.items():
-            print(f"| {label} | {measure(names, rule)}", flush=True)
-    tracks = sorted(folder.glob("walk_jette*.gpx"))
-    print(f"\n| a GPX track, the clock an hour off {head}")
-    label = "`--from track`"
-    print(f"| {label} | {measure(['walk_jette'], lambda s: ours(s, Source.TRACK, tracks))}")
-    print(f"| ExifTool -geotag | {measure(['walk_jette'], lambda s: geotagged(s, tracks), 3)}")
+
+
+def answers(
+    photos: Sequence[Capture], gone: Iterable[str], found: dict[str, tuple[Position, float]]
+) -> list[Answer | None]:
+    truth = {one.key: one.position for one in photos}
+    told: list[Answer | None] = []
+    for key in sorted(gone):
+        at = truth[key]
+        assert at is not None
+        told.append(Answer(distance_m(found[key][0], at), found[key][1]) if key in found else None)
+    return told
+
+
+@click.command()
+@click.option(
+    "--walks",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of NAME.csv, one row a photo, and the tracks of a library as NAME_*.gpx.",
+)
+@click.option("--draws", default=20, show_default=True, help="How often positions are hidden.")
+@click.option("--zone", default="Europe/Brussels", help="Where the computer of ExifTool stands.")
+def main(walks: Path, draws: int, zone: str) -> None:
+    """Hide positions of real libraries and see what gives them back, as a table in Markdown."""
+    ZoneInfo(zone)
+    libraries = {path.stem: list(walk(path)) for path in sorted(walks.glob("*.csv"))}
+    tours = {name: photos for name, photos in libraries.items() if name.startswith("bicycle")}
+    rest = {name: photos for name, photos in libraries.items() if name not in tours}
+    head = "| placed | within 1 km | within the stated radius | median error |"
+    for title, group in (("walks", rest), ("bicycle tour", tours)):
+        click.echo(f"\n| {title}: hidden, by | photos {head}\n|---|---|---|---|---|---|")
+        for mode, hide in MODES.items():
+            told: dict[str, list[Answer | None]] = {}
+            for photos, draw in [(p, d) for p in group.values() for d in range(draws)]:
+                gone = hide(photos, random.Random(draw))
+                shown = hidden(photos, gone)
+                for rule, found in (
+                    ("landmark-tag, time", ours(shown)),
+                    ("nearest within 1 h (osxphotos)", nearest(shown, False)),
+                    ("same day (PhotoPrism)", nearest(shown, True)),
+                ):
+                    told.setdefault(rule, []).extend(answers(photos, gone, found))
+            for rule, each in told.items():
+                click.echo(line(f"{mode}: {rule}", each))
+    for name, photos in libraries.items():
+        points = [p for path in sorted(walks.glob(f"{name}_*.gpx")) for p in read_tracks([path])]
+        if not points:
+            continue
+        click.echo(f"\n| {name}, with its track | photos {head}\n|---|---|---|---|---|---|")
+        for mode, hide in MODES.items():
+            told = {}
+            for draw in range(draws):
+                gone = hide(photos, random.Random(draw))
+                shown = hidden(photos, gone)
+                for rule, found in (
+                    ("landmark-tag, time and track", ours(shown, points)),
+                    ("exiftool -geotag", geotag(shown, points, zone)),
+                ):
+                    told.setdefault(rule, []).extend(answers(photos, gone, found))
+            for rule, each in told.items():
+                click.echo(line(f"{mode}: {rule}", each))
 
 
 if __name__ == "__main__":

@@ -22,8 +22,8 @@ from tagger.records import Entry, Outcome, Status, Version
 from tagger.run import inspect, pipeline
 from tagger.run.pipeline import run
 from tagger.run.stages import Settings
-from tagger.storage import local_errors
 from tagger.storage.local import LocalStorage
+from tagger.storage.local_errors import explained
 
 
 class Forgetful:
@@ -285,7 +285,7 @@ def test_a_photo_that_the_store_will_not_give_is_failed_not_damaged(
 ) -> None:
     class Closed(LocalStorage):
         def read_head(self, key: str, size: int) -> bytes:
-            with local_errors.explained("read"):
+            with explained("read"):
                 if key.endswith("qutub.jpg"):
                     raise error
             return super().read_head(key, size)

@@ -19,7 +19,8 @@ from tagger.cli.main import main
 from tagger.errors import RunError
 from tagger.run.limits import MIN_SAMPLE, Limits
 from tagger.run.run_log import RunLog
-from tagger.storage import local, local_errors
+from tagger.storage import local
+from tagger.storage.local_errors import explained
 
 GREY = photo((120, 120, 120))
 
@@ -64,7 +65,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, fails: Callable[[str], bool]) -> Non
 
     def read_head(self: local.LocalStorage, key: str, size: int) -> bytes:
         if fails(Path(key).name):
-            with local_errors.explained("read"):
+            with explained("read"):
                 raise OSError(5, os.strerror(5))
         return whole(self, key, size)
 

@@ -24,10 +24,12 @@ CREATE INDEX IF NOT EXISTS captures_by_utc ON captures (utc)
     WHERE latitude IS NOT NULL AND utc IS NOT NULL;
 CREATE INDEX IF NOT EXISTS captures_by_wall ON captures (local)
     WHERE latitude IS NOT NULL AND local IS NOT NULL;
+CREATE INDEX IF NOT EXISTS captures_by_camera_utc ON captures (camera, utc)
+    WHERE latitude IS NOT NULL AND ahead IS NOT NULL AND utc IS NOT NULL;
 CREATE INDEX IF NOT EXISTS captures_by_clock ON captures (camera, local)
     WHERE ahead IS NOT NULL AND local IS NOT NULL;
 """
-FORMAT = 1
+FORMAT = 2
 _COLUMNS = "key, local, utc, camera, latitude, longitude, error_m"
 _ROWS = 2000
 
@@ -48,6 +50,8 @@ class By(Enum):
     """Which clock neighbours are looked up by."""
 
     CAMERA = "local"  # the photo's own camera, by its own clock
+    TOLD = "told"  # the photo's own camera by UTC, where its photos tell their clock
+    UNTOLD = "untold"  # the photo's own camera by its clock, where they do not
     WALL = "wall"  # any camera, by what clocks on the wall showed
     UTC = "utc"
 
@@ -65,6 +69,7 @@ class Captures:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._lock = threading.RLock()
+        self._alone: dict[int, bool] = {}
         self._waiting: list[tuple[object, ...]] = []
         try:
             # An empty name is a temporary database: SQLite spills it to disk and removes it.
@@ -115,6 +120,7 @@ class Captures:
         """Write what waits."""
         with self._lock:
             if self._waiting:
+                self._alone.clear()
                 self._db.execute("BEGIN IMMEDIATE")
                 places = ", ".join("?" * 13)
                 self._db.executemany(
@@ -160,8 +166,10 @@ class Captures:
             camera: whose photos; all other cameras' with ``By.WALL`` and ``By.UTC``.
             most: how many on each side.
         """
-        column = "utc" if by is By.UTC else "local"
-        where = "camera = ?" if by is By.CAMERA else "camera <> ?"
+        column = "utc" if by in (By.UTC, By.TOLD) else "local"
+        where = "camera <> ?" if by in (By.WALL, By.UTC) else "camera = ?"
+        if by in (By.TOLD, By.UNTOLD):
+            where += f" AND ahead IS {'NOT ' * (by is By.TOLD)}NULL"
         kept = (
             f"SELECT {_COLUMNS} FROM captures WHERE {where} AND latitude IS NOT NULL AND {column}"
         )
@@ -189,6 +197,34 @@ class Captures:
                     (camera, local, most),
                 ).fetchall()
         return sorted(rows, key=lambda row: abs(row[0] - local))
+
+    def alone(self, moment: float, week: float = 7 * 86_400.0) -> bool:
+        """Whether but one camera noted positions in the weeks around; ``moment`` is about UTC."""
+        number = int(moment // week)
+        if number not in self._alone:
+            with self._lock:
+                self.flush()
+                rows = self._db.execute(
+                    "SELECT DISTINCT camera FROM captures WHERE latitude IS NOT NULL"
+                    " AND utc >= ? AND utc < ? LIMIT 2",
+                    ((number - 1) * week, (number + 2) * week),
+                ).fetchall()
+            self._alone[number] = len(rows) < 2
+        return self._alone[number]
+
+    def zones(self) -> list[float]:
+        """How far ahead of UTC clocks on the wall were, commonest first.
+
+        Zones of less than a hundredth of the photos are left out.
+        """
+        with self._lock:
+            self.flush()
+            rows = self._db.execute(
+                "SELECT round((local - utc) / 900) * 900 AS ahead, count(*) FROM captures"
+                " WHERE latitude IS NOT NULL AND utc IS NOT NULL GROUP BY 1 ORDER BY 2 DESC"
+            ).fetchall()
+        least = sum(count for _, count in rows) / 100
+        return [ahead for ahead, count in rows if count >= least]
 
     def cameras(self) -> Iterator[tuple[str, int, int, int, float | None, float | None]]:
         """Each camera: its photos, those with a position, with a known clock, how far ahead."""

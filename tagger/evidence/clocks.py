@@ -39,13 +39,13 @@ def stated(photo: Capture) -> float | None:
     if photo.local is None:
         return None
     if photo.gps_time is not None:
-        ahead = (photo.local - photo.gps_time + DAY / 2) % DAY - DAY / 2
+        ahead = photo.local - photo.gps_time
+        if not LEAST <= ahead <= MOST:
+            ahead = (ahead + DAY / 2) % DAY - DAY / 2
         if photo.offset is not None:  # which hour is meant, where both are there
             ahead += round((photo.offset - ahead) / DAY) * DAY
-        elif ahead < LEAST:
-            ahead += DAY
-        if photo.offset is None or abs(photo.offset - ahead) > AGREE:
-            return ahead
+        # Where it is minutes old, the position is, too: both were true at that moment.
+        return ahead
     return photo.offset
 
 
@@ -61,15 +61,17 @@ def clock_of(photo: Capture, known: Sequence[tuple[float, float]]) -> Clock | No
     if photo.local is None:
         return None
     near = [(local, ahead) for local, ahead in known if abs(local - photo.local) <= REMEMBERED]
-    if not near:
+    sides = [
+        [ahead for local, ahead in near if (local > photo.local) is later][:3]
+        for later in (False, True)
+    ]
+    middles = [statistics.median_low(side) for side in sides if side]
+    if len(middles) == 1 and any(
+        abs(ahead - middles[0]) > AGREE for side in sides for ahead in side
+    ):
         return None
-    values = [ahead for _, ahead in near[:5]]
-    middle = statistics.median(values)
-    if any(abs(value - middle) > AGREE for value in values):
-        # It was set in between, or travelled: only the two photos around may agree.
-        before = [a for local, a in near if local <= photo.local][:1]
-        after = [a for local, a in near if local > photo.local][:1]
-        if not before or not after or abs(before[0] - after[0]) > AGREE:
-            return None
-        middle = (before[0] + after[0]) / 2
+    # It was set in between, or travelled to another zone: nothing tells when.
+    if not middles or max(middles) - min(middles) > AGREE:
+        return None
+    middle = statistics.mean(middles)
     return Clock(middle, "as measured on this camera's photos with GPS time")

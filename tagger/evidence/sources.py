@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from tagger.evidence.captures import Captures
-from tagger.evidence.clocks import stated
+from tagger.evidence.clocks import DAY, HOUR, stated
 from tagger.evidence.estimate import Estimate, PositionSource
 from tagger.evidence.takeout import TakeoutSource
 from tagger.evidence.time_source import Limits, TimeSource
@@ -14,6 +14,8 @@ from tagger.evidence.track_source import Tracks, TrackSource
 from tagger.evidence.tracks.reading import read_tracks
 from tagger.evidence.zones import ahead_at
 from tagger.metadata.capture import Capture
+
+AMBIGUOUS = 9.5 * HOUR  # a clock further ahead of UTC may as well be behind it, a day off
 
 
 class Sources:
@@ -68,6 +70,15 @@ class Sources:
         ahead = known = stated(photo)
         if known is None and photo.position and photo.local is not None:
             known = ahead_at(photo.position, photo.local)
+        if (
+            ahead is not None
+            and abs(ahead) > AMBIGUOUS
+            and photo.position
+            and photo.local is not None
+        ):
+            # UTC+13 or UTC-11? The receiver's date may be a day off, the place is not.
+            zone = ahead_at(photo.position, photo.local)
+            ahead = known = ahead + round(((zone or ahead) - ahead) / DAY) * DAY
         utc = None if known is None or photo.local is None else photo.local - known
         self.captures.add(photo, stamp, ahead, utc)
 

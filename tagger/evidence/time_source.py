@@ -1,5 +1,6 @@
 """The source ``time``: where the photos taken shortly before and after were taken."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,13 +8,33 @@ from dataclasses import dataclass, field, replace
 from tagger.evidence.captures import By, Captures, Placed
 from tagger.evidence.clocks import DAYLIGHT, Clock, clock_of
 from tagger.evidence.estimate import Estimate, Neighbour, distance_m
-from tagger.evidence.motion import UNSURE, Fix, Located, locate, speed_of
-from tagger.evidence.zones import ahead_in
+from tagger.evidence.motion import (
+    FASTEST_WALK,
+    UNSURE,
+    Fix,
+    Located,
+    company,
+    leaps,
+    locate,
+    pace_of,
+    speed_of,
+)
+from tagger.evidence.zones import ahead_at, ahead_in
 from tagger.metadata.capture import Capture
 from tagger.records import Source
 
 # A journey shows only by a position at its other end, which may lie further off than --max-gap.
-JOURNEY_SECONDS = 12 * 3600.0
+JOURNEY_SECONDS = 48 * 3600.0
+MOST = 24  # other cameras' photos that are looked at before, and after
+# Other cameras are believed if none of these was elsewhere so long before or after the photo; two
+# photos of two cameras are compared if they were taken within so many seconds.
+TOGETHER_S, COMPARED_S = 6 * 3600.0, 3600.0
+APART = "the cameras were at different places about then"
+UNKNOWN = "nothing shows that this camera was where the other one was"
+# How one moves about then: by this many positions at most, of so many seconds before and after.
+PAIRS, SPEED_S = 24, 6 * 3600.0
+# Two phones of one model have one name; one of them does not go so fast for so long, trains aside.
+SAME_NAME_M_S, SAME_NAME_S = 60.0, 1800.0
 PROBABLE = (
     0.98  # that neighbours in time were where the photo was, as long as nothing speaks against it
 )
@@ -47,17 +68,30 @@ class TimeSource:
 
     def __init__(self, captures: Captures, limits: Limits) -> None:
         self._captures, self._limits = captures, limits
+        self._zones: list[float] | None = None  # of the library, once it is all there
 
     def estimate(self, photo: Capture) -> Estimate | None:
         """See :class:`tagger.evidence.estimate.PositionSource`."""
         if photo.local is None or not photo.taken:
             return None
-        own = self._fixes(By.CAMERA, photo.local, photo) if photo.camera else []
         clock = self.clock(photo)
+        own = self._own(photo, photo.local, clock)
         if clock is None:
             return self._by_wall(photo, photo.local, own)
         others = self._fixes(By.UTC, photo.local - clock.ahead, photo)
-        return self._answer(own, others)
+        return self._answer(own, others, self._captures.alone(photo.local - clock.ahead))
+
+    def _own(self, photo: Capture, local: float, clock: Clock | None) -> list[Fix]:
+        """This camera's positions: a phone's clock jumps where zones change, UTC does not."""
+        if not photo.camera:
+            return []
+        if clock is None and self._captures.clock(photo.camera, local, 1):
+            return []  # it was set about then, or travelled
+        if clock is None:
+            return self._fixes(By.CAMERA, local, photo)
+        told = self._fixes(By.TOLD, local - clock.ahead, photo)
+        untold = self._fixes(By.UNTOLD, local, photo)
+        return sorted(told + untold, key=lambda fix: fix.seconds)
 
     def clock(self, photo: Capture) -> Clock | None:
         """The clock of the photo's camera when it was taken, where it is known."""
@@ -81,58 +115,91 @@ class TimeSource:
         """Other cameras by the clock on the wall; this camera's may be an hour off it."""
         fast = self._fast(photo)
         if fast is not None:
-            return self._answer(own, self._fixes(By.WALL, local - fast, photo))
-        answers = [
-            self._answer(own, self._fixes(By.WALL, local + hours, photo)) for hours in DAYLIGHT
+            others = self._fixes(By.WALL, local - fast, photo)
+            return self._answer(own, others, self._captures.alone(local - fast))
+        answer = self._answer(own, [])
+        if answer is not None:
+            return answer
+        alone = self._captures.alone(local)
+        first = self._answer([], self._fixes(By.WALL, local, photo), alone)
+        if first is None or first.refused:
+            return first
+        others = [
+            self._answer([], self._fixes(By.WALL, local + off, photo), alone)
+            for off in self._offs(first, local)
         ]
-        first = answers[0]
-        if first is None or first.refused or (own and self._answer(own, [])):
-            return self._answer(own, []) or first
-        apart = max(
-            distance_m((first.latitude, first.longitude), (other.latitude, other.longitude))
-            for other in answers
-            if other is not None
+        apart_m = max(
+            math.inf
+            if other is None or other.refused
+            else distance_m((first.latitude, first.longitude), (other.latitude, other.longitude))
+            for other in others
         )
-        if apart + first.radius_95_m <= self._limits.max_radius_m:
-            return replace(first, radius_95_m=first.radius_95_m + apart)
+        if apart_m + first.radius_95_m <= self._limits.max_radius_m:
+            return replace(first, radius_95_m=first.radius_95_m + apart_m)
         name = photo.camera or "this camera"
         return replace(
             first,
-            refused=f"the clock of {name} is not known: if it is an hour off, the photo was taken "
-            f"{far(apart)} away; set --clock-offset '{photo.camera}=0' if it is right",
+            refused=f"the clock of {name} is not known: if it is off by hours, the photo was taken "
+            f"{far(apart_m) if apart_m < math.inf else 'who knows where'}; set --clock-offset "
+            f"'{photo.camera}=0' if it is right",
         )
+
+    def _offs(self, first: Estimate, local: float) -> list[float]:
+        """What a clock of which nothing is known may be slow by: an hour, or it shows another zone
+        of the library, such as that of home.
+        """
+        here = ahead_at((first.latitude, first.longitude), local) or 0.0
+        if self._zones is None:
+            self._zones = self._captures.zones()
+        return sorted({*DAYLIGHT, *(here - zone for zone in self._zones)} - {0.0})
 
     def _fixes(self, by: By, moment: float, photo: Capture) -> list[Fix]:
         """Known positions around the photo in order of time, its own left out."""
-        before, after = self._captures.around(by, moment, JOURNEY_SECONDS, photo.camera)
+        most = MOST if by in (By.UTC, By.WALL) else 12
+        before, after = self._captures.around(by, moment, JOURNEY_SECONDS, photo.camera, most)
 
         def fix(row: Placed) -> Fix:
-            at = row.utc if by is By.UTC else row.local
+            at = row.utc if by in (By.UTC, By.TOLD) else row.local
             assert at is not None
             key = row.key.decode("utf-8", "surrogateescape")
-            return Fix(at - moment, (row.latitude, row.longitude), row.error_m, key)
+            return Fix(at - moment, (row.latitude, row.longitude), row.error_m, key, row.camera)
 
         return [made for row in [*before[::-1], *after] if (made := fix(row)).key != photo.key]
 
-    def _answer(self, own: list[Fix], others: list[Fix]) -> Estimate | None:
-        """By this camera's photos and by others'; where they contradict, by its own."""
+    def _answer(self, own: list[Fix], others: list[Fix], alone: bool = False) -> Estimate | None:
+        """By this camera's photos; by others' where they were with it, as far as that shows."""
         by_own, by_others = self._located(own), self._located(others)
-        if by_own is None or by_others is None:
-            return self._told(own, by_own) or self._told(others, by_others)
-        apart = distance_m(by_own.position, by_others.position)
-        if apart <= max(self._limits.max_radius_m, by_own.radius_95_m + by_others.radius_95_m):
-            both = sorted(own + others, key=lambda fix: fix.seconds)
-            return self._told(both, self._located(both))
-        return self._told(own, by_own)
+        near = [fix for fix in own if abs(fix.seconds) <= TOGETHER_S]
+        if leaps(near, SAME_NAME_M_S, SAME_NAME_S):
+            return self._told(own, by_own, "two cameras of one name were at two places")
+        if by_others is None:
+            return self._told(own, by_own)
+        both = sorted(own + others, key=lambda fix: fix.seconds)
+        close = [fix for fix in both if abs(fix.seconds) <= TOGETHER_S]
+        together = company(close, FASTEST_WALK, COMPARED_S, own[0].camera if own else "")
+        if together is None and not own:
+            together = alone
+        if not together:
+            if by_own is not None:
+                return self._told(own, by_own)
+            return self._told(others, by_others, APART if together is False else UNKNOWN)
+        return self._told(both, self._located(both))
 
     def _located(self, fixes: Sequence[Fix]) -> Located | None:
-        before = [fix for fix in fixes if fix.seconds < 0][-1:]
-        after = [fix for fix in fixes if fix.seconds >= 0][:1]
-        if not any(abs(fix.seconds) <= self._limits.max_gap for fix in before + after):
+        before = [fix for fix in fixes if fix.seconds < 0][-2:]
+        after = [fix for fix in fixes if fix.seconds >= 0][:2]
+        if not any(abs(fix.seconds) <= self._limits.max_gap for fix in before[-1:] + after[:1]):
             return None
-        return locate(before[0] if before else None, after[0] if after else None, speed_of(fixes))
+        return locate(
+            before[-1] if before else None,
+            after[0] if after else None,
+            speed_of([fix for fix in fixes if abs(fix.seconds) <= SPEED_S][:PAIRS]),
+            pace_of(before + after),
+        )
 
-    def _told(self, fixes: Sequence[Fix], found: Located | None) -> Estimate | None:
+    def _told(
+        self, fixes: Sequence[Fix], found: Located | None, refused: str = ""
+    ) -> Estimate | None:
         """The estimate in words, and refused where it is too wide."""
         if found is None:
             return None
@@ -143,8 +210,9 @@ class TimeSource:
         ]
         used.sort(key=lambda fix: abs(fix.seconds))
         words = " and ".join(in_words(fix) for fix in used if abs(fix.seconds) <= JOURNEY_SECONDS)
-        refused = ""
-        if found.journey >= UNSURE:
+        if refused:
+            pass
+        elif found.journey >= UNSURE:
             refused = "taken during a journey, or shortly before or after one"
         elif found.radius_95_m > self._limits.max_radius_m:
             refused = (

@@ -15,7 +15,9 @@ from tagger.evidence.tracks.point import Point
 from tagger.metadata.capture import Capture
 from tagger.records import Source
 
-RECEIVER_M = 8.0  # the scale of a receiver's error where the track does not state one
+RECEIVER_M = (
+    12.0  # the scale of a receiver's error where the track does not state one: 30 m of 95 %
+)
 OUTSIDE = (
     120.0  # seconds before a track's start or after its end that its first or last point serves
 )
