@@ -131,7 +131,7 @@ class TimeSource:
         apart_m = max(
             math.inf
             if other is None or other.refused
-            else distance_m(first.position, other.position)
+            else distance_m((first.latitude, first.longitude), (other.latitude, other.longitude))
             for other in others
         )
         if apart_m + first.radius_95_m <= self._limits.max_radius_m:
