@@ -222,6 +222,7 @@ def test_time_is_up_between_two_photos(
     folder = fill(tmp_path / "library", 60, photo(COLOURS["Taj_Mahal"]))
     moments = iter(range(10**6))
     monkeypatch.setattr(Limits.__init__, "__defaults__", (None, None, None, lambda: next(moments)))
+    # Each look at the clock is a second; the first pass over all heads looks once a photo.
     assert tag(folder, "--max-time", "20s").exit_code == 0
     done = rows(tmp_path)
     assert 10 < len(done) < 25 and {row["status"] for row in done} == {"tagged"}
