@@ -47,7 +47,7 @@ def test_radii_hold_on_holidays_with_flights() -> None:
                     near += off <= 1000
                     within += off <= found.radius_95_m
         sources.close()
-    assert placed >= 0.1 * asked
+    assert placed >= 0.08 * asked
     assert near >= 0.98 * placed and within >= 0.93 * placed
 
 
