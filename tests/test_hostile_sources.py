@@ -78,10 +78,10 @@ def test_damaged_takeout_states_nothing_wrong() -> None:
         ("deep.json", "[" * 200_000),
         ("cut.json", '{"locations":[{"latitudeE7":480000000,'),
         ("nan.json", '{"locations":[{"latitudeE7":1e400,"longitudeE7":1,"timestampMs":"1"}]}'),
-        ("huge.json", '{"locations":[{"latitudeE7":1,"longitudeE7":1,"timestampMs":' + "9" * 6000 + "}]}"),
-        ("late.json", '{"locations":[{"latitudeE7":1,"longitudeE7":1,"timestamp":"9999-12-31T23:59:59-14:00"}]}'),
-        ("odd.json", '{"features":[{"geometry":{"type":"Point","coordinates":{}},"properties":{"time":1}}]}'),
-        ("list.json", '{"features":[{"geometry":[],"properties":[]}],"rawSignals":[{"position":{"LatLng":"","timestamp":5}}]}'),
+        ("huge.json", '{"locations":[{"latitudeE7":1,"longitudeE7":1,"timestampMs":' + "9" * 6000 + "}]}"),  # noqa: E501
+        ("late.json", '{"locations":[{"latitudeE7":1,"longitudeE7":1,"timestamp":"9999-12-31T23:59:59-14:00"}]}'),  # noqa: E501
+        ("odd.json", '{"features":[{"geometry":{"type":"Point","coordinates":{}},"properties":{"time":1}}]}'),  # noqa: E501
+        ("list.json", '{"features":[{"geometry":[],"properties":[]}],"rawSignals":[{"position":{"LatLng":"","timestamp":5}}]}'),  # noqa: E501
         ("a.nmea", "$GPRMC,999999,A,9999.9,N,9999.9,E,,,999999,,\r\n$GPRMC,,A,.,N,.,E,,,010101,,\n"),
     ],
 )  # fmt: skip

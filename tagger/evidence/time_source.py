@@ -124,7 +124,7 @@ class TimeSource:
         first = self._answer([], self._fixes(By.WALL, local, photo), alone)
         if first is None or first.refused:
             return first
-        others = [
+        readings = [
             self._answer([], self._fixes(By.WALL, local + off, photo), alone)
             for off in self._offs(first, local)
         ]
@@ -132,7 +132,7 @@ class TimeSource:
             math.inf
             if other is None or other.refused
             else distance_m((first.latitude, first.longitude), (other.latitude, other.longitude))
-            for other in others
+            for other in readings
         )
         if apart_m + first.radius_95_m <= self._limits.max_radius_m:
             return replace(first, radius_95_m=first.radius_95_m + apart_m)
