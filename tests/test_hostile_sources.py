@@ -82,7 +82,7 @@ def test_damaged_takeout_states_nothing_wrong() -> None:
         ("late.json", '{"locations":[{"latitudeE7":1,"longitudeE7":1,"timestamp":"9999-12-31T23:59:59-14:00"}]}'),  # noqa: E501
         ("odd.json", '{"features":[{"geometry":{"type":"Point","coordinates":{}},"properties":{"time":1}}]}'),  # noqa: E501
         ("list.json", '{"features":[{"geometry":[],"properties":[]}],"rawSignals":[{"position":{"LatLng":"","timestamp":5}}]}'),  # noqa: E501
-        ("a.nmea", "$GPRMC,999999,A,9999.9,N,9999.9,E,,,999999,,\r\n$GPRMC,,A,.,N,.,E,,,010101,,\n"),
+        ("a.nmea", "$GPRMC,999999,A,9999.9,N,9999.9,E,,,999999,,\r\n$GPRMC,,A,.,N,.,E,,,010101,,\n"),  # noqa: E501
     ],
 )  # fmt: skip
 def test_hostile_tracks_are_refused_in_words(tmp_path: Path, name: str, content: str) -> None:
