@@ -210,7 +210,7 @@ def phone(
 
 
 def camera(way: Way, chance: random.Random) -> Iterator[Shot]:
-    """Without GPS; its clock stays at home, or shows the local time, right or an hour wrong."""
+    """Without GPS; its clock stays at home, or shows the country's time, at times an hour off."""
     habit = chance.choice(("home", "hour", "right", "right"))
     drift = chance.uniform(-90, 90)
     for number, utc in enumerate(moments(way, chance, 30 * MINUTE)):

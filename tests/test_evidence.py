@@ -52,11 +52,11 @@ def test_between_crosses_the_date_line() -> None:
 
 
 def test_one_walks_no_faster_than_a_walk_until_the_library_shows_it() -> None:
-    assert speed_of([]) == PRIOR_SPEED
+    assert speed_of([]) == pytest.approx(PRIOR_SPEED)
     slow = [Fix(60.0 * n, (48 + n * 1e-5, 2)) for n in range(40)]
     assert speed_of(slow) < PRIOR_SPEED / 2
     train = [Fix(60.0 * n, (48 + n * 2e-2, 2)) for n in range(40)]
-    assert speed_of(train) == PRIOR_SPEED  # journeys say nothing of walking
+    assert speed_of(train) == pytest.approx(PRIOR_SPEED)  # journeys say nothing of walking
 
 
 def test_the_radius_grows_with_the_gap() -> None:

@@ -13,6 +13,7 @@ from tagger.evidence.tracks.point import Point, TrackError, moment
 # (``semanticSegments`` with ``timelinePath`` and ``rawSignals``) and iOS (a list with
 # ``timelinePath`` and ``durationMinutesOffsetFromStartTime``), GeoJSON points with a time,
 # OwnTracks' lines (``.rec``).
+DEEPEST = 1000  # letters of the names that lead to a value
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _LISTS = (
     "locations.item", "timelineObjects.item", "semanticSegments.item", "rawSignals.item",
@@ -48,6 +49,8 @@ def _items(path: Path) -> Iterator[Any]:
         with path.open("rb") as file:
             builder = depth = prefix_open = None
             for prefix, event, value in ijson.parse(file, use_float=True):
+                if len(prefix) > DEEPEST:
+                    raise TrackError("is nested deeper than any track; give another file")
                 if builder is None:
                     if prefix in _LISTS and event in ("start_map",):
                         builder, depth, prefix_open = ijson.ObjectBuilder(), 0, prefix
