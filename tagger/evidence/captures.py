@@ -57,20 +57,24 @@ class Captures:
 
     Args:
         path: the file; None keeps it in a temporary file that SQLite removes.
+        read_only: the file is there, and is not changed.
 
     Raises:
         RunError: the file cannot be used.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
+    def __init__(self, path: Path | None = None, read_only: bool = False) -> None:
         self._lock = threading.RLock()
         self._waiting: list[tuple[object, ...]] = []
         try:
             # An empty name is a temporary database: SQLite spills it to disk and removes it.
+            name = f"{path.absolute().as_uri()}?mode=ro" if path and read_only else str(path or "")
             self._db = sqlite3.connect(
-                str(path or ""), timeout=30.0, isolation_level=None, check_same_thread=False
+                name, timeout=30.0, isolation_level=None, check_same_thread=False, uri=read_only
             )
+            if read_only:
+                self._db.execute("SELECT key FROM captures LIMIT 1")  # opens the file
+                return
             if path:
                 self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = OFF")  # a cache; a torn one is made anew
@@ -198,6 +202,11 @@ class Captures:
                 "SELECT camera, count(*), count(latitude), count(ahead), min(ahead), max(ahead)"
                 " FROM captures WHERE taken GROUP BY camera ORDER BY count(*) DESC, camera"
             ).fetchall()
+
+
+def index_beside(ledger: Path) -> Path:
+    """Where the index of a ledger lies."""
+    return ledger.with_name(f"{ledger.name}.captures")
 
 
 def _bytes(key: str) -> bytes:
