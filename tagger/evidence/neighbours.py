@@ -1,5 +1,6 @@
 """The photos taken shortly before and after one, for a person to see; the index stays as it is."""
 
+import sqlite3
 from pathlib import Path
 
 from tagger.errors import RunError
@@ -33,6 +34,10 @@ def neighbours(ledger: Path, key: str) -> tuple[Neighbour, ...]:
         if photo is None or photo.local is None:
             return ()
         return _around(captures, photo, photo.local)
+    except (
+        sqlite3.DatabaseError
+    ):  # it is of another version, or damaged: the next run makes it anew
+        return ()
     finally:
         captures.close()
 

@@ -31,7 +31,7 @@ _gallery = v2.component(
 _around = v2.component(
     "landmark_tag_around",
     html='<div class="around"><div class="around-map"></div>'
-    '<ul class="around-strip" aria-label="Photos taken around this one"></ul></div>',
+    '<ul class="around-strip" tabindex="0" aria-label="Photos taken around this one"></ul></div>',
     css=asset("around.css"),
     js=asset("around.js"),
 )
