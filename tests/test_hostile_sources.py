@@ -94,11 +94,13 @@ def test_hostile_tracks_are_refused_in_words(tmp_path: Path, name: str, content:
 
 def test_a_zip_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.kmz"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("doc.kml", "w", force_zip64=True) as member:
-            for _ in range(65):
-                member.write(bytes(1 << 20))
-    with pytest.raises(RunError, match="bomb.kmz"):
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("doc.kml", "w", force_zip64=True) as member,
+    ):
+        for _ in range(65):
+            member.write(bytes(1 << 20))
+    with pytest.raises(RunError, match=r"bomb\.kmz"):
         list(read_tracks([path]))
 
 

@@ -61,21 +61,25 @@ class Captures:
 
     Args:
         path: the file; None keeps it in a temporary file that SQLite removes.
+        read_only: the file is there, and is not changed.
 
     Raises:
         RunError: the file cannot be used.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._lock = threading.RLock()
+    def __init__(self, path: Path | None = None, read_only: bool = False) -> None:
+        self._path, self._lock = path, threading.RLock()
         self._alone: dict[int, bool] = {}
         self._waiting: list[tuple[object, ...]] = []
         try:
             # An empty name is a temporary database: SQLite spills it to disk and removes it.
+            name = f"{path.absolute().as_uri()}?mode=ro" if path and read_only else str(path or "")
             self._db = sqlite3.connect(
-                str(path or ""), timeout=30.0, isolation_level=None, check_same_thread=False
+                name, timeout=30.0, isolation_level=None, check_same_thread=False, uri=read_only
             )
+            if read_only:
+                self._db.execute("SELECT key FROM captures LIMIT 1")  # opens the file
+                return
             if path:
                 self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = OFF")  # a cache; a torn one is made anew
@@ -86,14 +90,20 @@ class Captures:
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {FORMAT}")
         except sqlite3.Error as error:
-            raise RunError(
-                f"{path}: the index of capture times cannot be used ({error}); delete that file, "
-                "it is rebuilt"
-            ) from error
+            with suppress(AttributeError):
+                self._db.close()
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: sqlite3.Error) -> RunError:
+        return RunError(
+            f"{self._path or 'the temporary folder'}: the index of capture times cannot be used "
+            f"({error}); check the free space and permissions there, or delete the file: it is "
+            "made anew"
+        )
 
     def close(self) -> None:
         """Write what waits and let go of the file."""
-        with suppress(sqlite3.Error):
+        with suppress(RunError):
             self.flush()
         self._db.close()
 
@@ -121,12 +131,17 @@ class Captures:
         with self._lock:
             if self._waiting:
                 self._alone.clear()
-                self._db.execute("BEGIN IMMEDIATE")
                 places = ", ".join("?" * 13)
-                self._db.executemany(
-                    f"INSERT OR REPLACE INTO captures VALUES ({places})", self._waiting
-                )
-                self._db.execute("COMMIT")
+                try:
+                    self._db.execute("BEGIN IMMEDIATE")
+                    self._db.executemany(
+                        f"INSERT OR REPLACE INTO captures VALUES ({places})", self._waiting
+                    )
+                    self._db.execute("COMMIT")
+                except sqlite3.Error as error:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise self._unusable(error) from error
                 self._waiting.clear()
 
     def get(self, key: str) -> Capture | None:
@@ -234,6 +249,11 @@ class Captures:
                 "SELECT camera, count(*), count(latitude), count(ahead), min(ahead), max(ahead)"
                 " FROM captures WHERE taken GROUP BY camera ORDER BY count(*) DESC, camera"
             ).fetchall()
+
+
+def index_beside(ledger: Path) -> Path:
+    """Where the index of a ledger lies."""
+    return ledger.with_name(f"{ledger.name}.captures")
 
 
 def _bytes(key: str) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from tagger.evidence.captures import Captures
+from tagger.evidence.captures import Captures, index_beside
 from tagger.evidence.clocks import DAY, HOUR, stated
 from tagger.evidence.estimate import Estimate, PositionSource
 from tagger.evidence.takeout import TakeoutSource
@@ -58,7 +58,7 @@ class Sources:
         Raises:
             RunError: a track cannot be read, or the index cannot be used.
         """
-        index = ledger.with_name(f"{ledger.name}.captures") if ledger else None
+        index = index_beside(ledger) if ledger else None
         return cls(index, limits, Tracks(read_tracks(tracks, say)) if tracks else None)
 
     def note(self, photo: Capture, stamp: str) -> None:

@@ -56,6 +56,12 @@ def say(row: Row, known: Mapping[str, Landmark], probability: float | None) -> S
     return Said(place, None, text == SUBJECT_ONLY and reported, reported)
 
 
+def may_show(place: Landmark, camera: tuple[float, float], radius_m: float) -> bool:
+    """Whether a photo taken there, give or take the radius, may show the landmark."""
+    away = distance_km((place.latitude, place.longitude), camera)
+    return away <= max(_FAR_KM, 3 * place.radius_m / 1000) + 3 * radius_m / 1000
+
+
 def _by_camera(
     row: Row, known: Mapping[str, Landmark], source: Source, probability: float | None
 ) -> Said:
@@ -76,13 +82,12 @@ def _by_camera(
     radius = radius_of(row)
     if not radius:
         raise RefusedError("radius_m is empty; restore the cell, or type how far off it may be")
-    if place:
+    if place and not may_show(place, point, radius):
         away = distance_km((place.latitude, place.longitude), point)
-        if away > max(_FAR_KM, 3 * place.radius_m / 1000) + 3 * radius / 1000:
-            raise RefusedError(
-                f"{place.name} is {away:.0f} km from where the camera was, by {source}; correct "
-                "the name, or empty source, latitude and longitude"
-            )
+        raise RefusedError(
+            f"{place.name} is {away:.0f} km from where the camera was, by {source}; correct the "
+            "name, or empty source, latitude and longitude"
+        )
     evidence = row.text("evidence")
     with suppress(ValueError):
         evidence = native(evidence)

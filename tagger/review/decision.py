@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from tagger.errors import RunError
-from tagger.records import Landmark, Status
+from tagger.records import Landmark, Source, Status
+from tagger.report.camera_of_row import may_show
 from tagger.report.cells import safe, unsafe
+from tagger.review.sheet import number
 
 
 class Verdict(StrEnum):
@@ -48,9 +50,19 @@ class Decision:
 
 
 # What ``landmark-tag apply`` can act on, and what it has done already; the rest is only shown.
+_CAMERA = frozenset(Source) - {Source.LANDMARK}
 REVIEWABLE = frozenset({Status.WOULD_TAG, Status.UNSURE, Status.NO_LANDMARK, Status.TAGGED})
 # The cells that a decision may change, in the order in which the original ones are kept.
-CELLS = ("landmark", "latitude", "longitude", "radius_m", "city", "country", "wikidata", "accept")
+CELLS = (
+    "landmark", "latitude", "longitude", "radius_m", "city", "country", "wikidata", "source",
+    "evidence", "accept",
+)  # fmt: skip
+_OLDER = 8  # without source and evidence, as decisions were kept before there were such columns
+
+
+def widened(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
+    """Original cells that an older version kept, made whole by the cells of today."""
+    return (*before[:-1], *now[7:9], before[-1]) if len(before) == _OLDER else before
 
 
 def effect(
@@ -68,16 +80,30 @@ def effect(
         case Verdict.REJECT:
             return (*original[:-1], "no")
         case Verdict.LANDMARK:
-            return _cells(landmarks[decision.landmark])
+            return _named(landmarks[decision.landmark], original)
         case Verdict.PLACE:
             degrees = (f"{decision.latitude:.5f}", f"{decision.longitude:.5f}")
-            return (safe(decision.name.strip()), *degrees, "", "", "", "", "yes")
+            return (safe(decision.name.strip()), *degrees, "", "", "", "", "", "", "yes")
+
+
+def _named(place: Landmark, original: tuple[str, ...]) -> tuple[str, ...]:
+    """The landmark as the subject, and the camera where another source knows it to have been.
+
+    Where that is out of sight of the landmark, the person knows better than the source.
+    """
+    cells = _cells(place)
+    at = number(original[1]), number(original[2])
+    if original[7].casefold() not in _CAMERA or at[0] is None or at[1] is None:
+        return cells
+    if not may_show(place, (at[0], at[1]), number(original[3]) or 0.0):
+        return cells
+    return (cells[0], *original[1:4], *cells[4:7], *original[7:9], "yes")
 
 
 def _cells(place: Landmark) -> tuple[str, ...]:
     return (
         safe(place.name), f"{place.latitude:.5f}", f"{place.longitude:.5f}", str(place.radius_m),
-        safe(place.city), safe(place.country), place.wikidata, "yes",
+        safe(place.city), safe(place.country), place.wikidata, Source.LANDMARK.value, "", "yes",
     )  # fmt: skip
 
 

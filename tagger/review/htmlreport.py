@@ -16,6 +16,7 @@ from tagger.errors import PhotoError, RunError
 from tagger.review.sheet import Sheet, number, printable
 from tagger.review.thumbnails import data_url, thumbnail_of
 from tagger.review.trusted_root import Root, inside, relative
+from tagger.review.whereabouts import words
 from tagger.review.worldmap import VIEW_BOX, asset, land
 from tagger.storage.local_writing import replace_file
 
@@ -76,7 +77,7 @@ def _row(sheet: Sheet, n: int, root: Root) -> dict[str, Any] | None:
     if not inside(path, root):
         return None
     shown = printable(relative(path, root))
-    texts = ("status", "landmark", "city", "country", "reason", "accept")
+    texts = ("status", "landmark", "city", "country", "reason", "source", "accept")
     others = [
         f"{sheet.cell(n, name)} {100 * share:.0f} %"
         for name in ("second", "third")
@@ -84,6 +85,10 @@ def _row(sheet: Sheet, n: int, root: Root) -> dict[str, Any] | None:
         and sheet.cell(n, name)
         and (share := number(sheet.cell(n, f"{name}_confidence"))) is not None
     ]
+
+    def cell(name: str) -> str:
+        return sheet.cell(n, name)
+
     return {
         "number": n,
         "file": shown,
@@ -92,6 +97,7 @@ def _row(sheet: Sheet, n: int, root: Root) -> dict[str, Any] | None:
         **{name: printable(sheet.cell(n, name)) for name in texts},
         **{name: number(sheet.cell(n, name)) for name in ("confidence", "latitude", "longitude")},
         "others": printable(", ".join(others)),
+        "camera": printable(" ".join(words(*map(cell, ("source", "radius_m", "evidence"))))),
     }
 
 
@@ -114,6 +120,7 @@ def _page(sheet: Sheet, rows: list[dict[str, Any]], refused: int, root: Root) ->
         "viewBox": VIEW_BOX,
         "statuses": [name for name, _ in counts.most_common()],
         "landmarks": sorted({row["landmark"] for row in rows if row["landmark"]}),
+        "sources": sorted({row["source"] for row in rows if row["source"]}),
         "folders": sorted({row["folder"] for row in rows if row["folder"]})[:_MOST_CHOICES],
     }
     # "<" would let text in a row end the script element.

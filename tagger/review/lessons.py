@@ -12,7 +12,7 @@ from tagger.records import Status
 from tagger.review.calibration import Judged
 from tagger.review.decision import Verdict
 from tagger.review.session import Review
-from tagger.review.sheet import number
+from tagger.review.sheet import number, position_by
 from tagger.review.trusted_root import Root, read_photo
 from tagger.storage.local_writing import replace_file
 
@@ -25,6 +25,7 @@ class Place:
     latitude: float
     longitude: float
     count: int
+    source: str = ""  # where only the camera's position is known
 
 
 def judged(review: Review) -> list[Judged]:
@@ -43,16 +44,23 @@ def judged(review: Review) -> list[Judged]:
 
 def places(review: Review, rows: Iterable[int]) -> list[Place]:
     """The places that rows have by now, rejected ones left out, most photos first."""
-    counts: Counter[tuple[str, float, float]] = Counter()
+    counts: Counter[tuple[str, float, float, str]] = Counter()
     for row in rows:
-        name, latitude, longitude, accept = (
+        name, latitude, longitude, source, accept = (
             review.sheet.cell(row, column)
-            for column in ("landmark", "latitude", "longitude", "accept")
+            for column in ("landmark", "latitude", "longitude", "source", "accept")
         )
         at = number(latitude), number(longitude)
-        if at[0] is not None and at[1] is not None and accept != "no":
-            counts[name, at[0], at[1]] += 1
-    return [Place(*where, count) for where, count in counts.most_common()]
+        if at[0] is None or at[1] is None or accept == "no":
+            continue
+        if name or not source:
+            counts[name, at[0], at[1], ""] += 1
+        else:  # each has a point of its own: too many for a map of the world
+            counts[position_by(source), round(at[0], 1), round(at[1], 1), source] += 1
+    return [
+        Place(name, latitude, longitude, count, source)
+        for (name, latitude, longitude, source), count in counts.most_common()
+    ]
 
 
 def export(review: Review, root: Root, folder: Path) -> Counter[str]:

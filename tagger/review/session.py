@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tagger.errors import RunError
 from tagger.records import Landmark
-from tagger.review.decision import CELLS, Decision, effect
+from tagger.review.decision import CELLS, Decision, effect, widened
 from tagger.review.decision_log import DecisionLog
 from tagger.review.sheet import Sheet, number
 
@@ -111,7 +111,8 @@ class Review:
             row = self._numbers.get(entry.key)
             if row is None or entry.decision.landmark not in {"", *self.landmarks}:
                 continue
-            original = self._originals.setdefault(row, entry.before)
+            before = widened(entry.before, self.sheet.get(row, CELLS))
+            original = self._originals.setdefault(row, before)
             states = history.setdefault(row, {_plain(original)})
             states.add(_plain(effect(entry.decision, original, self.landmarks)))
             if not entry.undone:

@@ -7,7 +7,7 @@ from pathlib import Path
 from unicodedata import category
 
 from tagger.errors import RunError
-from tagger.records import Status
+from tagger.records import Source, Status
 from tagger.report.cells import native, unsafe
 from tagger.report.columns import COLUMNS
 from tagger.report.reader import NO, YES, opened
@@ -70,6 +70,8 @@ class Sheet:
         name, status = self.cell(row, "landmark"), self.cell(row, "status")
         if self.cell(row, "accept") == "yes" and name:
             return name
+        if not name and self.cell(row, "latitude") and (source := self.cell(row, "source")):
+            return position_by(source)
         match status:
             case Status.HAS_GPS:
                 return "Has a position"
@@ -117,6 +119,11 @@ class Sheet:
         return _digest(self.path.read_bytes()) != self._digest
 
 
+def position_by(source: str) -> str:
+    """What stands for a landmark's name where only the camera's position is known."""
+    return f"Position by {'Takeout' if source == Source.TAKEOUT else source}"
+
+
 def _plain(name: str, cell: str) -> str:
     """A cell in the one spelling that is compared, whatever a spreadsheet or a person made of it.
 
@@ -126,7 +133,7 @@ def _plain(name: str, cell: str) -> str:
         return unsafe(cell)
     text = unsafe(cell.strip())
     match name:
-        case "status":
+        case "status" | "source":
             return text.casefold()
         case "accept" if text.casefold() in YES | NO:
             return "yes" if text.casefold() in YES else "no"

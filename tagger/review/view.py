@@ -44,12 +44,14 @@ class Filter:
     folder: str = ""
     progress: Progress = Progress.ALL
     order: Order = Order.DOUBT
+    sources: tuple[str, ...] = ()
 
     def words(self) -> str:
         """What is filtered by, for a person."""
         parts: list[str] = [self.progress] if self.progress is not Progress.ALL else []
         parts += [name.replace("_", " ") for name in self.statuses]
         parts += self.landmarks
+        parts += [f"position by {name}" for name in self.sources]
         if (self.low, self.high) != (0.0, 1.0):
             parts.append(f"confidence {100 * self.low:.0f} to {100 * self.high:.0f} %")
         return ", ".join(filter(None, (*parts, self.folder)))
@@ -88,6 +90,7 @@ class View:
         self._columns = {
             "status": _Column(sheet.column("status")),
             "landmark": _Column([review.original(n, "landmark") for n in range(len(paths))]),
+            "source": _Column([review.original(n, "source") for n in range(len(paths))]),
             "folder": _Column(
                 [
                     os.path.dirname(relative(path, root)) or "." if ok else ""
@@ -121,6 +124,8 @@ class View:
             for row, name in self._named().items():
                 named[row] |= name in wanted.landmarks
             keep &= named
+        if wanted.sources:
+            keep &= self._columns["source"].among(wanted.sources)
         if wanted.folder:
             folders = self._columns["folder"]
             below = [name for name in folders.names if (name + os.sep).startswith(

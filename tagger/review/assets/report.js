@@ -9,13 +9,13 @@ const add = (parent, name, text, kind) => {
   parent.appendChild(node);
   return node;
 };
-for (const [id, values] of [["status", data.statuses], ["landmark", data.landmarks], ["folder", data.folders]])
+for (const [id, values] of [["status", data.statuses], ["landmark", data.landmarks], ["source", data.sources], ["folder", data.folders]])
   for (const value of values) add(byId(id), "option", value.replaceAll("_", " ")).value = value;
 
 function wanted() {
-  const status = byId("status").value, landmark = byId("landmark").value, folder = byId("folder").value;
+  const status = byId("status").value, landmark = byId("landmark").value, folder = byId("folder").value, source = byId("source").value;
   const low = Number(byId("low").value) / 100 || 0, words = byId("search").value.toLowerCase();
-  const rows = data.rows.filter((row) => (!status || row.status === status) && (!landmark || row.landmark === landmark)
+  const rows = data.rows.filter((row) => (!status || row.status === status) && (!landmark || row.landmark === landmark) && (!source || row.source === source)
     && (!folder || row.folder === folder || row.folder.startsWith(`${folder}/`)) && (!low || row.confidence >= low)
     && (!words || `${row.file} ${row.landmark} ${row.city} ${row.country}`.toLowerCase().includes(words)));
   const order = byId("order").value;
@@ -47,6 +47,7 @@ function card(row) {
   line.append(percent + (row.accept ? ` · accept: ${row.accept}` : ""));
   if (row.city || row.country) add(words, "small", [row.city, row.country].filter(Boolean).join(", "));
   if (row.others) add(words, "small", `else ${row.others}`);
+  if (row.camera) add(words, "small", row.camera);
   if (row.reason) add(words, "small", row.reason);
   add(words, "small", row.file);
   return item;
@@ -60,15 +61,23 @@ function update() {
   const places = new Map();
   for (const row of rows) {
     if (row.latitude === null || row.accept === "no") continue;
-    const key = `${row.latitude} ${row.longitude}`;
-    const place = places.get(key) || { name: row.landmark, latitude: row.latitude, longitude: row.longitude, count: 0 };
+    // Positions without a landmark are all different: too many for a map of the world.
+    const near = (value) => (row.landmark ? value : Math.round(10 * value) / 10);
+    const name = row.landmark || row.title, latitude = near(row.latitude), longitude = near(row.longitude);
+    const key = `${name} ${latitude} ${longitude}`;
+    const place = places.get(key) || { name, landmark: row.landmark, source: row.source, latitude, longitude, count: 0 };
     place.count += 1;
     places.set(key, place);
   }
   drawWorld(byId("map"), { land: data.land, viewBox: data.viewBox, places: [...places.values()],
-    onPlace: (place) => { byId("landmark").value = byId("landmark").value === place.name ? "" : place.name; shown = PAGE; update(); } });
+    onPlace: (place) => {
+      const by = place.landmark ? "landmark" : "source";
+      byId(by).value = byId(by).value === place[by] ? "" : place[by];
+      shown = PAGE;
+      update();
+    } });
 }
-for (const id of ["status", "landmark", "folder", "low", "search", "order"])
+for (const id of ["status", "landmark", "source", "folder", "low", "search", "order"])
   byId(id).addEventListener("input", () => { shown = PAGE; update(); });
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("more").addEventListener("click", () => { shown += PAGE; update(); });

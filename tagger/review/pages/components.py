@@ -7,6 +7,7 @@ from typing import Any
 from streamlit.components import v2
 
 from tagger.review.lessons import Place
+from tagger.review.whereabouts import Around, told
 from tagger.review.worldmap import VIEW_BOX, asset, land
 
 _world = v2.component(
@@ -26,6 +27,13 @@ _gallery = v2.component(
     html='<ul class="gallery" aria-label="Photos of this page"></ul>',
     css=asset("gallery.css"),
     js=asset("gallery.js"),
+)
+_around = v2.component(
+    "landmark_tag_around",
+    html='<div class="around"><div class="around-map"></div>'
+    '<ul class="around-strip" tabindex="0" aria-label="Photos taken around this one"></ul></div>',
+    css=asset("around.css"),
+    js=asset("around.js"),
 )
 
 
@@ -56,6 +64,16 @@ def world(
 def gallery(key: str, cards: Sequence[dict[str, Any]], on_open: Callable[[], None]) -> Any:
     """Thumbnails to choose from; ``.open`` of the result is the row clicked."""
     return _gallery(key=key, data={"cards": list(cards)}, on_open_change=on_open)
+
+
+def around(key: str, radius_m: float, photos: Sequence[Around]) -> None:
+    """Where the camera was, drawn to scale, and a strip of the photos taken around it."""
+    data = {
+        "radius_m": radius_m,
+        "photos": [asdict(photo) for photo in photos],
+        "words": told(radius_m, photos),
+    }
+    _around(key=key, data=data)
 
 
 def keys(key: str) -> None:

@@ -7,11 +7,12 @@ import streamlit as st
 
 from tagger.errors import PhotoError, RunError
 from tagger.records import Status
-from tagger.review import thumbnails
+from tagger.review import thumbnails, whereabouts
 from tagger.review.decision import REVIEWABLE, Decision, Verdict, parse_place
 from tagger.review.lessons import Place, places
+from tagger.review.options import AppOptions
 from tagger.review.pages import style
-from tagger.review.pages.components import world
+from tagger.review.pages.components import around, world
 from tagger.review.session import Review
 from tagger.review.sheet import number, printable
 from tagger.review.trusted_root import Root, relative
@@ -26,11 +27,17 @@ _SAID = {
 }
 
 
-def show_photo(review: Review, root: Root, order: list[int], place: int, alike: list[int]) -> None:
+def show_photo(
+    review: Review, options: AppOptions, order: list[int], place: int, alike: list[int]
+) -> None:
     """Draw the photo at ``order[place]`` with its buttons; ``alike`` are its near-duplicates."""
-    row = order[place]
+    row, root = order[place], options.root
+    found = whereabouts.around(review.sheet, row, root, options.ledger)
     with st.container(key="photo_part"):
         _picture(review, row, root)
+        if found:
+            with st.container(key="around_part"):
+                around(f"around_{row}", *found)
     with st.container(key="facts_part", gap="small"):
         _facts(review, row, root)
         can = review.sheet.cell(row, "status") in REVIEWABLE
@@ -67,7 +74,12 @@ def _facts(review: Review, row: int, root: Root) -> None:
     place = ", ".join(filter(None, (cell("city"), cell("country"))))
     style.card(
         style.verdict(tone, said or status.replace("_", " ").capitalize()),
-        style.lines(review.sheet.headline(row), place, cell("reason")),
+        style.lines(
+            review.sheet.headline(row),
+            place,
+            *whereabouts.words(cell("source"), cell("radius_m"), cell("evidence")),
+            *([] if cell("evidence") and cell("evidence") in cell("reason") else [cell("reason")]),
+        ),
         style.bars([(name, share) for name, share in shares if name and share is not None]),
         style.note(printable(relative(review.sheet.photo(row), root))),
     )
@@ -81,11 +93,12 @@ def _verdict_buttons(review: Review, order: list[int], place: int, can: bool) ->
     agreed, meaning = (
         (Decision(Verdict.REJECT), "No landmark: write no place")
         if dismissed
-        else (Decision(Verdict.ACCEPT), "The landmark is right")
+        else (Decision(Verdict.ACCEPT), "The landmark is right" if named else "It was taken there")
     )
+    placed = bool(whereabouts.source_of(review.original(row, "source")))
     one, two = st.container(key="verdict_row").columns(2)
     one.button("Accept", shortcut="A", type="primary", width="stretch", key="accept",
-               disabled=not (can and (named or dismissed)), help=meaning,
+               disabled=not (can and (named or placed or dismissed)), help=meaning,
                on_click=decide, args=(review, order, place, agreed))  # fmt: skip
     two.button("Reject", shortcut="X", width="stretch", key="reject", disabled=not can,
                help="It is not that: write no place",

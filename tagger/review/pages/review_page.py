@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tagger.errors import PhotoError
 from tagger.places.landmarks import load_landmarks
-from tagger.records import Status
+from tagger.records import Source, Status
 from tagger.review import thumbnails
 from tagger.review.decision import Decision, Verdict
 from tagger.review.options import AppOptions
@@ -60,7 +60,7 @@ def show(options: AppOptions) -> None:
         case "Apply":
             tools.show_apply(review, view, options, rows, wanted.words())
         case _:
-            _photos(review, rows, options.root, together)
+            _photos(review, rows, options, together)
     with progress:  # last: when it counts a decision, the keys are for the next photo
         _progress(review, view)
 
@@ -101,6 +101,7 @@ def _filters(view: View) -> tuple[Filter, bool]:
         "Landmark", view.choices("landmark"), placeholder="all", key="landmarks",
         bind="query-params", on_change=_from_start,
     )  # fmt: skip
+    sources = _sources(view)
     low, high = st.slider(
         "Confidence, %",
         0,
@@ -123,8 +124,22 @@ def _filters(view: View) -> tuple[Filter, bool]:
     )
     return Filter(
         tuple(statuses), tuple(landmarks), low / 100, high / 100, folder or "",
-        progress or Progress.ALL, order or Order.DOUBT,
+        progress or Progress.ALL, order or Order.DOUBT, sources,
     ), together  # fmt: skip
+
+
+def _sources(view: View) -> tuple[str, ...]:
+    """What positions come from, where the report knows more than landmarks."""
+    known = view.choices("source")
+    if set(known) <= {Source.LANDMARK.value}:
+        return ()
+    if pending := st.session_state.pop("sources_wanted", None):
+        st.session_state.sources = pending
+    chosen = st.multiselect(
+        "Position by", known, placeholder="all", key="sources", bind="query-params",
+        on_change=_from_start,
+    )  # fmt: skip
+    return tuple(chosen)
 
 
 def _from_start() -> None:
@@ -143,11 +158,12 @@ def _progress(review: Review, view: View) -> None:
     st.progress(min(1.0, done / total) if total else 1.0, text=words)
 
 
-def _photos(review: Review, rows: NDArray[np.int64], root: Root, together: bool) -> None:
+def _photos(review: Review, rows: NDArray[np.int64], options: AppOptions, together: bool) -> None:
     if not len(rows):
         st.info("No photo passes these filters. Loosen one of them at the left.")
         return
     groups: dict[int, int] = {}
+    root = options.root
     if together:
         rows, groups = _together(review, rows, root)
     order = [int(row) for row in rows]
@@ -163,7 +179,7 @@ def _photos(review: Review, rows: NDArray[np.int64], root: Root, together: bool)
         _POOL.submit(thumbnails.large_of, review.sheet.photo(order[place + 1]), root)
     alike = [row for row in order if groups and groups.get(row) == groups.get(current)]
     with st.container(key="desk"):
-        show_photo(review, root, order, place, alike)
+        show_photo(review, options, order, place, alike)
         with st.container(key="gallery_part"):
             _gallery(review, order, place, root)
 

@@ -18,7 +18,7 @@ from tagger.review.options import AppOptions
 from tagger.review.pages import style
 from tagger.review.pages.components import world
 from tagger.review.session import Review
-from tagger.review.sheet import printable
+from tagger.review.sheet import position_by, printable
 from tagger.review.trusted_root import Root
 from tagger.review.view import View
 from tagger.storage import endpoint
@@ -33,7 +33,10 @@ def show_map(review: Review, rows: NDArray[np.int64]) -> None:
     def chosen() -> None:
         place = st.session_state.world.get("place")
         if place and place.get("name"):
-            st.session_state.landmarks_wanted = [place["name"]]
+            if place.get("source"):
+                st.session_state.sources_wanted = [place["source"]]
+            else:
+                st.session_state.landmarks_wanted = [place["name"]]
             st.session_state.view = "Photos"
             st.session_state.pop("current", None)
 
@@ -51,17 +54,18 @@ def show_map(review: Review, rows: NDArray[np.int64]) -> None:
 def _bulk(review: Review, rows: Sequence[int]) -> None:
     open_rows: dict[str, list[int]] = {}
     for row in rows:
-        name = review.original(row, "landmark")
+        source = review.original(row, "source")
+        name = review.original(row, "landmark") or (position_by(source) if source else "")
         status = review.sheet.cell(row, "status")
         if name and status in (Status.WOULD_TAG, Status.TAGGED) and not review.decision(row):
             open_rows.setdefault(name, []).append(row)
     if not open_rows:
         return
-    st.subheader("Accept by landmark")
+    st.subheader("Accept by landmark or source")
     names = sorted(open_rows, key=lambda name: -len(open_rows[name]))
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     name = left.selectbox(
-        "Landmark to accept", names, key="bulk",
+        "Landmark or source to accept", names, key="bulk",
         format_func=lambda name: f"{name}: {len(open_rows[name])} to review",
     )  # fmt: skip
     right.button(

@@ -1,0 +1,63 @@
+"""The photos taken shortly before and after one, for a person to see; the index stays as it is."""
+
+import sqlite3
+from pathlib import Path
+
+from tagger.errors import RunError
+from tagger.evidence.captures import By, Captures, Placed, index_beside
+from tagger.evidence.estimate import Neighbour
+from tagger.metadata.capture import Capture
+
+GAP_SECONDS = 12 * 3600.0
+EACH_WAY = 3
+
+
+def neighbours(ledger: Path, key: str) -> tuple[Neighbour, ...]:
+    """Photos with a position around the photo ``key``, in order of time.
+
+    Args:
+        ledger: the file beside which the index lies.
+        key: the photo.
+
+    Returns:
+        a few each way; none where there is no index, or where it does not know the photo.
+    """
+    index = index_beside(ledger)
+    if not index.is_file():
+        return ()
+    try:
+        captures = Captures(index, read_only=True)
+    except RunError:
+        return ()
+    try:
+        photo = captures.get(key)
+        if photo is None or photo.local is None:
+            return ()
+        return _around(captures, photo, photo.local)
+    except (
+        sqlite3.DatabaseError
+    ):  # it is of another version, or damaged: the next run makes it anew
+        return ()
+    finally:
+        captures.close()
+
+
+def _around(captures: Captures, photo: Capture, local: float) -> tuple[Neighbour, ...]:
+    found: list[Neighbour] = []
+    looks = [(By.CAMERA, local)] if photo.camera else []
+    ahead = photo.offset  # the index keeps there what is known of the clock
+    looks.append((By.WALL, local) if ahead is None else (By.UTC, local - ahead))
+    for by, moment in looks:
+        before, after = captures.around(by, moment, GAP_SECONDS, photo.camera)
+        found += [_told(row, by, moment) for row in (*before, *after)]
+    found = sorted((one for one in found if one.key != photo.key), key=lambda one: abs(one.seconds))
+    earlier = [one for one in found if one.seconds < 0][:EACH_WAY]
+    later = [one for one in found if one.seconds >= 0][:EACH_WAY]
+    return (*earlier[::-1], *later)
+
+
+def _told(row: Placed, by: By, moment: float) -> Neighbour:
+    at = row.utc if by is By.UTC else row.local
+    assert at is not None, "it was looked up by this time"
+    key = row.key.decode("utf-8", "surrogateescape")
+    return Neighbour(key, at - moment, row.latitude, row.longitude)

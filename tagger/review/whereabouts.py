@@ -1,0 +1,94 @@
+"""What a row says of where the camera was, in words, and which photos were taken around it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagger.errors import PhotoError
+from tagger.evidence.estimate import Neighbour
+from tagger.evidence.neighbours import neighbours
+from tagger.evidence.time_source import far, lasting
+from tagger.ledger.schema import default_path
+from tagger.records import Source
+from tagger.report.columns import SUBJECT_ONLY
+from tagger.review import thumbnails
+from tagger.review.sheet import Sheet, number, printable
+from tagger.review.trusted_root import Root, inside
+
+CAMERA = frozenset(Source) - {Source.LANDMARK}
+_BY = {
+    Source.TIME: "photos taken close in time",
+    Source.TRACK: "a GPS track",
+    Source.TAKEOUT: "Google Takeout",
+    Source.LIBRARY: "the same view in your library",
+}
+_EDGE = 160
+_METRES = 111_195.0  # one degree of latitude
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """A photo taken before or after: where from the camera's position in metres, and a picture."""
+
+    file: str
+    when: str
+    east: float
+    north: float
+    thumb: str
+
+
+def source_of(text: str) -> Source | None:
+    """The source that a cell names, where it is one that tells where the camera was."""
+    return Source(text) if text in CAMERA else None
+
+
+def words(source: str, radius_m: str, evidence: str) -> list[str]:
+    """Source, radius and evidence of a row, each a sentence."""
+    known = source_of(source)
+    if known is None:
+        return ["Only the subject is written."] if source == SUBJECT_ONLY else []
+    radius = number(radius_m)
+    within = "" if radius is None else f", within {far(radius)}"
+    return [f"Camera position by {_BY[known]}{within}.", *filter(None, [evidence])]
+
+
+def around(
+    sheet: Sheet, row: int, root: Root, ledger: Path | None
+) -> tuple[float, list[Around]] | None:
+    """The radius in metres of a row's camera position, and the neighbours that may be shown.
+
+    None where the row has no camera position of another source than the landmark.
+    """
+    if source_of(sheet.cell(row, "source")) is None:
+        return None
+    latitude, longitude, radius = (
+        number(sheet.cell(row, name)) for name in ("latitude", "longitude", "radius_m")
+    )
+    if latitude is None or longitude is None:
+        return None
+    found = neighbours(ledger or default_path(), sheet.photo(row))
+    shown = [_one(one, (latitude, longitude), root) for one in found if inside(one.key, root)]
+    return radius or 0.0, shown
+
+
+def _one(one: Neighbour, at: tuple[float, float], root: Root) -> Around:
+    turn = (one.longitude - at[1] + 180) % 360 - 180
+    try:
+        thumb = thumbnails.data_url(thumbnails.thumbnail_of(one.key, root, _EDGE))
+    except PhotoError:
+        thumb = ""
+    when = f"{lasting(abs(one.seconds))} {'earlier' if one.seconds < 0 else 'later'}"
+    return Around(
+        Path(printable(one.key)).name,
+        when if round(abs(one.seconds)) else "the same moment",
+        turn * _METRES * math.cos(math.radians(at[0])),
+        (one.latitude - at[0]) * _METRES,
+        thumb,
+    )
+
+
+def told(radius_m: float, shown: Sequence[Around]) -> str:
+    """The drawing in words, for those who cannot see it."""
+    photos = "1 photo" if len(shown) == 1 else f"{len(shown)} photos"
+    return f"The camera was within {far(radius_m)} of the middle; {photos} taken around it"
