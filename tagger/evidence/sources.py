@@ -72,6 +72,7 @@ class Sources:
             known = ahead_at(photo.position, photo.local)
         if (
             ahead is not None
+            and photo.offset is None
             and abs(ahead) > AMBIGUOUS
             and photo.position
             and photo.local is not None
