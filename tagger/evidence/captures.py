@@ -97,7 +97,7 @@ class Captures:
     def _unusable(self, error: sqlite3.Error) -> RunError:
         return RunError(
             f"{self._path or 'the temporary folder'}: the index of capture times cannot be used "
-            f"({error}); check the free space and permissions there, or delete the file: it is "
+            f"({error}); check the free space and permissions there, or delete that file: it is "
             "made anew"
         )
 
@@ -107,12 +107,12 @@ class Captures:
             self.flush()
         self._db.close()
 
-    def known(self, key: str, stamp: str) -> bool:
-        """Whether this very version of the photo is in the index."""
+    def known(self, key: str, stamp: str | None) -> bool:
+        """Whether this very version of the photo is in the index; None stands for any."""
         row = self._db.execute(
             "SELECT stamp FROM captures WHERE key = ?", (_bytes(key),)
         ).fetchone()
-        return row is not None and row[0] == stamp
+        return row is not None and stamp in (None, row[0])
 
     def add(self, photo: Capture, stamp: str, ahead: float | None, utc: float | None) -> None:
         """Note a photo; ``ahead`` is how far its clock is ahead of UTC, in seconds, where known."""

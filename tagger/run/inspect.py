@@ -82,22 +82,29 @@ def inspect(
     resize: decode.Resize,
     run_id: str = "",
     moved: Callable[[Entry], Looked | None] = lambda entry: None,
+    opened: bool = False,
+    data: bytes = b"",
 ) -> Looked:
     """GPS check on the head bytes, then decode: everything that can be done to a photo alone.
 
-    ``moved`` may know it from another place; then it is not decoded again.
+    ``moved`` may know it from another place; then it is not decoded again. Where the photo was
+    ``opened`` already its head is not asked for again, nor is the rest where that is ``data``.
 
     A tag of this very run counts as none: who wrote it was lost before telling, so that the
     photo goes the same way again.
     """
     try:
         with ROOM.file(entry.version.size):
-            outcome, data = _without_decoding(storage, entry, run_id)
+            outcome = None
+            if not opened:
+                outcome, data = _without_decoding(storage, entry, run_id)
             if outcome is not None:
                 return Looked(entry, outcome)
             if known := moved(entry):
                 return known
             data = data or storage.read(entry.key).data
+            if opened and (outcome := _by_all(entry, data, run_id)):
+                return Looked(entry, outcome)
             if not entry.version.etag:
                 entry = replace(entry, fingerprint=fingerprint(data))
             return Looked(entry, views=decode.to_views(data, size, resize))
@@ -137,19 +144,33 @@ def _without_decoding(
     return outcome, data
 
 
+def _by_all(entry: Entry, data: bytes, run_id: str) -> Outcome | None:
+    """As :func:`_by_gps`, by the whole file; its sidecars were asked before."""
+    return _of_reading(entry, metadata.gps_state(data, whole=True), data, run_id)
+
+
 def _by_gps(
     storage: Storage, entry: Entry, reading: metadata.GpsReading | None, head: bytes, run_id: str
 ) -> Outcome | None:
     """The outcome of a photo that is not to be tagged because of the GPS data it has."""
     if reading is None:
         return None
-    match reading.state:
-        case GpsState.VALID | GpsState.VOID if not tagged_by(head, run_id):
-            return Outcome(entry, Status.HAS_GPS, reading.reason)
-        case GpsState.MALFORMED:
-            return Outcome(entry, Status.UNSUPPORTED, f"left alone: {reading.reason}")
+    if outcome := _of_reading(entry, reading, head, run_id):
+        return outcome
     for sidecar in sidecars.own(storage, entry):
         data = sidecar.blob.data
         if metadata.has_sidecar_gps(data) and not tagged_by(data, run_id):
             return Outcome(entry, Status.HAS_GPS, "in its sidecar")
+    return None
+
+
+def _of_reading(
+    entry: Entry, reading: metadata.GpsReading | None, data: bytes, run_id: str
+) -> Outcome | None:
+    match reading.state if reading else None:
+        case GpsState.VALID | GpsState.VOID if not tagged_by(data, run_id):
+            return Outcome(entry, Status.HAS_GPS, reading.reason if reading else "")
+        case GpsState.MALFORMED:
+            reason = reading.reason if reading else ""
+            return Outcome(entry, Status.UNSUPPORTED, f"left alone: {reason}")
     return None

@@ -57,7 +57,9 @@ def run(
 
     def look(item: Looked) -> Looked:
         size, resize = classifier.image_size, classifier.resize
-        found = inspect(storage, item.entry, size, resize, moved=moved)
+        found = inspect(
+            storage, item.entry, size, resize, moved=moved, opened=item.opened, data=item.data
+        )
         return replace(found, estimates=item.estimates)
 
     def known(entry: Entry) -> Looked | None:

@@ -162,7 +162,9 @@ def look(table: pa.Table, job: Job) -> pa.Table:
 
     def one(item: Looked) -> Looked:
         size, resize, run_id = job.size, job.resize, job.settings.run_id
-        found = inspect(job.storage, item.entry, size, resize, run_id)
+        found = inspect(
+            job.storage, item.entry, size, resize, run_id, opened=item.opened, data=item.data
+        )
         return replace(found, estimates=item.estimates)
 
     items, workers = unpacked(table), job.settings.workers

@@ -92,7 +92,8 @@ class Looked:
     """A photo after the first stages: settled, or decoded for the classifier, or with a guess.
 
     ``fresh`` is False where the guess is an earlier run's; ``estimates`` are what other sources
-    than the classifier say of where it was taken.
+    than the classifier say of where it was taken. ``opened`` tells that its head was read and
+    settles nothing, ``data`` are its bytes where these were all of them and are kept.
     """
 
     entry: Entry
@@ -101,3 +102,5 @@ class Looked:
     guess: Guess | None = None
     fresh: bool = True
     estimates: tuple[Estimate, ...] = ()
+    opened: bool = False
+    data: bytes = b""

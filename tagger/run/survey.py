@@ -17,11 +17,14 @@ from tagger.run.inspect import Glance, first_look
 from tagger.run.ordered import in_order
 from tagger.run.stages import Looked
 from tagger.storage.base import Storage
+from tagger.storage.local import LocalStorage
 from tagger.writing import sidecars
 
 # Photos that are kept in memory between the two passes, about 700 bytes each; the rest lies in a
 # temporary file.
 KEPT = 50_000
+# Bytes of small photos of a bucket that are kept between the passes rather than asked for again.
+MOST_KEPT = 32_000_000
 
 
 def survey(
@@ -38,16 +41,30 @@ def survey(
     """
     known: dict[str, Looked] = {}
 
+    remote, room = not isinstance(storage, LocalStorage), MOST_KEPT
+
     def look(entry: Entry) -> Looked:
-        before = known.pop(entry.key, None)
-        outcome = first_look(storage, entry, lambda *head: note(storage, sources, entry, *head))
-        return before or Looked(entry, outcome)
+        nonlocal room
+        before, heads = known.pop(entry.key, None), list[bytes]()
+
+        def noted(head: bytes, whole: bool, outcome: Outcome | None) -> None:
+            heads.append(head if whole else b"")
+            note(storage, sources, entry, head, whole, outcome)
+
+        outcome = first_look(storage, entry, noted)
+        if before or outcome or not (remote and heads):
+            return before or Looked(entry, outcome)
+        data = heads[0] if len(heads[0]) <= room else b""
+        room -= len(data)
+        return Looked(entry, opened=True, data=data)
 
     glance = Glance(storage)
 
     def ready(entry: Entry) -> Looked | None:
         before = recalled(entry)
-        if before and sources.captures.known(entry.key, stamp(entry)):
+        # Of a photo that we tagged, the row is still true: our position is evidence of nothing.
+        stated = stamp(entry) if before and before.outcome is None else None
+        if before and sources.captures.known(entry.key, stated):
             return before
         if before:
             known[entry.key] = before
