@@ -14,6 +14,8 @@ from tagger.model import artifact
 from tagger.model.artifact import Artifact
 from tagger.model.devices import fast_dtype, pick_device
 from tagger.model.local_features.matching import Floats
+from tagger.model.local_features.weigh import Weigher, doubts
+from tagger.places.landmarks import load_landmarks
 from train.measure.metrics import Answers, figures, interval
 from train.photos.folders import Sample, read_folder, read_negatives
 from train.photos.pixel_cache import CACHE, load_pixels
@@ -102,10 +104,12 @@ def _weighed(
     """The probabilities [N, C] with the evidence of local features, as the classifier does."""
     known, manifest = loaded.references, loaded.manifest
     assert known
+    places = load_landmarks()
+    weigher = Weigher(known, doubts([places[label].extent for label in manifest.labels]))
 
     def one(row: np.ndarray, embedding: Floats, sample: Sample) -> np.ndarray:
         grey = to_views(sample.path.read_bytes(), manifest.image_size, manifest.resize).grey
-        return known.weighed(torch.from_numpy(row), torch.from_numpy(embedding), grey).numpy()
+        return weigher.weighed(row.astype(np.float32), embedding, grey)
 
     with ThreadPoolExecutor(initializer=torch.set_num_threads, initargs=(1,)) as pool:
         return np.stack(list(pool.map(one, probabilities, embeddings, samples)))

@@ -15,8 +15,8 @@ except ImportError:  # installed where there was no C compiler: found() and desc
 Floats = NDArray[np.float32]
 
 # Counted up when points are described in another way: those of older model files do not match then.
-VERSION = 3
-POINTS = 320  # of a picture, those with most contrast
+VERSION = 4
+POINTS = 600  # of a picture, those with most contrast
 CONTRAST = 0.02  # that a point has at least; half the usual, for photos of little contrast
 # Section 3 of the paper: pictures of an octave between two of a doubled blur, and the blur of its
 # first, in its own pixels; a picture comes with a blur of half a pixel and is doubled at first.
