@@ -7,7 +7,8 @@ import pytest
 from conftest import COLOURS, save_colour_model
 
 from tagger.errors import RunError
-from tagger.model import artifact
+from tagger.model import artifact, packs
+from tagger.model.lazy import LazyClassifier
 from tagger.model.local_features import weigh
 from tagger.model.local_features.matching import Features
 from tagger.model.local_features.references import (
@@ -166,6 +167,10 @@ def test_references_beside_a_model_file_count_unless_left_out(tmp_path: Path) ->
     assert np.diff(whole.references.landmarks).tolist() == [5, 5, 5]
     assert np.diff(less.references.landmarks).tolist() == [5, 0, 5]
     assert whole.sha256 != plain.sha256 == less.sha256
+    # The same, told without loading it; the ledger goes by that.
+    assert LazyClassifier(model).sha256 == whole.sha256
+    assert LazyClassifier(model, without=["castles"]).sha256 == plain.sha256
+    assert packs.names(model) == ["castles"]
 
 
 @pytest.mark.parametrize(("data", "told"), [(b"PK", "damaged"), (None, "another model file")])

@@ -123,6 +123,12 @@ def main() -> None:
     help="Model file made by python -m train; the one that ships by default.",
 )
 @click.option(
+    "--without",
+    multiple=True,
+    metavar="NAME",
+    help="References beside the model file to leave alone: castles (photos under CC BY-NC).",
+)
+@click.option(
     "--device",
     default="auto",
     show_default=True,
@@ -173,10 +179,10 @@ main.add_command(config.group(tag))
 def _tag(
     journal: "Journal", paths: tuple[str, ...], min_conf: float, report: str, dry_run: bool,
     recursive: bool, exclude: tuple[str, ...], coords: str, sidecar: str, sidecar_name: str,
-    rescan: bool, model: Path | None, device: str, batch_size: int, workers: int | None,
-    ledger: Path | None, output: str, since: datetime | None, quiet: bool, verbose: bool,
-    engine: str, hard_links: str, new_mtime: bool, keep_reports: int, report_news_only: bool,
-    allow_empty: bool, strict: bool, skip: bool, **cluster: Any,
+    rescan: bool, model: Path | None, without: tuple[str, ...], device: str, batch_size: int,
+    workers: int | None, ledger: Path | None, output: str, since: datetime | None, quiet: bool,
+    verbose: bool, engine: str, hard_links: str, new_mtime: bool, keep_reports: int,
+    report_news_only: bool, allow_empty: bool, strict: bool, skip: bool, **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
@@ -207,7 +213,7 @@ def _tag(
         hard_links=HardLinks(hard_links), skipping=journal.skipping, allow_empty=allow_empty,
     )  # fmt: skip
     copies = output_at(output, paths) if output else None
-    classifier = LazyClassifier(model or DEFAULT_MODEL, device)
+    classifier = LazyClassifier(model or DEFAULT_MODEL, device, without)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(StopOnSignal())

@@ -1,7 +1,6 @@
 """FORMAT of a model file: TorchScript with a manifest inside; the only user of torch.jit."""
 
 import contextlib
-import glob
 import hashlib
 import io
 import json
@@ -16,7 +15,7 @@ import torch
 
 from tagger.errors import RunError
 from tagger.imaging.decode import Resize
-from tagger.model import operators
+from tagger.model import operators, packs
 from tagger.model.local_features.references import DAMAGED, References
 
 FORMAT = "landmark-tag/1"
@@ -105,25 +104,18 @@ def load(path: Path, without: Collection[str] = ()) -> Artifact:
         RunError: which check failed, with the remedy.
     """
     loaded = alone(path)
-    known, digest = loaded.references, hashlib.sha256(loaded.sha256.encode())
-    packs = [pack for pack in packs_of(path) if known and pack.suffixes[-2][1:] not in without]
-    for pack in packs:
-        data = pack.read_bytes()
-        digest.update(data)
+    known, taken = loaded.references, packs.read(path, without)
+    for name, data in taken.items():
+        file = packs.place(path, name)
         try:
             more = References.from_bytes(data)
         except DAMAGED as error:
-            raise RunError(f"{pack}: damaged ({error}); copy it anew or delete it") from error
-        assert known
-        if not known.fits(more):
-            raise RunError(f"{pack}: made for another model file than {path}; delete it")
+            raise RunError(f"{file}: damaged ({error}); copy it anew or delete it") from error
+        if known is None or not known.fits(more):
+            raise RunError(f"{file}: made for another model file than {path}; delete it")
         known = known.joined(more)
-    return replace(loaded, references=known, sha256=digest.hexdigest()) if packs else loaded
-
-
-def packs_of(path: Path) -> list[Path]:
-    """Files of more references beside a model file, by name."""
-    return sorted(path.parent.glob(f"{glob.escape(path.stem)}.*.npz"))
+    sha256 = packs.identity(path.read_bytes(), taken)
+    return replace(loaded, references=known, sha256=sha256)
 
 
 def alone(path: Path) -> Artifact:
