@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 from tagger.errors import RunError
 from train.fit.optimise import epoch_order
+from train.measure.groups import Group, Pair, by_group, by_references, worst_pairs
+from train.measure.metrics import Answers
 from train.networks.margin import WIDTH, Joint, Margin
 from train.photos.arrays import one_hot
 from train.photos.folders import NO_LANDMARK, STRANGER, read_folders, read_left_out, read_negatives
@@ -150,3 +152,17 @@ def test_recompressed_looks_like_jpeg(tmp_path: Path) -> None:
     picture.save(tmp_path / "a.jpg", quality=30)
     theirs = torch.from_numpy(np.array(Image.open(tmp_path / "a.jpg"))).permute(2, 0, 1) / 255
     assert float((ours - theirs).abs().mean()) < 0.4 * float((plain - theirs).abs().mean())
+
+
+def test_figures_by_group_and_the_worst_pairs() -> None:
+    chances = np.array([[0.9, 0.1], [0.3, 0.4], [0.8, 0.1], [0.1, 0.7], [0.9, 0.0]])
+    labels = np.array([0, 0, 1, 1, NO_LANDMARK])
+    answers = Answers(chances, labels, np.array(["landmark"] * 4 + ["far"]))
+    sources = ["a", "b", "a", "b", "c"]
+    one, other = by_group(answers, sources)
+    assert one == Group("a", 2, 0.5, 0.5, 0.5) and other == Group("b", 2, 0.5, 0.5, 0.0)
+    names = by_references(labels, np.array([3, 25]))
+    assert names == [" 1 to 3", " 1 to 3", "20 and more", "20 and more", ""]
+    pairs = worst_pairs(answers, ("x", "y"))
+    assert pairs == [Pair("y", "x", 1, 1), Pair("x", "y", 1, 0)]
+    assert worst_pairs(answers, ("x", "y"), 1) == pairs[:1]

@@ -45,6 +45,7 @@ def read_folder(
     directory: Path,
     labels: Sequence[str] | None = None,
     landmarks: Mapping[str, Landmark] | None = None,
+    skip: bool = False,
 ) -> ClassFolder:
     """List ``directory/<class folder>/*``; ``00.Some_Place`` and ``some place`` name some slug.
 
@@ -52,12 +53,15 @@ def read_folder(
         directory: a folder of class folders, ``DIR/train`` for instance.
         labels: the order of classes to keep to (that of a model); by name when left out.
         landmarks: the table that names are looked up in; landmarks.csv when left out.
+        skip: leave classes out that ``labels`` do not name, instead of refusing them.
 
     Raises:
         RunError: the folder is missing, a class is empty, alone or unknown; with the remedy.
     """
     table = load_landmarks() if landmarks is None else landmarks
     folders = _class_folders(directory)
+    if skip:
+        folders = [folder for folder in folders if _known(folder.name, table, labels or ())]
     slugs = {folder: _slug(folder.name, table, directory) for folder in folders}
     order = tuple(labels) if labels is not None else tuple(sorted(slugs.values()))
     twice = {slug for slug in slugs.values() if list(slugs.values()).count(slug) > 1}
@@ -66,12 +70,14 @@ def read_folder(
     missing = [slug for slug in slugs.values() if slug not in order]
     if missing:
         raise RunError(f"{directory}: the model does not know {', '.join(missing)}; leave them out")
-    samples = []
+    samples, origin = [], _origins(directory.parent)
     for folder in folders:
         photos = list(_photos(folder))
         if not photos:
             raise RunError(f"{folder}: no photos in this class; add some or remove the folder")
-        samples += [Sample(path, order.index(slugs[folder]), folder.name) for path in photos]
+        for path in photos:
+            source = origin.get(path.relative_to(directory.parent).as_posix(), folder.name)
+            samples.append(Sample(path, order.index(slugs[folder]), source))
     return ClassFolder(order, tuple(samples))
 
 
@@ -212,6 +218,13 @@ def _slug(folder: str, table: Mapping[str, Landmark], directory: Path) -> str:
         if {_plain(slug), _plain(landmark.name), _plain(landmark.local_name)} & wanted:
             return slug
     raise RunError(f"{directory / folder}: not in landmarks.csv; add a row or rename the folder")
+
+
+def _known(folder: str, table: Mapping[str, Landmark], labels: Sequence[str]) -> bool:
+    try:
+        return _slug(folder, table, Path()) in labels
+    except RunError:
+        return False
 
 
 def _plain(name: str) -> str:
