@@ -19,7 +19,7 @@ from tagger.model.local_features.references import (
     References,
     ends,
 )
-from tagger.model.local_features.weigh import LEAST, Seen, Weigher, doubts
+from tagger.model.local_features.weigh import LEAST, POSSIBLE, Seen, Weigher, doubts
 from train.ship.references import Shared, gathered
 from train.ship.weighing import STRICT, STRICT_OF_FEW, mix, regression
 
@@ -83,7 +83,8 @@ def test_the_numbers_that_are_weighed() -> None:
 
 def test_a_photo_is_compared_with_the_likest_of_any_landmark() -> None:
     weigher = Weigher(made((50, 50, 2)))
-    look, near = weigher.look(np.full(3, 0.1, np.float32), np.eye(8, dtype=np.float32)[1])
+    look, cosines = weigher.look(np.full(3, 0.1, np.float32), np.eye(8, dtype=np.float32)[1])
+    near = weigher.nearest(cosines)
     owners = weigher.references.owners[near]
     assert len(near) == 2 * OF_ONE + 2 <= NEAREST
     assert (owners[:OF_ONE] == 1).all() and (owners == 0).sum() == OF_ONE
@@ -102,7 +103,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_only_who_is_uncertain_is_looked_at(asked: list[int]) -> None:
     weigher = Weigher(made((5, 5, 5)))
-    for share, looked in ((LEAST * 0.9, 0), (0.2, 1), (0.999, 1)):
+    for share, looked in ((POSSIBLE * 0.9, 0), (LEAST * 0.5, 0), (0.2, 1), (0.999, 1)):
         asked.clear()
         found = np.array([share, (1 - share) / 9, 0], np.float32)
         after = weigher.weighed(found, np.eye(8, dtype=np.float32)[0], GREY)

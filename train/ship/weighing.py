@@ -38,8 +38,8 @@ def fitted(
 
     def looked(row: Floats, embedding: Floats, sample: Sample) -> tuple[Seen, Seen]:
         grey = to_views(sample.path.read_bytes(), size, Resize.SQUASH).grey
-        seen, near = weigher.look(row.astype(np.float32), embedding)
-        return seen, weigher.compared(seen, near, grey)
+        seen, cosines = weigher.look(row.astype(np.float32), embedding)
+        return seen, weigher.compared(seen, cosines, grey)
 
     with ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         jobs = pool.map(looked, answers.probabilities, embeddings, samples)

@@ -16,6 +16,7 @@ ALIKE, SPOT, BY_CHANCE, SPOTS = 8.0, 2.5, 4, 6
 # 2. Confidence by the first step between which local features are asked: they take as long as the
 #    network does, and next to no ordinary photo is above the lower one.
 LEAST, SURE = 0.08, 0.95
+POSSIBLE = 0.01  # the network's best probability from which anything is compared at all
 LOWEST = -12.0  # of a probability's logarithm
 OTHERS = 3  # photos of other things, the likest, that a photo is compared with
 # 3. How evidence is cut: spots up to BY_CHANCE, from there to SURE_SPOTS, and beyond, to ALL_SPOTS.
@@ -101,8 +102,8 @@ class Weigher:
         self._filled = np.flatnonzero(self._counts)
         self._doubts = np.zeros(len(self._counts), np.float32) if doubts is None else doubts
 
-    def look(self, probabilities: Floats, embedding: Floats) -> tuple[Seen, list[int]]:
-        """What is known before local features are, and the photos to compare those with."""
+    def look(self, probabilities: Floats, embedding: Floats) -> tuple[Seen, Floats]:
+        """What is known before local features are, and cosines [P] to the reference photos."""
         place = unit(embedding[None] @ self._components)[0]
         cosines = self._known @ place
         alike = np.full(len(self._counts), -1, np.float32)
@@ -118,17 +119,19 @@ class Weigher:
             np.zeros(len(alike), np.int64),
             self._counts,
         )
-        return seen, self._nearest(cosines)
+        return seen, cosines
 
     def weighed(self, probabilities: Floats, embedding: Floats, grey: Bytes) -> Floats:
         """Probabilities [C] of the network for a photo, and what its references say of that.
 
         What the best landmark gains or loses, the others lose together or nobody gains.
         """
-        seen, near = self.look(probabilities, embedding)
+        if probabilities.max() < POSSIBLE:
+            return probabilities
+        seen, cosines = self.look(probabilities, embedding)
         sure = self._confidence(seen, 0)
         if LEAST <= sure < SURE:
-            seen = self.compared(seen, near, grey)
+            seen = self.compared(seen, cosines, grey)
             sure = self._confidence(seen, 1)
         best = seen.best
         rest = 1 - float(probabilities[best])
@@ -139,9 +142,9 @@ class Weigher:
         found[best] = sure
         return found
 
-    def compared(self, seen: Seen, near: list[int], grey: Bytes) -> Seen:
-        """What local features add."""
-        spots = seen.spots.copy()
+    def compared(self, seen: Seen, cosines: Floats, grey: Bytes) -> Seen:
+        """What local features add, compared with those of the likest photos."""
+        spots, near = seen.spots.copy(), self.nearest(cosines)
         found = self.references.supports(near, describe(grey))
         np.maximum.at(spots, self._owners[near], found)
         return Seen(seen.network, seen.alike, seen.others, spots, seen.counts)
@@ -150,7 +153,7 @@ class Weigher:
         logit = float(seen.evidence() @ self.references.rule[step])
         return sigmoid(logit - float(self._doubts[seen.best]))
 
-    def _nearest(self, cosines: Floats) -> list[int]:
+    def nearest(self, cosines: Floats) -> list[int]:
         """The likest photos of any landmark, NEAREST, of one no more than OF_ONE."""
         taken: dict[int, int] = {}
         near: list[int] = []
