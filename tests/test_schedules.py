@@ -1,4 +1,4 @@
-"""The crontab line, the systemd units and the configuration of the README work as printed."""
+"""The crontab line, the systemd units and the configuration of docs/nightly.md work as printed."""
 
 import csv
 import json
@@ -13,13 +13,13 @@ import pytest
 import s3
 from conftest import COLOURS, REPOSITORY, photo
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "nightly.md").read_text(encoding="utf-8")
 INSTALLED = "/opt/landmark-tag/bin/landmark-tag"
 
 
 def printed(kind: str) -> list[str]:
     """The blocks of one kind."""
-    return re.findall(rf"^```{kind}\n(.*?)^```$", README, re.M | re.S)
+    return re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.M | re.S)
 
 
 def cron_command() -> str:
@@ -40,7 +40,7 @@ def systemd_command() -> str:
 def home(
     tmp_path: Path, s3_server: s3.Server, bucket: s3.Bucket, colour_model: Path
 ) -> tuple[Path, s3.Bucket]:
-    """A user's home folder with the README's file in it, and the bucket that the line names."""
+    """A user's home folder with the page's file in it, and the bucket that the line names."""
     (settings,) = printed("toml")
     place = tmp_path / ".config" / "landmark-tag" / "config.toml"
     place.parent.mkdir(parents=True)
