@@ -328,6 +328,7 @@ PARTS = [*"abz/-~é.", ".jpg", ".xmp", ".XMP", ".JPG", ".png"]
 
 @given(st.sets(st.builds("".join, st.lists(st.sampled_from(PARTS)))))
 @example({"a.XMP", "a.b/a.jpg", "a.b/a.XMP", "a.jpg", "a.jpg.XMP"})
+@example({"/a.png", "a.JPG"})
 def test_sidecars_are_found_wherever_they_sort(names: set[str]) -> None:
     listed = list(paired(map(found, sorted(names))))
     pairs = {photo.found.path: set(photo.sidecars) for photo in listed}
@@ -336,7 +337,9 @@ def test_sidecars_are_found_wherever_they_sort(names: set[str]) -> None:
     for photo in listed:
         folder, slash, name = photo.found.path.rpartition("/")
         here = [
-            n.removeprefix(f"{folder}{slash}") for n in photos if n.rpartition("/")[0] == folder
+            n.removeprefix(f"{folder}{slash}")
+            for n in photos
+            if n.rpartition("/")[:2] == (folder, slash)
         ]
         assert (len(photo.sharing) > 1) is Siblings(here, ()).share_stem(name)
 
