@@ -70,10 +70,15 @@ def survey(
             known[entry.key] = before
         return glance.quickly(lambda: look(entry))
 
-    spool = Spool()
+    spool, waiting = Spool(), False
     try:
         for item in in_order(look, entries, workers, 64 * workers, ready):
-            spool.add(item)
+            # Until the first photo that needs the others, all are handed on as they come.
+            waiting = waiting or item.outcome is None
+            if waiting:
+                spool.add(item)
+            else:
+                yield item
         sources.captures.flush()
         for item in spool:
             if item.outcome is None:
