@@ -1,15 +1,12 @@
 """Sources of a position: radii that are honest, clocks, neighbours in time, and the weighing."""
 
-import calendar
-import csv
 import random
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from walk_photos import WALKS as LIBRARIES
+from walk_photos import walk
 
 from tagger.evidence.captures import Captures
 from tagger.evidence.clocks import Clock, clock_of, stated
@@ -21,10 +18,9 @@ from tagger.metadata.capture import Capture
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Source
 
-SHARED = REPOSITORY.parent / "shared"
 WALKS = ("doors_stockholm", "walk_arezzo", "walk_jette", "walk_rome")
 needs_walks = pytest.mark.skipif(
-    not (SHARED / "data" / "walks").is_dir(), reason="the walks of real libraries are not here"
+    not LIBRARIES.is_dir(), reason="the walks of real libraries are not here"
 )
 PARIS, VEGAS = (48.85826, 2.2945), (36.1125, -115.1728)
 
@@ -192,31 +188,6 @@ def test_the_sources_are_weighed(case: Case) -> None:
 
 def test_agreement_raises_by_bayes_rule() -> None:
     assert raised(0.0) == 0 and raised(0.3) == pytest.approx(0.774, abs=1e-3)
-
-
-def moment(text: str) -> float:
-    return float(calendar.timegm(time.strptime(text, "%Y:%m:%d %H:%M:%S")))
-
-
-def walk(name: str) -> Iterator[Capture]:
-    """The photos of one real library that carry a position."""
-    path = Path(SHARED / "data" / "walks" / f"{name}.csv")
-    for row in csv.DictReader(path.read_text().splitlines()):
-        if not row["latitude"]:
-            continue
-        offset = row["offset_time_original"]
-        seconds = 3600.0 * int(offset[:3]) + 60 * int(offset[0] + offset[4:]) if offset else None
-        stamp = row["gps_datetime"]
-        gps_time = moment(stamp[:19]) if stamp[:1].isdigit() else None
-        yield Capture(
-            row["photo"],
-            moment(row["datetime_original"]) + float("0." + (row["subsec"].strip() or "0")),
-            seconds,
-            gps_time,
-            f"{row['make']} {row['model']}",
-            (float(row["latitude"]), float(row["longitude"])),
-            float(row["gps_h_error_m"]) if row["gps_h_error_m"] else None,
-        )
 
 
 def half(photos: Sequence[Capture], chance: random.Random) -> set[str]:

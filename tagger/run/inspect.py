@@ -146,7 +146,8 @@ def _without_decoding(
 
 def _by_all(entry: Entry, data: bytes, run_id: str) -> Outcome | None:
     """As :func:`_by_gps`, by the whole file; its sidecars were asked before."""
-    return _of_reading(entry, metadata.gps_state(data, whole=True), data, run_id)
+    reading = metadata.gps_state(data, whole=True)
+    return _of_reading(entry, reading, data, run_id) if reading else None
 
 
 def _by_gps(
@@ -165,12 +166,11 @@ def _by_gps(
 
 
 def _of_reading(
-    entry: Entry, reading: metadata.GpsReading | None, data: bytes, run_id: str
+    entry: Entry, reading: metadata.GpsReading, data: bytes, run_id: str
 ) -> Outcome | None:
-    match reading.state if reading else None:
+    match reading.state:
         case GpsState.VALID | GpsState.VOID if not tagged_by(data, run_id):
-            return Outcome(entry, Status.HAS_GPS, reading.reason if reading else "")
+            return Outcome(entry, Status.HAS_GPS, reading.reason)
         case GpsState.MALFORMED:
-            reason = reading.reason if reading else ""
-            return Outcome(entry, Status.UNSUPPORTED, f"left alone: {reason}")
+            return Outcome(entry, Status.UNSUPPORTED, f"left alone: {reading.reason}")
     return None
