@@ -14,7 +14,7 @@ from PIL import Image, ImageSequence, PngImagePlugin
 
 from tagger import metadata
 from tagger.errors import RefusedError
-from tagger.metadata.formats import png, webp
+from tagger.metadata.formats import detect, png, webp
 from tagger.records import GpsState
 
 PIXELS = np.random.default_rng(3).integers(0, 255, (21, 33, 3), dtype=np.uint8)
@@ -199,6 +199,12 @@ def test_captions_and_keywords_of_iptc_are_not_hidden() -> None:
         assert b"dc:subject" not in tagged
         with Image.open(io.BytesIO(tagged)) as image:
             assert 0x010E not in image.getexif()
+
+
+@pytest.mark.parametrize("brand", [b"avif", b"avis"])
+def test_the_reason_names_avif(brand: bytes) -> None:
+    with pytest.raises(RefusedError, match="AVIF is not written in place; a sidecar is"):
+        detect.writer(b"\0\0\0\x1cftyp" + brand + bytes(16))
 
 
 @pytest.mark.parametrize("kind", [b"Exif", b"mime"])

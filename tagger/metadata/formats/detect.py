@@ -56,7 +56,10 @@ def writer(data: bytes) -> Container:
     kind = of(data[:16])
     if kind in WRITERS:
         return WRITERS[kind]
-    raise RefusedError(f"{'this format' if kind is Format.OTHER else kind} {SIDECAR}")
+    name = "this format" if kind is Format.OTHER else str(kind)
+    if kind is Format.HEIC and data[8:12] in (b"avif", b"avis"):
+        name = "AVIF"
+    raise RefusedError(f"{name} {SIDECAR}")
 
 
 READERS: dict[Format, Callable[[bytes, bool], Blocks]] = {
