@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import plain_features
 import pytest
-import torch
 from conftest import COLOURS, SAMPLES, photo, save_colour_model
 from PIL import Image
 
@@ -19,24 +18,24 @@ from tagger.model import artifact
 from tagger.model.classifier import Classifier
 from tagger.model.local_features import _match, _sift
 from tagger.model.local_features import references as module_of_references
-from tagger.model.local_features import sift as module_of_sift
 from tagger.model.local_features.matching import (
-    ENOUGH,
-    NEAREST,
     Features,
     describe,
     matches,
     moved_alike,
     spots,
 )
-from tagger.model.local_features.references import LEAST, References, packed, unpacked
+from tagger.model.local_features.references import RULE, References, packed, unpacked
 from tagger.model.local_features.sift import APART, CLIPPED, COUNTS, LENGTH, POINTS, sift
 from train.__main__ import main
 from train.photos.folders import NO_LANDMARK, Sample
 from train.photos.split import Material
-from train.ship.references import STRICT, Shared, add_references, fit_rule, gathered
+from train.ship.references import Shared, add_references, gathered
 
-RULE = np.array([3.0, 4.5, 1.5], np.float32)
+# Of both steps: what the network says, and, in the second, the spots above four.
+RULES = np.zeros((2, RULE), np.float32)
+RULES[:, 1] = 1.0
+RULES[1, [0, 8]] = -1.5, 3.0
 
 
 def grey(name: str, change: str = "") -> np.ndarray:
@@ -115,10 +114,6 @@ def test_points_are_described_as_opencv_describes_them_upright(name: str) -> Non
     assert np.median(alike) > 0.99 and alike.min() > 0.75
 
 
-LOOK = np.ones(3, np.float32)  # an embedding
-EMBEDDING = torch.from_numpy(LOOK)
-
-
 @pytest.fixture(scope="module")
 def references() -> References:
     """Of three landmarks, one photo each; the third shows too little to be found again."""
@@ -126,49 +121,30 @@ def references() -> References:
         Features(np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32)),
         np.zeros(0, np.int64),
     )
-    known = gathered(
-        [[shared("taj_mahal")], [shared("eiffel_tower")], [flat]], np.eye(3, dtype=np.float32)
-    )
-    return dataclasses.replace(known, rule=RULE)
+    photos = [[shared("taj_mahal")], [shared("eiffel_tower")], [flat]]
+    known = gathered(photos, np.eye(3, dtype=np.float32), np.zeros((0, 3), np.float32))
+    return dataclasses.replace(known, rule=RULES)
 
 
 @pytest.mark.parametrize("change", ["", "cut", "dark", "small"])
 def test_a_photo_is_found_again_however_it_was_taken(references: References, change: str) -> None:
     features = describe(grey("taj_mahal", change))
-    assert references.support(np.array([0]), features) >= ENOUGH
-    assert references.support(np.array([1]), features) < 5  # another landmark
-    assert references.support(np.array([2]), features) == 0
+    assert references.supports([0], features)[0] >= 8
+    assert references.supports([1], features)[0] < 5  # another landmark
+    assert references.supports([2], features)[0] == 0
 
 
 @pytest.mark.parametrize("name", ["cup_of_tea", "statue_of_liberty", "sydney_opera_house"])
 def test_another_photo_is_not(references: References, name: str) -> None:
     features = describe(grey(name))
-    assert max(references.support(np.array([landmark]), features) for landmark in range(3)) < 5
-
-
-def test_a_photo_is_compared_with_the_likest(references: References) -> None:
-    """Of 100 photos on a circle, those around the one it is likest to, which comes first."""
-    turn = np.linspace(0, 2 * np.pi, 100, endpoint=False)
-    circle = np.stack([np.cos(turn), np.sin(turn), 0 * turn], 1)
-    chance, ones = np.random.default_rng(0), np.ones((3, 3), np.float32)
-    points = chance.random((100, 3, 128), np.float32)
-    photos = [Shared(Features(ones, descriptors), np.zeros(3, np.int64)) for descriptors in points]
-    known = gathered([photos[:50], photos[50:]], 7 * circle)
-    for landmark, first in ((0, 20), (1, 70)):
-        nearest = known.nearest(landmark, 3 * circle[first].astype(np.float32))
-        assert nearest[0] == first and len(nearest) == NEAREST
-        assert abs(nearest - first).max() == NEAREST // 2
-    assert known.nearest(1, LOOK).min() >= 50  # none of another landmark
-    features, starts = known.points(np.array([99, 0, 50]))
-    assert features.places.shape == (9, 3) and list(starts) == [0, 3, 6, 9]
-    assert len(references.nearest(0, LOOK)) == 1  # who has fewer photos gives all
+    assert max(references.supports([landmark], features)[0] for landmark in range(3)) < 5
 
 
 def test_a_picture_without_points_is_supported_by_nothing(references: References) -> None:
     for picture in (np.full((200, 300), 128, np.uint8), np.zeros((1, 1), np.uint8)):
         features = describe(picture)
         assert features.places.shape == (0, 3) and features.descriptors.shape == (0, 128)
-        assert references.support(np.array([0]), features) == 0
+        assert references.supports([0], features)[0] == 0
 
 
 def test_matches_moved_alike_are_told_from_the_rest() -> None:
@@ -248,58 +224,6 @@ def test_places_fit_in_bytes() -> None:
     assert np.abs(np.log2(again[:, 2] / places[:, 2])).max() <= 1 / 16
 
 
-def test_evidence_follows_support_and_the_landmark(references: References) -> None:
-    shares = np.array([0.95, 0.1, 0.5], np.float32)
-    known = dataclasses.replace(references, shares=shares, rule=np.array([3, 4.5, 0], np.float32))
-    ratios = [known.evidence(0, count) for count in range(12)]
-    assert ratios == sorted(ratios) and ratios[0] < -2 and ratios[8] > 6
-    assert ratios[8] == ratios[11]  # more is no better
-    # Of a landmark whose photos have nothing in common, it says little that nothing is found.
-    assert -0.2 < known.evidence(1, 0) < 0 < known.evidence(1, 8)
-    assert references.evidence(1, 0) == pytest.approx(known.evidence(0, 0) - 1.5, abs=5)
-
-
-def test_bayes_rule_moves_probability_between_the_guess_and_the_rest(
-    references: References,
-) -> None:
-    before = torch.tensor([0.3, 0.1, 0.05])
-    found = references.weighed(before, EMBEDDING, grey("taj_mahal"))
-    assert found[0] > 0.98
-    assert found[1] / found[2] == pytest.approx(2)  # the rest keep their proportion
-    assert 0 < 1 - found.sum() < 0.02
-    lost = references.weighed(before, EMBEDDING, grey("cup_of_tea"))
-    assert lost[0] < 0.1
-    # What one loses, no other gains; which is the best stays as it was.
-    assert (lost / before).tolist() == pytest.approx([float(lost[0] / before[0])] * 3)
-    assert before.tolist() == pytest.approx([0.3, 0.1, 0.05])  # not changed in place
-
-
-@pytest.mark.parametrize("best", [0.0, 0.99, 1.0])
-def test_who_is_sure_is_not_looked_at(references: References, best: float) -> None:
-    before = torch.tensor([best, 0.0, 0.0])
-    assert torch.equal(references.weighed(before, EMBEDDING, grey("cup_of_tea")), before)
-
-
-def test_who_is_unlikely_counts_as_not_found(references: References) -> None:
-    before = torch.tensor([LEAST * 0.9, 0.001, 0.0])
-    lost = references.weighed(before, EMBEDDING, grey("taj_mahal"))
-    assert torch.equal(lost, references.weighed(before, EMBEDDING, grey("cup_of_tea")))
-    # So that of two photos that are not found the likelier one stays the likelier one.
-    above = references.weighed(
-        torch.tensor([LEAST * 1.1, 0.001, 0.0]), EMBEDDING, grey("cup_of_tea")
-    )
-    assert 0 < lost[0] < above[0] < LEAST
-
-
-def test_the_rule_is_fitted_to_what_support_says() -> None:
-    chance = np.random.default_rng(0)
-    there, by_chance = chance.integers(3, 30, 400), chance.integers(1, 5, 600)
-    counts = np.concatenate([there, by_chance])
-    right = np.arange(1000) < 400
-    slope, level, strict = fit_rule(counts, np.full(1000, 0.9), ~right)
-    assert slope > 1 and 3 < level < 5.5 and strict > 0
-
-
 def test_a_model_file_keeps_its_references(tmp_path: Path, references: References) -> None:
     path = save_colour_model(tmp_path / "colour.pt")
     bare = artifact.load(path)
@@ -320,7 +244,7 @@ def test_points_that_are_described_in_another_way_are_refused(
 ) -> None:
     path = save_colour_model(tmp_path / "colour.pt")
     artifact.add_references(path, references)
-    monkeypatch.setattr(module_of_references, "VERSION", module_of_sift.VERSION + 1)
+    monkeypatch.setattr(module_of_references, "VERSION", 99)
     with pytest.raises(RunError, match=r"not valid .*another way.*train"):
         artifact.load(path)
 
@@ -330,8 +254,8 @@ def test_points_that_are_described_in_another_way_are_refused(
     [
         ({"codes": np.zeros((5, 16), np.uint8)}, "do not fit together"),
         ({"places": np.zeros((1, 3), np.float32)}, "do not fit together"),
-        ({"shares": np.array([0.5, 0.5, 2.0], np.float32)}, "do not fit together"),
-        ({"rule": np.array([np.nan, 1, 1], np.float32)}, "do not fit together"),
+        ({"rule": np.full((2, 12), np.nan, np.float32)}, "do not fit together"),
+        ({"others": np.zeros((3, 2), np.int8)}, "do not fit together"),
         ({"photos": np.array([0, 9**9], np.int32)}, "do not fit together"),
         ({"landmarks": np.array([0, 2, 1, 3], np.int32)}, "do not fit together"),
         ({"embeddings": np.zeros((3, 2), np.int8)}, "do not fit together"),
@@ -350,7 +274,7 @@ def test_references_that_do_not_fit_are_refused(
 def test_references_of_other_landmarks_are_refused(tmp_path: Path, references: References) -> None:
     path = save_colour_model(tmp_path / "colour.pt")
     fewer = dataclasses.replace(
-        references, landmarks=references.landmarks[:-1], shares=references.shares[:-1],
+        references, landmarks=references.landmarks[:-1],
         photos=references.photos[:-1], embeddings=references.embeddings[:-1],
     )  # fmt: skip
     with pytest.raises(RunError, match="references of 2 landmarks, not of its labels"):
@@ -403,23 +327,21 @@ def test_references_are_made_of_photos_to_learn_from(tmp_path: Path) -> None:
         for number in range(4):
             path = tmp_path / f"{name}{number}.jpg"
             path.write_bytes(tinted(name, number, channel))
-            samples.append(Sample(path, label if label < 3 else NO_LANDMARK, "landmark"))
+            samples.append(Sample(path, label if label < 3 else NO_LANDMARK, "far/"))
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     broken = Sample(tmp_path / "broken.jpg", 0)
     material = Material(tuple(COLOURS), (*samples[::2], broken), tuple(samples[1::2]))
     model = save_colour_model(tmp_path / "colour.pt")
-    size = add_references(model, material, tmp_path / "cache")
+    size = add_references(model, material, cache=tmp_path / "cache")
     known = artifact.load(model).references
     assert known is not None and size == model.stat().st_size
     assert list(np.diff(known.landmarks)) == [2, 2, 2]  # two photos each; the broken one is none
-    assert np.allclose(known.shares, 0.75)  # both share points: (1 + 2) / (2 + 2)
-    slope, level, strict = known.rule
-    assert slope > 0 and level < ENOUGH and strict == STRICT
+    assert len(known.others) == 4  # the photos of none that were learned
+    assert known.rule.shape == (2, RULE) and known.rule.any(1).all()
     for landmark, name in enumerate(names):
         features = describe(grey(name))
-        counts = [known.support(known.nearest(other, LOOK), features) for other in range(3)]
-        assert counts[landmark] >= ENOUGH and sorted(counts)[1] < 5
-        assert known.evidence(landmark, counts[landmark]) > 2
+        counts = known.supports(list(range(6)), features).reshape(3, 2).max(1)
+        assert counts[landmark] >= 8 and sorted(counts)[1] < 5
 
 
 def test_photos_that_show_no_points_leave_the_model_file_as_it_is(
@@ -431,7 +353,7 @@ def test_photos_that_show_no_points_leave_the_model_file_as_it_is(
     model = save_colour_model(tmp_path / "colour.pt")
     before = model.read_bytes()
     material = Material(tuple(COLOURS), samples, samples)
-    assert add_references(model, material, tmp_path / "cache") == len(before)
+    assert add_references(model, material, cache=tmp_path / "cache") == len(before)
     assert model.read_bytes() == before
     assert "without local features: the photos show too few" in caplog.text
 
@@ -441,7 +363,7 @@ def test_references_for_a_model_of_other_landmarks_are_not_made(
 ) -> None:
     model = save_colour_model(tmp_path / "colour.pt")
     monkeypatch.setattr(
-        "train.photos.split.gather", lambda *_: Material(("Taj_Mahal", "Ajanta"), (), ())
+        "train.photos.split.gather", lambda *_, **__: Material(("Taj_Mahal", "Ajanta"), (), ())
     )
     with pytest.raises(RunError, match=r"colour.pt: knows other landmarks than .*data it learned"):
         options = [f"--data={tmp_path}", f"--negatives={tmp_path}"]

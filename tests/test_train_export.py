@@ -17,8 +17,16 @@ from train.networks.pretrained import Transfer, transfer
 from train.photos.arrays import Photos, one_hot
 from train.photos.folders import Sample
 from train.rejection.calibrate import Seen, calibrate, doubts, see
-from train.rejection.scores import Evidence, Exact, fit_rule, fit_shape, fit_temperature
+from train.rejection.scores import (
+    Evidence,
+    Exact,
+    Shipped,
+    fit_rule,
+    fit_shape,
+    fit_temperature,
+)
 from train.ship.export import deployed
+from train.ship.ship import calibration_of, only_shipped
 
 timm = pytest.importorskip("timm")
 Conv2dSame = timm.layers.Conv2dSame
@@ -133,7 +141,7 @@ def test_the_rule_is_calibrated() -> None:
 def test_unknown_photos_are_refused_and_known_ones_are_not() -> None:
     seen, head = blobs(), nn.Linear(16, 4)
     fit_head(head, seen.embeddings, one_hot(seen.labels, 4), 1e-3)
-    shape, calibration = calibrate(head, seen, seen, torch.zeros(3))
+    shape, calibration = calibrate(Shipped(head, 3), seen, seen, torch.zeros(3))
     logits = head(seen.embeddings)
     score = Evidence(shape)(logits, seen.embeddings) @ calibration.weights + calibration.bias
     known = seen.labels >= 0
@@ -157,7 +165,7 @@ def test_the_model_file_says_what_the_network_says(tmp_path: Path, dtype: torch.
     fit_head(network.head, embed(network, pixels), photos.targets)
     kinds = tuple("near" if label == 3 else "landmark" for label in labels.tolist())
     seen = see(network, photos, kinds)
-    shape, calibration = calibrate(network.head, seen, seen, torch.zeros(3))
+    shape, calibration = calibrate(Shipped(network.head, 3), seen, seen, torch.zeros(3))
     module = deployed(network.trunk, network.mean, network.std, network.head, shape, calibration)
     assert module.turned
     labels3 = ("Taj_Mahal", "Eiffel_Tower", "Qutub_Minar")
@@ -172,6 +180,35 @@ def test_the_model_file_says_what_the_network_says(tmp_path: Path, dtype: torch.
     assert probabilities.dtype == embedding.dtype == torch.float32
     assert (probabilities.sum(1) <= 1.0001).all()
     assert np.allclose(probabilities.sum(1), torch.sigmoid(score), atol=0.1)
+
+
+def test_classes_that_do_not_ship_are_one_with_the_background(tmp_path: Path) -> None:
+    head, embeddings = nn.Linear(16, 7), torch.randn(5, 16)
+    logits = Shipped(head, 3)(embeddings)
+    whole = head(embeddings).softmax(1)
+    assert torch.allclose(logits.softmax(1)[:, :3], whole[:, :3], atol=1e-6)
+    assert torch.allclose(logits.softmax(1)[:, 3], whole[:, 3:].sum(1), atol=1e-6)
+    # And so they are in the module that ships.
+    network = tiny()
+    network.head = nn.Linear(network.head.in_features, 7)
+    seen = blobs()
+    few = Seen(torch.randn(len(seen.labels), network.head.in_features), seen.labels, seen.kinds)
+    shape, calibration = calibrate(Shipped(network.head, 3), few, few, torch.zeros(3))
+    module = deployed(network.trunk, network.mean, network.std, network.head, shape, calibration)
+    labels = ("Taj_Mahal", "Eiffel_Tower", "Qutub_Minar")
+    manifest = artifact.Manifest(labels, 64, Resize.SQUASH, network.head.in_features, "tiny")
+    artifact.save(module, manifest, tmp_path / "tiny.pt")
+    kept = calibration_of(tmp_path / "tiny.pt")
+    assert kept.temperature == pytest.approx(calibration.temperature)
+    assert kept.bias == pytest.approx(calibration.bias)
+    assert torch.equal(kept.weights, calibration.weights)
+
+
+def test_photos_of_classes_that_do_not_ship_show_no_landmark() -> None:
+    seen = Seen(torch.zeros(4, 2), torch.tensor([0, 2, 3, -1]), ("landmark",) * 3 + ("far",))
+    told = only_shipped(seen, 2)
+    assert told.labels.tolist() == [0, -1, -1, -1]
+    assert told.kinds == ("landmark", "stranger", "stranger", "far")
 
 
 def test_large_sites_get_doubt() -> None:
@@ -204,5 +241,7 @@ def test_any_timm_name_with_its_weights(tmp_path: Path) -> None:
     torch.save(original.state_dict(), tmp_path / "weights.pth")
     network = transfer("resnet18", 3, tmp_path / "weights.pth")
     assert (network.get_parameter("trunk.conv1.weight") == original.conv1.weight).all()
-    logits, embedding = network(torch.rand(1, 3, 64, 64))
+    logits, embedding = network.eval()(torch.rand(1, 3, 64, 64))
     assert logits.shape == (1, 3) and embedding.shape == (1, 512)
+    logits, _ = network.train()(torch.rand(2, 3, 64, 64))
+    assert logits.shape == (2, 3 + 2)  # and cosines to the two classes' prototypes

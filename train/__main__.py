@@ -15,6 +15,9 @@ from tagger.errors import RunError, TaggerError
 FOLDER = click.Path(path_type=Path)
 NEGATIVES = "Folder of photos without landmarks, any nesting; DIR/train and DIR/test if there."
 DATA = "Folder that holds train/<class>/* and test/<class>/*."
+LEAVE_OUT = "CSV of photos not to take: a column file (with split, slug) or negative."
+PICTURED = 60  # classes that a picture of confusions has room for
+LEAST = "A landmark of fewer photos is learned, but not shipped."
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,56 +59,124 @@ def scratch(
 
 
 @main.command()
-@click.option("--data", type=FOLDER, required=True, help=DATA)
+@click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
 @click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
+@click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT)
+@click.option("--min-photos", type=click.IntRange(1), default=4, show_default=True, help=LEAST)
 @click.option("--out", type=FOLDER, default=Path("runs/transfer.pt"), show_default=True)
 @click.option("--backbone", default="lite2", show_default=True, help="lite0..2, resnet50 or timm.")
 @click.option("--weights", type=FOLDER, help="Pretrained weights (a timm state dict).")
 @click.option("--epochs", type=click.IntRange(1), help="Default: the recipe's.")
+@click.option("--whole", is_flag=True, help="Train once more, on the validation photos, too.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of a stopped run.")
 def transfer(
-    data: Path,
+    data: tuple[Path, ...],
     negatives: tuple[Path, ...],
+    leave_out: tuple[Path, ...],
+    min_photos: int,
     out: Path,
     backbone: str,
     weights: Path | None,
     epochs: int | None,
+    whole: bool,
     seed: int,
     resume: bool,
 ) -> None:
-    """Fine-tune a pretrained network; OUT is the model file, OUT without .pt the run."""
+    """Fine-tune a pretrained network; OUT is the model file, OUT without .pt the run.
+
+    With --whole the confidence rules of a first network, fitted on validation photos that it did
+    not see, are given to a second one that learns from all photos.
+    """
     from train.networks import finetune, pretrained
+    from train.photos.folders import read_left_out
     from train.photos.split import gather
     from train.ship.references import add_references
     from train.ship.ship import ship
 
     start, run = time.monotonic(), _run_folder(out)
-    material = gather(data, negatives, seed)
-    network = pretrained.transfer(backbone, len(material.labels) + 1, weights, finetune.DROPOUT)
-    recipe = finetune.recipe(network, epochs or finetune.EPOCHS, seed)
-    finetune.train_transfer(network, material, recipe, run, resume=resume)
-    ship(network, material, backbone, finetune.SIZE, finetune.RESIZE, out,
-         recipe=str(recipe), run=run)  # fmt: skip
-    _finish(out, add_references(out, material), start)
+    left_out = read_left_out(leave_out, (*data, *negatives))
+    material = gather(data, negatives, seed, least=min_photos, left_out=left_out)
+    first = run / "first.pt" if whole else out
+    for file in (first, out) if whole else (out,):
+        like = first if whole and file == out else None
+        photos = material.whole() if like else material
+        folder = run / "whole" if like else run
+        network = pretrained.transfer(backbone, photos.columns, weights, finetune.DROPOUT)
+        recipe = finetune.recipe(network, epochs or finetune.EPOCHS, seed)
+        finetune.train_transfer(network, photos, recipe, folder, resume=resume)
+        ship(network, photos, backbone, finetune.SIZE, finetune.RESIZE, file,
+             recipe=str(recipe), run=folder, like=like, weighed=True)  # fmt: skip
+        neck = network.margin.neck.weight.detach().T.contiguous().cpu().numpy()
+        size = add_references(file, photos, neck, like)
+    _finish(out, size, start)
 
 
 @main.command()
 @click.argument("model", type=FOLDER)
-@click.option("--data", type=FOLDER, required=True, help=DATA)
+@click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
 @click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
+@click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT)
+@click.option("--min-photos", type=click.IntRange(1), default=4, show_default=True, help=LEAST)
 @click.option("--seed", default=0, show_default=True, help="That of the model's training.")
-def references(model: Path, data: Path, negatives: tuple[Path, ...], seed: int) -> None:
-    """Put local features of the photos to learn from into MODEL, as transfer does at its end."""
+def references(
+    model: Path,
+    data: tuple[Path, ...],
+    negatives: tuple[Path, ...],
+    leave_out: tuple[Path, ...],
+    min_photos: int,
+    seed: int,
+) -> None:
+    """Put references of the photos to learn from into MODEL, as transfer does at its end."""
     from tagger.model import artifact
+    from train.photos.folders import read_left_out
     from train.photos.split import gather
     from train.ship.references import add_references
 
-    labels, material = artifact.load(model).manifest.labels, gather(data, negatives, seed)
-    if material.labels != labels:
-        raise RunError(f"{model}: knows other landmarks than {data}; give the data it learned from")
-    size = add_references(model, material)
+    left_out = read_left_out(leave_out, (*data, *negatives))
+    loaded = artifact.alone(model)
+    material = gather(data, negatives, seed, least=min_photos, left_out=left_out)
+    if material.labels != loaded.manifest.labels:
+        raise RunError(
+            f"{model}: knows other landmarks than {data[0]}; give the data it learned from"
+        )
+    known = loaded.references
+    size = add_references(model, material, known.components.astype("float32") if known else None)
     click.echo(f"{model}: {size / 1e6:.1f} MB")
+
+
+@main.command()
+@click.argument("model", type=FOLDER)
+@click.option("--source", required=True, help="Text in the names of the collections to part.")
+@click.option("--name", required=True, help="MODEL's references of these go to MODEL.NAME.npz.")
+@click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
+@click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
+@click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT)
+@click.option("--min-photos", type=click.IntRange(1), default=4, show_default=True, help=LEAST)
+@click.option("--whole", is_flag=True, help="MODEL was made so.")
+@click.option("--seed", default=0, show_default=True, help="That of the model's training.")
+def part(
+    model: Path,
+    source: str,
+    name: str,
+    data: tuple[Path, ...],
+    negatives: tuple[Path, ...],
+    leave_out: tuple[Path, ...],
+    min_photos: int,
+    whole: bool,
+    seed: int,
+) -> None:
+    """Move references of some collections to a file beside MODEL, for their licence is another."""
+    from train.photos.folders import read_left_out
+    from train.photos.split import gather
+    from train.ship.parting import parted
+
+    left_out = read_left_out(leave_out, (*data, *negatives))
+    material = gather(data, negatives, seed, least=min_photos, left_out=left_out)
+    count, size = parted(model, material.whole() if whole else material, source, name)
+    click.echo(
+        f"{count} photos are now in {model.with_suffix(f'.{name}.npz')}, {size / 1e6:.1f} MB"
+    )
 
 
 @main.command()
@@ -134,8 +205,9 @@ def unseen(
 
 @main.command()
 @click.argument("model", type=FOLDER)
-@click.option("--data", type=FOLDER, required=True, help=DATA)
+@click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
 @click.option("--negatives", type=FOLDER, multiple=True, help=NEGATIVES)
+@click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT)
 @click.option("--part", default="test", show_default=True, help="Which folder of DATA.")
 @click.option("--out", type=FOLDER, help="Folder for report.json and plots.")
 @click.option("--device", default="auto", show_default=True)
@@ -143,8 +215,9 @@ def unseen(
 @click.option("--comparison", type=FOLDER, help="rejection.csv of the run, for the card.")
 def evaluate(
     model: Path,
-    data: Path,
+    data: tuple[Path, ...],
     negatives: tuple[Path, ...],
+    leave_out: tuple[Path, ...],
     part: str,
     out: Path | None,
     device: str,
@@ -156,17 +229,36 @@ def evaluate(
         raise click.BadParameter("give one of auto, cpu, cuda, cuda:1", param_hint="--device")
     if out:
         _made(out)
+    from tagger.places.landmarks import load_landmarks
     from train.measure.evaluate import as_json, table
     from train.measure.evaluate import evaluate as measure
+    from train.measure.groups import as_text, by_group, by_references, worst_pairs
+    from train.photos.folders import read_left_out
+    from train.rejection.compare import save
 
-    result = measure(model, data, negatives, part, device)
+    left_out = read_left_out(leave_out, (*data, *negatives))
+    result = measure(model, data, negatives, part, device, left_out=left_out)
     click.echo(table(result.report))
+    places = load_landmarks()
+    tables = {
+        "source": [sample.source for sample in result.samples],
+        "country": [
+            places[result.labels[sample.label]].country or "several" if sample.label >= 0 else ""
+            for sample in result.samples
+        ],
+    }
+    if result.references is not None:
+        tables["reference photos"] = by_references(result.answers.labels, result.references)
+    for name, names in tables.items():
+        click.echo(f"\nby {name}\n{as_text(by_group(result.answers, names))}")
     if out:
         from train.measure import plots
 
         report = json.dumps(as_json(result.report), indent=1)
         (out / "report.json").write_text(report, encoding="utf-8")
-        plots.confusion(result.answers, result.labels, out / "confusion.png")
+        save(worst_pairs(result.answers, result.labels), out / "confused.csv")
+        if len(result.labels) <= PICTURED:
+            plots.confusion(result.answers, result.labels, out / "confusion.png")
         plots.worst(result.answers, result.samples, result.labels, out / "worst.png")
         if negatives:
             plots.reliability(result.answers, out / "reliability.png")

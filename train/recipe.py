@@ -18,6 +18,7 @@ class Recipe:
         eval_size: edge of validation photos, up to a tenth larger than the last training size, as
             random crops show things larger (FixRes, arXiv:1906.06423).
         balance: 0 draws every photo once an epoch, 1 draws all classes equally often.
+        others: where classes are balanced, the share of photos without a landmark; 0 leaves it.
         ema_decay: per step, of the averaged weights that are validated and kept.
         mix: share of batches mixed, half by mixup (``mixup`` is its Beta parameter), half by
             cutmix (``cutmix``); arXiv:1710.09412, arXiv:1905.04899.
@@ -41,6 +42,7 @@ class Recipe:
     clip: float = 1.0
     label_smoothing: float = 0.1
     balance: float = 0.0
+    others: float = 0.0
     ema_decay: float = 0.998
     mix: float = 0.0
     mixup: float = 0.2

@@ -95,6 +95,12 @@ def main() -> None:
 @options.sidecar_name
 @options.model("Model file made by python -m train; default: the one in the package.")
 @click.option(
+    "--without",
+    multiple=True,
+    metavar="NAME",
+    help="References beside the model file to leave alone: castles (photos under CC BY-NC).",
+)
+@click.option(
     "--device",
     default="auto",
     show_default=True,
@@ -147,12 +153,12 @@ main.add_command(config.group(tag))
 def _tag(
     log: "RunLog", paths: tuple[str, ...], min_conf: float, report: str, dry_run: bool,
     recursive: bool, exclude: tuple[str, ...], coords: str, sidecar: str, sidecar_name: str,
-    rescan: bool, model: Path | None, device: str, batch_size: int, workers: int | None,
-    ledger: Path | None, output: str, since: datetime | None, quiet: bool, verbose: bool,
-    engine: str, hard_links: str, new_mtime: bool, keep_reports: int, report_news_only: bool,
-    allow_empty: bool, strict: bool, skip: bool, sources: tuple[Source, ...],
-    tracks: tuple[Path, ...], max_radius: float, max_gap: float, utc_offsets: dict[str, float],
-    time_zone: str, clock_offsets: dict[str, float], **cluster: Any,
+    rescan: bool, model: Path | None, without: tuple[str, ...], device: str, batch_size: int,
+    workers: int | None, ledger: Path | None, output: str, since: datetime | None, quiet: bool,
+    verbose: bool, engine: str, hard_links: str, new_mtime: bool, keep_reports: int,
+    report_news_only: bool, allow_empty: bool, strict: bool, skip: bool,
+    sources: tuple[Source, ...], tracks: tuple[Path, ...], max_radius: float, max_gap: float,
+    utc_offsets: dict[str, float], time_zone: str, clock_offsets: dict[str, float], **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
@@ -184,7 +190,7 @@ def _tag(
         paths, recursive=recursive, exclude=exclude, since=since,
         hard_links=HardLinks(hard_links), skipping=log.skipping, allow_empty=allow_empty,
     )  # fmt: skip
-    classifier = LazyClassifier(model or DEFAULT_MODEL, device)
+    classifier = LazyClassifier(model or DEFAULT_MODEL, device, without)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
     gather = partial(
         evidence.gathered, tracks=tracks, max_radius=max_radius, max_gap=max_gap,

@@ -6,8 +6,8 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import torch
 
 from tagger.errors import RunError
 from tagger.imaging.decode import Resize
-from tagger.model import operators
-from tagger.model.local_features.references import References
+from tagger.model import operators, packs
+from tagger.model.local_features.references import DAMAGED, References
 
 FORMAT = "landmark-tag/1"
 MANIFEST, REFERENCES = "manifest.json", "references.npz"
@@ -93,12 +93,33 @@ def add_references(path: Path, references: References) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-def load(path: Path) -> Artifact:
+def load(path: Path, without: Collection[str] = ()) -> Artifact:
     """Read a model file onto the CPU and check all of it, one forward pass included.
+
+    Beside ``default.pt`` there may be more references, in ``default.castles.npz`` for instance:
+    photos whose licence is another. They are taken in, but for those named in ``without``; their
+    bytes then count in the SHA-256.
 
     Raises:
         RunError: which check failed, with the remedy.
     """
+    loaded = alone(path)
+    known, taken = loaded.references, packs.read(path, without)
+    for name, data in taken.items():
+        file = packs.place(path, name)
+        try:
+            more = References.from_bytes(data)
+        except DAMAGED as error:
+            raise RunError(f"{file}: damaged ({error}); copy it anew or delete it") from error
+        if known is None or not known.fits(more):
+            raise RunError(f"{file}: made for another model file than {path}; delete it")
+        known = known.joined(more)
+    sha256 = packs.identity(path.read_bytes(), taken)
+    return replace(loaded, references=known, sha256=sha256)
+
+
+def alone(path: Path) -> Artifact:
+    """The model file without what lies beside it; see :func:`load`."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -169,10 +190,11 @@ def _checked(data: bytes, name: str) -> Artifact:
         raise refuse("its manifest lists no labels, or one of them twice")
     try:
         known = References.from_bytes(extra[REFERENCES]) if extra[REFERENCES] else None
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except DAMAGED as error:
         raise refuse(f"its references are not valid ({error})") from error
-    if known and len(known.shares) != len(manifest.labels):
-        raise refuse(f"it has references of {len(known.shares)} landmarks, not of its labels")
+    if known and len(known.landmarks) != len(manifest.labels) + 1:
+        count = len(known.landmarks) - 1
+        raise refuse(f"it has references of {count} landmarks, not of its labels")
     if known and len(known.components) != manifest.embedding_size:
         raise refuse(f"its references are for embeddings of {len(known.components)} numbers")
     # Files hold half precision to be small; a CPU takes 20 times as long for a pass in it.

@@ -1,10 +1,11 @@
 """Artefact, landmarks and devices: pixels in, calibrated guesses out."""
 
 import queue
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.nn.functional import pad
 
@@ -13,6 +14,7 @@ from tagger.imaging.decode import Resize, Views
 from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, fast_dtype, pick_devices
+from tagger.model.local_features.weigh import Weigher, doubts
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Candidate, Guess, Landmark
 
@@ -32,18 +34,21 @@ class Classifier:
         lanes: how many batches it works on at once, see :func:`tagger.model.devices.count_lanes`.
     """
 
-    def __init__(self, path: Path = DEFAULT_MODEL, device: str = "auto") -> None:
+    def __init__(
+        self, path: Path = DEFAULT_MODEL, device: str = "auto", without: Collection[str] = ()
+    ) -> None:
         """Load and check a model file.
 
         Args:
             path: the model file.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, or several: ``cuda:0,cuda:1``.
+            without: files of references beside the model file to leave alone: ``castles``.
 
         Raises:
             RunError: the file fails a check, names a landmark unknown here, or there is no such
                 device.
         """
-        loaded = artifact.load(path)
+        loaded = artifact.load(path, without)
         known = load_landmarks()
         unknown = [label for label in loaded.manifest.labels if label not in known]
         if unknown:
@@ -58,7 +63,10 @@ class Classifier:
         }
         self.sha256: str = loaded.sha256
         self._labels = loaded.manifest.labels
-        self._references = loaded.references
+        self._weigher: Weigher | None = None
+        if loaded.references:
+            extents = [self.landmarks[label].extent for label in self._labels]
+            self._weigher = Weigher(loaded.references, doubts(extents))
         self._threads = ThreadPoolExecutor(THREADS, "classify", torch.set_num_threads, (1,))
         runners: list[OnCpu | OnGpu] = []
         for number, where in enumerate(pick_devices(device)):
@@ -101,11 +109,11 @@ class Classifier:
             found, embeddings = runner.look(pictures)
         finally:
             self._idle.put(runner)
-        if self._references is None:
+        if self._weigher is None:
             return found
         greys = [photo.grey for photo in photos]
-        weighed = self._threads.map(self._references.weighed, found, embeddings, greys)
-        return torch.stack(list(weighed))
+        weighed = self._threads.map(self._weigher.weighed, found.numpy(), embeddings.numpy(), greys)
+        return torch.from_numpy(np.stack(list(weighed)))
 
 
 class OnCpu:

@@ -1,15 +1,14 @@
 """A classifier that is loaded when the first photo needs it: a run that needs none starts fast."""
 
-import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger.errors import RunError
 from tagger.imaging.decode import Resize, Views
-from tagger.model import DEFAULT_MODEL
+from tagger.model import DEFAULT_MODEL, packs
 from tagger.model.devices import count_lanes
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Guess, Landmark
@@ -27,20 +26,24 @@ class LazyClassifier:
         landmarks: all places known here, by slug.
         lanes: how many batches it works on at once, see :func:`count_lanes`.
         path: the model file.
+        packs: the files of references beside it that are taken in, by name.
     """
 
-    def __init__(self, path: Path = DEFAULT_MODEL, device: str = "auto") -> None:
+    def __init__(
+        self, path: Path = DEFAULT_MODEL, device: str = "auto", without: Collection[str] = ()
+    ) -> None:
         try:
+            self.packs = packs.read(path, without)
             data = path.read_bytes()
         except OSError as error:
             raise RunError(
                 f"--model {path}: cannot be read ({error.strerror}); give the path of a model file"
             ) from error
-        self.sha256: str = hashlib.sha256(data).hexdigest()
+        self.sha256: str = packs.identity(data, self.packs)
         self.name: str = f"{path.stem}@{self.sha256}"
         self.landmarks: dict[str, Landmark] = load_landmarks()
         self.lanes: int = count_lanes(device)
-        self.path, self._device = path, device
+        self.path, self._device, self._without = path, device, tuple(without)
         self._lock = threading.Lock()
         self._loaded: Classifier | None = None
 
@@ -59,7 +62,7 @@ class LazyClassifier:
                     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
                 from tagger.model.classifier import Classifier
 
-                self._loaded = Classifier(self.path, self._device)
+                self._loaded = Classifier(self.path, self._device, self._without)
             return self._loaded
 
     @property

@@ -26,6 +26,7 @@ from tagger.errors import RunError
 from tagger.evidence.sources import Sources
 from tagger.imaging import decode
 from tagger.ledger.recorder import Intent, RunRecorder
+from tagger.model import packs
 from tagger.model.lazy import LazyClassifier
 from tagger.records import Entry, Landmark, Outcome, Version
 from tagger.run.inspect import inspect
@@ -39,6 +40,7 @@ from tagger.run.survey import survey
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 
+MODEL = "model.pt"  # what the model file is called on a node
 # A task takes so many photos: long against what a task costs (some ms), short against what is done
 # again when a node is lost, and small in the object store (32 pictures of 256 pixels: 6 MB).
 BLOCK = 32
@@ -60,7 +62,8 @@ class Cluster:
 class Job:
     """All that a worker has to know; ``books`` is None in a dry run.
 
-    ``model`` is the command's model file in the object store, so that no node uses another one.
+    ``model`` is the command's model file, and those beside it, in the object store, so that no node
+    uses another one.
     """
 
     storage: Storage
@@ -173,14 +176,21 @@ def look(table: pa.Table, job: Job) -> pa.Table:
     return packed(in_order(one, items, workers, BLOCK, lambda item: item if item.guess else None))
 
 
+def _files(classifier: LazyClassifier) -> dict[str, bytes]:
+    """The model file and the references taken in beside it, by the names they get on a node."""
+    path = Path(MODEL)
+    beside = {packs.place(path, name).name: data for name, data in classifier.packs.items()}
+    return {MODEL: classifier.path.read_bytes(), **beside}
+
+
 class Classifying:
     """A classifier for as long as a data set lasts, on a share of a GPU or on a processor."""
 
     def __init__(self, job: Job, device: str) -> None:
-        with tempfile.NamedTemporaryFile(suffix=".pt") as file:
-            file.write(ray.get(job.model))
-            file.flush()
-            self._classifier = LazyClassifier(Path(file.name), device).load()
+        with tempfile.TemporaryDirectory() as folder:
+            for name, data in ray.get(job.model).items():
+                (Path(folder) / name).write_bytes(data)
+            self._classifier = LazyClassifier(Path(folder) / MODEL, device).load()
         self._size = job.settings.batch_size
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -243,7 +253,7 @@ def run(
             return Job(
                 storage, output, settings, classifier.landmarks, classifier.sha256,
                 classifier.image_size, classifier.resize,
-                ray.put(classifier.path.read_bytes()), books,
+                ray.put(_files(classifier)), books,
             )  # fmt: skip
 
         def known(entry: Entry) -> Looked | None:

@@ -21,6 +21,7 @@ from train.photos.arrays import Photos
 from train.photos.augment import augment, mix, resized
 from train.recipe import Recipe
 
+Views = Callable[[Tensor, int, Recipe, torch.Generator], Tensor]  # see train.photos.augment
 Loss = Callable[[Tensor, Tensor], Tensor]  # (logits [N, K], soft targets [N, K]) -> scalar
 
 
@@ -33,6 +34,7 @@ def fit(
     *,
     labels: Sequence[str] = (),
     loss: Loss = F.cross_entropy,
+    views: Views = augment,
     resume: bool = False,
 ) -> list[EpochLog]:
     """Train ``model`` in place; it ends with its best averaged weights, in evaluation mode.
@@ -63,7 +65,7 @@ def fit(
         if recipe.patience and run.since_best >= recipe.patience:
             break
         start = time.monotonic()
-        trained = _epoch(parallel, run, train, recipe, loss, epoch)
+        trained = _epoch(parallel, run, train, recipe, loss, views, epoch)
         checked = _validate(run, validation, recipe, epoch)
         lr = recipe.lr * recipe.lr_factor((epoch + 1) / recipe.epochs)
         seconds = time.monotonic() - start
@@ -87,12 +89,19 @@ def predict(model: nn.Module, pixels: Tensor, size: int, batch: int = 64) -> Ten
 
 
 def _epoch(
-    parallel: nn.Module, run: Run, train: Photos, recipe: Recipe, loss: Loss, epoch: int
+    parallel: nn.Module,
+    run: Run,
+    train: Photos,
+    recipe: Recipe,
+    loss: Loss,
+    views: Views,
+    epoch: int,
 ) -> tuple[float, float]:
     """One pass over this process's share of the photos; mean loss and accuracy of what it saw."""
     rank, world, device = join()
     seed = (recipe.seed << 32) + (epoch << 8)
-    order = epoch_order(train.targets, recipe.balance, torch.Generator().manual_seed(seed + 255))
+    drawn = torch.Generator().manual_seed(seed + 255)
+    order = epoch_order(train.targets, recipe.balance, drawn, recipe.others)
     chance = torch.Generator().manual_seed(seed + rank)
     torch.manual_seed(seed + rank)  # dropout and the like
     # Every process takes equally many full batches: an odd rest would leave one waiting.
@@ -105,7 +114,7 @@ def _epoch(
         done = (epoch + (step + 1) / steps) / recipe.epochs
         set_lr(run.optimiser, recipe.lr * recipe.lr_factor(done))
         rows = order[(step * world + rank) * batch :][:batch]
-        pixels = augment(train.pixels[rows].to(device), recipe.size_at(epoch), recipe, chance)
+        pixels = views(train.pixels[rows].to(device), recipe.size_at(epoch), recipe, chance)
         targets = train.targets[rows].to(device)
         if done <= 1 - recipe.mix_off:
             targets = mix(pixels, targets, recipe, chance)
@@ -117,7 +126,7 @@ def _epoch(
         nn.utils.clip_grad_norm_(run.model.parameters(), recipe.clip)
         run.optimiser.step()
         average(run.ema, run.model, recipe.ema_decay, epoch * steps + step)
-        hits = (logits.argmax(1) == targets.argmax(1)).float().mean()
+        hits = (logits[:, : targets.shape[1]].argmax(1) == targets.argmax(1)).float().mean()
         totals += torch.stack([value.detach(), hits]) / steps
     if world > 1:
         dist.all_reduce(totals)

@@ -49,12 +49,20 @@ def set_lr(optimiser: torch.optim.Optimizer, lr: float) -> None:
         group["lr"] = lr * group["scale"]
 
 
-def epoch_order(targets: Tensor, balance: float, chance: torch.Generator) -> Tensor:
-    """Which photos an epoch shows, int64 [N]: each once, or drawn by ``count ** -balance``."""
+def epoch_order(
+    targets: Tensor, balance: float, chance: torch.Generator, others: float = 0.0
+) -> Tensor:
+    """Which photos an epoch shows, int64 [N]: each once, or drawn by ``count ** -balance``.
+
+    Photos of the last column, the background, are then the share ``others``, where that is not 0.
+    """
     if balance == 0:
         return torch.randperm(len(targets), generator=chance)
     labels = targets.argmax(1)
     weights = labels.bincount(minlength=targets.shape[1])[labels].float() ** -balance
+    none = labels == targets.shape[1] - 1
+    if others and none.any():
+        weights[none] *= others / (1 - others) * weights[~none].sum() / weights[none].sum()
     return torch.multinomial(weights, len(targets), replacement=True, generator=chance)
 
 

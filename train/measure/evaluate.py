@@ -1,12 +1,13 @@
 """A model file against photos it never saw: all figures, as a table, as JSON and as plots."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from tagger.imaging.decode import to_views
@@ -14,6 +15,8 @@ from tagger.model import artifact
 from tagger.model.artifact import Artifact
 from tagger.model.devices import fast_dtype, pick_device
 from tagger.model.local_features.sift import Floats
+from tagger.model.local_features.weigh import Weigher, doubts
+from tagger.places.landmarks import load_landmarks
 from train.measure.metrics import Answers, figures, interval
 from train.photos.folders import Sample, read_folder, read_negatives
 from train.photos.pixel_cache import CACHE, load_pixels
@@ -38,39 +41,49 @@ class Evaluation:
     answers: Answers
     samples: tuple[Sample, ...]
     labels: tuple[str, ...]
+    references: NDArray[np.int64] | None = None  # photos of each landmark in the model file
 
 
 def evaluate(
     model: Path,
-    data: Path,
+    data: Path | Sequence[Path],
     negatives: Iterable[Path] = (),
     part: str = "test",
     device: str = "auto",
     cache: Path = CACHE,
     draws: int = 1000,
+    left_out: Collection[Path] = (),
 ) -> Evaluation:
     """Run a model file as it is used in earnest (bfloat16 on a CPU that has it) and measure it.
 
     Args:
         model: a model file.
-        data: ``data/part`` holds class folders; their order is the model's.
+        data: ``data/part`` holds class folders; their order is the model's. One or several.
         negatives: folders of photos without landmarks, of each ``part`` where it is parted.
         draws: bootstrap draws of each interval.
+        left_out: photos not to take, by their resolved paths.
     """
     loaded = artifact.load(model)
-    folder = read_folder(data / part, loaded.manifest.labels)
-    others = [sample for place in negatives for sample in read_negatives(place, part)]
-    samples = (*folder.samples, *others)
+    labels = loaded.manifest.labels
+    samples = tuple(
+        sample
+        for place in ([data] if isinstance(data, Path) else data)
+        for sample in read_folder(place / part, labels, skip=True).samples
+        if sample.path.resolve() not in left_out
+    )
+    for place in negatives:
+        samples += read_negatives(place, part, left_out)
     answers, kept = answer(loaded, samples, device, cache)
     kinds = sorted(set(answers.kinds) - {"landmark"})
     wanted = figures(kinds)
     report = Report(
         {name: figure(answers) for name, figure in wanted.items()},
         {name: interval(figure, answers, draws) for name, figure in wanted.items()},
-        per_class(answers, folder.labels),
+        per_class(answers, labels),
         {kind: int((answers.kinds == kind).sum()) for kind in ["landmark", *kinds]},
     )
-    return Evaluation(loaded.manifest.name, report, answers, kept, folder.labels)
+    counts = np.diff(loaded.references.landmarks) if loaded.references else None
+    return Evaluation(loaded.manifest.name, report, answers, kept, labels, counts)
 
 
 def answer(
@@ -102,10 +115,12 @@ def _weighed(
     """The probabilities [N, C] with the evidence of local features, as the classifier does."""
     known, manifest = loaded.references, loaded.manifest
     assert known
+    places = load_landmarks()
+    weigher = Weigher(known, doubts([places[label].extent for label in manifest.labels]))
 
     def one(row: np.ndarray, embedding: Floats, sample: Sample) -> np.ndarray:
         grey = to_views(sample.path.read_bytes(), manifest.image_size, manifest.resize).grey
-        return known.weighed(torch.from_numpy(row), torch.from_numpy(embedding), grey).numpy()
+        return weigher.weighed(row.astype(np.float32), embedding, grey)
 
     with ThreadPoolExecutor(initializer=torch.set_num_threads, initargs=(1,)) as pool:
         return np.stack(list(pool.map(one, probabilities, embeddings, samples)))

@@ -8,11 +8,13 @@ from tagger.imaging.decode import Resize
 from train.fit.loop import fit, join
 from train.networks.depthwise import restore, speed_up
 from train.networks.head import embed, fit_head
+from train.networks.margin import Joint
 from train.networks.pretrained import Transfer
 from train.photos.arrays import load_photos
 from train.photos.folders import Sample
 from train.photos.pixel_cache import CACHE
 from train.photos.split import Material
+from train.photos.views import views
 from train.recipe import Recipe
 
 # Chosen on validation photos: squeezing keeps all of a tall minaret or a wide bridge in view.
@@ -20,9 +22,13 @@ from train.recipe import Recipe
 # network is as good at 256 as at 288 (MODEL_CARD.md), and a pass is a sixth shorter.
 RESIZE = Resize.SQUASH
 SIZE = 256
-STORED = 288  # edge of the photos that training crops are cut from
-EPOCHS = 12
+STORED = 256  # edge of the photos that training crops are cut from
+EPOCHS = 16
 DROPOUT = 0.2
+TRUNK, DECAY = (
+    0.4,
+    0.8,
+)  # learning rate of the trunk's end, and from block to block towards its start
 
 
 def repeat_near(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
@@ -31,33 +37,39 @@ def repeat_near(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
 
 
 def recipe(network: Transfer, epochs: int = EPOCHS, seed: int = 0) -> Recipe:
-    """Fine-tune from block 3 on; stem, early blocks and depthwise kernels stay as they are.
+    """Fine-tune from block 2 on, later layers faster; depthwise kernels stay as they are.
 
-    Depthwise kernels are 2 % of an EfficientNet's weights and a third of its backward pass.
+    Those are 2 % of an EfficientNet's weights and a third of its backward pass. Chosen on
+    validation photos, see MODEL_CARD.md.
     """
-    early = ("trunk.conv_stem", "trunk.bn1", *(f"trunk.blocks.{n}." for n in range(3)))
+    early = ("trunk.conv_stem", "trunk.bn1", "trunk.blocks.0.", "trunk.blocks.1.")
     kernels = tuple(
         name
         for name, parameter in network.trunk.named_parameters(prefix="trunk")
         if parameter.ndim == 4 and parameter.shape[1] == 1
     )
+    blocks = tuple((f"trunk.blocks.{n}.", TRUNK * DECAY ** (7 - n)) for n in range(2, 8))
+    frozen = tuple((prefix, 0.0) for prefix in early + kernels)
     return Recipe(
         epochs=epochs,
-        lr=1.5e-4,
-        lr_scales=tuple((prefix, 0.0) for prefix in early + kernels),
-        sizes=((0.5, 224), (1.0, 256)),
+        lr=1.5e-3,
+        lr_scales=(*frozen, *blocks, ("trunk.", TRUNK)),
+        sizes=((0.35, 192), (0.8, 224), (1.0, 240)),
         eval_size=SIZE,
-        batch=32,
-        weight_decay=0.02,
-        warmup=0.05,
-        label_smoothing=0.03,
-        ema_decay=0.995,
-        mix=0.3,
+        batch=128,
+        weight_decay=0.05,
+        warmup=0.06,
+        clip=2.0,
+        label_smoothing=0.05,
+        balance=0.5,
+        others=0.18,
+        ema_decay=0.998,
+        mix=0.5,
+        mixup=0.3,
         mix_off=0.15,
-        crop=0.35,
+        crop=0.3,
         magnitude=0.4,
-        erase=0.1,
-        degrade=0.4,
+        erase=0.2,
         seed=seed,
     )
 
@@ -73,13 +85,16 @@ def train_transfer(
 ) -> None:
     """Fit the head on frozen features, then train the late blocks with it; see ``loop.fit``."""
     torch.manual_seed(chosen.seed)
-    columns = len(material.labels) + 1
+    columns = material.columns
     train, _ = load_photos(repeat_near(material.train), columns, STORED, RESIZE, cache)
     valid, _ = load_photos(material.valid, columns, STORED, RESIZE, cache)
     if not (resume and (out / "checkpoint.pt").exists()):
         _, _, device = join()
         features = embed(network.to(device), train.pixels)
         fit_head(network.cpu().head, features, train.targets)
+        network.margin.begin(features, train.targets)
     speed_up(network)
-    fit(network, train, valid, chosen, out, labels=material.labels, resume=resume)
+    loss = Joint(train.targets.sum(0)[:-1])
+    labels = material.labels + material.beside
+    fit(network, train, valid, chosen, out, labels=labels, loss=loss, views=views, resume=resume)
     restore(network)

@@ -9,12 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from tagger.errors import RunError
+from train.networks.margin import Margin
 
 LITE = {name: f"tf_efficientnet_{name}" for name in ("lite0", "lite1", "lite2")}
 
 
 class Transfer(nn.Module):
-    """Photos in 0..1, float [N, 3, S, S], to logits [N, K] and the pooled embedding [N, D]."""
+    """Photos in 0..1, float [N, 3, S, S], to logits [N, K] and the pooled embedding [N, D].
+
+    In training the logits are followed by cosines [N, K - 1], see :mod:`train.networks.margin`.
+    """
 
     mean: Tensor
     std: Tensor
@@ -31,12 +35,17 @@ class Transfer(nn.Module):
         self.trunk: nn.Module = trunk
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(int(trunk.num_features), columns)
+        self.margin = Margin(int(trunk.num_features), columns - 1)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
     def forward(self, photos: Tensor) -> tuple[Tensor, Tensor]:
         embedding = self.trunk((photos - self.mean) / self.std).float()
-        return self.head(self.dropout(embedding)), embedding
+        kept = self.dropout(embedding)
+        logits = self.head(kept)
+        if self.training:
+            logits = torch.cat([logits, self.margin(kept)], 1)
+        return logits, embedding
 
     def train(self, mode: bool = True) -> "Transfer":
         """Batch normalisation keeps its pretrained statistics: batches here are small."""

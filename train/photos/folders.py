@@ -4,7 +4,7 @@ import csv
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from tagger.storage.suffixes import PHOTO_SUFFIXES, suffix
 
 NO_LANDMARK = -1
 # Kinds with a meaning of their own: class photos, and those whose class is struck out.
-RESERVED = ("landmark", "unknown")
+STRANGER = "stranger"  # landmarks that are not learned
+RESERVED = ("landmark", "unknown", STRANGER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def read_folder(
     directory: Path,
     labels: Sequence[str] | None = None,
     landmarks: Mapping[str, Landmark] | None = None,
+    skip: bool = False,
 ) -> ClassFolder:
     """List ``directory/<class folder>/*``; ``00.Some_Place`` and ``some place`` name some slug.
 
@@ -51,12 +53,15 @@ def read_folder(
         directory: a folder of class folders, ``DIR/train`` for instance.
         labels: the order of classes to keep to (that of a model); by name when left out.
         landmarks: the table that names are looked up in; landmarks.csv when left out.
+        skip: leave classes out that ``labels`` do not name, instead of refusing them.
 
     Raises:
         RunError: the folder is missing, a class is empty, alone or unknown; with the remedy.
     """
     table = load_landmarks() if landmarks is None else landmarks
     folders = _class_folders(directory)
+    if skip:
+        folders = [folder for folder in folders if _known(folder.name, table, labels or ())]
     slugs = {folder: _slug(folder.name, table, directory) for folder in folders}
     order = tuple(labels) if labels is not None else tuple(sorted(slugs.values()))
     twice = {slug for slug in slugs.values() if list(slugs.values()).count(slug) > 1}
@@ -65,16 +70,99 @@ def read_folder(
     missing = [slug for slug in slugs.values() if slug not in order]
     if missing:
         raise RunError(f"{directory}: the model does not know {', '.join(missing)}; leave them out")
-    samples = []
+    samples, origin = [], _origins(directory.parent)
     for folder in folders:
         photos = list(_photos(folder))
         if not photos:
             raise RunError(f"{folder}: no photos in this class; add some or remove the folder")
-        samples += [Sample(path, order.index(slugs[folder]), folder.name) for path in photos]
+        for path in photos:
+            source = origin.get(path.relative_to(directory.parent).as_posix(), folder.name)
+            samples.append(Sample(path, order.index(slugs[folder]), source))
     return ClassFolder(order, tuple(samples))
 
 
-def read_negatives(directory: Path, part: str = "") -> tuple[Sample, ...]:
+def read_folders(
+    directories: Sequence[Path],
+    least: int = 1,
+    left_out: Collection[Path] = (),
+    landmarks: Mapping[str, Landmark] | None = None,
+) -> tuple[ClassFolder, tuple[str, ...]]:
+    """One set of classes of several folders of class folders, each read as by ``read_folder``.
+
+    Where a ``manifest.csv`` lies beside a folder, a photo's ``source`` is the collection it names.
+
+    Args:
+        directories: ``DIR/train`` for instance; a class may have photos in several.
+        least: a class of fewer photos goes behind the others, for it is learned but not shipped.
+        left_out: photos not to take, by their resolved paths.
+        landmarks: the table that names are looked up in; landmarks.csv when left out. A folder that
+            it does not know is an error, except where the class is too small to ship anyhow.
+
+    Returns:
+        the classes of ``least`` photos and more first, and the names of those classes; samples of
+        the smaller ones have labels beyond.
+    """
+    table = load_landmarks() if landmarks is None else landmarks
+    found: dict[str, list[tuple[Path, str]]] = defaultdict(list)
+    unknown: dict[str, Path] = {}
+    for directory in directories:
+        origin = _origins(directory.parent)
+        for folder in _class_folders(directory):
+            try:
+                slug = _slug(folder.name, table, directory)
+            except RunError:
+                slug = folder.name
+                unknown[slug] = folder
+            photos = list(_photos(folder))
+            if not photos:
+                raise RunError(f"{folder}: no photos in this class; add some or remove the folder")
+            for path in photos:
+                if path.resolve() not in left_out:
+                    inside = path.relative_to(directory.parent).as_posix()
+                    found[slug].append((path, origin.get(inside, folder.name)))
+    shipped = tuple(sorted(slug for slug, photos in found.items() if len(photos) >= least))
+    for slug in shipped:
+        if slug in unknown:
+            raise RunError(f"{unknown[slug]}: not in landmarks.csv; add a row or rename the folder")
+    if len(shipped) < 2:
+        raise RunError(f"{directories[0]}: {len(shipped)} classes of {least} photos; give more")
+    labels = (*shipped, *sorted(set(found) - set(shipped)))
+    samples = [
+        Sample(path, label, source)
+        for label, slug in enumerate(labels)
+        for path, source in found[slug]
+    ]
+    return ClassFolder(labels, tuple(samples)), shipped
+
+
+def read_left_out(lists: Iterable[Path], directories: Sequence[Path]) -> frozenset[Path]:
+    """Photos that CSV files name, as resolved paths: a column ``negative`` or ``file``.
+
+    Paths are below one of the directories; beside ``file`` there may be ``split`` and ``slug``, the
+    folders it lies in.
+
+    Raises:
+        RunError: a list cannot be read, or has none of these columns.
+    """
+    names = set()
+    for place in lists:
+        try:
+            with place.open(encoding="utf-8", newline="") as file:
+                for row in csv.DictReader(file):
+                    name = row.get("negative") or row["file"]
+                    names.add("/".join([*(row.get(k, "") for k in ("split", "slug")), name]))
+        except (OSError, KeyError) as error:
+            raise RunError(
+                f"--leave-out {place}: cannot be read; give a CSV file with a column file or "
+                "negative"
+            ) from error
+    places = (directory / name.lstrip("/") for name in names for directory in directories)
+    return frozenset(place.resolve() for place in places if place.is_file())
+
+
+def read_negatives(
+    directory: Path, part: str = "", left_out: Collection[Path] = ()
+) -> tuple[Sample, ...]:
     """List photos that show no landmark, in folders of any depth.
 
     ``source`` is the kind (first folder below, ``near`` for instance) and, where a ``manifest.csv``
@@ -84,6 +172,7 @@ def read_negatives(directory: Path, part: str = "") -> tuple[Sample, ...]:
         directory: the folder of negatives.
         part: ``train`` or ``test``: that folder below ``directory``, or all of ``directory`` where
             it is not parted so.
+        left_out: photos not to take, by their resolved paths.
 
     Raises:
         RunError: the folder, the part of it or photos are missing, or a kind has a reserved name.
@@ -99,6 +188,8 @@ def read_negatives(directory: Path, part: str = "") -> tuple[Sample, ...]:
     origin = _origins(directory)
     samples = []
     for path in _photos(root):
+        if path.resolve() in left_out:
+            continue
         kind = path.relative_to(root).parts[0] if path.parent != root else root.name
         if kind in RESERVED:
             raise RunError(f"{root}: no kind of negatives can be called {kind}; rename the folder")
@@ -129,6 +220,13 @@ def _slug(folder: str, table: Mapping[str, Landmark], directory: Path) -> str:
     raise RunError(f"{directory / folder}: not in landmarks.csv; add a row or rename the folder")
 
 
+def _known(folder: str, table: Mapping[str, Landmark], labels: Sequence[str]) -> bool:
+    try:
+        return _slug(folder, table, Path()) in labels
+    except RunError:
+        return False
+
+
 def _plain(name: str) -> str:
     """Letters and digits only, no case, no accents."""
     letters = unicodedata.normalize("NFKD", name).casefold()
@@ -144,9 +242,16 @@ def _photos(folder: Path) -> Iterator[Path]:
 def _origins(directory: Path) -> dict[str, str]:
     try:
         with (directory / "manifest.csv").open(encoding="utf-8", newline="") as file:
-            return {row["file"]: row["source repo"] for row in csv.DictReader(file)}
+            return dict(map(_origin, csv.DictReader(file)))
     except (OSError, KeyError):
         return {}
+
+
+def _origin(row: Mapping[str, str]) -> tuple[str, str]:
+    """Of a row of manifest.csv the photo's place below its folder, and the collection."""
+    if "source repo" in row:
+        return row["file"], row["source repo"]
+    return "/".join((row["split"], row["slug"], row["file"])), row["source_repo"]
 
 
 def count_by_label(samples: Iterable[Sample]) -> dict[int, int]:

@@ -1,8 +1,8 @@
 """Validation carved from training photos, near-duplicates kept on one side."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tagger.errors import RunError
 from tagger.imaging.decode import Resize
-from train.photos.folders import NO_LANDMARK, Sample, read_folder, read_negatives
+from train.photos.folders import NO_LANDMARK, STRANGER, Sample, read_folders, read_negatives
 from train.photos.pixel_cache import CACHE, Pixels, load_pixels
 from train.rejection.compare import NEIGHBOURS
 
@@ -27,28 +27,80 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """All photos of a training run; ``labels`` are slugs, negatives have label NO_LANDMARK."""
+    """All photos of a training run; ``labels`` are slugs, negatives have label NO_LANDMARK.
+
+    Attributes:
+        labels: the landmarks that ship, C of them.
+        train, valid: photos to learn from, and others.
+        beside: names of classes of few photos, learned as labels C and up, but not shipped.
+        strangers: photos of other such classes; ``valid`` has them as NO_LANDMARK, of this kind.
+    """
 
     labels: tuple[str, ...]
     train: tuple[Sample, ...]
     valid: tuple[Sample, ...]
+    beside: tuple[str, ...] = ()
+    strangers: tuple[Sample, ...] = ()
+
+    @property
+    def columns(self) -> int:
+        """Of the head: a class each, shipped or not, and the background."""
+        return len(self.labels) + len(self.beside) + 1
+
+    def whole(self) -> "Material":
+        """All photos to learn from, the validation photos too: for when nothing is left to choose.
+
+        Those stay in ``valid`` as well, which then tells nothing any more.
+        """
+        own = tuple(sample for sample in self.valid if sample.kind != STRANGER)
+        return replace(self, train=self.train + own + self.strangers)
 
 
-def gather(data: Path, negatives: Iterable[Path], seed: int = 0, cache: Path = CACHE) -> Material:
-    """Read ``data/train`` and the folders of negatives, and carve validation off both.
+def gather(
+    data: Path | Sequence[Path],
+    negatives: Iterable[Path],
+    seed: int = 0,
+    cache: Path = CACHE,
+    *,
+    least: int = 1,
+    left_out: Collection[Path] = (),
+) -> Material:
+    """Read the folders of landmarks and of negatives, and carve validation off both.
 
     Of each folder of negatives twice the share is held out: what the rule of rejection learns from.
+    Of the classes of less than ``least`` photos half are held out whole, as landmarks that nobody
+    taught.
+
+    Args:
+        data: folders that hold train/<class>/*, and perhaps few/<class>/*, one or several.
+        negatives: folders of photos without landmarks.
+        seed: of the split.
+        cache: where decoded photos are kept.
+        least: photos of a class that ships.
+        left_out: photos not to take, by their resolved paths.
 
     Raises:
         RunError: a class cannot be read, or there are too few photos to calibrate a model with.
     """
-    folder = read_folder(data / "train")
-    landmarks = grouped_split(folder.samples, VALIDATION, seed, cache)
+    parts = [
+        folder
+        for place in ([data] if isinstance(data, Path) else data)
+        for folder in (place / "train", place / "few")
+        if folder.name == "train" or folder.is_dir()
+    ]
+    folder, labels = read_folders(parts, least, left_out)
+    landmarks = grouped_split(
+        [s for s in folder.samples if s.label < len(labels)], VALIDATION, seed, cache
+    )
     train, valid = landmarks.train, landmarks.valid
+    strangers = tuple(s for s in folder.samples if s.label >= len(labels) and s.label % 2)
+    train += tuple(s for s in folder.samples if s.label >= len(labels) and not s.label % 2)
+    valid += tuple(Sample(s.path, NO_LANDMARK, f"{STRANGER}/{s.source}") for s in strangers)
     for directory in negatives:
-        others = grouped_split(read_negatives(directory, "train"), 2 * VALIDATION, seed, cache)
+        samples = read_negatives(directory, "train", left_out)
+        others = grouped_split(samples, 2 * VALIDATION, seed, cache)
         train, valid = train + others.train, valid + others.valid
-    material = Material(folder.labels, train, valid)
+    material = Material(labels, train, valid, folder.labels[len(labels) :], strangers)
     _check(material)
     return material
 

@@ -16,6 +16,7 @@ from train.rejection.scores import (
     Calibration,
     Evidence,
     Shape,
+    Shipped,
     fit_rule,
     fit_shape,
     fit_temperature,
@@ -87,17 +88,15 @@ def with_unknown(logits: Tensor, seen: Seen) -> tuple[Tensor, Seen]:
     return torch.cat([logits, struck]), more
 
 
-def calibrate(
-    head: nn.Linear, train: Seen, valid: Seen, doubt: Tensor
-) -> tuple[Shape, Calibration]:
+def calibrate(head: Shipped, train: Seen, valid: Seen, doubt: Tensor) -> tuple[Shape, Calibration]:
     """Fit class means on training photos, and temperature and rule on validation photos.
 
     Args:
-        head: D -> C + 1, background last.
+        head: D -> C + 1, everything else last.
         train, valid: photos that the network learned from, and others.
         doubt: float32 [C], logits to take off each class's rule.
     """
-    shape = fit_shape(train.embeddings, train.labels, head.out_features - 1)
+    shape = fit_shape(train.embeddings, train.labels, head.classes)
     with torch.no_grad():
         logits, photos = with_unknown(head(valid.embeddings), valid)
     return shape, calibrate_rule(shape, logits, photos, doubt)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from train.measure.metrics import Answers, Floats, area, calibration_error, tagged, tagged_right
 from train.photos.folders import NO_LANDMARK
 from train.rejection.calibrate import Seen, calibrate_rule, with_unknown
-from train.rejection.scores import Evidence, Shape, fit_shape
+from train.rejection.scores import Evidence, Shape, Shipped, fit_shape
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -51,15 +51,15 @@ class Row:
     ece: float = float("nan")
 
 
-def compare(head: nn.Linear, train: Seen, valid: Seen, doubt: Tensor) -> list[Row]:
+def compare(head: Shipped, train: Seen, valid: Seen, doubt: Tensor) -> list[Row]:
     """One row a score; rules are fitted and measured on different validation photos, 5-fold.
 
     Args:
-        head: D -> C + 1, background last.
+        head: D -> C + 1, everything else last.
         train, valid: photos that the network learned from, and others.
         doubt: float32 [C], see ``calibrate``.
     """
-    shape = fit_shape(train.embeddings, train.labels, head.out_features - 1)
+    shape = fit_shape(train.embeddings, train.labels, head.classes)
     with torch.no_grad():
         logits, photos = with_unknown(head(valid.embeddings), valid)
     own = valid.labels[valid.labels != NO_LANDMARK]

@@ -23,6 +23,24 @@ class Exact(nn.Module):
         return torch.ldexp(self.mantissa.float(), self.exponent.float())
 
 
+class Shipped(nn.Module):
+    """A head as it ships: logits [N, C] of the landmarks, and one of everything else.
+
+    Other classes that the head has learned (landmarks of too few photos), and the background, are
+    one: the sum of their probabilities.
+    """
+
+    def __init__(self, head: nn.Linear, classes: int) -> None:
+        super().__init__()
+        self.head = head
+        self.classes = classes
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        columns: Tensor = self.head(embedding)
+        nothing = columns[:, self.classes :].logsumexp(1, keepdim=True)
+        return torch.cat([columns[:, : self.classes], nothing], 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """Where the classes lie among embeddings of training photos.

@@ -25,7 +25,7 @@ from train.rejection.calibrate import (
     with_unknown,
 )
 from train.rejection.compare import RULES
-from train.rejection.scores import Evidence, fit_shape
+from train.rejection.scores import Evidence, Shipped, fit_shape
 
 # Small and short: a question about the rule, not a model to ship.
 SIZES = ((0.5, 176), (1.0, 208))
@@ -102,8 +102,9 @@ def measure(
         valid.kinds + unseen.kinds,
     )
     with torch.no_grad():
-        logits, photos = with_unknown(network.head(valid.embeddings), valid)
-        tested = network.head(test.embeddings)
+        head = Shipped(network.head, columns - 1)
+        logits, photos = with_unknown(head(valid.embeddings), valid)
+        tested = head(test.embeddings)
     doubt = doubts(part.labels, load_landmarks())
     evidence = Evidence(shape)(tested, test.embeddings)
     rows = []

@@ -14,6 +14,9 @@ from train.rejection.scores import Calibration, Evidence, Exact, Shape
 class Deployed(nn.Module):
     """uint8 [N, 3, S, S] to float32 (probabilities [N, C], embedding [N, D]), calibrated.
 
+    Columns of the head beyond the C landmarks of ``shape`` are classes that do not ship and the
+    background; together they are one: see ``train.rejection.scores.Shipped``.
+
     The trunk runs in the type that the module is cast to; all that decides is float32.
     """
 
@@ -32,6 +35,7 @@ class Deployed(nn.Module):
         self.turned = turned  # the trunk takes photos upside down, see half_turned
         self.scale = Exact(1 / (255 * std))
         self.shift = Exact(-mean / std)
+        self.classes = len(shape.means)
         self.weight = Exact(head.weight.T)
         self.bias = Exact(head.bias)
         self.evidence = Evidence(shape)
@@ -46,7 +50,9 @@ class Deployed(nn.Module):
             pictures = pictures.flip(2, 3)
         photos = pictures.float() * self.scale() + self.shift()
         embedding = self.trunk(photos.to(self.kind.dtype)).float()
-        logits = embedding @ self.weight() + self.bias()
+        columns = embedding @ self.weight() + self.bias()
+        nothing = columns[:, self.classes :].logsumexp(1, keepdim=True)
+        logits = torch.cat([columns[:, : self.classes], nothing], 1)
         known = logits[:, :-1] / self.temperature
         evidence = self.evidence(logits, embedding) @ self.rule() + self.threshold
         shown = torch.sigmoid(evidence - self.doubt()[known.argmax(1)])

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from sklearn.cluster import MiniBatchKMeans
 from tqdm import tqdm
 
@@ -25,24 +24,27 @@ from tagger.model.local_features.matching import (
     moved,
     spots,
 )
-from tagger.model.local_features.references import References, log_ratios, packed
+from tagger.model.local_features.references import RULE, References, ends, packed
 from tagger.model.local_features.sift import Floats
+from tagger.model.local_features.weigh import Weigher, doubts, unit
+from tagger.places.landmarks import load_landmarks
 from train.measure.evaluate import answer_alone
 from train.photos.folders import NO_LANDMARK, Sample
 from train.photos.pixel_cache import CACHE
 from train.photos.split import Material
+from train.ship import weighing
 
 log = logging.getLogger(__name__)
 
 PARTS = 16  # of a descriptor: bytes it is kept in
-KEPT = 180  # points of a photo
+# Points of a photo kept, by how many photos its landmark has: up to 7, 19, 45 and more. Of 270
+# validation photos of landmarks with 3 to 6 photos 20.4 % showed 7 spots of some photo of theirs
+# with 320 points a photo, 28.9 % with 600.
+KEPT = ((7, 480), (19, 400), (45, 220), (10**9, 130))
 # Spots that two photos of a landmark have in common where that is no chance: among a thousand other
 # photos, one has as many in common with some photo of the landmark it is taken for.
 ALIKE = 6
 COMMON = 3  # a point that more photos have is no better for it
-# Logits taken off besides where support speaks against a guess: a choice, not a fit, of what fewer
-# wrong places may cost in landmarks left alone (1 % of the validation photos, MODEL_CARD.md).
-STRICT = 1.75
 COMPONENTS = 128  # of the embeddings, that the likest photos are told by
 CENTRES = 256  # of each part of a descriptor: what a byte can name
 LEARNED = 40_000  # descriptors that the codebook is learned from
@@ -84,8 +86,9 @@ def shared(paths: Sequence[Path], size: int) -> list[Shared]:
             if len(pairs) >= ALIKE and spots(one.places[pairs[:, 1]]) >= ALIKE:
                 counts[j][pairs[:, 0] - starts[j]] += 1
                 counts[i][pairs[:, 1]] += 1
+    kept = next(points for most, points in KEPT if len(paths) <= most)
     return [
-        Shared(found, count).strongest(KEPT) for found, count in zip(known, counts, strict=True)
+        Shared(found, count).strongest(kept) for found, count in zip(known, counts, strict=True)
     ]
 
 
@@ -103,46 +106,60 @@ def quantised(
     return np.stack(centres).astype(np.float16), np.stack(codes, 1).astype(np.uint8)
 
 
-def gathered(landmarks: Sequence[Sequence[Shared]], embeddings: Floats) -> References:
+def gathered(
+    landmarks: Sequence[Sequence[Shared]],
+    embeddings: Floats,
+    others: Floats,
+    components: Floats | None = None,
+) -> References:
     """The references of C landmarks, of the points of their photos; without a rule.
 
-    ``embeddings`` [P, D] are the network's of these photos, one landmark's after the other's.
+    ``embeddings`` [P, D] are the network's of these photos, one landmark's after the other's,
+    ``others`` [O, D] those of photos of none. They are compared in ``components`` [D, E], or, where
+    none are given, in COMPONENTS principal ones.
     """
     photos = [one.features for photos in landmarks for one in photos]
-    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    components = np.linalg.svd(unit, full_matrices=False)[2][:COMPONENTS].T
-    alike = [sum(bool(one.counts.any()) for one in photos) for photos in landmarks]
-    shares = [(1 + some) / (2 + len(photos)) for some, photos in zip(alike, landmarks, strict=True)]
+    if components is None:
+        components = np.linalg.svd(unit(embeddings), full_matrices=False)[2][:COMPONENTS].T
+    whole = in_bytes(components)
     codebook, codes = quantised(np.concatenate([photo.descriptors for photo in photos]))
     return References(
         codebook,
         codes,
         packed(np.concatenate([photo.places for photo in photos])),
         ends([len(photo.places) for photo in photos]),
-        in_bytes(components),
-        in_bytes(unit @ components),
+        whole,
+        in_bytes(unit(embeddings @ whole.astype(np.float32))),
         ends([len(photos) for photos in landmarks]),
-        np.array(shares, np.float32),
-        np.zeros(3, np.float32),
+        in_bytes(unit(others @ whole.astype(np.float32))),
+        np.zeros((2, RULE), np.float32),
     )
 
 
 def in_bytes(values: Floats) -> NDArray[np.int8]:
     """Whole numbers in proportion to these, up to 127."""
-    whole: NDArray[np.int8] = np.round(values * (127 / np.abs(values).max())).astype(np.int8)
+    most = np.abs(values).max(initial=1e-9)
+    whole: NDArray[np.int8] = np.round(values * (127 / most)).astype(np.int8)
     return whole
 
 
-def ends(counts: Sequence[int]) -> NDArray[np.int32]:
-    return np.cumsum([0, *counts], dtype=np.int32)
-
-
 def build(
-    samples: Sequence[Sample], embeddings: Floats, classes: int, size: int
+    samples: Sequence[Sample],
+    embeddings: Floats,
+    others: Floats,
+    classes: int,
+    size: int,
+    components: Floats | None = None,
 ) -> References | None:
     """References of N photos of landmarks, None where they show next to no points.
 
-    ``embeddings`` [N, D] are the network's; for ``size``, which is its, too, see ``to_views``.
+    Args:
+        samples: photos of landmarks.
+        embeddings: [N, D], the network's of these.
+        others: [O, D], the network's of photos that show none.
+        classes: how many landmarks there are.
+        size: the network's, too, see ``to_views``.
+        components: see ``gathered``.
     """
     labels = np.array([sample.label for sample in samples])
     own = [np.flatnonzero(labels == label) for label in range(classes)]
@@ -152,73 +169,62 @@ def build(
         photos = list(tqdm(found, "references", classes, unit="landmark"))
     if sum(len(one.counts) for landmark in photos for one in landmark) < CENTRES:
         return None
-    return gathered(photos, embeddings[np.concatenate(own)])
+    return gathered(photos, embeddings[np.concatenate(own)], others, components)
 
 
-def supports(
-    known: References,
-    samples: Sequence[Sample],
-    embeddings: Floats,
-    landmarks: NDArray[np.int64],
-    size: int,
-) -> NDArray[np.int64]:
-    """The support [N] of each of N photos for the landmark [N] that it is taken for."""
-
-    def support(sample: Sample, embedding: Floats, landmark: int) -> int:
-        return known.support(known.nearest(landmark, embedding), described(sample.path, size))
-
-    with ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        jobs = pool.map(support, samples, embeddings, landmarks.tolist())
-        return np.array(list(tqdm(jobs, "support", len(samples), unit="photo")))
-
-
-def fit_rule(counts: NDArray[np.int64], shares: Floats, wrong: NDArray[np.bool_]) -> Floats:
-    """The rule of :class:`References` with the least loss on a mix of half of each, float32 [3].
-
-    Args:
-        counts, shares: of N photos the support, and the share of the landmark they are taken for.
-        wrong: which of them show no landmark; the others show that landmark.
-    """
-
-    def loss(rule: NDArray[np.float64]) -> float:
-        ratio = log_ratios(counts, shares, *rule)
-        return float(np.logaddexp(0, -ratio[~wrong]).mean() + np.logaddexp(0, ratio[wrong]).mean())
-
-    slope, level = minimize(loss, (2.0, 4.0), method="Nelder-Mead").x
-    return np.array([slope, level, STRICT], np.float32)
-
-
-def add_references(path: Path, material: Material, cache: Path = CACHE) -> int:
+def add_references(
+    path: Path,
+    material: Material,
+    components: Floats | None = None,
+    like: Path | None = None,
+    cache: Path = CACHE,
+) -> int:
     """Give the model file references of the photos to learn from; its size in bytes.
 
-    What their support says is fitted on other photos. For a landmark stand the validation photos
-    that the network recognises; for anything else all photos of none, those that the network
-    learned from too: the references did not.
+    What they say is weighed by a rule that is fitted on the validation photos, see
+    ``train.ship.weighing``. The file stays as it is where the photos show next to no points, which
+    is told in the log.
 
-    The file stays as it is where the photos show next to no points, or where none is recognised,
-    which is told in the log.
+    Args:
+        path: the model file.
+        material: what it was trained on.
+        components: float32 [D, E] that embeddings are compared in; principal ones when left out.
+        like: the model file whose rule to take over, where no validation photos are left.
+        cache: where decoded photos are kept.
     """
-    loaded = artifact.load(path)
-    size = loaded.manifest.image_size
+    loaded = artifact.alone(path)
+    size, classes = loaded.manifest.image_size, len(material.labels)
     answers, embeddings, samples = answer_alone(
         loaded, (*material.train, *material.valid), "cpu", cache
     )
-    none_shown = answers.labels == NO_LANDMARK
-    learned = np.isin([str(s.path) for s in samples], [str(s.path) for s in material.train])
-    right, shown = answers.right & ~learned, np.flatnonzero(learned & ~none_shown)
-    known = (
-        build([samples[i] for i in shown], embeddings[shown], len(material.labels), size)
-        if right.any()
-        else None
+    taken = {str(sample.path) for sample in material.train}
+    learned = np.array([str(sample.path) in taken for sample in samples])
+    own = (answers.labels != NO_LANDMARK) & (answers.labels < classes)
+    shown, others = np.flatnonzero(learned & own), np.flatnonzero(learned & ~own)
+    known = build(
+        [samples[i] for i in shown],
+        embeddings[shown],
+        embeddings[others],
+        classes,
+        size,
+        components,
     )
-    if known:
-        asked = np.flatnonzero(right | none_shown)
-        best = answers.probabilities.argmax(1)[asked]
-        counts = supports(known, [samples[i] for i in asked], embeddings[asked], best, size)
-        rule = fit_rule(counts, known.shares[best], none_shown[asked])
-        artifact.add_references(path, replace(known, rule=rule))
+    if known is None:
+        log.warning("%s: without local features: the photos show too few", path)
+        return path.stat().st_size
+    if like:
+        model = artifact.alone(like).references
+        assert model
+        rule = model.rule
     else:
-        log.warning(
-            "%s: without local features: the photos show too few, or none is recognised", path
+        held = np.flatnonzero(~learned)
+        extents = [load_landmarks()[label].extent for label in material.labels]
+        rule = weighing.fitted(
+            Weigher(known, doubts(extents)),
+            answers.take(held),
+            embeddings[held],
+            [samples[i] for i in held],
+            size,
         )
+    artifact.add_references(path, replace(known, rule=rule))
     return path.stat().st_size

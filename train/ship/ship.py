@@ -8,15 +8,18 @@ import torch
 
 from tagger import __version__
 from tagger.imaging.decode import Resize
+from tagger.model import artifact
 from tagger.model.artifact import Manifest
 from tagger.places.landmarks import load_landmarks
 from train.networks.pretrained import Transfer
 from train.networks.scratch import ScratchNet
 from train.photos.arrays import load_photos
+from train.photos.folders import NO_LANDMARK, STRANGER
 from train.photos.pixel_cache import CACHE
 from train.photos.split import Material
-from train.rejection.calibrate import RULE, calibrate, doubts, see
+from train.rejection.calibrate import RULE, Seen, calibrate, doubts, see
 from train.rejection.compare import compare, measured, save
+from train.rejection.scores import Calibration, Shipped, fit_shape
 from train.ship.export import deployed, write
 
 Network = Transfer | ScratchNet
@@ -32,6 +35,8 @@ def ship(
     *,
     recipe: str = "",
     run: Path | None = None,
+    like: Path | None = None,
+    weighed: bool = False,
     cache: Path = CACHE,
 ) -> int:
     """Write ``network`` as a model file; its size in bytes.
@@ -43,18 +48,29 @@ def ship(
         size, resize: what the model file wants to be fed.
         recipe: how it was trained, for the manifest.
         run: folder to write rejection.csv to, the comparison that the rule was chosen by.
+        like: the model file whose calibration to take over, where no validation photos are left.
+        weighed: references will follow, whose rule takes the doubt of areas off.
+        cache: where decoded photos are kept.
     """
     network.cpu().eval()
-    columns = len(material.labels) + 1
-    train, valid = (
-        see(network, *load_photos(samples, columns, size, resize, cache))
+    seen = [
+        see(network, *load_photos(samples, material.columns, size, resize, cache))
         for samples in (material.train, material.valid)
-    )
-    doubt = doubts(material.labels, load_landmarks())
-    shape, calibration = calibrate(network.head, train, valid, doubt)
-    rows = compare(network.head, train, valid, doubt)
-    if run:
-        save(rows, run / "rejection.csv")
+    ]
+    head = Shipped(network.head, len(material.labels))
+    train, valid = (only_shipped(part, head.classes) for part in seen)
+    if like:
+        shape = fit_shape(train.embeddings, train.labels, head.classes)
+        calibration, metrics = calibration_of(like), artifact.alone(like).manifest.metrics
+    else:
+        doubt = doubts(material.labels, load_landmarks())
+        if weighed:
+            doubt = torch.zeros_like(doubt)
+        shape, calibration = calibrate(head, train, valid, doubt)
+        rows = compare(head, train, valid, doubt)
+        metrics = measured(rows, RULE)
+        if run:
+            save(rows, run / "rejection.csv")
     module = deployed(network.trunk, network.mean, network.std, network.head, shape, calibration)
     manifest = Manifest(
         material.labels,
@@ -62,7 +78,7 @@ def ship(
         resize,
         network.head.in_features,
         name,
-        metrics=measured(rows, RULE),
+        metrics=metrics,
         provenance={
             "recipe": recipe,
             "photos": f"{len(material.train)} train, {len(material.valid)} validation",
@@ -72,6 +88,21 @@ def ship(
         },
     )
     return write(module, manifest, out)
+
+
+def only_shipped(seen: Seen, classes: int) -> Seen:
+    """The same with photos of classes that do not ship as photos of no landmark."""
+    beside = seen.labels >= classes
+    labels = torch.where(beside, NO_LANDMARK, seen.labels)
+    kinds = (STRANGER if one else kind for one, kind in zip(beside, seen.kinds, strict=True))
+    return Seen(seen.embeddings, labels, tuple(kinds))
+
+
+def calibration_of(path: Path) -> Calibration:
+    """The calibration that is in a model file."""
+    module = artifact.alone(path).module
+    threshold, temperature = float(module.threshold), float(module.temperature)
+    return Calibration(temperature, module.rule(), threshold, module.doubt())
 
 
 def _commit() -> str:

@@ -23,10 +23,7 @@ Bytes = NDArray[np.uint8]
 # A map that points in a row would leave open is held by four corners that weigh so much.
 FIRM = 0.3
 CORNER = 40.0  # pixels
-# Photos of the landmark that a photo is compared with, the likest; so many of them at once.
-NEAREST, TOGETHER = 24, 8
-# Spots: fewer may be moved anyhow, more are no better evidence.
-FEWEST, ENOUGH = 3, 8
+FEWEST = 3  # matches: fewer may be moved anyhow
 
 
 @dataclass(frozen=True, slots=True)

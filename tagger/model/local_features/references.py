@@ -1,35 +1,25 @@
-"""The photos that a model learned from, as local features; what they say of a guess."""
+"""References: photos of each landmark, as embeddings and as local features in few bytes."""
 
 import io
-import math
-from dataclasses import dataclass, fields
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from tagger.model.local_features.matching import (
-    ENOUGH,
-    NEAREST,
-    STEPS,
-    TOGETHER,
-    Bytes,
-    Features,
-    describe,
-    matches,
-    moved,
-    spots,
-)
+from tagger.model.local_features.matching import STEPS, Bytes, Features, matches, moved, spots
 from tagger.model.local_features.sift import VERSION, Floats
 
-MOST = 8.0  # that evidence can be, in logits: a thousand photos were looked at to fit it
-# Probabilities between which local features are asked, as that takes as long as a network does.
-LEAST, SURE = 0.01, 0.98
+# Photos that a photo is compared with, the likest of any landmark; of one landmark, and at once.
+NEAREST, OF_ONE, TOGETHER = 24, 4, 8
+ENOUGH = 16  # spots: more are no better evidence
+DAMAGED = (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Points of photos of C landmarks, and what it says of a guess to find them again, or not.
+    """Photos of C landmarks, and photos of other things for comparison.
 
     Attributes:
         codebook: float16 [M, 256, 128 / M], centres of each part of a descriptor (product
@@ -37,11 +27,11 @@ class References:
         codes: uint8 [N, M], the centres that stand for each point's parts.
         places: uint8 [N, 3]: x and y in units of two pixels, size in STEPS to an octave.
         photos: int32 [P + 1], where each photo's points begin.
-        components: int8 [D, E], of the network's embeddings, in any unit.
-        embeddings: int8 [P, E], those of the photos, of length 1, in these components; likewise.
+        components: int8 [D, E], what the network's embeddings are multiplied with, in any unit.
+        embeddings: int8 [P, E], those of the photos, in these components, in any unit.
         landmarks: int32 [C + 1], where each landmark's photos begin.
-        shares: float32 [C], of a landmark's photos those that share points with another.
-        rule: float32 [3], see :meth:`evidence`.
+        others: int8 [O, E], embeddings of photos that show none of the landmarks.
+        rule: float32 [2, 12], see :mod:`tagger.model.local_features.weigh`.
     """
 
     codebook: NDArray[np.float16]
@@ -51,37 +41,10 @@ class References:
     components: NDArray[np.int8]
     embeddings: NDArray[np.int8]
     landmarks: NDArray[np.int32]
-    shares: Floats
+    others: NDArray[np.int8]
     rule: Floats
 
-    def nearest(self, landmark: int, embedding: Floats) -> NDArray[np.int64]:
-        """The photos of the landmark that are likest to one of this embedding [D], those first.
-
-        By cosine; NEAREST of them, or all where there are fewer.
-        """
-        first, last = self.landmarks[landmark : landmark + 2]
-        placed = embedding @ self.components.astype(np.float32)
-        alike = self.embeddings[first:last].astype(np.float32) @ placed
-        best: NDArray[np.int64] = first + np.argsort(-alike, kind="stable")[:NEAREST]
-        return best
-
-    def support(self, photos: NDArray[np.int64], photo: Features) -> int:
-        """The most spots of ``photo`` that some of these photos shows, moved alike.
-
-        More than ENOUGH are not looked for.
-        """
-        most = 0
-        for some in range(0, len(photos), TOGETHER):
-            known, starts = self.points(photos[some : some + TOGETHER])
-            for found in matches(known, starts, photo):
-                pairs = moved(known, photo, found, more_than=most)
-                if len(pairs) > most:
-                    most = max(most, spots(photo.places[pairs[:, 1]]))
-                if most >= ENOUGH:
-                    return most
-        return most
-
-    def points(self, photos: NDArray[np.int64]) -> tuple[Features, NDArray[np.int32]]:
+    def points(self, photos: Sequence[int]) -> tuple[Features, NDArray[np.int32]]:
         """The points of some photos, one photo after the other, and where each one's begin."""
         spans = [np.arange(*self.photos[photo : photo + 2]) for photo in photos]
         mine, (parts, centres, wide) = np.concatenate(spans), self.codebook.shape
@@ -91,44 +54,64 @@ class References:
         starts = np.cumsum([0, *map(len, spans)], dtype=np.int32)
         return Features(unpacked(self.places[mine]), descriptors), starts
 
-    def evidence(self, landmark: int, count: int) -> float:
-        """The log of how much likelier a support of ``count`` is of a photo of the landmark.
+    def supports(self, photos: Sequence[int], photo: Features) -> NDArray[np.int64]:
+        """How many spots of ``photo`` each of these photos shows, moved alike; to ENOUGH."""
+        found = []
+        for some in range(0, len(photos), TOGETHER):
+            part = photos[some : some + TOGETHER]
+            known, starts = self.points(part)
+            counts = [0] * len(part)
+            for number, pairs in enumerate(matches(known, starts, photo)):
+                alike = moved(known, photo, pairs, more_than=0)
+                counts[number] = min(spots(photo.places[alike[:, 1]]), ENOUGH) if len(alike) else 0
+            found += counts
+            if max(counts) >= ENOUGH:
+                break
+        return np.array(found + [0] * (len(photos) - len(found)), np.int64)
 
-        Of the landmark's photos the share that has points in common with another is found again,
-        with a support that is ``exp(slope * (count - level))`` times likelier than by chance; the
-        rest is supported by chance, as photos of anything else are. Where that speaks against the
-        landmark, ``strict`` is taken off besides.
-        """
-        slope, level, strict = map(float, self.rule)
-        share = np.array([self.shares[landmark]], np.float64)
-        ratio = float(log_ratios(np.array([count]), share, slope, level)[0])
-        return ratio if ratio > 0 else ratio - strict
+    def of_photos(self, kept: NDArray[np.bool_]) -> "References":
+        """The same, of some of the photos only: bool [P]."""
+        counts = np.diff(self.photos)
+        points = np.repeat(kept, counts)
+        own = np.bincount(self.owners[kept], minlength=len(self.landmarks) - 1)
+        return replace(
+            self,
+            codes=self.codes[points],
+            places=self.places[points],
+            photos=ends(counts[kept]),
+            embeddings=self.embeddings[kept],
+            landmarks=ends(own),
+        )
 
-    def weighed(
-        self, probabilities: torch.Tensor, embedding: torch.Tensor, grey: Bytes
-    ) -> torch.Tensor:
-        """What the network says of a photo, float32 [C], and what its local features say of that.
+    def joined(self, other: "References") -> "References":
+        """The photos of both, of the same landmarks; all else as it is here."""
+        both = np.concatenate([self.owners, other.owners])
+        order = np.argsort(both, kind="stable")
+        counts = np.concatenate([np.diff(self.photos), np.diff(other.photos)])
+        begins = np.concatenate([self.photos[:-1], other.photos[:-1] + len(self.codes)])
+        spans = [np.arange(begins[photo], begins[photo] + counts[photo]) for photo in order]
+        points = np.concatenate([np.zeros(0, np.int64), *spans])
+        return replace(
+            self,
+            codes=np.concatenate([self.codes, other.codes])[points],
+            places=np.concatenate([self.places, other.places])[points],
+            photos=ends(counts[order]),
+            embeddings=np.concatenate([self.embeddings, other.embeddings])[order],
+            landmarks=self.landmarks + other.landmarks,
+        )
 
-        ``embedding`` is the network's, too, float32 [D].
+    def fits(self, other: "References") -> bool:
+        """Whether the other's codes and embeddings mean the same, of as many landmarks."""
+        return (
+            np.array_equal(self.codebook, other.codebook)
+            and np.array_equal(self.components, other.components)
+            and len(self.landmarks) == len(other.landmarks)
+        )
 
-        By Bayes' rule, of the best landmark; but what that loses is no other landmark's gain. A
-        look takes as long as the network does: who is nearly sure goes without, and who is
-        unlikely, which counts as not found.
-        """
-        best = int(probabilities.argmax())
-        sure = float(probabilities[best])
-        if not 0 < sure <= SURE:
-            return probabilities
-        count = 0
-        if sure >= LEAST:
-            count = self.support(self.nearest(best, embedding.numpy()), describe(grey))
-        odds = sure / (1 - sure) * math.exp(self.evidence(best, count))
-        now = odds / (1 + odds)
-        if now < sure:
-            return probabilities * (now / sure)
-        found = probabilities * ((1 - now) / (1 - sure))
-        found[best] = now
-        return found
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """The landmark of each photo, [P]."""
+        return np.repeat(np.arange(len(self.landmarks) - 1), np.diff(self.landmarks))
 
     def to_bytes(self) -> bytes:
         """As a NumPy archive."""
@@ -142,13 +125,15 @@ class References:
         """Read what :meth:`to_bytes` gave.
 
         Raises:
-            ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile: it is something else.
+            ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile: it is something else;
+                all of DAMAGED.
         """
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             if archive["version"] != VERSION:
                 raise ValueError("their points are described in another way")
             found = cls(**{field.name: archive[field.name] for field in fields(cls)})
         points, parts = found.codes.shape
+        width = found.components.shape[1:]
         right = (
             0 < parts <= 128
             and found.codebook.shape == (parts, 256, 128 // parts)
@@ -156,12 +141,11 @@ class References:
             and found.places.shape == (points, 3)
             and ends_at(found.photos, points)
             and found.components.ndim == 2
-            and found.components.dtype == found.embeddings.dtype == np.int8
-            and found.embeddings.shape == (len(found.photos) - 1, found.components.shape[1])
+            and found.components.dtype == found.embeddings.dtype == found.others.dtype == np.int8
+            and found.embeddings.shape == (len(found.photos) - 1, *width)
+            and found.others.shape == (len(found.others), *width)
             and ends_at(found.landmarks, len(found.photos) - 1)
-            and found.shares.shape == (len(found.landmarks) - 1,)
-            and bool(((found.shares > 0) & (found.shares < 1)).all())
-            and found.rule.shape == (3,)
+            and found.rule.shape == (2, RULE)
             and bool(np.isfinite(found.rule).all())
         )
         if not right:
@@ -169,13 +153,12 @@ class References:
         return found
 
 
-def log_ratios(
-    counts: NDArray[np.int64], shares: NDArray[np.floating], slope: float, level: float
-) -> NDArray[np.float64]:
-    """How much likelier support is of a photo of the landmark, logs [N]; see ``evidence``."""
-    found = np.exp(np.minimum(slope * (counts.clip(max=ENOUGH) - level), MOST))
-    ratios: NDArray[np.float64] = np.log(shares * found + 1 - shares)
-    return ratios
+RULE = 12  # numbers of each of the two rules
+
+
+def ends(counts: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int32]:
+    """Where spans of these lengths begin and end."""
+    return np.cumsum([0, *counts], dtype=np.int32)
 
 
 def ends_at(starts: NDArray[np.int32], end: int) -> bool:

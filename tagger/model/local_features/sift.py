@@ -8,8 +8,8 @@ from tagger.model.local_features import _sift
 Floats = NDArray[np.float32]
 
 # Counted up when points are described in another way: those of older model files do not match then.
-VERSION = 3
-POINTS = 320  # of a picture, those with most contrast
+VERSION = 4
+POINTS = 600  # of a picture, those with most contrast
 CONTRAST = 0.02  # that a point has at least; half the usual, for photos of little contrast
 # Section 6: the window around a point has CELLS cells to an edge, each so many sigmas wide, and
 # SAMPLES samples; a cell has a histogram of DIRECTIONS; no part of a descriptor is above CLIPPED.

@@ -1,0 +1,174 @@
+"""What network, likest photos and local features say of a photo, weighed by one rule."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.model.local_features.matching import Bytes, describe
+from tagger.model.local_features.references import NEAREST, OF_ONE, References
+from tagger.model.local_features.sift import Floats
+
+# 1. What counts in choosing the landmark that is judged: an embedding as like as can be is worth
+#    so many logits, each spot above BY_CHANCE so many, up to so many spots.
+ALIKE, SPOT, BY_CHANCE, SPOTS = 8.0, 2.5, 4, 6
+# 2. Confidence by the first step between which local features are asked: they take as long as the
+#    network does, and next to no ordinary photo is above the lower one.
+LEAST, SURE = 0.08, 0.95
+POSSIBLE = 0.01  # the network's best probability from which anything is compared at all
+LOWEST = -12.0  # of a probability's logarithm
+OTHERS = 3  # photos of other things, the likest, that a photo is compared with
+# 3. How evidence is cut: spots up to BY_CHANCE, from there to SURE_SPOTS, and beyond, to ALL_SPOTS.
+SURE_SPOTS, ALL_SPOTS = 8, 16
+# 4. A photo of some bay or hillside is like another: so many logits more are asked of an area.
+DOUBT = {"area": 0.7}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of a photo, by landmark.
+
+    Attributes:
+        network: float32 [C], logarithms of the network's probabilities.
+        alike: float32 [C], cosine to the likest reference photo, -1 where there is none.
+        others: cosine to the likest photos of other things, their mean.
+        spots: int64 [C], found again in a reference photo, the most.
+        counts: int64 [C], reference photos.
+    """
+
+    network: Floats
+    alike: Floats
+    others: float
+    spots: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    @property
+    def best(self) -> int:
+        """The landmark that most speaks for; one without reference photos is not named."""
+        found = np.clip(self.spots - BY_CHANCE, 0, SPOTS)
+        score = self.network + ALIKE * self.alike + SPOT * found
+        return int(np.where(self.counts > 0, score, -np.inf).argmax())
+
+    def evidence(self) -> Floats:
+        """The 12 numbers that the rule weighs, of the best landmark; the first is 1."""
+        best = self.best
+        rest = np.arange(len(self.network)) != best
+        spots = int(self.spots[best])
+        values = (
+            1.0,
+            self.network[best],
+            self.network[best] - self.network[rest].max(),
+            self.alike[best],
+            self.alike[best] - self.alike[rest].max(),
+            self.others,
+            np.log(max(1, self.counts[best])),
+            min(spots, BY_CHANCE),
+            np.clip(spots - BY_CHANCE, 0, SURE_SPOTS - BY_CHANCE),
+            np.clip(spots - SURE_SPOTS, 0, ALL_SPOTS - SURE_SPOTS),
+            min(self.spots[rest].max(), SURE_SPOTS),
+            float(self.counts[best] < 8),
+        )
+        return np.array(values, np.float32)
+
+
+def doubts(extents: Sequence[str]) -> Floats:
+    """What is taken off the rule of each landmark, float32 [C]: see DOUBT."""
+    return np.array([DOUBT.get(extent, 0.0) for extent in extents], np.float32)
+
+
+def sigmoid(logit: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(logit, -40, 40))))
+
+
+class Weigher:
+    """References made ready to weigh photos; several threads may at once.
+
+    The rule is a logistic regression in two steps: on what the network says and its embedding
+    compared with those of the references, and, where that leaves it open, on the spots found again
+    in the NEAREST likest reference photos of ANY landmark too. Local features may so name another
+    landmark than the network's first guess. ``train.ship.weighing`` fits its weights.
+
+    ``doubts`` float32 [C] is what is taken off each landmark's rule, in logits: of an area, whose
+    photos are like those of another, more is asked.
+    """
+
+    def __init__(self, references: References, doubts: Floats | None = None) -> None:
+        self.references = references
+        self._components = references.components.astype(np.float32)
+        self._known, self._others = unit(references.embeddings), unit(references.others)
+        self._counts = np.diff(references.landmarks).astype(np.int64)
+        self._owners = references.owners
+        self._filled = np.flatnonzero(self._counts)
+        self._doubts = np.zeros(len(self._counts), np.float32) if doubts is None else doubts
+
+    def look(self, probabilities: Floats, embedding: Floats) -> tuple[Seen, Floats]:
+        """What is known before local features are, and cosines [P] to the reference photos."""
+        place = unit(embedding[None] @ self._components)[0]
+        cosines = self._known @ place
+        alike = np.full(len(self._counts), -1, np.float32)
+        if len(cosines):
+            starts = self.references.landmarks[:-1][self._filled]
+            alike[self._filled] = np.maximum.reduceat(cosines, starts)
+        others = np.sort(self._others @ place)[-OTHERS:]
+        network = np.log(np.maximum(probabilities, np.exp(LOWEST)))
+        seen = Seen(
+            network,
+            alike,
+            float(others.mean()) if len(others) else 0.0,
+            np.zeros(len(alike), np.int64),
+            self._counts,
+        )
+        return seen, cosines
+
+    def weighed(self, probabilities: Floats, embedding: Floats, grey: Bytes) -> Floats:
+        """Probabilities [C] of the network for a photo, and what its references say of that.
+
+        What the best landmark gains or loses, the others lose together or nobody gains.
+        """
+        if probabilities.max() < POSSIBLE:
+            return probabilities
+        seen, cosines = self.look(probabilities, embedding)
+        sure = self._confidence(seen, 0)
+        if LEAST <= sure < SURE:
+            seen = self.compared(seen, cosines, grey)
+            sure = self._confidence(seen, 1)
+        best = seen.best
+        rest = 1 - float(probabilities[best])
+        left = min(1.0, (1 - sure) / rest) if rest > 0 else 0.0
+        found: Floats = probabilities * np.float32(left)
+        found[self._counts == 0] = 0
+        found = np.minimum(found, np.float32(sure))
+        found[best] = sure
+        return found
+
+    def compared(self, seen: Seen, cosines: Floats, grey: Bytes) -> Seen:
+        """What local features add, compared with those of the likest photos."""
+        spots, near = seen.spots.copy(), self.nearest(cosines)
+        found = self.references.supports(near, describe(grey))
+        np.maximum.at(spots, self._owners[near], found)
+        return Seen(seen.network, seen.alike, seen.others, spots, seen.counts)
+
+    def _confidence(self, seen: Seen, step: int) -> float:
+        logit = float(seen.evidence() @ self.references.rule[step])
+        return sigmoid(logit - float(self._doubts[seen.best]))
+
+    def nearest(self, cosines: Floats) -> list[int]:
+        """The likest photos of any landmark, NEAREST, of one no more than OF_ONE."""
+        taken: dict[int, int] = {}
+        near: list[int] = []
+        for photo in np.argsort(-cosines, kind="stable").tolist():
+            owner = int(self._owners[photo])
+            taken[owner] = taken.get(owner, 0) + 1
+            if taken[owner] <= OF_ONE:
+                near.append(photo)
+            if len(near) == NEAREST:
+                break
+        return near
+
+
+def unit(rows: NDArray[np.generic]) -> Floats:
+    """Rows [N, E] of length 1."""
+    values = rows.astype(np.float32)
+    scaled: Floats = values / (np.linalg.norm(values, axis=1, keepdims=True) + 1e-9)
+    return scaled

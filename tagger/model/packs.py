@@ -1,0 +1,33 @@
+"""Files of more references beside a model file: ``default.castles.npz`` beside ``default.pt``."""
+
+import glob
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+
+def names(path: Path) -> list[str]:
+    """What the files beside the model file are called, ``castles`` for instance."""
+    found = path.parent.glob(f"{glob.escape(path.stem)}.*.npz")
+    return sorted(file.name[len(path.stem) + 1 : -len(".npz")] for file in found)
+
+
+def place(path: Path, name: str) -> Path:
+    """Where the file of this name lies."""
+    return path.with_name(f"{path.stem}.{name}.npz")
+
+
+def read(path: Path, without: Collection[str] = ()) -> dict[str, bytes]:
+    """The files by name, but for those of ``without``."""
+    return {name: place(path, name).read_bytes() for name in names(path) if name not in without}
+
+
+def identity(model: bytes, packs: Mapping[str, bytes]) -> str:
+    """SHA-256 in hex of a model file, or of it and what is beside it: whatever else is guessed."""
+    own = hashlib.sha256(model)
+    if not packs:
+        return own.hexdigest()
+    whole = hashlib.sha256(own.digest())
+    for _, data in sorted(packs.items()):
+        whole.update(hashlib.sha256(data).digest())
+    return whole.hexdigest()
