@@ -8,7 +8,7 @@ from tagger.evidence.sources import Sources
 from tagger.records import Entry, Outcome
 from tagger.run.inspect import Glance, inspect
 from tagger.run.known import news, recalled, remembered
-from tagger.run.limits import Limits
+from tagger.run.limits import RunLimits
 from tagger.run.ordered import batches, in_order
 from tagger.run.settle import finished
 from tagger.run.stages import Classify, Finder, Looked, Memory, Settings
@@ -30,7 +30,7 @@ def run(
     settings: Settings,
     stop: Callable[[], bool] = lambda: False,
     output: Output | None = None,
-    limits: Limits | None = None,
+    limits: RunLimits | None = None,
     sources: Sources | None = None,
 ) -> Iterator[Outcome]:
     """Tag what ``storage`` lists; ``stop`` is asked between photos, what is begun is finished.

@@ -30,7 +30,7 @@ from tagger.model.lazy import LazyClassifier
 from tagger.records import Entry, Landmark, Outcome, Version
 from tagger.run.inspect import inspect
 from tagger.run.known import news, recalled
-from tagger.run.limits import Limits
+from tagger.run.limits import RunLimits
 from tagger.run.ordered import batches, in_order
 from tagger.run.pipeline import classified
 from tagger.run.settle import finished
@@ -224,7 +224,7 @@ def run(
     options: Cluster,
     stop: Callable[[], bool] = lambda: False,
     output: Output | None = None,
-    limits: Limits | None = None,
+    limits: RunLimits | None = None,
     sources: Sources | None = None,
 ) -> Iterator[Outcome]:
     """As :func:`tagger.run.pipeline.run`, on a cluster; outcomes come in listing order too.

@@ -8,7 +8,7 @@ from tagger import __version__
 from tagger.errors import RunError, UnsupportedError
 from tagger.evidence.decide import DECIMALS, decide
 from tagger.evidence.estimate import DEGREE_DECIMALS, Estimate
-from tagger.evidence.weigh import Sight, Verdict, weigh
+from tagger.evidence.weigh import Conclusion, Sight, weigh
 from tagger.failing import outcome_of
 from tagger.records import (
     Acceptance,
@@ -23,7 +23,7 @@ from tagger.records import (
     Status,
     Tag,
 )
-from tagger.run.stages import Looked, Model, Settings
+from tagger.run.stages import Looked, ModelFacts, Settings
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 from tagger.writing.recorded import Recorder
@@ -32,7 +32,7 @@ from tagger.writing.write_tag import see_unlinked, write_tag
 
 def finished(
     storage: Storage,
-    model: Model,
+    model: ModelFacts,
     recorder: Recorder | None,
     settings: Settings,
     item: Looked,
@@ -49,7 +49,7 @@ def finished(
 
 def settle(
     storage: Storage,
-    model: Model,
+    model: ModelFacts,
     recorder: Recorder | None,
     settings: Settings,
     entry: Entry,
@@ -87,7 +87,7 @@ def settle(
 
 
 def decided(
-    model: Model, settings: Settings, entry: Entry, guess: Guess, estimates: Sequence[Estimate]
+    model: ModelFacts, settings: Settings, entry: Entry, guess: Guess, estimates: Sequence[Estimate]
 ) -> Outcome:
     """The outcome before anything is written: what the photo shows, and where it was taken."""
     decision = decide(guess, settings.min_conf)
@@ -121,7 +121,7 @@ def decided(
 def _left(
     outcome: Outcome,
     decision: Acceptance,
-    verdict: Verdict,
+    verdict: Conclusion,
     settings: Settings,
     estimates: Sequence[Estimate],
 ) -> Outcome:

@@ -38,7 +38,7 @@ class Finder(Protocol):
         ...
 
 
-class Model(Protocol):
+class ModelFacts(Protocol):
     """What is known of a classifier without having it at hand."""
 
     @property
@@ -48,7 +48,7 @@ class Model(Protocol):
     def sha256(self) -> str: ...
 
 
-class Classify(Model, Protocol):
+class Classify(ModelFacts, Protocol):
     """What the pipeline needs of a classifier."""
 
     lanes: int

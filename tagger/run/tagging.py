@@ -11,7 +11,7 @@ from tagger.ledger.recorder import RunRecorder
 from tagger.model.lazy import LazyClassifier
 from tagger.records import Outcome
 from tagger.run import pipeline
-from tagger.run.limits import Limits
+from tagger.run.limits import RunLimits
 from tagger.run.stages import Settings
 from tagger.storage.base import Storage
 from tagger.storage.urls import absolute
@@ -30,7 +30,7 @@ def tagging(
     output: str = "",
     engine: Callable[..., Iterator[Outcome]] = pipeline.run,
     stop: Callable[[], bool] = lambda: False,
-    limits: Limits | None = None,
+    limits: RunLimits | None = None,
     gather: Callable[[Path | None], Sources] | None = None,
 ) -> Iterator[Iterator[Outcome]]:
     """A run over ``paths``, which ``storage`` lists: the work is done as the outcomes are taken.
