@@ -18,6 +18,7 @@ from tagger.run.ordered import in_order
 from tagger.run.stages import Looked
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
+from tagger.storage.suffixes import is_raw
 from tagger.writing import sidecars
 
 # Photos that are kept in memory between the two passes, about 700 bytes each; the rest lies in a
@@ -48,7 +49,7 @@ def survey(
         before, heads = known.pop(entry.key, None), list[bytes]()
 
         def noted(head: bytes, whole: bool, outcome: Outcome | None) -> None:
-            heads.append(head if whole else b"")
+            heads.append(head if whole and not is_raw(entry.key) else b"")
             note(storage, sources, entry, head, whole, outcome)
 
         outcome = first_look(storage, entry, noted)
