@@ -152,7 +152,7 @@ def _tag(
     engine: str, hard_links: str, new_mtime: bool, keep_reports: int, report_news_only: bool,
     allow_empty: bool, strict: bool, skip: bool, sources: tuple[Source, ...],
     tracks: tuple[Path, ...], max_radius: float, max_gap: float, utc_offsets: dict[str, float],
-    time_zone: str, clock_offsets: dict[str, float], **cluster: Any,
+    time_zone: str, clock_offsets: dict[str, float], endpoint_url: str, **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
@@ -177,12 +177,13 @@ def _tag(
             SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
         ),
         options.writers_for(*paths, output), absolute(output) if output else "",
-        sources,
+        endpoint_url, sources,
     )  # fmt: skip
     log.skipping.on = skip
     storage = open_storage(
         paths, recursive=recursive, exclude=exclude, since=since,
         hard_links=HardLinks(hard_links), skipping=log.skipping, allow_empty=allow_empty,
+        endpoint_url=endpoint_url,
     )  # fmt: skip
     classifier = LazyClassifier(model or DEFAULT_MODEL, device)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
@@ -199,7 +200,7 @@ def _tag(
                 gather=gather,
             )
         )  # fmt: skip
-        place = stack.enter_context(local_file(report, keep_reports))
+        place = stack.enter_context(local_file(report, keep_reports, endpoint_url))
         rows = stack.enter_context(
             ReportWriter(place, names, classifier.name, settings.run_id, keep_reports)
         )

@@ -29,8 +29,11 @@ class Search:
     with the library, only with the run. Places that are gone are passed over.
     """
 
-    def __init__(self, ledger: Ledger, run: PastRun, places: Sequence[str]) -> None:
+    def __init__(
+        self, ledger: Ledger, run: PastRun, places: Sequence[str], endpoint_url: str = ""
+    ) -> None:
         self._ledger, self._run, self._places = ledger, run, places
+        self._endpoint_url = endpoint_url
         self._by_size: dict[int, list[SameSizeFile]] | None = None
         self._taken: set[str] = set()
 
@@ -84,7 +87,7 @@ class Search:
         by_size = defaultdict[int, list[SameSizeFile]](list)
         for place in self._places:
             try:
-                storage = open_storage([place])
+                storage = open_storage([place], endpoint_url=self._endpoint_url)
             except RunError:
                 continue
             for size, found in _files(storage, self._ledger.wrote_sidecars(self._run)):

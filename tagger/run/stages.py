@@ -75,6 +75,7 @@ class Settings:
     write: WriteOptions = field(default_factory=WriteOptions)
     writers: int = 1
     output: str = ""
+    endpoint_url: str = ""  # the server of s3://; empty for AWS's own setting
     sources: tuple[Source, ...] = (Source.LANDMARK,)
 
     def __post_init__(self) -> None:

@@ -50,7 +50,7 @@ def tagging(
         RunError: the ledger, the output or the model cannot be used.
         LockedError: another run is at work on some of the same photos.
     """
-    copies = output_at(output, paths) if output else None
+    copies = output_at(output, paths, settings.endpoint_url) if output else None
     with contextlib.ExitStack() as stack:
         book = None if dry_run else stack.enter_context(Ledger.open(ledger))
         if book is None or not book.has_run(classifier.sha256):
