@@ -47,6 +47,7 @@ class Source(StrEnum):
     TIME = "time"
     TRACK = "track"
     TAKEOUT = "takeout"
+    PAIR = "pair"
 
 
 class Position(NamedTuple):
