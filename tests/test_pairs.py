@@ -3,17 +3,20 @@
 import csv
 import io
 import os
+import struct
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import raw_photos
 import s3
 from click.testing import CliRunner
 from conftest import COLOURS
+from memory_storage import MemoryStorage
 from raw_photos import cr2, dng, preview
-from test_raw import LIGHTROOM, tag
+from test_raw import LIGHTROOM, exiftool, needs_exiftool, tag
 from walk_photos import photo
 
 from tagger import metadata
@@ -23,6 +26,7 @@ from tagger.evidence.families import family_of, one_shot
 from tagger.evidence.pair_source import PairSource
 from tagger.evidence.sources import Sources
 from tagger.metadata.capture import Capture
+from tagger.metadata.movie import movie
 from tagger.records import Candidate, Entry, Guess, Outcome, Status, Version
 from tagger.run import spool
 from tagger.run.ray_engine import BLOCK, _blocks
@@ -30,6 +34,7 @@ from tagger.run.spool import Spool
 from tagger.run.stages import Looked, Shot
 from tagger.run.survey import by_shot
 from tagger.run.united import united
+from tagger.storage.raw_file import Ranges
 
 __all__ = ["tag"]  # a fixture
 NOON = 1_714_564_800.0  # 2024-05-01 12:00:00, as raw_photos.TAKEN
@@ -297,6 +302,7 @@ def test_pairs_in_a_bucket(
         "IMG_1-edited.jpg": jpeg(), "IMG_1.CR2": cr2(preview(GREY)), "IMG_1.JPG": jpeg(at=VEGAS),
         "IMG_2.DNG": dng(preview(GREY), far=True, taken=b"2024:05:03 12:00:00\0"),
         "IMG_2.JPG": jpeg(172_800, colour=GREEN), "IMG_E2.JPG": jpeg(172_800),
+        "IMG_3.JPG": jpeg(86_400), "IMG_3.MOV": mov(taken=b"2024-05-02T12:00:01+0200"),
     }  # fmt: skip
     for name, data in shown.items():
         bucket.put(f"in/{name}", data)
@@ -316,12 +322,93 @@ def test_pairs_in_a_bucket(
         "IMG_1-edited.jpg": ("tagged", "pair"), "IMG_1.CR2": ("tagged", "pair"),
         "IMG_1.JPG": ("has_gps", ""), "IMG_2.DNG": ("tagged", "landmark"),
         "IMG_2.JPG": ("tagged", "landmark"), "IMG_E2.JPG": ("no_landmark", ""),
+        "IMG_3.JPG": ("tagged", "pair"),
     }  # fmt: skip
     assert bucket.get("in/IMG_1.CR2") == shown["IMG_1.CR2"]
     assert metadata.position(bucket.get("in/IMG_1.CR2.xmp") or b"") == pytest.approx(
         VEGAS, abs=2e-5
     )
     assert metadata.position(bucket.get("in/IMG_2.DNG.xmp") or b"")
+
+
+def mov(
+    at: bytes = b"+36.1125-115.1728+610.000/", taken: bytes = b"2024-05-01T12:00:01+0200",
+    keys: bool = True,
+) -> bytes:  # fmt: skip
+    """A movie as an iPhone makes it: the moving part, then what describes it."""
+    box = raw_photos.box
+    created = 0 if keys else int(NOON) + 2_082_844_800
+    head = box(b"mvhd", bytes(4) + struct.pack(">2I2I", created, created, 600, 1800) + bytes(80))
+    if keys:
+        names = (b"com.apple.quicktime.location.ISO6709", b"com.apple.quicktime.creationdate")
+        listed = b"".join(box(b"mdta", name) for name in names)
+        values = b"".join(
+            struct.pack(">II", len(text) + 24, n) + box(b"data", struct.pack(">II", 1, 0) + text)
+            for n, text in enumerate((at, taken), 1)
+        )
+        handler = box(b"hdlr", bytes(8) + b"mdta" + bytes(14))
+        inside = handler + box(b"keys", struct.pack(">II", 0, 2) + listed) + box(b"ilst", values)
+        told = box(b"meta", inside)
+    else:
+        told = box(b"udta", box(b"\xa9xyz", struct.pack(">HH", len(at), 0x15C7) + at))
+    moving = box(b"mdat", raw_photos.sensor(300_000))
+    return box(b"ftyp", b"qt  \0\0\0\0qt  ") + moving + box(b"moov", head + told)
+
+
+@needs_exiftool
+@pytest.mark.parametrize("keys", [True, False])
+def test_exiftool_reads_the_same_of_a_movie(tmp_path: Path, keys: bool) -> None:
+    data = mov(keys=keys)
+    (tmp_path / "a.mov").write_bytes(data)
+    told = exiftool(tmp_path / "a.mov", "-GPSPosition", "-CreationDate", "-CreateDate")
+    found = movie("a.mov", data)
+    assert found.position == VEGAS
+    assert told["[Composite] GPSPosition"].split() == [f"{part:.7g}" for part in VEGAS]
+    if keys:
+        assert told["[Keys] CreationDate"] == "2024:05:01 12:00:01+02:00"
+        assert (found.local, found.offset) == (NOON + 1, 7200.0)
+    else:
+        assert told["[QuickTime] CreateDate"] == "2024:05:01 12:00:00"
+        assert (found.local, found.offset) == (NOON, 0.0)
+
+
+def test_the_movie_of_a_live_photo_gives_its_position(tmp_path: Path, tag: Any) -> None:
+    files = {
+        "IMG_1.HEIC": other("heic", jpeg()), "IMG_1.MOV": mov(), "IMG_1.JPG": jpeg(),
+        "IMG_2.HEIC": other("heic", jpeg(1)),
+    }  # fmt: skip
+    folder = put(tmp_path, files)
+    rows = tag()
+    assert sorted(rows) == ["IMG_1.HEIC", "IMG_1.JPG", "IMG_2.HEIC"]
+    for name in ("IMG_1.HEIC", "IMG_1.JPG"):
+        assert (rows[name]["status"], rows[name]["source"]) == ("tagged", "pair")
+        assert rows[name]["evidence"] == "IMG_1.MOV, taken with it, states it"
+        assert position(folder, name) == pytest.approx(VEGAS, abs=2e-5)
+    assert rows["IMG_2.HEIC"]["status"] == "no_landmark"
+    assert (folder / "IMG_1.MOV").read_bytes() == files["IMG_1.MOV"]
+
+
+@pytest.mark.parametrize(
+    "movie_data",
+    [
+        mov(taken=b"2024-05-01T12:00:10+0200"), mov(taken=b"nobody knows"), mov(at=b"+00+000/"),
+        mov(at=b"+36.1125-115.1728/+48.1-002.1/"), mov(at=b"+99.0-115.0/"), b"", mov()[:-40],
+        mov()[:400], b"\0\0\0\x08moov" * 300,
+    ],
+)  # fmt: skip
+def test_a_movie_that_does_not_belong_says_nothing(
+    tmp_path: Path, tag: Any, movie_data: bytes
+) -> None:
+    put(tmp_path, {"IMG_1.JPG": jpeg(), "IMG_1.MOV": movie_data})
+    assert tag()["IMG_1.JPG"]["status"] == "no_landmark"
+    (tmp_path / "photos" / "IMG_1.MOV").write_bytes(mov())
+    assert tag("--no-pairs", "--rescan")["IMG_1.JPG"]["status"] == "no_landmark"
+
+
+def test_of_a_movie_only_what_describes_it_is_read() -> None:
+    storage = MemoryStorage({"a.mov": mov()})
+    assert movie("a.mov", Ranges(storage, "a.mov")).position == VEGAS
+    assert sum(size for _, size in storage.asked) < 300_000
 
 
 def item(key: str, guess: Guess | None = None, shot: Shot | None = None) -> Looked:

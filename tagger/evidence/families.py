@@ -7,8 +7,8 @@ from tagger.metadata.capture import Capture
 from tagger.storage.suffixes import suffix
 from tagger.storage.takeout_names import EDITED
 
-# Of one press of the shutter, in seconds; and of a burst.
-SHOT, BURST = 2.0, 10.0
+# Of one press of the shutter, in seconds; of a burst; of the 3 s of a Live Photo's movie.
+SHOT, BURST, MOVING = 2.0, 10.0, 5.0
 # A phone's raw file and JPEG, its portraits and motion photos: PXL_20240501_100000123.RAW-01.COVER
 _PIXEL = re.compile(r"(PXL_\d{8}_\d{9})[.~].*", re.S)
 # Apple's edited copy of IMG_0001, Google's of any.
@@ -50,7 +50,7 @@ def is_burst(key: str) -> bool:
     return any(pattern.fullmatch(stem) for pattern in _BURSTS)
 
 
-def one_shot(photo: Capture, other: Capture) -> bool:
+def one_shot(photo: Capture, other: Capture, within: float = SHOT) -> bool:
     """Whether two photos of one family's name were taken together.
 
     Where both state a time it must be the same. Where one does not, the name has to do; it does not
@@ -63,9 +63,15 @@ def one_shot(photo: Capture, other: Capture) -> bool:
     ]
     burst = is_burst(photo.key) and is_burst(other.key)
     if times:
-        return min(times) <= (BURST if burst else SHOT)
+        return min(times) <= (BURST if burst else within)
     untimed = [one.key for one in (photo, other) if one.local is None]
     return not burst and not any(suffix(key) in _DRAWN for key in untimed)
+
+
+def same_moment(photo: Capture, movie: Capture) -> bool:
+    """Whether a movie is a photo's moving half: of its name, and of a stated time."""
+    timed = photo.local is not None and movie.local is not None
+    return timed and one_shot(photo, movie, MOVING)
 
 
 def _utc(photo: Capture) -> float | None:

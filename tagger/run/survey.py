@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from tagger import metadata
 from tagger.errors import PhotoError
-from tagger.evidence.families import family_of, one_shot
+from tagger.evidence.families import family_of, one_shot, same_moment
 from tagger.evidence.sources import Sources
 from tagger.evidence.takeout import MOST_BYTES, parse
 from tagger.metadata.capture import Capture, capture
+from tagger.metadata.movie import movie
 from tagger.records import Entry, Outcome, Status
 from tagger.run.inspect import Glance, first_look
 from tagger.run.ordered import in_order
@@ -18,6 +19,7 @@ from tagger.run.spool import Spool
 from tagger.run.stages import Looked, Shot
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
+from tagger.storage.raw_file import Ranges
 from tagger.storage.suffixes import is_raw
 from tagger.writing import sidecars
 
@@ -116,8 +118,11 @@ def _answered(item: Looked, sources: Sources) -> Looked:
 
 def stamp(entry: Entry) -> str:
     """What must be the same for a photo's row in the index to be true."""
-    version, beside = entry.version, os.path.basename(entry.takeout)
-    return f"{version.size} {version.mtime_ns} {version.etag} {len(entry.sidecars)} {beside}"
+    version = entry.version
+    beside = f"{len(entry.sidecars)} {os.path.basename(entry.takeout)}"
+    if entry.movie:
+        beside += f" {os.path.basename(entry.movie)}"
+    return f"{version.size} {version.mtime_ns} {version.etag} {beside}"
 
 
 def note(
@@ -129,6 +134,8 @@ def note(
         photo = replace(photo, position=_elsewhere(storage, entry, head))
     if entry.takeout:
         photo = _with_takeout(storage, entry, photo)
+    if entry.movie and sources.pairs and out is None:
+        _note_movie(storage, sources, entry.movie, photo)
     sources.note(photo, stamp(entry))
 
 
@@ -141,6 +148,17 @@ def _elsewhere(storage: Storage, entry: Entry, head: bytes) -> tuple[float, floa
         if metadata.provenance(data) is None and (found := metadata.camera_position(data)):
             return found
     return None
+
+
+def _note_movie(storage: Storage, sources: Sources, key: str, photo: Capture) -> None:
+    """Add the position of a Live Photo's movie to the index, for its family alone."""
+    try:
+        found = movie(key, Ranges(storage, key))
+    except PhotoError:
+        return
+    if found.position and same_moment(photo, found):
+        # Without a time, it is nobody's neighbour in time.
+        sources.note(replace(found, local=None, offset=None), "")
 
 
 def _with_takeout(storage: Storage, entry: Entry, photo: Capture) -> Capture:
