@@ -115,7 +115,7 @@ _OPTIONS = (
     click.option(
         "--pairs/--no-pairs",
         default=True,
-        help="Photos of one shot (RAW+JPEG, HEIC+JPEG, edited copies, bursts) get one decision, "
+        help="Photos of one shot (RAW+JPEG, Live Photos, edited copies, bursts) get one decision, "
         "and the position that one of them has (default).",
     ),
     click.option(
