@@ -16,8 +16,8 @@ import s3
 from click.testing import CliRunner
 from conftest import COLOURS, REPOSITORY, photo
 from places import tag
-from ray.cluster_utils import Cluster
 from raw_photos import cr2, preview
+from ray.cluster_utils import Cluster
 
 from tagger import metadata
 from tagger.cli.main import main
