@@ -32,22 +32,31 @@ def family_of(key: str) -> str:
     """
     folder, name = os.path.split(key)
     stem = os.path.splitext(name)[0]
-    for pattern in (_PIXEL, *_BURSTS):
-        if match := pattern.fullmatch(stem):
-            return f"{folder}/{match[1]}"
+    pattern = _PIXEL if stem.startswith("PXL_") else _burst(stem)
+    if pattern and (match := pattern.fullmatch(stem)):
+        return f"{folder}/{match[1]}"
     if match := _APPLE.fullmatch(stem):
         stem = f"IMG_{match[1]}"
-    elif match := _GOOGLE.fullmatch(stem):
+    elif "~" in stem and (match := _GOOGLE.fullmatch(stem)):
         stem = match[1]
-    bare, number = match.groups() if (match := _NUMBERED.fullmatch(stem)) else (stem, "")
-    word = next((word for word in EDITED if bare.lower().endswith(word)), "")
-    return f"{folder}/{bare[: len(bare) - len(word)]}{number}"
+    number = ""
+    if stem.endswith(")") and (match := _NUMBERED.fullmatch(stem)):
+        stem, number = match.groups()
+    if stem.lower().endswith(EDITED):
+        stem = stem[: -len(next(word for word in EDITED if stem.lower().endswith(word)))]
+    return f"{folder}/{stem}{number}"
+
+
+def _burst(stem: str) -> re.Pattern[str] | None:
+    """The pattern of a burst that a name without its suffix has."""
+    if "BURST" not in stem and not stem[:8].isdigit():  # spares nearly all of them the patterns
+        return None
+    return next((pattern for pattern in _BURSTS if pattern.fullmatch(stem)), None)
 
 
 def is_burst(key: str) -> bool:
     """Whether a name says that the photo is one of a burst."""
-    stem = os.path.splitext(os.path.basename(key))[0]
-    return any(pattern.fullmatch(stem) for pattern in _BURSTS)
+    return _burst(os.path.splitext(os.path.basename(key))[0]) is not None
 
 
 def one_shot(photo: Capture, other: Capture, within: float = SHOT) -> bool:
