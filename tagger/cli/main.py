@@ -118,6 +118,10 @@ def main() -> None:
 )
 @options.ledger
 @click.option("--rescan/--no-rescan", help="Look at every photo again, unchanged ones too.")
+@click.option(
+    "--thorough/--no-thorough",
+    help="Decode each photo, also where its embedded thumbnail shows nothing known.",
+)
 @evidence.options
 @files.options
 @options.options
@@ -152,7 +156,7 @@ def _tag(
     engine: str, hard_links: str, new_mtime: bool, keep_reports: int, report_news_only: bool,
     allow_empty: bool, strict: bool, skip: bool, sources: tuple[Source, ...],
     tracks: tuple[Path, ...], max_radius: float, max_gap: float, utc_offsets: dict[str, float],
-    time_zone: str, clock_offsets: dict[str, float], **cluster: Any,
+    time_zone: str, clock_offsets: dict[str, float], thorough: bool, **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
@@ -177,7 +181,7 @@ def _tag(
             SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
         ),
         options.writers_for(*paths, output), absolute(output) if output else "",
-        sources,
+        sources, thorough,
     )  # fmt: skip
     log.skipping.on = skip
     storage = open_storage(

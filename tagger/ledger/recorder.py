@@ -183,7 +183,7 @@ class RunRecorder:
         guess = outcome.guess
         values = (
             schema.blob(entry.key), *identity, outcome.status.value,
-            json.dumps({"candidates": guess.candidates, "none": guess.none}) if guess else None,
+            _told(guess),
             self._run,
             # Of a photo with GPS its head tells all at any other place: none is kept.
             entry.fingerprint if entry.fingerprint and guess and version is None else None,
@@ -281,7 +281,14 @@ def _guess(told: str | None) -> Guess | None:
         return None
     fields = json.loads(told)
     candidates = tuple(Candidate(*candidate) for candidate in fields["candidates"])
-    return Guess(candidates, fields["none"])
+    return Guess(candidates, fields["none"], fields.get("thumbnail", ""))
+
+
+def _told(guess: Guess | None) -> str | None:
+    if guess is None:
+        return None
+    fields: dict[str, Any] = {"candidates": guess.candidates, "none": guess.none}
+    return json.dumps(fields | ({"thumbnail": guess.thumbnail} if guess.thumbnail else {}))
 
 
 def _identity(version: Version, sidecar: bool) -> tuple[int, int, str]:

@@ -12,8 +12,9 @@ from tagger.errors import PhotoError
 from tagger.evidence.sources import Sources
 from tagger.evidence.takeout import MOST_BYTES, parse
 from tagger.metadata.capture import Capture, capture
+from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome, Status
-from tagger.run.inspect import Glance, first_look
+from tagger.run.inspect import Glance, by_thumbnail, first_look
 from tagger.run.ordered import in_order
 from tagger.run.stages import Looked
 from tagger.storage.base import Storage
@@ -33,11 +34,13 @@ def survey(
     sources: Sources,
     recalled: Callable[[Entry], Looked | None],
     workers: int,
+    net: ThumbnailNet | None = None,
 ) -> Iterator[Looked]:
     """Note when and where each photo was taken; then hand on all of them, in their order.
 
     A photo that is settled by its first bytes, or by what an earlier run found, comes with its
-    outcome or guess; the others with what the sources say of them.
+    outcome or guess; the others with what the sources say of them. In a bucket ``net`` looks at the
+    thumbnails in these bytes; on a disk they are read again, at no cost, when a thread is free.
     """
     known: dict[str, Looked] = {}
 
@@ -45,15 +48,18 @@ def survey(
 
     def look(entry: Entry) -> Looked:
         nonlocal room
-        before, heads = known.pop(entry.key, None), list[bytes]()
+        before, heads, firsts = known.pop(entry.key, None), list[bytes](), list[bytes]()
 
         def noted(head: bytes, whole: bool, outcome: Outcome | None) -> None:
             heads.append(head if whole else b"")
+            firsts.append(head)
             note(storage, sources, entry, head, whole, outcome)
 
         outcome = first_look(storage, entry, noted)
         if before or outcome or not (remote and heads):
             return before or Looked(entry, outcome)
+        if net and (guess := by_thumbnail(storage, entry, firsts[0], net)):
+            return Looked(entry, guess=guess, opened=True)
         data = heads[0] if len(heads[0]) <= room else b""
         room -= len(data)
         return Looked(entry, opened=True, data=data)
