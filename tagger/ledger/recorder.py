@@ -41,13 +41,13 @@ _REMEMBER = (
 class Intent:
     """What is noted of a change before it happens: all that it takes to undo it.
 
-    The digests are SHA-256, None where there is no file; ``patch`` is of
+    The digests are of :func:`tagger.blob.digest_of`, None where there is no file; ``patch`` is of
     :mod:`tagger.ledger.undo_patch`.
     """
 
     key: str
-    sha256_before: bytes | None
-    sha256_after: bytes | None
+    digest_before: bytes | None
+    digest_after: bytes | None
     before: Version | None
     patch: bytes
 
@@ -128,7 +128,7 @@ class RunRecorder:
         """
         kind = "sidecar" if is_sidecar(intent.key) else "photo"
         values = (
-            self._run, schema.blob(intent.key), kind, intent.sha256_before, intent.sha256_after,
+            self._run, schema.blob(intent.key), kind, intent.digest_before, intent.digest_after,
             *_version(intent.before), intent.patch,
         )  # fmt: skip
         with self._lock:
