@@ -39,6 +39,8 @@ from tagger.run.ordered import batches, in_order
 from tagger.run.stages import Settings
 from tagger.run.tagging import tagging
 from tagger.storage.opening import open_storage, storage_at
+from tagger.storage.raw_file import RawFile, read_picture
+from tagger.storage.suffixes import is_raw
 from tagger.storage.urls import absolute, is_url
 from tagger.writing.write_tag import WriteOptions
 
@@ -92,7 +94,7 @@ class Model:
             return to_views(photo, size, resize)
         place = _place(photo)
         try:
-            return to_views(storage_at(place).read(place).data, size, resize)
+            return to_views(read_picture(storage_at(place), place).data, size, resize)
         except PhotoError as error:
             raise type(error)(f"{place}: {error}") from error
 
@@ -140,7 +142,9 @@ def read(path: str | os.PathLike[str]) -> Photo:
     """
     place = _place(path)
     try:
-        data = storage_at(place).read(place).data
+        storage = storage_at(place)
+        raw = is_raw(place)
+        data = RawFile(storage, place).exif() if raw else storage.read(place).data
     except PhotoError as error:
         raise type(error)(f"{place}: {error}") from error
     reading = metadata.gps_state(data, whole=True)

@@ -18,6 +18,7 @@ class MemoryStorage:
         self._clock = itertools.count(1_700_000_000_000_000_000, 1_000_000)
         self._etag = itertools.count(1)
         self.files: dict[str, Blob] = {}
+        self.asked: list[tuple[str, int]] = []  # by read_part
         self.before_write: Callable[[str], object] = lambda key: None
         for key, data in (files or {}).items():
             self.put(key, data)
@@ -46,6 +47,11 @@ class MemoryStorage:
 
     def read_head(self, key: str, size: int) -> bytes:
         return self.read(key).data[:size]
+
+    def read_part(self, key: str, start: int, size: int) -> Blob:
+        data, version, _ = self.read(key)
+        self.asked.append((key, size))
+        return Blob(data[start : start + size], version)
 
     def read(self, key: str) -> Blob:
         if key not in self.files:

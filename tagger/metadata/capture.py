@@ -74,7 +74,9 @@ def capture(key: str, head: bytes, whole: bool = False) -> Capture:
         head: its first ``HEAD_BYTES``, or all of it.
         whole: ``head`` is all of it.
     """
-    for block in detect.blocks(head, whole).exif:
+    blocks = detect.blocks(head, whole).exif
+    # Of a TIFF, what is read for its position has none to read.
+    for block in blocks or ([head] if detect.of(head[:16]) is detect.Format.TIFF else []):
         try:
             order, first = ifd.header(block)
             values, pointer = _texts(block, order, first)

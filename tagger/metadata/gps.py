@@ -95,7 +95,7 @@ def read(block: bytes) -> dict[int, Field] | None:
     return None if entry is None else fields_at(block, order, entry)
 
 
-def pointers(block: bytes) -> Iterator[ifd.IfdEntry]:
+def pointers(block: ifd.Block) -> Iterator[ifd.IfdEntry]:
     """The entries of any directory of the block that point to a GPS directory, IFD0's first.
 
     The standard has the pointer in IFD0; others put it in the Exif directory, the thumbnail's
@@ -125,7 +125,7 @@ def everywhere(block: bytes) -> Iterator[dict[int, Field]]:
         yield fields_at(block, order, entry)
 
 
-def fields_at(block: bytes, order: str, pointer: ifd.IfdEntry) -> dict[int, Field]:
+def fields_at(block: ifd.Block, order: str, pointer: ifd.IfdEntry) -> dict[int, Field]:
     """The fields of the GPS directory that an entry points to.
 
     Raises:

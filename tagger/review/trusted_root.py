@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tagger.errors import PhotoError, RunError
 from tagger.storage.opening import check_scheme, storage_at
-from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
+from tagger.storage.raw_file import read_picture
+from tagger.storage.suffixes import LISTED_SUFFIXES, is_raw, suffix
 from tagger.storage.urls import absolute, is_url
 
 # A report can be forged, or come from another machine. A row may therefore name a photo below one
@@ -45,7 +46,7 @@ def relative(path: str, root: Root) -> str:
 
 
 def read_photo(path: str, root: Root) -> bytes:
-    """The bytes of a photo below ``root``, from a disk or a bucket.
+    """The bytes of a photo below ``root``, from a disk or a bucket; a raw file's preview.
 
     Raises:
         PhotoError: it lies elsewhere (also by way of a link), is no photo file, is unreadable, or
@@ -55,10 +56,19 @@ def read_photo(path: str, root: Root) -> bytes:
         raise PhotoError("not a photo file; the report may be forged")
     if not really_inside(path, root):
         raise PhotoError(f"lies outside {root} and is not shown; --root names another folder")
+    if is_raw(path):
+        return _preview(path if isinstance(root, str) else os.path.realpath(path))
     data = _from_bucket(path) if isinstance(root, str) else _from_disk(os.path.realpath(path))
     if len(data) > MOST_BYTES:
         raise PhotoError(f"larger than {MOST_BYTES >> 20} MB and not shown; open it elsewhere")
     return data
+
+
+def _preview(place: str) -> bytes:
+    try:
+        return read_picture(storage_at(place), place).data
+    except RunError as error:
+        raise PhotoError(str(error)) from error
 
 
 def _from_bucket(url: str) -> bytes:

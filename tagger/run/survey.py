@@ -19,6 +19,7 @@ from tagger.run.ordered import in_order
 from tagger.run.stages import Looked
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
+from tagger.storage.suffixes import is_raw
 from tagger.writing import sidecars
 
 # Photos that are kept in memory between the two passes, about 700 bytes each; the rest lies in a
@@ -51,14 +52,15 @@ def survey(
         before, heads, firsts = known.pop(entry.key, None), list[bytes](), list[bytes]()
 
         def noted(head: bytes, whole: bool, outcome: Outcome | None) -> None:
-            heads.append(head if whole else b"")
-            firsts.append(head)
+            raw = is_raw(entry.key)
+            heads.append(head if whole and not raw else b"")
+            firsts.append(b"" if raw else head)
             note(storage, sources, entry, head, whole, outcome)
 
         outcome = first_look(storage, entry, noted)
         if before or outcome or not (remote and heads):
             return before or Looked(entry, outcome)
-        if net and (guess := by_thumbnail(storage, entry, firsts[0], net)):
+        if net and firsts[0] and (guess := by_thumbnail(storage, entry, firsts[0], net)):
             return Looked(entry, guess=guess, opened=True)
         data = heads[0] if len(heads[0]) <= room else b""
         room -= len(data)

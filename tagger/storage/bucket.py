@@ -34,7 +34,7 @@ from tagger.storage.bucket_listing import (
     wanted,
 )
 from tagger.storage.exclude import excluded, globs
-from tagger.storage.siblings import ordered
+from tagger.storage.siblings import is_shared, ordered
 from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
 from tagger.storage.urls import Location, bucket_of
@@ -226,7 +226,7 @@ class BucketStorage:
         found = photo.found
         keys = tuple(f"{self._root}/{path}" for path in ordered(photo.sidecars, found.path))
         version = _version(found.size, found.etag)
-        key, shares = f"{self._root}/{found.path}", len(photo.sharing) > 1
+        key, shares = f"{self._root}/{found.path}", is_shared(found.path, photo.sharing)
         return Entry(key, version, problem_of(found.path), keys, shares_stem=shares)
 
     def read_head(self, key: str, size: int) -> bytes:
@@ -238,6 +238,19 @@ class BucketStorage:
                 if "416 Range" in str(error):  # there is no first byte of nothing
                     return b""
                 raise
+
+    def read_part(self, key: str, start: int, size: int) -> Blob:
+        with self._explained("read"):
+            options: Any = {"range": (start, start + size)}
+            try:
+                result = obstore.get(self._link()[0], self._path(key), options=options)
+            except BaseError as error:
+                # There is no first byte of nothing; so says S3, and so does obstore.
+                if start == 0 and ("416 Range" in str(error) or "Invalid range" in str(error)):
+                    return self.read(key)
+                raise
+            data = bytes(result.bytes())
+            return Blob(data, _version(result.meta["size"], result.meta["e_tag"]))
 
     def read(self, key: str) -> Blob:
         with self._explained("read"):

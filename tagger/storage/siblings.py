@@ -1,9 +1,10 @@
 """Which files of a folder go by a photo's name: its sidecars, and other photos of its stem."""
 
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 
+from tagger.storage.suffixes import is_raw
 from tagger.storage.takeout_names import name_for
 
 SIDECAR = ".xmp"
@@ -30,6 +31,15 @@ def ordered(sidecars: Iterable[str], photo: str) -> list[str]:
     )
 
 
+def is_shared(photo: str, photos: Iterable[str]) -> bool:
+    """Whether photo.xmp may be another photo's: one of the same stem, or named as the stem.
+
+    Of a raw file and a JPEG it is the raw file's: Adobe's programs embed into the JPEG.
+    """
+    others = (other for other in photos if other != photo)
+    return any(is_raw(other) or not is_raw(photo) for other in others)
+
+
 class Siblings:
     """The photos, sidecars and Takeout files of one folder, looked up by name."""
 
@@ -37,7 +47,10 @@ class Siblings:
         self, photos: Iterable[str], sidecars: Iterable[str], takeout: Iterable[str] = ()
     ) -> None:
         self._photos, self._takeout = set(photos), frozenset(takeout)
-        self._stems = Counter(os.path.splitext(name)[0] for name in self._photos)
+        self._endings = defaultdict[str, list[str]](list)
+        for name in self._photos:
+            stem, ending = os.path.splitext(name)
+            self._endings[stem].append(ending)
         self._sidecars = defaultdict[str, list[str]](list)
         for name in sidecars:
             self._sidecars[name.lower()].append(name)
@@ -59,6 +72,7 @@ class Siblings:
         return (name_for(photo, self._takeout) or "") if self._takeout else ""
 
     def share_stem(self, photo: str) -> bool:
-        """Whether photo.xmp may be another photo's: one of the same stem, or named as the stem."""
+        """Whether photo.xmp may be another photo's; see :func:`is_shared`."""
         stem, _ = os.path.splitext(photo)
-        return self._stems[stem] > 1 or stem in self._photos
+        beside = (f"{stem}{end}" for end in self._endings[stem])
+        return is_shared(photo, (*beside, *({stem} & self._photos)))
