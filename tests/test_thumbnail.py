@@ -156,6 +156,8 @@ def test_heic_is_shown_by_its_thumbnail_item() -> None:
 class ByRed(torch.nn.Module):
     """What is red may be known."""
 
+    scale: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("scale", torch.tensor(255.0))
