@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tagger import metadata
 from tagger.errors import LockedError, PhotoError, RunError, TaggerError
 from tagger.evidence.decide import MIN_CONF
+from tagger.evidence.estimate import allowed
 from tagger.evidence.sources import Sources
 from tagger.evidence.time_source import Limits
 from tagger.imaging.decode import Picture, Views, to_views, views_of
@@ -209,6 +210,7 @@ def tag(
     workers: int | None = None,
     ledger: str | os.PathLike[str] | None = None,
     sources: Iterable[Source | str] = (Source.LANDMARK,),
+    pairs: bool = True,
     tracks: Paths = (),
     max_radius: float = _LIMITS.max_radius_m,
     max_gap: timedelta = timedelta(seconds=_LIMITS.max_gap),
@@ -232,6 +234,8 @@ def tag(
         ledger: file that remembers what was written; None for the one in the state folder.
         sources: what may give a position, of landmark, time, track and takeout; the others only
             speak against a wrong one.
+        pairs: photos of one shot (RAW+JPEG, edited copies, bursts) get one decision, and the
+            position that one of them has.
         tracks: files and folders of GPS tracks.
         max_radius: metres; no position is written that may be further off than this (95 %).
         max_gap: neighbours in time are looked for no further than this.
@@ -247,7 +251,7 @@ def tag(
         new_run_id(), min_conf, Coords(coords), batch_size, workers or os.cpu_count() or 1, rescan,
         WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links)),
         output=absolute(copies) if copies else "", endpoint_url=endpoint_url,
-        sources=tuple(map(Source, sources)),
+        sources=allowed(tuple(map(Source, sources)), pairs),
     )  # fmt: skip
     storage = open_storage(
         targets,
@@ -261,7 +265,9 @@ def tag(
     with tagging(
         targets, storage, classifier, settings, dry_run=dry_run,
         ledger=Path(ledger) if ledger else None, output=copies,
-        gather=lambda book: Sources.beside(book, limits, [Path(p) for p in _targets(tracks)]),
+        gather=lambda book: Sources.beside(
+            book, limits, [Path(p) for p in _targets(tracks)], pairs=pairs
+        ),
     ) as outcomes:  # fmt: skip
         yield Run(settings.run_id, dry_run, outcomes, classifier)
 

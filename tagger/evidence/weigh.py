@@ -16,9 +16,9 @@ NEAR_M = 3_000.0
 ELSEWHERE_M = 1_000.0
 # Nobody travels faster than an airliner.
 FASTEST_M_S = 280.0
-# The surest first: what the user's own files state, a copy's original, where the camera's owner
-# was, where the camera was just before.
-ORDER = (Source.TAKEOUT, Source.LIBRARY, Source.TRACK, Source.TIME)
+# The surest first: what a photo of the same shot carries, what the user's own files state, a copy's
+# original, where the camera's owner was, where the camera was just before.
+ORDER = (Source.PAIR, Source.TAKEOUT, Source.LIBRARY, Source.TRACK, Source.TIME)
 # How much likelier a landmark becomes by lying near where the camera was known to be, among all
 # places of the world; and below which confidence that says nothing.
 LIKELIER, LEAST = 8.0, 0.2

@@ -160,13 +160,16 @@ def judge(fields: Mapping[int, Field], order: str) -> GpsReading:
     return GpsReading(GpsState.VALID, "carries a GPS position")
 
 
-def positions(fields: Mapping[int, Field], order: str) -> Iterator[tuple[float, float]]:
-    """Camera and then subject position in degrees (latitude, longitude); zeroed ones are none.
+def positions(
+    fields: Mapping[int, Field], order: str, subject: bool = True
+) -> Iterator[tuple[float, float]]:
+    """Camera and then ``subject`` position in degrees (latitude, longitude); zeroed ones are none.
 
     Raises:
         ValueError: a coordinate is malformed.
     """
-    for refs in ((LATITUDE_REF, LONGITUDE_REF), (DEST_LATITUDE_REF, DEST_LONGITUDE_REF)):
+    both = ((LATITUDE_REF, LONGITUDE_REF), (DEST_LATITUDE_REF, DEST_LONGITUDE_REF))
+    for refs in both if subject else both[:1]:
         pair = _pair(fields, order, *refs)
         if pair is not None and (pair != (0, 0) or _had_fix(fields, order)):
             yield pair

@@ -13,6 +13,7 @@ from tagger.run.ordered import batches, in_order
 from tagger.run.settle import finished
 from tagger.run.stages import Classify, Finder, Looked, Memory, Settings
 from tagger.run.survey import survey
+from tagger.run.united import united
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 
@@ -60,7 +61,7 @@ def run(
         found = inspect(
             storage, item.entry, size, resize, moved=moved, opened=item.opened, data=item.data
         )
-        return replace(found, estimates=item.estimates)
+        return replace(found, estimates=item.estimates, shot=item.shot)
 
     def known(entry: Entry) -> Looked | None:
         return recalled(recorder, entry, classifier.sha256, settings, limits)
@@ -84,7 +85,8 @@ def run(
         items = survey(storage, begun, sources, known, settings.workers)
     looked = in_order(look, items, settings.workers, window, ready)
     guessed = takewhile(lambda _: not ended(), classified(looked, classifier, settings.batch_size))
-    done = in_order(finish, guessed, settings.writers, settings.writers, lambda item: item.outcome)
+    shots = united(guessed, settings.min_conf)
+    done = in_order(finish, shots, settings.writers, settings.writers, lambda item: item.outcome)
     for outcome in done:
         yield news(outcome, recorder)
 

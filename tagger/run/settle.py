@@ -38,11 +38,18 @@ def finished(
     item: Looked,
     output: Output | None = None,
 ) -> Outcome:
-    """The outcome of a photo that has a guess, as :func:`settle` makes it."""
+    """The outcome of a photo that has a guess, as :func:`settle` makes it.
+
+    Of photos of one shot, the guess of the best decides; where nothing comes of it, the photo's own
+    is what is told and kept.
+    """
     assert item.guess is not None
-    outcome = settle(
-        storage, model, recorder, settings, item.entry, item.guess, output, item.estimates
-    )
+    shown = item.shown or item.guess
+    outcome = settle(storage, model, recorder, settings, item.entry, shown, output, item.estimates)
+    if item.shown and outcome.landmark:
+        outcome = replace(outcome, reason=f"{outcome.reason}; as {item.shown_by} of the shot shows")
+    elif item.shown and outcome.status in (Status.UNSURE, Status.NO_LANDMARK):
+        outcome = decided(model, settings, item.entry, item.guess, item.estimates)
     # An old guess that still is not accepted is no news for the ledger.
     return replace(outcome, fresh=item.fresh or bool(outcome.landmark or outcome.camera))
 
@@ -93,7 +100,7 @@ def decided(
     decision = decide(guess, settings.min_conf)
     outcome = Outcome(entry, decision.status, decision.reason, guess)
     landmark = model.landmarks.get(guess.best.slug)
-    if settings.sources == (Source.LANDMARK,) and not estimates:
+    if Source.LANDMARK in settings.sources and not estimates and not _others(settings):
         return replace(outcome, landmark=landmark) if decision.accepted else outcome
     outcome = replace(outcome, answers=_answers(landmark, guess, estimates))
     sight = Sight(landmark, guess.best.confidence, decision.accepted) if landmark else None
@@ -116,6 +123,11 @@ def decided(
             subject_only=bool(verdict.elsewhere),
         )
     return _left(outcome, decision, verdict, settings, estimates)
+
+
+def _others(settings: Settings) -> bool:
+    """Whether sources that were asked for may say why they have no answer."""
+    return not set(settings.sources) <= {Source.LANDMARK, Source.PAIR}
 
 
 def _left(

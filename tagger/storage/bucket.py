@@ -230,7 +230,9 @@ class BucketStorage:
         keys = tuple(f"{self._root}/{path}" for path in ordered(photo.sidecars, found.path))
         version = _version(found.size, found.etag)
         key, shares = f"{self._root}/{found.path}", is_shared(found.path, photo.sharing)
-        return Entry(key, version, problem_of(found.path), keys, shares_stem=shares)
+        movie = f"{self._root}/{max(photo.movies)}" if photo.movies else ""
+        problem = problem_of(found.path)
+        return Entry(key, version, problem, keys, shares_stem=shares, movie=movie)
 
     def read_head(self, key: str, size: int) -> bytes:
         with self._explained("read"):
