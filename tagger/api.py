@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -203,6 +204,7 @@ def tag(
     sidecar_name: SidecarName | str = SidecarName.FULL,
     hard_links: HardLinks | str = HardLinks.SKIP,
     rescan: bool = False,
+    thorough: bool = False,
     model: str | os.PathLike[str] | None = None,
     device: str = "auto",
     batch_size: int = 16,
@@ -213,6 +215,7 @@ def tag(
     tracks: Paths = (),
     max_radius: float = _LIMITS.max_radius_m,
     max_gap: timedelta = timedelta(seconds=_LIMITS.max_gap),
+    endpoint_url: str = "",
 ) -> Iterator[Run]:
     """Tag photos as ``landmark-tag`` does; unlike there, nothing is written by default.
 
@@ -225,6 +228,7 @@ def tag(
         exclude: globs of files and folders to leave out.
         coords, sidecar, sidecar_name, hard_links: as the options of those names.
         rescan: look at every photo again, also at those that did not change.
+        thorough: decode each photo, also where its thumbnail shows nothing known.
         model: a model file; None for the one that ships.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         batch_size: photos handed to the network at once.
@@ -237,6 +241,7 @@ def tag(
         tracks: files and folders of GPS tracks.
         max_radius: metres; no position is written that may be further off than this (95 %).
         max_gap: neighbours in time are looked for no further than this.
+        endpoint_url: the server of ``s3://``; empty for AWS, or what AWS_ENDPOINT_URL says.
 
     Raises:
         ValueError: an option has no such value.
@@ -247,11 +252,15 @@ def tag(
     settings = Settings(
         new_run_id(), min_conf, Coords(coords), batch_size, workers or os.cpu_count() or 1, rescan,
         WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links)),
-        output=absolute(copies) if copies else "",
-        sources=allowed(tuple(map(Source, sources)), pairs),
+        output=absolute(copies) if copies else "", endpoint_url=endpoint_url,
+        sources=allowed(tuple(map(Source, sources)), pairs), thorough=thorough,
     )  # fmt: skip
     storage = open_storage(
-        targets, recursive=recursive, exclude=exclude, hard_links=HardLinks(hard_links)
+        targets,
+        recursive=recursive,
+        exclude=exclude,
+        hard_links=HardLinks(hard_links),
+        endpoint_url=endpoint_url,
     )
     limits = Limits(max_radius, max_gap.total_seconds())
     classifier = LazyClassifier(Path(model) if model else DEFAULT_MODEL, device)
@@ -271,6 +280,7 @@ def undo(
     dry_run: bool = False,
     ledger: str | os.PathLike[str] | None = None,
     places: Paths = (),
+    endpoint_url: str = "",
 ) -> list[Undone]:
     """Put back, byte for byte, what a run changed.
 
@@ -279,6 +289,7 @@ def undo(
         dry_run: only say what would be done.
         ledger: the ledger's file; None for the one in the state folder.
         places: where else to look for photos that were moved since.
+        endpoint_url: the server of ``s3://``, as for :func:`tag`.
 
     Returns:
         one result for each photo or sidecar of the run; one that was edited since is refused.
@@ -289,7 +300,9 @@ def undo(
     """
     with Ledger.open(Path(ledger) if ledger else None, create=False) as book:
         found = [absolute(place) for place in _targets(places)]
-        return list(undo_run(storage_at, book, book.find(run_id), dry_run, found))
+        stored = partial(storage_at, endpoint_url=endpoint_url)
+        run = book.find(run_id)
+        return list(undo_run(stored, book, run, dry_run, found, endpoint_url))
 
 
 def _targets(paths: Paths) -> tuple[str, ...]:

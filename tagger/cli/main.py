@@ -118,6 +118,10 @@ def main() -> None:
 )
 @options.ledger
 @click.option("--rescan/--no-rescan", help="Look at every photo again, unchanged ones too.")
+@click.option(
+    "--thorough/--no-thorough",
+    help="Decode each photo, also where its embedded thumbnail shows nothing known.",
+)
 @evidence.options
 @files.options
 @options.options
@@ -152,7 +156,8 @@ def _tag(
     engine: str, hard_links: str, new_mtime: bool, keep_reports: int, report_news_only: bool,
     allow_empty: bool, strict: bool, skip: bool, sources: tuple[Source, ...],
     tracks: tuple[Path, ...], max_radius: float, max_gap: float, utc_offsets: dict[str, float],
-    time_zone: str, clock_offsets: dict[str, float], pairs: bool, **cluster: Any,
+    time_zone: str, clock_offsets: dict[str, float], endpoint_url: str, pairs: bool,
+    thorough: bool, **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
@@ -178,12 +183,13 @@ def _tag(
             SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
         ),
         options.writers_for(*paths, output), absolute(output) if output else "",
-        allowed(sources, pairs),
+        endpoint_url, allowed(sources, pairs), thorough,
     )  # fmt: skip
     log.skipping.on = skip
     storage = open_storage(
         paths, recursive=recursive, exclude=exclude, since=since,
         hard_links=HardLinks(hard_links), skipping=log.skipping, allow_empty=allow_empty,
+        endpoint_url=endpoint_url,
     )  # fmt: skip
     classifier = LazyClassifier(model or DEFAULT_MODEL, device)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
@@ -201,7 +207,7 @@ def _tag(
                 gather=gather,
             )
         )  # fmt: skip
-        place = stack.enter_context(local_file(report, keep_reports))
+        place = stack.enter_context(local_file(report, keep_reports, endpoint_url))
         rows = stack.enter_context(
             ReportWriter(place, names, classifier.name, settings.run_id, keep_reports)
         )

@@ -8,7 +8,7 @@ from tagger import __version__
 from tagger.errors import RunError, UnsupportedError
 from tagger.evidence.decide import DECIMALS, decide
 from tagger.evidence.estimate import DEGREE_DECIMALS, Estimate
-from tagger.evidence.weigh import Sight, Verdict, weigh
+from tagger.evidence.weigh import Conclusion, Sight, weigh
 from tagger.failing import outcome_of
 from tagger.records import (
     Acceptance,
@@ -23,7 +23,7 @@ from tagger.records import (
     Status,
     Tag,
 )
-from tagger.run.stages import Looked, Model, Settings
+from tagger.run.stages import Looked, ModelFacts, Settings
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 from tagger.writing.recorded import Recorder
@@ -32,7 +32,7 @@ from tagger.writing.write_tag import see_unlinked, write_tag
 
 def finished(
     storage: Storage,
-    model: Model,
+    model: ModelFacts,
     recorder: Recorder | None,
     settings: Settings,
     item: Looked,
@@ -56,7 +56,7 @@ def finished(
 
 def settle(
     storage: Storage,
-    model: Model,
+    model: ModelFacts,
     recorder: Recorder | None,
     settings: Settings,
     entry: Entry,
@@ -94,7 +94,7 @@ def settle(
 
 
 def decided(
-    model: Model, settings: Settings, entry: Entry, guess: Guess, estimates: Sequence[Estimate]
+    model: ModelFacts, settings: Settings, entry: Entry, guess: Guess, estimates: Sequence[Estimate]
 ) -> Outcome:
     """The outcome before anything is written: what the photo shows, and where it was taken."""
     decision = decide(guess, settings.min_conf)
@@ -133,7 +133,7 @@ def _others(settings: Settings) -> bool:
 def _left(
     outcome: Outcome,
     decision: Acceptance,
-    verdict: Verdict,
+    verdict: Conclusion,
     settings: Settings,
     estimates: Sequence[Estimate],
 ) -> Outcome:
@@ -173,6 +173,8 @@ def _answers(
     """What each source says, in words."""
     name = landmark.name if landmark else guess.best.slug
     seen = f"{Source.LANDMARK}: {name}, confidence {guess.best.confidence:.{DECIMALS}f}"
+    if guess.thumbnail:
+        seen = f"{Source.LANDMARK}: none, by the thumbnail"
     return (
         seen,
         *(

@@ -20,6 +20,9 @@ from tagger.records import (
 from tagger.writing.recorded import Recorder
 from tagger.writing.write_tag import WriteOptions
 
+# Of --min-conf: the network for thumbnails lets pass what the classifier gives more.
+THUMBNAILS_FROM = 0.5
+
 
 class Memory(Recorder, Protocol):
     """What the pipeline needs of the ledger."""
@@ -38,7 +41,7 @@ class Finder(Protocol):
         ...
 
 
-class Model(Protocol):
+class ModelFacts(Protocol):
     """What is known of a classifier without having it at hand."""
 
     @property
@@ -48,7 +51,7 @@ class Model(Protocol):
     def sha256(self) -> str: ...
 
 
-class Classify(Model, Protocol):
+class Classify(ModelFacts, Protocol):
     """What the pipeline needs of a classifier."""
 
     lanes: int
@@ -75,7 +78,14 @@ class Settings:
     write: WriteOptions = field(default_factory=WriteOptions)
     writers: int = 1
     output: str = ""
+    endpoint_url: str = ""  # the server of s3://; empty for AWS's own setting
     sources: tuple[Source, ...] = (Source.LANDMARK,)
+    thorough: bool = False
+
+    @property
+    def by_thumbnails(self) -> bool:
+        """Whether a thumbnail may settle a photo: not for confidences that it was not made for."""
+        return not self.thorough and self.min_conf >= THUMBNAILS_FROM
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_conf <= 1:  # not-a-number too
