@@ -299,10 +299,10 @@ def undo(
         LockedError: another run is at work on some of the same photos.
     """
     with Ledger.open(Path(ledger) if ledger else None, create=False) as book:
-        found = [absolute(place) for place in _targets(places)]
+        folders = [absolute(place) for place in _targets(places)]
         stored = partial(storage_at, endpoint_url=endpoint_url)
         run = book.find(run_id)
-        return list(undo_run(stored, book, run, dry_run, found, endpoint_url))
+        return list(undo_run(stored, book, run, dry_run, folders, endpoint_url))
 
 
 def _targets(paths: Paths) -> tuple[str, ...]:

@@ -197,8 +197,8 @@ class Tag:
         source, evidence = Source.LANDMARK, ""
         if self.known_camera:
             source, evidence = self.known_camera.source, self.known_camera.evidence
-        said = replace(self.provenance, source=source, evidence=evidence)
-        object.__setattr__(self, "provenance", said)
+        provenance = replace(self.provenance, source=source, evidence=evidence)
+        object.__setattr__(self, "provenance", provenance)
 
     @property
     def known_camera(self) -> CameraPosition | None:

@@ -215,8 +215,8 @@ def test_a_prefix_without_photos_is_no_success(command: Command, tmp_path: Path)
     bucket.put("uploads/a.jpg", photo((120, 120, 120)))
     bucket.put("uploadz/notes.txt", b"x")
     words = ("--report", str(tmp_path / "r.csv"), "-q")
-    code, told = command(f"{bucket.url}/uploadz", *words)
-    assert code == 2 and f"{bucket.url}/uploadz: no photos there" in told
+    code, output = command(f"{bucket.url}/uploadz", *words)
+    assert code == 2 and f"{bucket.url}/uploadz: no photos there" in output
     assert not (tmp_path / "r.csv").exists()
     assert command(f"{bucket.url}/uploadz", *words, "--allow-empty")[0] == 0
     for option in (("--exclude", "*.jpg"), ("--since", "2100-01-01")):
@@ -231,13 +231,13 @@ def test_folders_of_a_bucket_that_programs_manage_are_left_alone(
                  "x.photoslibrary.jpg"):  # fmt: skip
         command.bucket.put(f"in/{name}", grey)
     url, report = f"{command.bucket.url}/in", f"{command.bucket.url}/r.csv"
-    code, told = command(url, "--report", report)
-    assert code == 0 and "3 folders skipped" in told
+    code, output = command(url, "--report", report)
+    assert code == 0 and "3 folders skipped" in output
     assert [row["path"] for row in command.report(report)] == [
         f"{url}/a.jpg", f"{url}/x.photoslibrary.jpg",
     ]  # fmt: skip
-    code, told = command(f"{url}/x.PhotosLibrary/o", "--report", report)
-    assert code == 2 and "an Apple Photos library (managed by Apple Photos)" in told
+    code, output = command(f"{url}/x.PhotosLibrary/o", "--report", report)
+    assert code == 2 and "an Apple Photos library (managed by Apple Photos)" in output
     assert command(url, "--report", report, "--no-skip")[0] == 0
     assert len(command.report(report)) == 5
 

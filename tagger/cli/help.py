@@ -38,8 +38,8 @@ class Grouped(click.Command):
     """A command whose help shows its options in groups."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        found = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
-        by_name = {long_name(one): one.get_help_record(ctx) for one in found}
+        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
+        by_name = {long_name(one): one.get_help_record(ctx) for one in options}
         grouped = {name for names in GROUPS.values() for name in names}
         others = tuple(name for name in by_name if name not in grouped)
         for group, names in (GROUPS | {"Other options": others}).items():

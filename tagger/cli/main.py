@@ -263,10 +263,10 @@ def _follow(
             counts.old_failures += failed and not outcome.fresh
             counts.placeable += outcome.placeable
             if not silent:
-                told = ", ".join(
+                counts_text = ", ".join(
                     f"{counts[status]} {status}" for status in Status if counts[status]
                 )
-                bar.set_postfix_str(told, refresh=False)
+                bar.set_postfix_str(counts_text, refresh=False)
             bar.update()
             if show.verbose or (failed and (outcome.fresh or show.strict)):
                 bar.write(_line(outcome), file=sys.stderr)
@@ -280,6 +280,6 @@ def _line(outcome: Outcome) -> str:
     place = f" {outcome.landmark.name}" if outcome.landmark else ""
     if outcome.camera:
         place += f" at {outcome.camera.latitude:.5f}, {outcome.camera.longitude:.5f}"
-    told = [f"{name}: {outcome.status}{place} ({outcome.reason})"]
-    told += [f"    {answer}" for answer in outcome.answers]
-    return "\n".join(map(printable, told))
+    lines = [f"{name}: {outcome.status}{place} ({outcome.reason})"]
+    lines += [f"    {answer}" for answer in outcome.answers]
+    return "\n".join(map(printable, lines))

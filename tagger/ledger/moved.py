@@ -90,10 +90,10 @@ class Search:
                 storage = open_storage([place], endpoint_url=self._endpoint_url)
             except RunError:
                 continue
-            for size, found in _files(storage, self._ledger.wrote_sidecars(self._run)):
-                if size in sizes and found.key not in listed:
-                    listed.add(found.key)
-                    by_size[size].append(found)
+            for size, file in _files(storage, self._ledger.wrote_sidecars(self._run)):
+                if size in sizes and file.key not in listed:
+                    listed.add(file.key)
+                    by_size[size].append(file)
         return by_size
 
 

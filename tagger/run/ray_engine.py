@@ -268,19 +268,19 @@ def run(
         for items in batches(first, lambda item: item.outcome is None, ROUND, MOST_LISTED):
             work = [item for item in items if item.outcome is None]
             done = _worked(work, job(), options) if work else iter(())
-            told = False
+            stopping = False
             for item in items:
-                if ended() and not told:
+                if ended() and not stopping:
                     if books is None:
                         return
-                    told = ask(books.stop) or True
+                    stopping = ask(books.stop) or True
                 result = Done(item.outcome) if item.outcome else next(done)
                 if result is None:  # not begun when the run was stopped
                     continue
                 if recorder and result.written:
                     recorder.wrote(result.outcome.entry.key, result.written)
                 yield news(result.outcome, recorder)
-            if told or ended():
+            if stopping or ended():
                 return
 
 
