@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tagger.evidence.decide import decide
 from tagger.evidence.estimate import Estimate
-from tagger.records import Guess, Outcome, Source, Status
+from tagger.records import Outcome, Source, Status
 from tagger.run.stages import Looked
 
 
