@@ -319,7 +319,7 @@ def decoded(path: Path) -> Decoded | None:
                     ).digest()
                     for frame in ImageSequence.Iterator(picture)
                 ]
-        except (OSError, SyntaxError, ValueError):
+        except (OSError, SyntaxError, ValueError, RuntimeError):  # the last: libavif
             return None
     return Decoded((*looks, len(frames)), frames)
 

@@ -4,7 +4,7 @@ import re
 import struct
 
 from tagger.errors import DamagedError, PhotoError, RefusedError, UnsupportedError
-from tagger.imaging import decoders, libtiff
+from tagger.imaging import libtiff
 from tagger.metadata import ifd
 from tagger.metadata.formats import detect, heif, jpeg, tiff
 

@@ -67,7 +67,8 @@ def _boxes(data: bytes, table: Table) -> Iterator[Span]:
 def _in_box(table: Table, place: int) -> tuple[int, int]:
     """Which of the boxes that are not ours holds a place, and where in it."""
     others = [box for box in table.boxes if box != table.own]
-    return next((n, place - b.at) for n, b in enumerate(others) if b.at <= place < b.end)
+    found = ((n, place - b.at) for n, b in enumerate(others) if b.at <= place < b.end)
+    return next(found, (-1, place))
 
 
 def _extents(table: Table, number: int) -> Iterator[Span]:

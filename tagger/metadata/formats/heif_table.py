@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tagger.errors import RefusedError
 from tagger.metadata import ifd
 from tagger.metadata.formats import heif_moov
-from tagger.metadata.formats.heif import EXIF, XMP, XMP_UUID, Box, boxes
+from tagger.metadata.formats.heif import XMP, XMP_UUID, Box, boxes
 
 # Boxes of the file that hold no offset into it (meta, moov and our own are looked into). mpvd is
 # the video of a motion photo, sefd Samsung's trailer: readers count both from the end of the file.
@@ -18,12 +18,12 @@ MARK = b"landmark-tag\0"  # how the mdat box begins that holds what we write
 
 
 class Widths(NamedTuple):
-    """How many bytes each number of ``iloc`` takes."""
+    """How many bytes each number of ``iloc`` takes; ``part`` is that of an extent's index."""
 
     offset: int
     length: int
     base: int
-    index: int
+    part: int
 
 
 class Extent(NamedTuple):
@@ -228,7 +228,7 @@ def _locations(data: bytes, iloc: Box) -> tuple[Widths, dict[int, Location]]:
         if several > 1 and not length:
             raise RefusedError("has items without lengths; re-save a copy")
         for _ in range(several):
-            take(widths.index)
+            take(widths.part)
             place = origin + take(offset)
             extents.append(Extent(at - offset, place, place + take(length)))
         found[number] = Location(start, at, method, outside, base_at, tuple(extents))
