@@ -162,7 +162,7 @@ def changed_tags(old: Tags, new: Tags, grown: int) -> Iterator[str]:
                 yield f"changed {name} from {short(value)} to {short(other)}"
         if name in ("RIFF:ImageWidth", "RIFF:ImageHeight"):  # stated twice in that layout
             found = found[: max(len(values), len(set(found)))]
-        if len(found) > len(values) and name != "XMP-x:XMPToolkit":  # HEIC: one of each picture
+        if len(found) > len(values) and not (moved and name == "XMP-x:XMPToolkit"):
             yield f"added another {name} = {short(found)}"
     for name, values in after.items():
         if not name.startswith(ADDED) and not (first_exif and name in ADDED_WITH_EXIF):

@@ -214,7 +214,7 @@ def coloured(mode: str = "RGB", size: tuple[int, int] = (96, 64)) -> Image.Image
     """A picture that shows every shift and mix-up."""
     noise = np.random.default_rng(7).integers(0, 255, (*size[::-1], len(mode)), np.uint8)
     smooth = np.linspace(0, 255, size[0], dtype=np.uint8)[None, :, None]
-    return Image.fromarray((noise // 8 + smooth // 2).astype(np.uint8))
+    return Image.fromarray((noise // 8 + smooth // 2).astype(np.uint8).squeeze())
 
 
 def saved(kind: str, mode: str = "RGB", **options: object) -> bytes:
