@@ -264,6 +264,35 @@ def test_the_endpoint_is_an_option_too(
     assert os.environ["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9"
 
 
+def test_the_endpoint_is_carried_from_command_to_command(
+    command: Command, s3_server: s3.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No command leaves it to the next one, and each takes it all the way to its storages."""
+    bucket = command.bucket
+    bucket.put("in/a.jpg", photo(COLOURS["Taj_Mahal"]))
+    before = bucket.contents()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    there = ("--endpoint-url", s3_server.url)
+    review = str(tmp_path / "review.csv")
+    dry = (f"{bucket.url}/in", "--dry-run", "--report", review)
+    assert command(*dry, *there)[0] == 0
+    assert command(*dry)[0] == 2
+    applied = f"{bucket.url}/applied.csv"
+    assert command("apply", review, "--report", applied, *there)[0] == 0
+    assert bucket.contents()["in/a.jpg"] != before["in/a.jpg"]
+    html = ("report", review, "--html", str(tmp_path / "r.html"), "--root", bucket.url)
+    assert command(*html, *there)[0] == 0
+    assert "data:image/jpeg" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    code, output = command("undo", "last", f"{bucket.url}/in", *there)
+    assert code == 0, output
+    assert bucket.get("in/a.jpg") == before["in/a.jpg"]
+    copies = ("--output", f"{bucket.url}/copies", "--report", str(tmp_path / "r.csv"))
+    assert command(f"{bucket.url}/in", *copies, *there)[0] == 0
+    assert bucket.get("in/a.jpg") == before["in/a.jpg"]
+    code, output = command("remove", f"{bucket.url}/copies", *there)
+    assert code == 0 and output.startswith("1 tags removed"), output
+
+
 @pytest.mark.parametrize("since", ["7d", "2026-11-01", "2020-01-01T12:00"])
 def test_since_takes_ages_and_times(command: Command, tmp_path: Path, since: str) -> None:
     command.bucket.put("a.jpg", photo(GREY))

@@ -13,7 +13,7 @@ from tagger.evidence.clocks import Clock, clock_of, stated
 from tagger.evidence.estimate import Estimate, Neighbour, between, distance_m
 from tagger.evidence.motion import PRIOR_SPEED, Fix, locate, speed_of
 from tagger.evidence.time_source import Limits, TimeSource
-from tagger.evidence.weigh import Sight, Verdict, raised, weigh
+from tagger.evidence.weigh import Conclusion, Sight, raised, weigh
 from tagger.metadata.capture import Capture
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Source
@@ -160,7 +160,7 @@ class Case:
     sight: Sight | None
     estimates: Sequence[Estimate]
     wanted: frozenset[Source]
-    says: Callable[[Verdict], object]
+    says: Callable[[Conclusion], object]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from conftest import COLOURS, REPOSITORY, SAMPLES, photo
 from tagger import __version__
 from tagger.cli.main import main
 from tagger.errors import RunError
-from tagger.run.limits import MIN_SAMPLE, Limits
+from tagger.run.limits import MIN_SAMPLE, RunLimits
 from tagger.run.run_log import RunLog
 from tagger.storage import local
 from tagger.storage.local_errors import explained
@@ -179,14 +179,14 @@ def test_empty_files_are_taken_for_the_log_and_the_summary(
 def test_a_log_that_fills_its_disk_stops_the_run() -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full")
-    with RunLog("", Path("/dev/full"), Limits()) as log:
+    with RunLog("", Path("/dev/full"), RunLimits()) as log:
         with pytest.raises(RunError, match="--log-file /dev/full: cannot be written"):
             log.note("x")
         log.end(2)
 
 
 def test_an_accident_is_in_the_log(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), RunLog("", tmp_path / "log", Limits()):
+    with pytest.raises(ZeroDivisionError), RunLog("", tmp_path / "log", RunLimits()):
         _ = 1 / 0
     assert "cut short by ZeroDivisionError" in (tmp_path / "log").read_text()
 
@@ -221,7 +221,9 @@ def test_time_is_up_between_two_photos(
 ) -> None:
     folder = fill(tmp_path / "library", 60, photo(COLOURS["Taj_Mahal"]))
     moments = iter(range(10**6))
-    monkeypatch.setattr(Limits.__init__, "__defaults__", (None, None, None, lambda: next(moments)))
+    monkeypatch.setattr(
+        RunLimits.__init__, "__defaults__", (None, None, None, lambda: next(moments))
+    )
     # Each look at the clock is a second; the first pass over all heads looks once a photo.
     assert tag(folder, "--max-time", "20s").exit_code == 0
     done = rows(tmp_path)

@@ -146,7 +146,7 @@ def test_a_removed_sidecar_comes_back(ledger: Ledger, folder: Path) -> None:
     assert state(folder) == tagged
 
 
-class Cut(BaseException):
+class PowerCut(BaseException):
     """The power goes."""
 
 
@@ -162,11 +162,11 @@ def test_a_run_cut_short_is_undone(ledger: Ledger, moment: str, mode: SidecarMod
         if key.startswith("b.jpg"):
             if moment == "after write":
                 real(key, data, expected, *rest)  # type: ignore[arg-type]
-            raise Cut
+            raise PowerCut
         return real(key, data, expected, *rest)  # type: ignore[arg-type]
 
     storage.write = cut  # type: ignore[method-assign, assignment]
-    with pytest.raises(Cut):
+    with pytest.raises(PowerCut):
         write(ledger, storage, mode=mode)
     storage.write = real  # type: ignore[method-assign]
     assert len(revert(ledger, storage)) == (2 if moment == "after write" else 1)
@@ -188,10 +188,10 @@ def test_an_undo_cut_short_is_undone_by_the_next(ledger: Ledger, moment: str) ->
             del rest["mtime_ns"]
         if moment != "before":
             real(key, data, expected, **rest)  # type: ignore[arg-type]
-        raise Cut
+        raise PowerCut
 
     storage.write = cut  # type: ignore[method-assign, assignment]
-    with pytest.raises(Cut):
+    with pytest.raises(PowerCut):
         revert(ledger, storage)
     storage.write = real  # type: ignore[method-assign]
     assert {result for _, result, _ in revert(ledger, storage)} <= {"restored", "unchanged"}

@@ -16,7 +16,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Model": ("model", "device", "batch_size", "workers"),
     "Sources of a position": (
-        "max_radius", "max_gap", "utc_offset", "time_zone", "clock_offset",
+        "pairs", "max_radius", "max_gap", "utc_offset", "time_zone", "clock_offset",
     ),
     "Nightly runs": (
         "limit", "max_time", "fail_over", "strict", "keep_reports", "report_news_only",

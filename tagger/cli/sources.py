@@ -113,6 +113,12 @@ _OPTIONS = (
         "separated by commas. The others can only veto.",
     ),
     click.option(
+        "--pairs/--no-pairs",
+        default=True,
+        help="Photos of one shot (RAW+JPEG, Live Photos, edited copies, bursts) get one decision, "
+        "and the position that one of them has (default).",
+    ),
+    click.option(
         "--track",
         "tracks",
         multiple=True,
@@ -157,6 +163,7 @@ def gathered(
     utc_offsets: dict[str, float],
     time_zone: str,
     clock_offsets: dict[str, float],
+    pairs: bool = True,
     quiet: bool = False,
 ) -> "Sources":
     """The sources that the options name; ``ledger`` is where the index lies beside, if anywhere.
@@ -172,7 +179,7 @@ def gathered(
             tell(text, err=True)
 
     limits = Limits(max_radius, max_gap, utc_offsets, clock_offsets, time_zone)
-    return Sources.beside(ledger, limits, tracks, say)
+    return Sources.beside(ledger, limits, tracks, say, pairs)
 
 
 @click.command(cls=Grouped)

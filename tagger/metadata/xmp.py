@@ -202,8 +202,10 @@ def has_other_position(root: Node) -> bool:
     return found
 
 
-def positions(root: Node) -> list[tuple[float, float]]:
+def positions(root: Node, subject: bool = True) -> list[tuple[float, float]]:
     """Camera, subject, then created and shown positions in degrees; zeroed ones are left out.
+
+    Without ``subject`` those that tell where the camera was.
 
     Raises:
         ValueError: a coordinate that is none.
@@ -215,12 +217,12 @@ def positions(root: Node) -> list[tuple[float, float]]:
     shown = [
         fields(item)
         for node in root.children
-        for prop in (*node.named(CREATED), *node.named(LOCATION))
+        for prop in (*node.named(CREATED), *(node.named(LOCATION) if subject else ()))
         for item in (items(prop) or (prop, [prop]))[1]
     ]
     for source, kind in (
         (simple, "GPS"),
-        (simple, "GPSDest"),
+        *([(simple, "GPSDest")] if subject else []),
         *((place, "GPS") for place in shown),
     ):
         latitude, longitude = (source.get(f"{EXIF}{kind}{a}") for a in ("Latitude", "Longitude"))

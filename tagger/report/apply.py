@@ -21,7 +21,6 @@ from tagger.failing import outcome_of
 from tagger.records import (
     Coords,
     Entry,
-    HardLinks,
     Landmark,
     Outcome,
     Provenance,
@@ -47,6 +46,7 @@ class ApplyOptions:
     coords: Coords = Coords.BOTH
     write: WriteOptions = field(default_factory=WriteOptions)
     skip: bool = True  # leave managed libraries and caches alone
+    endpoint_url: str = ""  # the server of s3://; empty for AWS's own setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Applied:
 class PhotosByFolder:
     """The photos of one folder at a time: the rows of a report come folder by folder."""
 
-    def __init__(self, hard_links: HardLinks = HardLinks.SKIP, skip: bool = True) -> None:
-        self._hard_links, self._skip = hard_links, skip
+    def __init__(self, options: ApplyOptions) -> None:
+        self._options = options
         self._name: str | None = None
         self._entries: dict[str, Entry] = {}
 
@@ -79,8 +79,9 @@ class PhotosByFolder:
                 self._storage = open_storage(
                     [name],
                     recursive=False,
-                    hard_links=self._hard_links,
-                    skipping=Skipping(self._skip),
+                    hard_links=self._options.write.hard_links,
+                    skipping=Skipping(self._options.skip),
+                    endpoint_url=self._options.endpoint_url,
                 )
                 self._entries = {entry.key: entry for entry in self._storage.list()}
                 self._name = name
@@ -134,7 +135,7 @@ def apply(
     Raises:
         RunError: the file cannot be read, or is no report.
     """
-    keys, folder = keys_to_write(report), PhotosByFolder(options.write.hard_links, options.skip)
+    keys, folder = keys_to_write(report), PhotosByFolder(options)
     for row in read(report):
         entry = Entry(row.key, Version(0, 0))
         try:

@@ -16,7 +16,7 @@ from tagger.storage.urls import bucket_of
 
 
 @contextmanager
-def local_file(place: str, keep: int | None = None) -> Iterator[Path]:
+def local_file(place: str, keep: int | None = None, endpoint_url: str = "") -> Iterator[Path]:
     """The file to write a report to: the path itself, or one that ends up at the URL.
 
     An older report is kept under a number, as on a disk, before the first photo is touched; of
@@ -28,7 +28,7 @@ def local_file(place: str, keep: int | None = None) -> Iterator[Path]:
     if not bucket_of(place):
         yield Path(place)
         return
-    storage = storage_at(place)
+    storage = storage_at(place, endpoint_url=endpoint_url)
     try:
         older = _older(storage, place)
         if older and older.data and not is_empty(older.data):

@@ -21,6 +21,7 @@ _BY = {
     Source.TIME: "photos taken close in time",
     Source.TRACK: "a GPS track",
     Source.TAKEOUT: "Google Takeout",
+    Source.PAIR: "another photo of the same shot",
     Source.LIBRARY: "the same view in your library",
 }
 _EDGE = 160

@@ -11,7 +11,7 @@ from tagger.errors import RunError, UnsupportedError
 from tagger.failing import outcome_of
 from tagger.imaging import decode
 from tagger.imaging.room import MOST, ROOM
-from tagger.ledger.fingerprint import fingerprint
+from tagger.ledger.fingerprint import fingerprint, of_parts
 from tagger.records import (
     Entry,
     GpsState,
@@ -21,7 +21,8 @@ from tagger.records import (
 from tagger.run.stages import Looked
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
-from tagger.storage.suffixes import RAW_SUFFIXES, suffix
+from tagger.storage.raw_file import RawFile
+from tagger.storage.suffixes import is_raw
 from tagger.writing import sidecars
 from tagger.writing.write_tag import tagged_by
 
@@ -94,6 +95,8 @@ def inspect(
     photo goes the same way again.
     """
     try:
+        if is_raw(entry.key):
+            return _inspect_raw(storage, entry, size, resize, run_id, moved)
         with ROOM.file(entry.version.size):
             outcome = None
             if not opened:
@@ -114,6 +117,37 @@ def inspect(
         return Looked(entry, outcome_of(entry, error))
 
 
+def _inspect_raw(
+    storage: Storage,
+    entry: Entry,
+    size: int,
+    resize: decode.Resize,
+    run_id: str,
+    moved: Callable[[Entry], Looked | None],
+) -> Looked:
+    """As :func:`inspect`, by the metadata and the preview of a camera raw file."""
+    if outcome := _of_problem(entry):
+        return Looked(entry, outcome)
+    file = RawFile(storage, entry.key)
+    reading = metadata.gps_state(file.exif(), whole=True)
+    if outcome := _by_gps(storage, entry, reading, file.exif(), run_id):
+        return Looked(entry, outcome)
+    if known := moved(entry):
+        return known
+    data = file.picture()
+    if outcome := _by_all(entry, data, run_id):
+        return Looked(entry, outcome)
+    if not entry.version.etag:
+        entry = replace(entry, fingerprint=of_parts(file))
+    return Looked(entry, views=decode.to_views(data, size, resize))
+
+
+def _of_problem(entry: Entry) -> Outcome | None:
+    if not entry.problem:
+        return None
+    return Outcome(entry, Status.FAILED if entry.fault else Status.UNSUPPORTED, entry.problem)
+
+
 def _without_decoding(
     storage: Storage,
     entry: Entry,
@@ -122,15 +156,18 @@ def _without_decoding(
     note: Callable[[bytes, bool, Outcome | None], None] | None = None,
 ) -> tuple[Outcome | None, bytes]:
     """What settles the photo, and its bytes where all were read: if need be and ``whole``."""
-    if entry.problem:
-        status = Status.FAILED if entry.fault else Status.UNSUPPORTED
-        return Outcome(entry, status, entry.problem), b""
+    if outcome := _of_problem(entry):
+        return outcome, b""
+    if is_raw(entry.key):
+        head = RawFile(storage, entry.key).exif()
+        outcome = _by_gps(storage, entry, metadata.gps_state(head, whole=True), head, run_id)
+        if note:
+            note(head, True, outcome)
+        return outcome, b""
     data = b""
     if entry.version.size > MOST_BYTES:
         limit = f"is larger than {MOST_BYTES // 1_000_000} MB"
         raise UnsupportedError(f"{limit}, more than is read here; export a JPEG, or exclude it")
-    if suffix(entry.key) in RAW_SUFFIXES:
-        raise UnsupportedError("camera raw is not decoded; tag its JPEG, or export one")
     head = storage.read_head(entry.key, metadata.HEAD_BYTES)
     if len(head) < metadata.HEAD_BYTES:
         data = head  # that was all of it

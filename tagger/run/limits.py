@@ -11,7 +11,7 @@ FAILING = frozenset({Status.FAILED, Status.UNREADABLE})
 MIN_SAMPLE = 20
 
 
-class Limits:
+class RunLimits:
     """The limits of one run, and how far it got towards them.
 
     Args:

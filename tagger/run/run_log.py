@@ -15,7 +15,7 @@ from typing import Any, Self
 from tagger import __version__
 from tagger.errors import RunError
 from tagger.records import Outcome, Status
-from tagger.run.limits import Limits
+from tagger.run.limits import RunLimits
 from tagger.storage.local_writing import emptied, named, replace_file
 from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
@@ -42,7 +42,7 @@ class RunLog:
         RunError: one of the files cannot be written, or holds something else.
     """
 
-    def __init__(self, summary: str, log: Path | None, limits: Limits, **facts: Any) -> None:
+    def __init__(self, summary: str, log: Path | None, limits: RunLimits, **facts: Any) -> None:
         self.limits, self.counts = limits, Counter[Status]()
         self.skipping = Skipping()
         self._summary, self._log_path, self._fresh = summary, log, 0

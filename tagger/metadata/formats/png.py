@@ -24,7 +24,7 @@ MAX_INFLATING = 16  # chunks of one file that are inflated; one or two hold meta
 MAX_CHUNKS = 200_000  # of 8 KB as libpng writes them, 1.6 GB
 
 
-class Chunk(NamedTuple):
+class PngChunk(NamedTuple):
     """One chunk: ``start`` is its length field, ``at`` its data, ``end`` what follows its CRC."""
 
     kind: bytes
@@ -33,7 +33,7 @@ class Chunk(NamedTuple):
     end: int
 
 
-def chunks(data: bytes) -> Iterator[Chunk]:
+def chunks(data: bytes) -> Iterator[PngChunk]:
     """The chunks that lie wholly in the data, up to and with IEND."""
     at = START
     for _ in range(MAX_CHUNKS):
@@ -42,7 +42,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         length, kind = struct.unpack_from(">I4s", data, at)
         if at + 12 + length > len(data):
             return
-        yield Chunk(kind, at, at + 8, at + 12 + length)
+        yield PngChunk(kind, at, at + 8, at + 12 + length)
         if kind == b"IEND":
             return
         at += 12 + length
@@ -135,7 +135,7 @@ def read(data: bytes) -> Parts:
     )
 
 
-def _check_profiles(data: bytes, found: list[Chunk]) -> bool:
+def _check_profiles(data: bytes, found: list[PngChunk]) -> bool:
     """Whether there may be IPTC in a raw profile.
 
     Raises:
@@ -153,15 +153,15 @@ def _check_profiles(data: bytes, found: list[Chunk]) -> bool:
     return bool(names & {b"iptc", b"8bim"})
 
 
-def _is_text_xmp(data: bytes, chunk: Chunk) -> bool:
+def _is_text_xmp(data: bytes, chunk: PngChunk) -> bool:
     return chunk.kind in (b"tEXt", b"zTXt") and data.startswith(XMP_KEYWORD, chunk.at)
 
 
-def _is_xmp(data: bytes, chunk: Chunk) -> bool:
+def _is_xmp(data: bytes, chunk: PngChunk) -> bool:
     return chunk.kind == b"iTXt" and data.startswith(XMP_KEYWORD, chunk.at)
 
 
-def _density(data: bytes, found: list[Chunk]) -> Density | None:
+def _density(data: bytes, found: list[PngChunk]) -> Density | None:
     """Resolution per inch from pHYs, where that is absolute."""
     for chunk in found:
         if chunk.kind == b"pHYs" and chunk.end - chunk.at == 13:
@@ -184,7 +184,7 @@ def write(data: bytes, change: Change) -> Spliced:
     return Spliced(apply(data, edits))
 
 
-def _edit(before: list[Chunk], old: list[Chunk], kind: bytes, body: bytes | None) -> Edit:
+def _edit(before: list[PngChunk], old: list[PngChunk], kind: bytes, body: bytes | None) -> Edit:
     place = (old[0].start, old[0].end) if old else (before[0].end, before[0].end)
     if body is None:
         return Edit(*place, b"")

@@ -15,7 +15,7 @@ MAX_CHUNKS = 200_000  # an animation has one a frame
 PICTURE = (b"ICCP", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L", b"VP8X")
 
 
-class Chunk(NamedTuple):
+class RiffChunk(NamedTuple):
     """One chunk: its data from ``at`` to ``end``, padding not counted."""
 
     kind: bytes
@@ -23,7 +23,7 @@ class Chunk(NamedTuple):
     end: int
 
 
-def chunks(data: bytes) -> Iterator[Chunk]:
+def chunks(data: bytes) -> Iterator[RiffChunk]:
     """The chunks that lie wholly in the data."""
     at = 12
     for _ in range(MAX_CHUNKS):
@@ -32,7 +32,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         kind, length = struct.unpack_from("<4sI", data, at)
         if at + 8 + length > len(data):
             return
-        yield Chunk(kind, at + 8, at + 8 + length)
+        yield RiffChunk(kind, at + 8, at + 8 + length)
         at += 8 + length + length % 2
 
 
@@ -120,7 +120,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack("<4sI", kind, len(body)) + body + b"\0" * (len(body) % 2)
 
 
-def _size(data: bytes, chunk: Chunk) -> tuple[int, int, bool]:
+def _size(data: bytes, chunk: RiffChunk) -> tuple[int, int, bool]:
     """Width, height and use of alpha of a simple WebP (RFC 6386 section 9.1, RFC 9649 3.4)."""
     if chunk.kind == b"VP8 " and data[chunk.at + 3 : chunk.at + 6] == b"\x9d\x01\x2a":
         width, height = struct.unpack_from("<HH", data, chunk.at + 6)

@@ -19,9 +19,8 @@ from tagger.review.pages import style
 from tagger.review.pages.components import world
 from tagger.review.session import Review
 from tagger.review.sheet import position_by, printable
-from tagger.review.trusted_root import Root
+from tagger.review.trusted_root import BucketRoot, Root
 from tagger.review.view import View
-from tagger.storage import endpoint
 
 # What python -m train asks for of each class.
 _TO_TRAIN = 10
@@ -223,7 +222,7 @@ def _write(review: Review, asked: list[int], options: AppOptions) -> None:
 def _command(options: AppOptions, *words: str) -> str:
     """A command on the ledger of this review, ready for a shell."""
     ledger = ["--ledger", str(options.ledger.absolute())] if options.ledger else []
-    server = endpoint.current()
+    server = options.root.endpoint_url if isinstance(options.root, BucketRoot) else ""
     where = ["--endpoint-url", server] if server and words[0] == "undo" else []
     return shlex.join(["landmark-tag", *words, *ledger, *where])
 
