@@ -10,7 +10,7 @@ import numpy as np
 from awkward_photos import exif, packet
 from PIL import Image
 
-from tagger.metadata.formats import heif, heif_table
+from tagger.metadata.formats import heif, heif_parse
 
 PICTURE, OTHER, EXIF, XMP = b"picture " * 40, b"another " * 30, b"Exif", b"mime"
 SEFT = b"\0\0\x30\x0a\x10\0\0\0MotionPhoto_DataSEFHxxxx\x14\0\0\0SEFT"
@@ -190,7 +190,7 @@ SKELETONS = {name: photo.made() for name, photo in LAYOUTS.items()} | {
 
 def relaid(photo: bytes, layout: Layout) -> bytes:
     """A real photo with its items in another layout."""
-    table = heif_table.parse(photo)
+    table = heif_parse.parse(photo)
     items = dict[int, tuple[bytes, bytes]]()
     for number, item in table.items.items():
         body = b"".join(photo[start:end] for start, end in table.spans(number))

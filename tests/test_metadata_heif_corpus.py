@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import exiv2_reader
 import heif_photos
@@ -35,7 +36,7 @@ PHONES = REPOSITORY.parent / "shared" / "data" / "heif"
 PLACE = (EIFFEL.latitude, EIFFEL.longitude)
 SUFFIXES = (".heic", ".heif", ".hif", ".avif")
 XMP = heif_photos.item_xmp()
-METADATA = {
+METADATA: dict[str, dict[str, Any]] = {
     "neither": {},
     "EXIF": {"exif": b"Exif\0\0" + exif(note=b"Canon\0" * 9)},
     "XMP": {"xmp": XMP},

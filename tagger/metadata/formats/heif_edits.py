@@ -6,7 +6,7 @@ from tagger.errors import RefusedError
 from tagger.metadata.byte_edits import Edit, growth
 from tagger.metadata.formats import heif
 from tagger.metadata.formats.heif import EXIF, XMP, Box
-from tagger.metadata.formats.heif_table import Location, Table, Widths
+from tagger.metadata.formats.heif_table import ItemPlace, ItemTable, Widths
 
 LONGEST = 0xFFFF  # the highest item number that every version of every box can name
 HIDDEN = 1  # flag of an item that is no picture
@@ -14,7 +14,7 @@ NARROW = 4  # bytes of a number that can place what we write
 Places = Mapping[int, tuple[bytes, int, int]]  # of items: kind, offset and length
 
 
-def fresh(data: bytes, table: Table) -> Iterator[int]:
+def fresh(data: bytes, table: ItemTable) -> Iterator[int]:
     """Numbers that no item has, nor a group of items, which share them (section 8.18.3)."""
     used = {*table.items, *table.locations}
     for reference in table.references:
@@ -28,7 +28,7 @@ def fresh(data: bytes, table: Table) -> Iterator[int]:
     raise RefusedError("its item table has no number for one more item")
 
 
-def in_meta(data: bytes, table: Table, places: Places) -> list[Edit]:
+def in_meta(data: bytes, table: ItemTable, places: Places) -> list[Edit]:
     """The edits of ``meta`` that put items (kind, offset, length) where they are to be."""
     edits = dict[bytes, list[Edit]]()
     iinf, iloc, iref = (table.parts.get(kind) for kind in (b"iinf", b"iloc", b"iref"))
@@ -65,7 +65,7 @@ def _link(number: int, primary: int, wide: bool) -> bytes:
     return (len(body) + 4).to_bytes(4, "big") + body
 
 
-def _entries(data: bytes, table: Table, iloc: Box, places: Places) -> list[Edit]:
+def _entries(data: bytes, table: ItemTable, iloc: Box, places: Places) -> list[Edit]:
     """The entries of ``iloc`` for some items."""
     version, widths, edits = data[iloc.at], table.widths, list[Edit]()
     if max(widths.offset, widths.base) < NARROW or widths.length < NARROW:
@@ -114,7 +114,7 @@ def put(at: int, width: int, value: int) -> Edit:
 
 
 def moved(
-    data: bytes, table: Table, edits: list[Edit], places: Mapping[int, object]
+    data: bytes, table: ItemTable, edits: list[Edit], places: Mapping[int, object]
 ) -> Iterator[Edit]:
     """The offsets of all other items, and of sequences, where ``edits`` move what they name."""
     for number, item in table.locations.items():
@@ -124,7 +124,7 @@ def moved(
         yield counted(data, chunk.at, chunk.width, growth(edits, chunk.place))
 
 
-def _moved_item(data: bytes, widths: Widths, edits: list[Edit], item: Location) -> Iterator[Edit]:
+def _moved_item(data: bytes, widths: Widths, edits: list[Edit], item: ItemPlace) -> Iterator[Edit]:
     """The offset of the item, or, where that is 0 or they move apart, of each of its extents."""
     base, shifts = item.base_at, [growth(edits, extent.start) for extent in item.extents]
     for extent in item.extents:

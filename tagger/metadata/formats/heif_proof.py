@@ -4,9 +4,9 @@ from collections.abc import Hashable, Iterator
 
 from tagger.blob import Spliced
 from tagger.errors import RefusedError
-from tagger.metadata.formats import heif_table
+from tagger.metadata.formats import heif_parse
 from tagger.metadata.formats.heif import EXIF, XMP
-from tagger.metadata.formats.heif_table import Table
+from tagger.metadata.formats.heif_table import ItemTable
 
 MENDED = frozenset((b"iinf", b"iloc", b"iref"))
 Span = tuple[Hashable, int, int]  # what it is, and where it lies
@@ -31,7 +31,7 @@ def check_rest(old: bytes, new: Spliced) -> None:
 
 
 def _rest(data: bytes) -> Iterator[Span]:
-    table = heif_table.parse(data)
+    table = heif_parse.parse(data)
     own = {n for kind in (EXIF, XMP) if len(found := table.describing(kind)) == 1 for n in found}
     yield from _boxes(data, table)
     for box in sorted(table.parts.values(), key=lambda box: box.start):
@@ -50,7 +50,7 @@ def _rest(data: bytes) -> Iterator[Span]:
             yield from _extents(table, number)
 
 
-def _boxes(data: bytes, table: Table) -> Iterator[Span]:
+def _boxes(data: bytes, table: ItemTable) -> Iterator[Span]:
     """The boxes of the file; those of a sequence without its offsets, which are compared apart."""
     for box in table.boxes:
         if box == table.own or box.kind == b"meta":
@@ -64,14 +64,14 @@ def _boxes(data: bytes, table: Table) -> Iterator[Span]:
     yield "trailer", table.trailer, len(data)
 
 
-def _in_box(table: Table, place: int) -> tuple[int, int]:
+def _in_box(table: ItemTable, place: int) -> tuple[int, int]:
     """Which of the boxes that are not ours holds a place, and where in it."""
     others = [box for box in table.boxes if box != table.own]
     found = ((n, place - b.at) for n, b in enumerate(others) if b.at <= place < b.end)
     return next(found, (-1, place))
 
 
-def _extents(table: Table, number: int) -> Iterator[Span]:
+def _extents(table: ItemTable, number: int) -> Iterator[Span]:
     place = table.locations[number]
     if place.method > 1:
         for extent in place.extents:

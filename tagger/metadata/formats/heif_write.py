@@ -9,11 +9,11 @@ from tagger.errors import RefusedError
 from tagger.metadata import makernote
 from tagger.metadata.byte_edits import Edit, apply, growth
 from tagger.metadata.exif import new_block
-from tagger.metadata.formats import heif, heif_edits, heif_table
+from tagger.metadata.formats import heif, heif_edits, heif_parse
 from tagger.metadata.formats.container import Change, Parts
 from tagger.metadata.formats.heif import EXIF, EXIF_HEAD, TIFF_HEADS, XMP, Box
 from tagger.metadata.formats.heif_proof import check_rest
-from tagger.metadata.formats.heif_table import MARK, Table
+from tagger.metadata.formats.heif_table import MARK, ItemTable
 from tagger.metadata.xmp import new_packet
 
 __all__ = ["HEAD_TELLS_ALL", "check_rest", "read", "write"]
@@ -32,7 +32,7 @@ def read(data: bytes) -> Parts:
         RefusedError: no HEIC or AVIF, or it cannot be written without risk.
     """
     _check_kind(data)
-    table = heif_table.parse(data)
+    table = heif_parse.parse(data)
     exif, xmp = table.describing(EXIF), table.describing(XMP)
     if len(exif) > 1:
         raise RefusedError("has more than one EXIF block; merge them with a metadata editor first")
@@ -59,7 +59,7 @@ def _check_kind(data: bytes) -> None:
         raise RefusedError(f"an image sequence, whose metadata is read from its tracks, {SIDECAR}")
 
 
-def _body(data: bytes, table: Table, number: int) -> bytes:
+def _body(data: bytes, table: ItemTable, number: int) -> bytes:
     return b"".join(data[start:end] for start, end in table.spans(number))
 
 
@@ -87,7 +87,7 @@ def write(data: bytes, change: Change) -> Spliced:
     Raises:
         RefusedError: an offset has no room for what it has to be.
     """
-    table = heif_table.parse(data)
+    table = heif_parse.parse(data)
     restored = _restored(data, table, change)
     if restored is not None:
         return restored
@@ -96,7 +96,7 @@ def write(data: bytes, change: Change) -> Spliced:
     return _written(data, table, change, record)
 
 
-def _restored(data: bytes, table: Table, change: Change) -> Spliced | None:
+def _restored(data: bytes, table: ItemTable, change: Change) -> Spliced | None:
     """The file before our tag, where nothing was changed since: proven by tagging it again."""
     own = table.own
     if own is None:
@@ -113,7 +113,7 @@ def _restored(data: bytes, table: Table, change: Change) -> Spliced | None:
         same = before.xmp == now.xmp
         if change.exif == before.exif and (same if change.leave_xmp else change.xmp == before.xmp):
             tag = Change(now.exif, now.xmp, same)
-            if bytes(_written(whole, heif_table.parse(whole), tag, record)) == data:
+            if bytes(_written(whole, heif_parse.parse(whole), tag, record)) == data:
                 return older
     return None
 
@@ -124,7 +124,7 @@ def _record(data: bytes, own: Box) -> bytes:
     return data[at : min(own.end, at + int.from_bytes(data[at - 4 : at], "big"))]
 
 
-def _written(data: bytes, table: Table, change: Change, record: bytes) -> Spliced:
+def _written(data: bytes, table: ItemTable, change: Change, record: bytes) -> Spliced:
     """The file with the items of a change in a box of ours, which begins with ``record``."""
     fresh = heif_edits.fresh(data, table)
     wanted = dict[int, tuple[bytes, bytes]]()  # by item: its kind, and its bytes
@@ -142,7 +142,7 @@ def _written(data: bytes, table: Table, change: Change, record: bytes) -> Splice
     return _spliced(data, [*edits, *heif_edits.moved(data, table, edits, places)])
 
 
-def _payloads(data: bytes, table: Table, change: Change) -> Iterator[tuple[bytes, bytes]]:
+def _payloads(data: bytes, table: ItemTable, change: Change) -> Iterator[tuple[bytes, bytes]]:
     """Kind and bytes of each item that is to be in our box.
 
     What is to go where it cannot be restored is left empty, for other boxes may name the item.
@@ -165,7 +165,7 @@ def _payloads(data: bytes, table: Table, change: Change) -> Iterator[tuple[bytes
             yield kind, payload
 
 
-def _item(table: Table, kind: bytes) -> int:
+def _item(table: ItemTable, kind: bytes) -> int:
     """The one item of a kind that describes the main picture; 0 where there is none.
 
     Several packets of XMP are left alone, so that none of them is it.
@@ -174,7 +174,7 @@ def _item(table: Table, kind: bytes) -> int:
     return found[0] if len(found) == 1 else 0
 
 
-def _old(data: bytes, table: Table, kind: bytes) -> bytes | None:
+def _old(data: bytes, table: ItemTable, kind: bytes) -> bytes | None:
     number = _item(table, kind)
     if not number:
         return None
@@ -183,7 +183,7 @@ def _old(data: bytes, table: Table, kind: bytes) -> bytes | None:
     return _body(data, table, number)
 
 
-def _is_in(box: Box | None, table: Table, number: int) -> bool:
+def _is_in(box: Box | None, table: ItemTable, number: int) -> bool:
     spans = table.spans(number)
     return box is not None and any(box.at <= start < box.end for start, _ in spans)
 
