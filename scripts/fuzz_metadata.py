@@ -1,7 +1,7 @@
 """Fuzzes the JPEG, TIFF/EXIF, XMP and other parsers with atheris, guided by coverage.
 
     pip install atheris
-    python scripts/fuzz_metadata.py [all|exif|heif|xmp] [-max_total_time=600, other libFuzzer options]
+    python scripts/fuzz_metadata.py [all|exif|heif|xmp] [-max_total_time=600, libFuzzer options]
 
 Any exception but a refusal with a reason, a hang (-timeout) or too much memory (-rss_limit_mb)
 stops the run; the last line names the input, kept as crash-*, timeout-* or oom-* in a new folder
