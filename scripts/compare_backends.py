@@ -148,8 +148,8 @@ def main(photos: int, rounds: int, test: Path | None, most: int) -> None:
             try:
                 rivals[backend] = classifier_on(make(scratch / "model.onnx"))
             except (ImportError, RuntimeError) as error:
-                told = str(error).strip().splitlines()
-                click.echo(f"{backend} is left out: {told[0]} ... {told[-1]}")
+                lines = str(error).strip().splitlines()
+                click.echo(f"{backend} is left out: {lines[0]} ... {lines[-1]}")
         size = rivals["torchscript"].image_size
         noise = np.random.default_rng(0).integers(0, 255, (3, size, size), dtype=np.uint8)
         views = [decode.Views(noise, noise[0])] * 16

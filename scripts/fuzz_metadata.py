@@ -87,12 +87,12 @@ def seeds(target: str, folder: Path) -> None:
     from heif_photos import SKELETONS
     from test_metadata_fuzz import BLOCK, SEEDS
 
-    found = {
+    inputs = {
         "exif": [b"\0" + BLOCK[4:]],
         "heif": [photo[24:] for photo in SKELETONS.values()],
         "xmp": [packet(), metadata.sidecar(packet(), TAG)],
     }
-    for number, seed in enumerate(found.get(target, SEEDS)):
+    for number, seed in enumerate(inputs.get(target, SEEDS)):
         (folder / f"seed{number}").write_bytes(seed)
 
 

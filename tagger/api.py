@@ -204,6 +204,7 @@ def tag(
     sidecar_name: SidecarName | str = SidecarName.FULL,
     hard_links: HardLinks | str = HardLinks.SKIP,
     rescan: bool = False,
+    thorough: bool = False,
     model: str | os.PathLike[str] | None = None,
     device: str = "auto",
     batch_size: int = 16,
@@ -227,6 +228,7 @@ def tag(
         exclude: globs of files and folders to leave out.
         coords, sidecar, sidecar_name, hard_links: as the options of those names.
         rescan: look at every photo again, also at those that did not change.
+        thorough: decode each photo, also where its thumbnail shows nothing known.
         model: a model file; None for the one that ships.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         batch_size: photos handed to the network at once.
@@ -251,7 +253,7 @@ def tag(
         new_run_id(), min_conf, Coords(coords), batch_size, workers or os.cpu_count() or 1, rescan,
         WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links)),
         output=absolute(copies) if copies else "", endpoint_url=endpoint_url,
-        sources=allowed(tuple(map(Source, sources)), pairs),
+        sources=allowed(tuple(map(Source, sources)), pairs), thorough=thorough,
     )  # fmt: skip
     storage = open_storage(
         targets,
@@ -297,10 +299,10 @@ def undo(
         LockedError: another run is at work on some of the same photos.
     """
     with Ledger.open(Path(ledger) if ledger else None, create=False) as book:
-        found = [absolute(place) for place in _targets(places)]
+        folders = [absolute(place) for place in _targets(places)]
         stored = partial(storage_at, endpoint_url=endpoint_url)
         run = book.find(run_id)
-        return list(undo_run(stored, book, run, dry_run, found, endpoint_url))
+        return list(undo_run(stored, book, run, dry_run, folders, endpoint_url))
 
 
 def _targets(paths: Paths) -> tuple[str, ...]:

@@ -87,15 +87,18 @@ class Candidate(NamedTuple):
 class Guess:
     """The classifier's answer: candidates, best first, and the probability of no landmark.
 
-    All candidates of the model and ``none`` together sum to 1; only the best few are kept.
+    All candidates of the model and ``none`` together sum to 1; only the best few are kept. Where
+    the photo's thumbnail alone showed that there is nothing known, there are no candidates, and
+    ``thumbnail`` names the network that looked at it (SHA-256 in hex).
     """
 
     candidates: tuple[Candidate, ...]
     none: float
+    thumbnail: str = ""
 
     @property
     def best(self) -> Candidate:
-        return self.candidates[0]
+        return self.candidates[0] if self.candidates else Candidate("", 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +197,8 @@ class Tag:
         source, evidence = Source.LANDMARK, ""
         if self.known_camera:
             source, evidence = self.known_camera.source, self.known_camera.evidence
-        said = replace(self.provenance, source=source, evidence=evidence)
-        object.__setattr__(self, "provenance", said)
+        provenance = replace(self.provenance, source=source, evidence=evidence)
+        object.__setattr__(self, "provenance", provenance)
 
     @property
     def known_camera(self) -> CameraPosition | None:

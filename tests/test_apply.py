@@ -106,12 +106,12 @@ def test_an_untouched_report_writes_what_it_would(review: Reported) -> None:
     code, output = review.apply()
     assert code == 0 and output.startswith("1 written, as run ")
     assert review.places() == TAGGED
-    said = metadata.provenance((review.folder / "taj.jpg").read_bytes())
-    assert said is not None
-    assert (said.confidence, said.model_sha256) == (0.9, "abcdef012345")
+    provenance = metadata.provenance((review.folder / "taj.jpg").read_bytes())
+    assert provenance is not None
+    assert (provenance.confidence, provenance.model_sha256) == (0.9, "abcdef012345")
     with Ledger.open(review.report.with_name("ledger.db")) as book:
         (run,) = book.runs()
-        assert (run.verb, run.written, run.run_id) == ("apply", 1, said.run_id)
+        assert (run.verb, run.written, run.run_id) == ("apply", 1, provenance.run_id)
 
 
 def test_applying_twice_is_refused_and_writes_nothing(review: Reported) -> None:
@@ -143,8 +143,8 @@ def test_an_accepted_unsure_row_is_written_on_the_persons_word(review: Reported,
     review.rewrite(lambda row: row.update(accept="") if "grey" in row["path"] else None)
     assert review.apply()[1].startswith("1 written")
     assert review.places() == NOTHING | {"eiffel.jpg": at(EIFFEL.latitude, EIFFEL.longitude)}
-    said = metadata.provenance((review.folder / "eiffel.jpg").read_bytes())
-    assert said is not None and (said.confidence, said.model_sha256) == (1.0, "")
+    provenance = metadata.provenance((review.folder / "eiffel.jpg").read_bytes())
+    assert provenance is not None and (provenance.confidence, provenance.model_sha256) == (1.0, "")
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,8 @@ def test_a_corrected_name_is_that_landmark_where_we_know_it(
     review.edit(landmark=name, **({"latitude": "", "longitude": ""} if cleared else {}))
     assert review.apply()[0] == 0
     assert review.places() == NOTHING | {"taj.jpg": at(EIFFEL.latitude, EIFFEL.longitude)}
-    said = metadata.provenance((review.folder / "taj.jpg").read_bytes())
-    assert said is not None and said.confidence == 1.0
+    provenance = metadata.provenance((review.folder / "taj.jpg").read_bytes())
+    assert provenance is not None and provenance.confidence == 1.0
 
 
 @pytest.mark.parametrize(

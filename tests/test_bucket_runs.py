@@ -1,7 +1,6 @@
 """Runs over a bucket from the command line: what is asked of the server, and what is left there."""
 
 import csv
-import hashlib
 import io
 import multiprocessing
 import os
@@ -21,6 +20,7 @@ from conftest import COLOURS, photo
 from places import tag
 
 from tagger import metadata
+from tagger.blob import digest_of
 from tagger.cli.main import main
 from tagger.ledger.history import RecordedChange, State
 from tagger.ledger.ledger import Ledger
@@ -215,8 +215,8 @@ def test_a_prefix_without_photos_is_no_success(command: Command, tmp_path: Path)
     bucket.put("uploads/a.jpg", photo((120, 120, 120)))
     bucket.put("uploadz/notes.txt", b"x")
     words = ("--report", str(tmp_path / "r.csv"), "-q")
-    code, told = command(f"{bucket.url}/uploadz", *words)
-    assert code == 2 and f"{bucket.url}/uploadz: no photos there" in told
+    code, output = command(f"{bucket.url}/uploadz", *words)
+    assert code == 2 and f"{bucket.url}/uploadz: no photos there" in output
     assert not (tmp_path / "r.csv").exists()
     assert command(f"{bucket.url}/uploadz", *words, "--allow-empty")[0] == 0
     for option in (("--exclude", "*.jpg"), ("--since", "2100-01-01")):
@@ -231,13 +231,13 @@ def test_folders_of_a_bucket_that_programs_manage_are_left_alone(
                  "x.photoslibrary.jpg"):  # fmt: skip
         command.bucket.put(f"in/{name}", grey)
     url, report = f"{command.bucket.url}/in", f"{command.bucket.url}/r.csv"
-    code, told = command(url, "--report", report)
-    assert code == 0 and "3 folders skipped" in told
+    code, output = command(url, "--report", report)
+    assert code == 0 and "3 folders skipped" in output
     assert [row["path"] for row in command.report(report)] == [
         f"{url}/a.jpg", f"{url}/x.photoslibrary.jpg",
     ]  # fmt: skip
-    code, told = command(f"{url}/x.PhotosLibrary/o", "--report", report)
-    assert code == 2 and "an Apple Photos library (managed by Apple Photos)" in told
+    code, output = command(f"{url}/x.PhotosLibrary/o", "--report", report)
+    assert code == 2 and "an Apple Photos library (managed by Apple Photos)" in output
     assert command(url, "--report", report, "--no-skip")[0] == 0
     assert len(command.report(report)) == 5
 
@@ -431,8 +431,8 @@ def check_each_is_an_upload_or_its_tagged_self(
             ours = [
                 change
                 for change in changes[f"{command.bucket.url}/{key}"]
-                if change.sha256_after == hashlib.sha256(now or b"").digest()
+                if change.digest_after == digest_of(now or b"")
             ]
-            assert ours and ours[0].sha256_before == hashlib.sha256(data).digest(), key
+            assert ours and ours[0].digest_before == digest_of(data), key
             tagged += 1
     assert tagged >= 25

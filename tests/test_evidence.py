@@ -120,10 +120,10 @@ def test_another_cameras_clock_must_not_matter() -> None:
     ]
     moved = TimeSource(index(walk), Limits()).estimate(photo("x.jpg", 1e9, camera="old"))
     assert moved and "--clock-offset 'old=0'" in moved.refused
-    told = TimeSource(index(walk), Limits(fast={"old": 0.0})).estimate(
+    stated = TimeSource(index(walk), Limits(fast={"old": 0.0})).estimate(
         photo("x.jpg", 1e9, camera="old")
     )
-    assert told and not told.refused
+    assert stated and not stated.refused
 
 
 def test_two_cameras_that_were_apart_are_believed_each_for_itself() -> None:

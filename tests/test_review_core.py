@@ -128,13 +128,13 @@ def test_a_decision_outlives_kill_minus_9(report: Path) -> None:
         child.stdout.readline()
         time.sleep(wait)
         os.kill(child.pid, signal.SIGKILL)
-        said = int(child.stdout.read().split()[-1])
+        count = int(child.stdout.read().split()[-1])
         child.wait()
         child.stdout.close()
         again = Review(report, load_landmarks())
-        for n in range(max(0, said - 3), said):
+        for n in range(max(0, count - 3), count):
             # The one under way when it was killed may have been kept without being confirmed.
-            newer = Decision(list(Verdict)[(said + 1) % 2])
+            newer = Decision(list(Verdict)[(count + 1) % 2])
             assert again.decision(n % 4) in (Decision(list(Verdict)[n % 2]), newer)
         rows = read_report(report)
         for row, decision in again.decisions.items():

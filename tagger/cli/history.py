@@ -86,15 +86,15 @@ def undo(
         )  # says what is wrong with it before anything is undone
     places = [absolute(path) for path in paths]
     with StopOnSignal() as stop, Ledger.open(ledger, create=False) as book:
-        found = book.find(run)
-        for done in stop.until(undo_run(stored, book, found, dry_run, places, endpoint_url)):
+        past = book.find(run)
+        for done in stop.until(undo_run(stored, book, past, dry_run, places, endpoint_url)):
             counts[done.result] += 1
             if done.result is Undoing.REFUSED:
                 tell(f"{shown(done.key)}: not undone: {done.reason}", err=True)
             elif done.place:
                 tell(f"{shown(done.key)}: {done.result} at {shown(done.place)}")
-    told = ", ".join(f"{number} {result}" for result, number in counts.items())
-    tell(f"run {found.run_id}: {told or 'nothing left to undo'}")
+    totals = ", ".join(f"{number} {result}" for result, number in counts.items())
+    tell(f"run {past.run_id}: {totals or 'nothing left to undo'}")
     if dry_run:
         tell("dry run: nothing was written")
     return _code(stop, counts[Undoing.REFUSED])
@@ -207,8 +207,8 @@ def apply(
                 rows.write(done.outcome)
             if not settled:
                 where = shown(done.outcome.entry.key) if done.outcome.entry.key else "no path"
-                told = f"{report}:{done.line}: {where}: {done.outcome.reason}"
-                tell(told, err=True)
+                message = f"{report}:{done.line}: {where}: {done.outcome.reason}"
+                tell(message, err=True)
     verb = "would be written (dry run)" if dry_run else f"written, as run {run_id}"
     tell(f"{counts[True]} {verb}; {counts[False]} refused")
     return _code(stop, counts[False])

@@ -118,6 +118,10 @@ def main() -> None:
 )
 @options.ledger
 @click.option("--rescan/--no-rescan", help="Look at every photo again, unchanged ones too.")
+@click.option(
+    "--thorough/--no-thorough",
+    help="Decode each photo, also where its embedded thumbnail shows nothing known.",
+)
 @evidence.options
 @files.options
 @options.options
@@ -153,7 +157,7 @@ def _tag(
     allow_empty: bool, strict: bool, skip: bool, sources: tuple[Source, ...],
     tracks: tuple[Path, ...], max_radius: float, max_gap: float, utc_offsets: dict[str, float],
     time_zone: str, clock_offsets: dict[str, float], endpoint_url: str, pairs: bool,
-    **cluster: Any,
+    thorough: bool, **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
@@ -179,7 +183,7 @@ def _tag(
             SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
         ),
         options.writers_for(*paths, output), absolute(output) if output else "",
-        endpoint_url, allowed(sources, pairs),
+        endpoint_url, allowed(sources, pairs), thorough,
     )  # fmt: skip
     log.skipping.on = skip
     storage = open_storage(
@@ -259,10 +263,10 @@ def _follow(
             counts.old_failures += failed and not outcome.fresh
             counts.placeable += outcome.placeable
             if not silent:
-                told = ", ".join(
+                counts_text = ", ".join(
                     f"{counts[status]} {status}" for status in Status if counts[status]
                 )
-                bar.set_postfix_str(told, refresh=False)
+                bar.set_postfix_str(counts_text, refresh=False)
             bar.update()
             if show.verbose or (failed and (outcome.fresh or show.strict)):
                 bar.write(_line(outcome), file=sys.stderr)
@@ -276,6 +280,6 @@ def _line(outcome: Outcome) -> str:
     place = f" {outcome.landmark.name}" if outcome.landmark else ""
     if outcome.camera:
         place += f" at {outcome.camera.latitude:.5f}, {outcome.camera.longitude:.5f}"
-    told = [f"{name}: {outcome.status}{place} ({outcome.reason})"]
-    told += [f"    {answer}" for answer in outcome.answers]
-    return "\n".join(map(printable, told))
+    lines = [f"{name}: {outcome.status}{place} ({outcome.reason})"]
+    lines += [f"    {answer}" for answer in outcome.answers]
+    return "\n".join(map(printable, lines))

@@ -64,7 +64,7 @@ def _clocks(
     context: click.Context, option: click.Parameter, texts: Sequence[str]
 ) -> dict[str, float]:
     """Seconds by camera; the camera "" is every one that is not named."""
-    found = {}
+    offsets = {}
     for text in texts:
         match = _CLOCK.fullmatch(text.strip())
         if match is None:
@@ -74,8 +74,8 @@ def _clocks(
             size = int(hours) * 3600 + int(minutes) * 60 + int(seconds or 0)
         else:
             size = int(number) * _SECONDS[unit]
-        found[(camera or "").strip()] = float(-size if sign == "-" else size)
-    return found
+        offsets[(camera or "").strip()] = float(-size if sign == "-" else size)
+    return offsets
 
 
 _UTC_OFFSET = click.option(

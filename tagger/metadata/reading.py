@@ -175,9 +175,9 @@ def provenance(data: bytes) -> Provenance | None:
 def records(data: bytes) -> Iterator[Record]:
     """Our records in a photo or sidecar: XMP's, which is the fuller, before EXIF's."""
     blocks = detect.blocks(data, True)
-    for found in [*map(in_xmp, blocks.xmp), *map(in_exif, blocks.exif)]:
-        if found is not None:
-            yield found
+    for stated in [*map(in_xmp, blocks.xmp), *map(in_exif, blocks.exif)]:
+        if stated is not None:
+            yield stated
 
 
 def in_xmp(data: bytes | None) -> Record | None:

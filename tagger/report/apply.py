@@ -112,14 +112,14 @@ def keys_to_write(report: Path) -> Counter[str]:
     Raises:
         RunError: the file cannot be read, or is no report.
     """
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     declined: Counter[str] = Counter()
     for row in read(report):
         if row.declined:
             declined[row.key] += 1
         with suppress(RefusedError):
-            found[row.key] += row.wish() is Wish.WRITE
-    return Counter({key: times + declined[key] for key, times in found.items() if times})
+            counts[row.key] += row.wish() is Wish.WRITE
+    return Counter({key: times + declined[key] for key, times in counts.items() if times})
 
 
 def apply(
@@ -164,15 +164,15 @@ def _write(
     Raises:
         PhotoError: the row names no place, or the photo cannot be written.
     """
-    told = row.number("confidence")
-    if told is not None and not 0 <= told <= 1:
-        raise RefusedError(f"confidence is {told:g}, not from 0 to 1; restore the cell")
-    said = say(row, known, told)
-    by_tool = not row.text("accept") and said.as_reported and told is not None
+    confidence = row.number("confidence")
+    if confidence is not None and not 0 <= confidence <= 1:
+        raise RefusedError(f"confidence is {confidence:g}, not from 0 to 1; restore the cell")
+    said = say(row, known, confidence)
+    by_tool = not row.text("accept") and said.as_reported and confidence is not None
     # A person who accepts or corrects a place vouches for it; the model has no say in that.
     provenance = Provenance(
         "landmark-tag", __version__, row.text("model").rpartition("@")[2] if by_tool else "",
-        told if by_tool and told is not None else 1.0, options.run_id,
+        confidence if by_tool and confidence is not None else 1.0, options.run_id,
     )  # fmt: skip
     coords = options.coords
     if said.subject_only:

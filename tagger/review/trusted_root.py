@@ -146,11 +146,11 @@ def common_folder(paths: Iterable[str]) -> Path | str | None:
 
     Of a bucket's photos it is a URL; of photos on a disk and in buckets, the disk's folder.
     """
-    found = list(paths)
-    folders = {os.path.dirname(os.path.normpath(path)) for path in found if os.path.isabs(path)}
+    photos = list(paths)
+    folders = {os.path.dirname(os.path.normpath(path)) for path in photos if os.path.isabs(path)}
     if folders:
         return Path(os.path.commonpath(folders))
-    return _common_url([os.path.dirname(path) for path in found if is_url(path)])
+    return _common_url([os.path.dirname(path) for path in photos if is_url(path)])
 
 
 def _common_url(folders: list[str]) -> str | None:

@@ -68,8 +68,8 @@ def around(
     )
     if latitude is None or longitude is None:
         return None
-    found = neighbours(ledger or default_path(), sheet.photo(row))
-    shown = [_one(one, (latitude, longitude), root) for one in found if inside(one.key, root)]
+    photos = neighbours(ledger or default_path(), sheet.photo(row))
+    shown = [_one(one, (latitude, longitude), root) for one in photos if inside(one.key, root)]
     return radius or 0.0, shown
 
 

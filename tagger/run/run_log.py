@@ -119,7 +119,7 @@ class RunLog:
     def _sum_up(self, code: int | None, stopped_by: str = "", error: str = "") -> None:
         if not self._summary:
             return
-        told = self._facts | {
+        summary = self._facts | {
             "started": self._started,
             "ended": None if code is None else _now(),
             "seconds": round(time.monotonic() - self._clock, 3),
@@ -134,12 +134,12 @@ class RunLog:
         path = Path(self._summary)
         try:
             if self._summary == "-":
-                tell(json.dumps(told))
+                tell(json.dumps(summary))
             elif path.is_file() or not path.exists():
-                replace_file(path, f"{json.dumps(told)}\n".encode())
+                replace_file(path, f"{json.dumps(summary)}\n".encode())
             else:  # /dev/null and pipes must not be replaced by a file
                 with open(path, "wb", opener=emptied) as file:
-                    file.write(f"{json.dumps(told)}\n".encode())
+                    file.write(f"{json.dumps(summary)}\n".encode())
         except OSError as error_:
             raise _unwritable("--summary-json", self._summary, error_) from error_
 

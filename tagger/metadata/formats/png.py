@@ -62,10 +62,10 @@ def blocks(data: bytes, whole: bool) -> Blocks:
             if body.startswith(XMP_KEYWORD):
                 xmp.append(_text(body, chunk.kind))
             else:
-                found = raw_profile.blocks(_text(body, chunk.kind))
-                exif += found.exif
-                xmp += found.xmp
-                odd += found.odd
+                profile = raw_profile.blocks(_text(body, chunk.kind))
+                exif += profile.exif
+                xmp += profile.xmp
+                odd += profile.odd
         ended, last = chunk.kind == b"IEND", chunk.end
     if whole and not ended:
         odd.append(data[last:])  # a chunk that is cut short
@@ -107,17 +107,17 @@ def read(data: bytes) -> Parts:
     Raises:
         RefusedError: it cannot be written without risk.
     """
-    found = list(chunks(data))
-    if len(found) < 3 or found[0].kind != b"IHDR" or found[-1].kind != b"IEND":
+    parts = list(chunks(data))
+    if len(parts) < 3 or parts[0].kind != b"IHDR" or parts[-1].kind != b"IEND":
         raise RefusedError("its PNG chunks do not parse; re-save a copy")
-    iptc = _check_profiles(data, found)
-    exif = [chunk for chunk in found if chunk.kind == b"eXIf"]
-    xmp = [chunk for chunk in found if _is_xmp(data, chunk)]
+    iptc = _check_profiles(data, parts)
+    exif = [chunk for chunk in parts if chunk.kind == b"eXIf"]
+    xmp = [chunk for chunk in parts if _is_xmp(data, chunk)]
     if len(exif) > 1:
         raise RefusedError("has more than one EXIF block; merge them with a metadata editor first")
     if exif and not data.startswith((b"II*\0", b"MM\0*"), exif[0].at):
         raise RefusedError("has an EXIF block with a wrong header; repair the EXIF first")
-    texts = [chunk for chunk in found if _is_text_xmp(data, chunk)]
+    texts = [chunk for chunk in parts if _is_text_xmp(data, chunk)]
     trouble = ""
     if texts:
         trouble = "it has XMP in a chunk of plain text" if not xmp else "it has two XMP packets"
@@ -129,26 +129,26 @@ def read(data: bytes) -> Parts:
         data[exif[0].at : exif[0].end - 4] if exif else None,
         data[xmp[0].at + len(XMP_HEAD) : xmp[0].end - 4] if xmp and not trouble else None,
         trouble,
-        density=_density(data, found),
+        density=_density(data, parts),
         caption=iptc,
         keywords=iptc,
     )
 
 
-def _check_profiles(data: bytes, found: list[PngChunk]) -> bool:
+def _check_profiles(data: bytes, parts: list[PngChunk]) -> bool:
     """Whether there may be IPTC in a raw profile.
 
     Raises:
         RefusedError: there is EXIF or XMP in one, or EXIF in an odd chunk.
     """
-    named = [chunk for chunk in found if chunk.kind in METADATA]
+    named = [chunk for chunk in parts if chunk.kind in METADATA]
     profiles = [
         data[chunk.at : chunk.end - 4] for chunk in named if data.startswith(RAW_PROFILE, chunk.at)
     ]
     names = {body[len(RAW_PROFILE) :].partition(b"\0")[0].lower() for body in profiles}
     if names & {b"exif", b"app1", b"xmp"}:
         raise RefusedError("keeps EXIF in the old way of ImageMagick; re-save a copy")
-    if any(chunk.kind.lower() in EXIF_KINDS and chunk.kind != b"eXIf" for chunk in found):
+    if any(chunk.kind.lower() in EXIF_KINDS and chunk.kind != b"eXIf" for chunk in parts):
         raise RefusedError("keeps EXIF in a non-standard chunk; re-save a copy")
     return bool(names & {b"iptc", b"8bim"})
 
@@ -161,9 +161,9 @@ def _is_xmp(data: bytes, chunk: PngChunk) -> bool:
     return chunk.kind == b"iTXt" and data.startswith(XMP_KEYWORD, chunk.at)
 
 
-def _density(data: bytes, found: list[PngChunk]) -> Density | None:
+def _density(data: bytes, parts: list[PngChunk]) -> Density | None:
     """Resolution per inch from pHYs, where that is absolute."""
-    for chunk in found:
+    for chunk in parts:
         if chunk.kind == b"pHYs" and chunk.end - chunk.at == 13:
             x, y, unit = struct.unpack_from(">IIB", data, chunk.at)
             if unit == 1:
@@ -174,13 +174,13 @@ def _density(data: bytes, found: list[PngChunk]) -> Density | None:
 
 def write(data: bytes, change: Change) -> Spliced:
     """The PNG with other EXIF and XMP; new EXIF goes behind IHDR, new XMP behind EXIF."""
-    found = list(chunks(data))
-    exif = [chunk for chunk in found if chunk.kind == b"eXIf"]
-    edits = [_edit(found, exif, b"eXIf", change.exif)]
+    parts = list(chunks(data))
+    exif = [chunk for chunk in parts if chunk.kind == b"eXIf"]
+    edits = [_edit(parts, exif, b"eXIf", change.exif)]
     if not change.leave_xmp:
-        xmp = [chunk for chunk in found if _is_xmp(data, chunk)]
+        xmp = [chunk for chunk in parts if _is_xmp(data, chunk)]
         body = None if change.xmp is None else XMP_HEAD + change.xmp
-        edits.append(_edit(exif or found, xmp, b"iTXt", body))
+        edits.append(_edit(exif or parts, xmp, b"iTXt", body))
     return Spliced(apply(data, edits))
 
 
@@ -203,6 +203,6 @@ def check_rest(old: bytes, new: Spliced) -> None:
 
 
 def _rest(data: bytes) -> list[bytes]:
-    found = list(chunks(data))
-    kept = [chunk for chunk in found if chunk.kind != b"eXIf" and not _is_xmp(data, chunk)]
-    return [data[chunk.start : chunk.end] for chunk in kept] + [data[found[-1].end :]]
+    parts = list(chunks(data))
+    kept = [chunk for chunk in parts if chunk.kind != b"eXIf" and not _is_xmp(data, chunk)]
+    return [data[chunk.start : chunk.end] for chunk in kept] + [data[parts[-1].end :]]
