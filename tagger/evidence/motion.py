@@ -16,7 +16,8 @@ from tagger.evidence.estimate import between, distance_m
 #   seldom further away than these are apart; an excursion, that grows with the gap and with the
 #   pace of this library about then; and the pace at which one rode just before or after.
 #
-# Fitted without a library, and measured on it, 95 to 100 % lie within.
+# Fitted without a library, and measured on it, 95 to 100 % lie within. Then what applies on foot was
+# narrowed as far as the walks allow.
 SPREAD = 0.92  # an excursion grows by the gap to this power
 EXCURSION = 0.75  # metres, times the pace that the library shows, for one second
 PACE_SPREAD = 0.8  # paces are compared as metres a second ** this
@@ -24,7 +25,7 @@ MOST_PACE = 12.0  # a flight between two photos says little of a minute's walk
 PRIOR_PACE, PRIOR_PAIRS = 1.7, 2  # a brisk walk, where nothing shows how one moves
 PACE_SHARE = 0.8  # of the paces about then are slower
 ALONE, ALONE_ON_FOOT = 1.8, 1.4  # times further, where no neighbour on the other side bounds it
-WAY, WAY_ON_FOOT = 1.0, 0.55  # of the neighbours' distance: by vehicle, and where all are walks
+WAY, WAY_ON_FOOT = 1.0, 0.45  # of the neighbours' distance: by vehicle, and where all are walks
 WAY_SHARE = 25.0  # it is reached from so small a part of the gap on: a 25th
 RIDE = 0.1  # of the pace of a ride, for each second
 LEAST_M = 45.0
