@@ -7,17 +7,17 @@ from itertools import pairwise
 
 from tagger.evidence.estimate import between, distance_m
 
-# How far off a position may be is measured, not derived: on the libraries of
-# scripts/measure_sources.py and on five real journeys of other people, positions were hidden in many
-# ways, and the 97 % quantile of how far off the answer was is fitted (each gap counts once, each
-# library alike) as a sum of squares of what may be wrong:
+# How far off a position may be is measured, not derived. On the libraries of
+# scripts/measure_sources.py and on five real journeys of other people, positions were hidden in
+# many ways. The 97 % quantile of how far off the answer was is fitted (each gap counts once, each
+# library alike) as a root of squares of what may be wrong:
 #
 #   the receiver; the way between the two neighbours, of which nothing is known but that one was
 #   seldom further away than these are apart; an excursion, that grows with the gap and with the
 #   pace of this library about then; and the pace at which one rode just before or after.
 #
-# Fitted without a library, and measured on it, 95 to 100 % lie within. Then what applies on foot was
-# narrowed as far as the walks allow.
+# Fitted without a library, and measured on it, 95 to 100 % lie within. Then what applies on foot
+# was narrowed as far as the walks allow.
 SPREAD = 0.92  # an excursion grows by the gap to this power
 EXCURSION = 0.75  # metres, times the pace that the library shows, for one second
 PACE_SPREAD = 0.8  # paces are compared as metres a second ** this
@@ -166,8 +166,8 @@ def locate(
         ride: metres a second at which one rode just before or after; 0 on foot.
     """
     if before is None or after is None:
-        alone = before or after
-        return alone and _beside(alone, math.inf, motion, ride)
+        one = before or after
+        return _beside(one, math.inf, motion, ride) if one else None
     gap = after.seconds - before.seconds
     way = distance_m(before.position, after.position)
     nearest = min(before, after, key=lambda fix: abs(fix.seconds))
