@@ -72,9 +72,8 @@ def make(
     passed = [float((logits[kinds == kind] >= line).mean()) for kind in (LANDMARK, ORDINARY, NEAR)]
     trunk = fold(network.trunk)
     turned = half_turned(trunk)
-    module = (
-        DeployedThumbnailNet(turned or trunk, network.head, line, turned is not None).eval().half()
-    )
+    whole = DeployedThumbnailNet(turned or trunk, network.head, line, turned is not None)
+    module = whole.eval().half()
     manifest = Manifest(
         ("known",), SIZE, Resize.SQUASH, 2 * WIDTH, "thumbnails",
         metrics=dict(zip(("landmarks_pass", "ordinary_pass", "near_pass"), passed, strict=True)),
