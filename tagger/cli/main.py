@@ -195,6 +195,7 @@ def _tag(
     gather = partial(
         evidence.gathered, tracks=tracks, max_radius=max_radius, max_gap=max_gap,
         utc_offsets=utc_offsets, time_zone=time_zone, clock_offsets=clock_offsets, quiet=quiet,
+        model=classifier if Source.LIBRARY in sources else None,
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
         stop, limits = stack.enter_context(StopOnSignal()), log.limits

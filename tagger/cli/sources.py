@@ -14,6 +14,7 @@ from tagger.records import Source
 from tagger.terminal import printable, tell
 
 if TYPE_CHECKING:
+    from tagger.evidence.library import Describer
     from tagger.evidence.sources import Sources
 
 Command = Callable[..., Any]
@@ -109,8 +110,8 @@ _OPTIONS = (
         show_default=True,
         metavar="SOURCES",
         callback=_sources,
-        help="Sources that may write a position: landmark, time, track, takeout, or all, "
-        "separated by commas. The others can only veto.",
+        help="Sources that may write a position: landmark, time, track, takeout, library, or all, "
+        "separated by commas. Those but library can veto without being named.",
     ),
     click.option(
         "--track",
@@ -158,6 +159,7 @@ def gathered(
     time_zone: str,
     clock_offsets: dict[str, float],
     quiet: bool = False,
+    model: "Describer | None" = None,
 ) -> "Sources":
     """The sources that the options name; ``ledger`` is where the index lies beside, if anywhere.
 
@@ -172,7 +174,7 @@ def gathered(
             tell(text, err=True)
 
     limits = Limits(max_radius, max_gap, utc_offsets, clock_offsets, time_zone)
-    return Sources.beside(ledger, limits, tracks, say)
+    return Sources.beside(ledger, limits, tracks, say, model)
 
 
 @click.command(cls=Grouped)

@@ -8,10 +8,12 @@ from typing import Self
 from tagger.evidence.captures import Captures, index_beside
 from tagger.evidence.clocks import DAY, HOUR, stated
 from tagger.evidence.estimate import Estimate, PositionSource
+from tagger.evidence.library import Describer, LibrarySource
 from tagger.evidence.takeout import TakeoutSource
 from tagger.evidence.time_source import Limits, TimeSource
 from tagger.evidence.track_source import Tracks, TrackSource
 from tagger.evidence.tracks.reading import read_tracks
+from tagger.evidence.views import views_beside
 from tagger.evidence.zones import ahead_at
 from tagger.metadata.capture import Capture
 
@@ -25,12 +27,17 @@ class Sources:
         index: the file of the index; None for a temporary one.
         limits: what an estimate may rest on.
         tracks: the points of --track, if any.
+        library: the photos by what they look like, where that source is wanted.
     """
 
     def __init__(
-        self, index: Path | None = None, limits: Limits | None = None, tracks: Tracks | None = None
+        self,
+        index: Path | None = None,
+        limits: Limits | None = None,
+        tracks: Tracks | None = None,
+        library: LibrarySource | None = None,
     ) -> None:
-        self.captures, self._tracks = Captures(index), tracks
+        self.captures, self._tracks, self.library = Captures(index), tracks, library
         limits = limits or Limits()
         self._sources: list[PositionSource] = [
             TakeoutSource(),
@@ -46,6 +53,7 @@ class Sources:
         limits: Limits | None = None,
         tracks: Sequence[Path] = (),
         say: Callable[[str], None] = lambda _: None,
+        model: Describer | None = None,
     ) -> Self:
         """The sources whose index lies beside a ledger, if there is one.
 
@@ -54,12 +62,17 @@ class Sources:
             limits: what an estimate may rest on.
             tracks: files and folders of tracks.
             say: called with a sentence for each file in a folder that is no track.
+            model: looks at the photos for the source library; None where that is not wanted.
 
         Raises:
             RunError: a track cannot be read, or the index cannot be used.
         """
         index = index_beside(ledger) if ledger else None
-        return cls(index, limits, Tracks(read_tracks(tracks, say)) if tracks else None)
+        library = None
+        if model is not None:
+            views = views_beside(ledger) if ledger else None
+            library = LibrarySource(model, views, (limits or Limits()).max_radius_m)
+        return cls(index, limits, Tracks(read_tracks(tracks, say)) if tracks else None, library)
 
     def note(self, photo: Capture, stamp: str) -> None:
         """Add a photo to the index; a position that we wrote is no evidence of anything."""
@@ -94,5 +107,7 @@ class Sources:
     def close(self) -> None:
         """Let go of the index and the tracks."""
         self.captures.close()
+        if self.library is not None:
+            self.library.index.close()
         if self._tracks is not None:
             self._tracks.close()

@@ -15,6 +15,7 @@ from tagger.records import Guess, Landmark
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
+    from tagger.model.local_features.same_view import Codebook, Described
 
 
 class LazyClassifier:
@@ -75,3 +76,10 @@ class LazyClassifier:
 
     def classify(self, photos: Sequence[Views]) -> list[Guess]:
         return self.load().classify(photos)
+
+    @property
+    def codebook(self) -> "Codebook | None":
+        return self.load().codebook
+
+    def describe(self, photos: Sequence[Views]) -> "list[Described]":
+        return self.load().describe(photos)

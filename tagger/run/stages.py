@@ -1,5 +1,6 @@
 """What the stages share: their settings, a photo on its way, and what they need of others."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -104,3 +105,9 @@ class Looked:
     estimates: tuple[Estimate, ...] = ()
     opened: bool = False
     data: bytes = b""
+
+
+def stamp(entry: Entry) -> str:
+    """What must be the same for a photo's row in the index to be true."""
+    version, beside = entry.version, os.path.basename(entry.takeout)
+    return f"{version.size} {version.mtime_ns} {version.etag} {len(entry.sidecars)} {beside}"

@@ -6,6 +6,7 @@ import pickle
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import Generic, TypeVar
 
 from tagger import metadata
 from tagger.errors import PhotoError
@@ -14,12 +15,14 @@ from tagger.evidence.takeout import MOST_BYTES, parse
 from tagger.metadata.capture import Capture, capture
 from tagger.records import Entry, Outcome, Status
 from tagger.run.inspect import Glance, first_look
+from tagger.run.library_pass import look_at_library, with_earlier_look
 from tagger.run.ordered import in_order
-from tagger.run.stages import Looked
+from tagger.run.stages import Looked, stamp
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
 from tagger.writing import sidecars
 
+T = TypeVar("T")
 # Photos that are kept in memory between the two passes, about 700 bytes each; the rest lies in a
 # temporary file.
 KEPT = 50_000
@@ -70,28 +73,35 @@ def survey(
             known[entry.key] = before
         return glance.quickly(lambda: look(entry))
 
-    spool, waiting = Spool(), False
+    library, placed = sources.library, Spool[Entry]()
+    spool, waiting = Spool[Looked](), False
     try:
         for item in in_order(look, entries, workers, 64 * workers, ready):
             # Until the first photo that needs the others, all are handed on as they come.
             waiting = waiting or item.outcome is None
+            if (
+                library
+                and item.outcome
+                and item.outcome.status is Status.HAS_GPS
+                and not library.index.known(item.entry.key, stamp(item.entry))
+            ):
+                placed.add(item.entry)
             if waiting:
                 spool.add(item)
             else:
                 yield item
         sources.captures.flush()
+        if library:
+            look_at_library(storage, placed, sources, workers)
         for item in spool:
             if item.outcome is None:
                 item = replace(item, estimates=tuple(sources.estimates(item.entry.key)))
+                if library and item.guess:
+                    item = with_earlier_look(item, library)
             yield item
     finally:
         spool.close()
-
-
-def stamp(entry: Entry) -> str:
-    """What must be the same for a photo's row in the index to be true."""
-    version, beside = entry.version, os.path.basename(entry.takeout)
-    return f"{version.size} {version.mtime_ns} {version.etag} {len(entry.sidecars)} {beside}"
+        placed.close()
 
 
 def note(
@@ -128,16 +138,16 @@ def _with_takeout(storage: Storage, entry: Entry, photo: Capture) -> Capture:
     return replace(photo, beside=stated)
 
 
-class Spool:
-    """Photos in order, the first of them in memory and the rest in a temporary file."""
+class Spool(Generic[T]):
+    """Items in order, the first of them in memory and the rest in a temporary file."""
 
     def __init__(self) -> None:
-        self._kept: list[Looked] = []
-        self._more: list[Looked] = []
+        self._kept: list[T] = []
+        self._more: list[T] = []
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
         self._blocks = 0
 
-    def add(self, item: Looked) -> None:
+    def add(self, item: T) -> None:
         if len(self._kept) < KEPT:
             self._kept.append(item)
             return
@@ -150,7 +160,7 @@ class Spool:
         self._blocks += 1
         self._more.clear()
 
-    def __iter__(self) -> Iterator[Looked]:
+    def __iter__(self) -> Iterator[T]:
         """All that was added, once; memory is let go of on the way."""
         self._kept.reverse()
         while self._kept:

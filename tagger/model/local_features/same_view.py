@@ -1,0 +1,150 @@
+"""Is one photo a copy of another, or of the same view: what of it is found again, and where."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tagger.model.local_features.matching import Bytes, Features, matches, moved, spots
+from tagger.model.local_features.references import packed, unpacked
+from tagger.model.local_features.sift import Floats
+
+SMALL = 32  # pixels to an edge of the small picture that a copy is told by
+GRID = 4  # cells to an edge: how far over the photo what is found again spreads
+LEAST = 6  # spots from which a map between two photos is worth fitting
+MARGIN = 1  # pixels of the small picture at the edge of the overlap that are not compared
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A photo as it is kept for comparison.
+
+    Attributes:
+        features: its points, in pixels of a picture of ``width`` x ``height``.
+        small: uint8 [SMALL, SMALL], the whole photo, grey.
+    """
+
+    features: Features
+    width: int
+    height: int
+    small: Bytes
+
+    def share(self, points: NDArray[np.int64]) -> Floats:
+        """Where some of the points are, float32 [K, 2], as shares of width and height."""
+        edges = np.array((self.width, self.height), np.float32)
+        return self.features.places[points, :2] / edges
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A photo as the library source compares it.
+
+    Attributes:
+        embedding: float32 [E], of length 1.
+        view: its points and its small picture.
+    """
+
+    embedding: Floats
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What of a photo is found again in another.
+
+    Attributes:
+        spots: places that one affine map takes to those of the other.
+        cells: of GRID x GRID cells, how many have such a place, in the photo that has fewer.
+        share: of the photo's area, how much the other shows, by that map; 0..1.
+        alike: correlation of the grey values where both show the same, -1..1.
+    """
+
+    spots: int = 0
+    cells: int = 0
+    share: float = 0.0
+    alike: float = 0.0
+
+
+def small(grey: Bytes) -> Bytes:
+    """The whole of a grey picture [H, W], SMALL pixels to an edge."""
+    picture = Image.fromarray(grey).resize((SMALL, SMALL), Image.Resampling.BOX)
+    return np.asarray(picture, np.uint8)
+
+
+def compare(photo: View, other: View) -> Found:
+    """How much of ``photo`` is found again in ``other``."""
+    starts = np.array([0, len(other.features.places)], np.int32)
+    pairs = next(iter(matches(other.features, starts, photo.features)), np.zeros((0, 2), np.int64))
+    pairs = moved(other.features, photo.features, pairs, more_than=LEAST - 1)
+    if len(pairs) < LEAST:
+        return Found()
+    there = other.share(pairs[:, 0])
+    here = photo.share(pairs[:, 1])
+    count = spots(photo.features.places[pairs[:, 1]])
+    cells = min(_cells(here), _cells(there))
+    share, alike = overlap(photo.small, other.small, affine(here, there))
+    return Found(count, cells, share, alike)
+
+
+def affine(before: Floats, after: Floats) -> NDArray[np.float64]:
+    """The map [3, 2] that takes ``before`` [K, 2] nearest to ``after``, by least squares."""
+    rows = np.hstack([before, np.ones((len(before), 1))])
+    return np.asarray(np.linalg.lstsq(rows, after, rcond=None)[0], np.float64)
+
+
+def overlap(one: Bytes, other: Bytes, way: NDArray[np.float64]) -> tuple[float, float]:
+    """What share of ``one`` the map takes into ``other``, and how alike both are there."""
+    middles = (np.arange(SMALL) + 0.5) / SMALL
+    points = np.stack([*np.meshgrid(middles, middles)], -1).reshape(-1, 2)
+    there = (np.hstack([points, np.ones((len(points), 1))]) @ way) * SMALL - 0.5
+    inside = ((there >= MARGIN) & (there <= SMALL - 1 - MARGIN)).all(1)
+    if inside.sum() < 2 * SMALL:
+        return 0.0, 0.0
+    left = np.floor(there[inside]).astype(int)
+    right, down = (there[inside] - left).T
+    x, y = left.T
+    values = other.astype(np.float64)
+    seen = (
+        values[y, x] * (1 - right) * (1 - down)
+        + values[y, x + 1] * right * (1 - down)
+        + values[y + 1, x] * (1 - right) * down
+        + values[y + 1, x + 1] * right * down
+    )
+    mine = one.reshape(-1)[inside].astype(np.float64)
+    a, b = mine - mine.mean(), seen - seen.mean()
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    return float(inside.mean()), float(a @ b) / size if size else 0.0
+
+
+def _cells(places: Floats) -> int:
+    """How many cells of the picture have one of the places [K, 2], 0..1."""
+    return len(np.unique(np.clip(places * GRID, 0, GRID - 1).astype(int), axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Codebook:
+    """Descriptors in a byte for each of M parts (product quantisation, Jegou et al. 2011).
+
+    Attributes:
+        centres: float32 [M, 256, 128 / M].
+    """
+
+    centres: Floats
+
+    def code(self, features: Features, most: int) -> tuple[Bytes, Bytes]:
+        """The first ``most`` points: places uint8 [N, 3] and codes uint8 [N, M]."""
+        parts, _, wide = self.centres.shape
+        rows = features.descriptors[:most].reshape(-1, parts, wide)
+        codes = np.zeros(rows.shape[:2], np.uint8)
+        for part, centres in enumerate(self.centres):
+            # Squared distances less what is the same for all centres.
+            far = (centres * centres).sum(1) - 2 * rows[:, part] @ centres.T
+            codes[:, part] = far.argmin(1)
+        return packed(features.places[:most]), codes
+
+    def features(self, places: Bytes, codes: Bytes) -> Features:
+        """The points that :meth:`code` gave, as near as a byte a part tells."""
+        parts, _, wide = self.centres.shape
+        rows = self.centres[np.arange(parts), codes]
+        return Features(unpacked(places), np.ascontiguousarray(rows.reshape(-1, parts * wide)))
