@@ -14,9 +14,9 @@ from tagger.model.local_features.same_view import Codebook, Described, Found, co
 from tagger.records import Source
 
 LIKEST, LEAST_ALIKE = 24, 0.4  # photos of the library that one is compared with, by embedding
-# 1. A copy (resized, cropped, saved again): nearly all of it is found again, all over the picture,
-#    and its grey values are the same.
-COPY_SPOTS, COPY_CELLS, COPY_SHARE, COPY_ALIKE = 12, 5, 0.5, 0.85
+# 1. A copy (resized, cropped, saved again): most of it is found again, all over the picture, just
+#    where it was, and its grey values are the same.
+COPY_SPOTS, COPY_CELLS, COPY_SHARE, COPY_ALIKE, COPY_OFF = 12, 5, 0.5, 0.93, 0.0065
 COPY_M = 15.0  # a phone's receiver
 # 2. Evidence against: whatever is seen in photos of places far apart (a logo, a toy, a horizon)
 #    tells no place. Fewer spots are enough for that than for a view.
@@ -48,6 +48,7 @@ class Match:
             and self.found.cells >= COPY_CELLS
             and self.found.share >= COPY_SHARE
             and self.found.alike >= COPY_ALIKE
+            and self.found.off <= COPY_OFF
         )
 
     @property

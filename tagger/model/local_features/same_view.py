@@ -10,6 +10,7 @@ from tagger.model.local_features.matching import Bytes, Features, matches, moved
 from tagger.model.local_features.references import packed, unpacked
 from tagger.model.local_features.sift import Floats
 
+Doubles = NDArray[np.float64]
 SMALL = 32  # pixels to an edge of the small picture that a copy is told by
 GRID = 4  # cells to an edge: how far over the photo what is found again spreads
 LEAST = 6  # spots from which a map between two photos is worth fitting
@@ -56,14 +57,16 @@ class Found:
     Attributes:
         spots: places that one affine map takes to those of the other.
         cells: of GRID x GRID cells, how many have such a place, in the photo that has fewer.
-        share: of the photo's area, how much the other shows, by that map; 0..1.
-        alike: correlation of the grey values where both show the same, -1..1.
+        share: of the photo's area, how much the other shows if it is a copy; 0..1.
+        alike: correlation of the grey values there, -1..1.
+        off: how far places lie from where a copy would have them, median, as a share of the edges.
     """
 
     spots: int = 0
     cells: int = 0
     share: float = 0.0
     alike: float = 0.0
+    off: float = 1.0
 
 
 def small(grey: Bytes) -> Bytes:
@@ -83,38 +86,58 @@ def compare(photo: View, other: View) -> Found:
     here = photo.share(pairs[:, 1])
     count = spots(photo.features.places[pairs[:, 1]])
     cells = min(_cells(here), _cells(there))
-    share, alike = overlap(photo.small, other.small, affine(here, there))
-    return Found(count, cells, share, alike)
+    scale, shift, off = upright(here, there)
+    share, alike = overlap(photo.small, other.small, scale, shift)
+    return Found(count, cells, share, alike, off)
 
 
-def affine(before: Floats, after: Floats) -> NDArray[np.float64]:
-    """The map [3, 2] that takes ``before`` [K, 2] nearest to ``after``, by least squares."""
-    rows = np.hstack([before, np.ones((len(before), 1))])
-    return np.asarray(np.linalg.lstsq(rows, after, rcond=None)[0], np.float64)
+def upright(before: Floats, after: Floats) -> tuple[Doubles, Doubles, float]:
+    """What takes ``before`` [K, 2] nearest to ``after`` without a turn: scale [2] and shift [2].
+
+    A copy is cut and resized, along and across; it is neither turned nor seen from elsewhere. The
+    third value is how far off the places are by that, their median.
+    """
+    one, other = before.astype(np.float64), after.astype(np.float64)
+    near = np.ones(len(one), bool)
+    for _ in range(3):
+        middle, goal = one[near].mean(0), other[near].mean(0)
+        spread = np.square(one[near] - middle).sum(0)
+        scale = ((one[near] - middle) * (other[near] - goal)).sum(0) / np.maximum(spread, 1e-9)
+        shift = goal - scale * middle
+        off = np.hypot(*(one * scale + shift - other).T)
+        near = off <= 2 * np.median(off) + 1e-9
+    return scale, shift, float(np.median(off))
 
 
-def overlap(one: Bytes, other: Bytes, way: NDArray[np.float64]) -> tuple[float, float]:
-    """What share of ``one`` the map takes into ``other``, and how alike both are there."""
+def overlap(one: Bytes, other: Bytes, scale: Doubles, shift: Doubles) -> tuple[float, float]:
+    """What share of ``one`` is taken into ``other``, and how alike both are there."""
     middles = (np.arange(SMALL) + 0.5) / SMALL
     points = np.stack([*np.meshgrid(middles, middles)], -1).reshape(-1, 2)
-    there = (np.hstack([points, np.ones((len(points), 1))]) @ way) * SMALL - 0.5
+    there = (points * scale + shift) * SMALL - 0.5
     inside = ((there >= MARGIN) & (there <= SMALL - 1 - MARGIN)).all(1)
     if inside.sum() < 2 * SMALL:
         return 0.0, 0.0
     left = np.floor(there[inside]).astype(int)
     right, down = (there[inside] - left).T
     x, y = left.T
-    values = other.astype(np.float64)
+    values, own = smoothed(other), smoothed(one)
     seen = (
         values[y, x] * (1 - right) * (1 - down)
         + values[y, x + 1] * right * (1 - down)
         + values[y + 1, x] * (1 - right) * down
         + values[y + 1, x + 1] * right * down
     )
-    mine = one.reshape(-1)[inside].astype(np.float64)
+    mine = own.reshape(-1)[inside]
     a, b = mine - mine.mean(), seen - seen.mean()
     size = float(np.sqrt((a @ a) * (b @ b)))
     return float(inside.mean()), float(a @ b) / size if size else 0.0
+
+
+def smoothed(picture: Bytes) -> Doubles:
+    """Means of 3 x 3 pixels: half a pixel off is no difference."""
+    wide = np.pad(picture.astype(np.float64), 1, "edge")
+    rows = wide[:-2] + wide[1:-1] + wide[2:]
+    return np.asarray((rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 9)
 
 
 def _cells(places: Floats) -> int:
