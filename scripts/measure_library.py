@@ -95,9 +95,8 @@ def main() -> None:
         )
     placed = []
     for number in range(len(held)):
-        seen = source.index.view(str(number))
-        assert seen is not None
-        estimate = source.estimate_of(str(number), seen)
+        kept = source.index.view(str(number))
+        estimate = source.estimate_of(str(number), kept) if kept else None
         if estimate is not None:
             placed.append((number, estimate.words, estimate.refused))
     print(f"photos whose copy is not there: {len(placed)} of {len(held)} placed or refused")

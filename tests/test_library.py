@@ -214,12 +214,13 @@ def gps(at: tuple[float, float], day: int = 1) -> bytes:
         return (whole // 360_000, 1), (whole // 6000 % 60, 1), (whole % 6000, 100)
 
     stamp = f"2024:05:{day:02d} 12:00:00".encode()
-    return piexif.dump(
+    whole: bytes = piexif.dump(
         {
             "Exif": {piexif.ExifIFD.DateTimeOriginal: stamp},
             "GPS": {1: b"N", 2: parts(at[0]), 3: b"E", 4: parts(at[1])},
         }
     )
+    return whole
 
 
 def run(folder: Path, *options: str, code: int = 0) -> str:
@@ -228,7 +229,7 @@ def run(folder: Path, *options: str, code: int = 0) -> str:
     arguments = [str(folder), "--report", str(report), "--ledger", str(ledger), *options]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == code, result.output
-    return report.read_text(encoding="utf-8") if code == 0 else result.output
+    return report.read_text(encoding="utf-8") if code == 0 else str(result.output)
 
 
 def test_a_messengers_copy_is_found_tonight_and_undone(tmp_path: Path) -> None:

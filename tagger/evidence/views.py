@@ -187,7 +187,8 @@ class ViewsIndex:
                 ).fetchall()
                 self._rows = np.array([row for row, _ in found], np.int64)
                 whole = b"".join(data for _, data in found)
-                self._embeddings = np.frombuffer(whole, np.int8).reshape(len(found), -1 if found else 1)
+                wide = len(whole) // max(1, len(found))
+                self._embeddings = np.frombuffer(whole, np.int8).reshape(len(found), wide)
             return self._rows, self._embeddings
 
     def _view(self, width: int, height: int, places: bytes, codes: bytes, small: bytes) -> View:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from tagger.model.local_features.matching import Bytes, Features, matches, moved, spots
 from tagger.model.local_features.references import packed, unpacked
@@ -71,8 +70,13 @@ class Found:
 
 def small(grey: Bytes) -> Bytes:
     """The whole of a grey picture [H, W], SMALL pixels to an edge."""
-    picture = Image.fromarray(grey).resize((SMALL, SMALL), Image.Resampling.BOX)
-    return np.asarray(picture, np.uint8)
+    rows, columns = (np.arange(SMALL) * edge // SMALL for edge in grey.shape)
+    sums = np.add.reduceat(np.add.reduceat(grey.astype(np.int64), rows, 0), columns, 1)
+    counts = [
+        np.maximum(1, np.diff(starts, append=edge))
+        for starts, edge in zip((rows, columns), grey.shape, strict=True)
+    ]
+    return np.asarray(sums / np.outer(*counts), np.uint8)
 
 
 def compare(photo: View, other: View) -> Found:
