@@ -16,6 +16,7 @@ from tagger.terminal import printable, tell
 if TYPE_CHECKING:
     from tagger.evidence.library import Describer
     from tagger.evidence.sources import Sources
+    from tagger.model.lazy import LazyClassifier
 
 Command = Callable[..., Any]
 ALL = "all"
@@ -154,6 +155,20 @@ def options(command: Command) -> Command:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def comparing(
+    sources: tuple[Source, ...], classifier: "LazyClassifier", engine: str, quiet: bool
+) -> tuple[Source, ...]:
+    """The sources without library where it cannot be had and was not asked for by name."""
+    if Source.LIBRARY not in sources or set(sources) < set(Source):
+        return sources
+    if engine != "ray" and classifier.codebook is not None:
+        return sources
+    if not quiet:
+        why = "on a cluster" if engine == "ray" else "with a model file without reference photos"
+        tell(f"--from all: photos are not compared {why}; library is left out", err=True)
+    return tuple(source for source in sources if source is not Source.LIBRARY)
 
 
 def gathered(

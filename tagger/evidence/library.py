@@ -10,13 +10,13 @@ from tagger.errors import RunError
 from tagger.evidence.estimate import Estimate, Neighbour, distance_m
 from tagger.evidence.views import Kept, ViewsIndex
 from tagger.imaging.decode import Resize, Views, to_views
-from tagger.model.local_features.same_view import Codebook, Described, Found, compare
+from tagger.model.local_features.same_view import Codebook, Described, FoundAgain, compare
 from tagger.records import Source
 
 LIKEST, LEAST_ALIKE = 24, 0.4  # photos of the library that one is compared with, by embedding
 # 1. A copy (resized, cropped, saved again): most of it is found again, all over the picture, just
 #    where it was, and its grey values are the same.
-COPY_SPOTS, COPY_CELLS, COPY_SHARE, COPY_ALIKE, COPY_OFF = 12, 5, 0.5, 0.93, 0.0065
+COPY_SPOTS, COPY_CELLS, COPY_SHARE, COPY_ALIKE = 12, 5, 0.5, 0.93
 COPY_M = 15.0  # a phone's receiver
 # 2. Evidence against: whatever is seen in photos of places far apart (a logo, a toy, a horizon)
 #    tells no place. Fewer spots are enough for that than for a view.
@@ -34,7 +34,7 @@ class Match:
     """A photo of the library, and what it has in common with the one that is looked at."""
 
     kept: Kept
-    found: Found
+    found: FoundAgain
 
     @property
     def at(self) -> tuple[float, float]:
@@ -48,7 +48,7 @@ class Match:
             and self.found.cells >= COPY_CELLS
             and self.found.share >= COPY_SHARE
             and self.found.alike >= COPY_ALIKE
-            and self.found.off <= COPY_OFF
+            and self.found.off <= 1
         )
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.errors import RunError
-from tagger.model.local_features.same_view import SMALL, Codebook, Described, View
+from tagger.model.local_features.same_view import SMALL, Codebook, Described, PhotoView
 from tagger.model.local_features.sift import Floats
 
 # A cache, as that of capture times: it can be deleted, and photos are looked at again. About 5 kB a
@@ -34,7 +34,7 @@ class Kept(NamedTuple):
     latitude: float
     longitude: float
     taken: float | None
-    view: View
+    view: PhotoView
 
 
 class ViewsIndex:
@@ -191,13 +191,17 @@ class ViewsIndex:
                 self._embeddings = np.frombuffer(whole, np.int8).reshape(len(found), wide)
             return self._rows, self._embeddings
 
-    def _view(self, width: int, height: int, places: bytes, codes: bytes, small: bytes) -> View:
+    def _view(
+        self, width: int, height: int, places: bytes, codes: bytes, small: bytes
+    ) -> PhotoView:
         points = np.frombuffer(places, np.uint8).reshape(-1, 3)
         parts = len(self._codebook.centres)
         features = self._codebook.features(
             points, np.frombuffer(codes, np.uint8).reshape(-1, parts)
         )
-        return View(features, width, height, np.frombuffer(small, np.uint8).reshape(SMALL, SMALL))
+        return PhotoView(
+            features, width, height, np.frombuffer(small, np.uint8).reshape(SMALL, SMALL)
+        )
 
 
 def views_beside(ledger: Path) -> Path:

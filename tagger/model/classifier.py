@@ -15,7 +15,7 @@ from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, fast_dtype, pick_devices
 from tagger.model.local_features.matching import Bytes, describe
-from tagger.model.local_features.same_view import Codebook, Described, View, small
+from tagger.model.local_features.same_view import Codebook, Described, PhotoView, small
 from tagger.model.local_features.weigh import Weigher, doubts
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Candidate, Guess, Landmark
@@ -136,9 +136,9 @@ class Classifier:
         return torch.from_numpy(np.stack(list(weighed)))
 
 
-def _view(grey: Bytes) -> View:
+def _view(grey: Bytes) -> PhotoView:
     height, width = grey.shape
-    return View(describe(grey), width, height, small(grey))
+    return PhotoView(describe(grey), width, height, small(grey))
 
 
 class OnCpu:

@@ -13,11 +13,12 @@ Doubles = NDArray[np.float64]
 SMALL = 32  # pixels to an edge of the small picture that a copy is told by
 GRID = 4  # cells to an edge: how far over the photo what is found again spreads
 LEAST = 6  # spots from which a map between two photos is worth fitting
+EXACT, PIXELS = 0.0065, 1.5  # how far off a place of a copy may be: share of an edge, or pixels
 MARGIN = 1  # pixels of the small picture at the edge of the overlap that are not compared
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PhotoView:
     """A photo as it is kept for comparison.
 
     Attributes:
@@ -46,11 +47,11 @@ class Described:
     """
 
     embedding: Floats
-    view: View
+    view: PhotoView
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundAgain:
     """What of a photo is found again in another.
 
     Attributes:
@@ -58,14 +59,15 @@ class Found:
         cells: of GRID x GRID cells, how many have such a place, in the photo that has fewer.
         share: of the photo's area, how much the other shows if it is a copy; 0..1.
         alike: correlation of the grey values there, -1..1.
-        off: how far places lie from where a copy would have them, median, as a share of the edges.
+        off: how far places lie from where a copy would have them, median; 1 is as far as those of
+            a copy may, as places are kept in units of two pixels.
     """
 
     spots: int = 0
     cells: int = 0
     share: float = 0.0
     alike: float = 0.0
-    off: float = 1.0
+    off: float = 9.0
 
 
 def small(grey: Bytes) -> Bytes:
@@ -79,20 +81,21 @@ def small(grey: Bytes) -> Bytes:
     return np.asarray(sums / np.outer(*counts), np.uint8)
 
 
-def compare(photo: View, other: View) -> Found:
+def compare(photo: PhotoView, other: PhotoView) -> FoundAgain:
     """How much of ``photo`` is found again in ``other``."""
     starts = np.array([0, len(other.features.places)], np.int32)
     pairs = next(iter(matches(other.features, starts, photo.features)), np.zeros((0, 2), np.int64))
     pairs = moved(other.features, photo.features, pairs, more_than=LEAST - 1)
     if len(pairs) < LEAST:
-        return Found()
+        return FoundAgain()
     there = other.share(pairs[:, 0])
     here = photo.share(pairs[:, 1])
     count = spots(photo.features.places[pairs[:, 1]])
     cells = min(_cells(here), _cells(there))
     scale, shift, off = upright(here, there)
+    off /= max(EXACT, PIXELS / min(photo.width, photo.height, other.width, other.height))
     share, alike = overlap(photo.small, other.small, scale, shift)
-    return Found(count, cells, share, alike, off)
+    return FoundAgain(count, cells, share, alike, off)
 
 
 def upright(before: Floats, after: Floats) -> tuple[Doubles, Doubles, float]:
