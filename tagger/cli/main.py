@@ -182,6 +182,8 @@ def _tag(
     run = engines.runner(engine, device, **cluster)
     if engine == "ray":
         workers, device = workers or engines.THREADS, "cpu"  # of the command's own checks
+    classifier = LazyClassifier(model or DEFAULT_MODEL, device, without)
+    sources = evidence.comparing(sources, classifier, engine, quiet)
     settings = Settings(
         new_run_id(), min_conf, Coords(coords), batch_size,
         options.workers_for(paths, workers), rescan,
@@ -197,12 +199,11 @@ def _tag(
         hard_links=HardLinks(hard_links), skipping=log.skipping, allow_empty=allow_empty,
         endpoint_url=endpoint_url,
     )  # fmt: skip
-    classifier = LazyClassifier(model or DEFAULT_MODEL, device, without)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
     gather = partial(
         evidence.gathered, tracks=tracks, max_radius=max_radius, max_gap=max_gap,
         utc_offsets=utc_offsets, time_zone=time_zone, clock_offsets=clock_offsets, pairs=pairs,
-        quiet=quiet,
+        quiet=quiet, model=classifier if Source.LIBRARY in sources else None,
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
         stop, limits = stack.enter_context(StopOnSignal()), log.limits

@@ -8,11 +8,13 @@ from typing import Self
 from tagger.evidence.captures import Captures, index_beside
 from tagger.evidence.clocks import DAY, HOUR, stated
 from tagger.evidence.estimate import Estimate, PositionSource
+from tagger.evidence.library import Describer, LibrarySource
 from tagger.evidence.pair_source import PairSource
 from tagger.evidence.takeout import TakeoutSource
 from tagger.evidence.time_source import Limits, TimeSource
 from tagger.evidence.track_source import Tracks, TrackSource
 from tagger.evidence.tracks.reading import read_tracks
+from tagger.evidence.views import views_beside
 from tagger.evidence.zones import ahead_at
 from tagger.metadata.capture import Capture
 
@@ -27,6 +29,7 @@ class Sources:
         limits: what an estimate may rest on.
         tracks: the points of --track, if any.
         pairs: photos of one shot tell each other's position, and are decided together.
+        library: the photos by what they look like, where that source is wanted.
     """
 
     def __init__(
@@ -35,8 +38,10 @@ class Sources:
         limits: Limits | None = None,
         tracks: Tracks | None = None,
         pairs: bool = True,
+        library: LibrarySource | None = None,
     ) -> None:
         self.captures, self._tracks, self.pairs = Captures(index), tracks, pairs
+        self.library = library
         self._pair = PairSource(self.captures)
         limits = limits or Limits()
         self._sources: list[PositionSource] = [
@@ -54,6 +59,7 @@ class Sources:
         tracks: Sequence[Path] = (),
         say: Callable[[str], None] = lambda _: None,
         pairs: bool = True,
+        model: Describer | None = None,
     ) -> Self:
         """The sources whose index lies beside a ledger, if there is one.
 
@@ -63,12 +69,18 @@ class Sources:
             tracks: files and folders of tracks.
             say: called with a sentence for each file in a folder that is no track.
             pairs: photos of one shot belong together.
+            model: looks at the photos for the source library; None where that is not wanted.
 
         Raises:
             RunError: a track cannot be read, or the index cannot be used.
         """
         index = index_beside(ledger) if ledger else None
-        return cls(index, limits, Tracks(read_tracks(tracks, say)) if tracks else None, pairs)
+        library = None
+        if model is not None:
+            views = views_beside(ledger) if ledger else None
+            library = LibrarySource(model, views, (limits or Limits()).max_radius_m)
+        points = Tracks(read_tracks(tracks, say)) if tracks else None
+        return cls(index, limits, points, pairs, library)
 
     def note(self, photo: Capture, stamp: str) -> None:
         """Add a photo to the index; a position that we wrote is no evidence of anything."""
@@ -109,5 +121,7 @@ class Sources:
     def close(self) -> None:
         """Let go of the index and the tracks."""
         self.captures.close()
+        if self.library is not None:
+            self.library.index.close()
         if self._tracks is not None:
             self._tracks.close()

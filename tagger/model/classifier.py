@@ -14,6 +14,8 @@ from tagger.imaging.decode import Resize, Views
 from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, fast_dtype, pick_devices
+from tagger.model.local_features.matching import Bytes, describe
+from tagger.model.local_features.same_view import Codebook, Described, PhotoView, small
 from tagger.model.local_features.weigh import Weigher, doubts
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Candidate, Guess, Landmark
@@ -100,20 +102,43 @@ class Classifier:
             )
         ]
 
-    def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
-        """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""
+    @property
+    def codebook(self) -> Codebook | None:
+        """What the points of :meth:`describe` can be kept by; None without reference photos."""
+        if self._weigher is None:
+            return None
+        return Codebook(self._weigher.references.codebook.astype(np.float32))
+
+    def describe(self, photos: Sequence[Views]) -> list[Described]:
+        """What each of N photos is compared with others by; only where there is a codebook."""
+        assert self._weigher is not None
+        _, embeddings = self._look(photos)
+        places = self._weigher.placed(embeddings.numpy())
+        views = self._threads.map(_view, (photo.grey for photo in photos))
+        return [Described(place, view) for place, view in zip(places, views, strict=True)]
+
+    def _look(self, photos: Sequence[Views]) -> tuple[torch.Tensor, torch.Tensor]:
         # Unlike numpy.stack, this leaves the channels last in memory.
         pictures = torch.cat([torch.from_numpy(photo.square)[None] for photo in photos])
         runner = self._idle.get()
         try:
-            found, embeddings = runner.look(pictures)
+            return runner.look(pictures)
         finally:
             self._idle.put(runner)
+
+    def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
+        """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""
+        found, embeddings = self._look(photos)
         if self._weigher is None:
             return found
         greys = [photo.grey for photo in photos]
         weighed = self._threads.map(self._weigher.weighed, found.numpy(), embeddings.numpy(), greys)
         return torch.from_numpy(np.stack(list(weighed)))
+
+
+def _view(grey: Bytes) -> PhotoView:
+    height, width = grey.shape
+    return PhotoView(describe(grey), width, height, small(grey))
 
 
 class OnCpu:

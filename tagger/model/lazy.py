@@ -16,6 +16,7 @@ from tagger.records import Guess, Landmark
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
+    from tagger.model.local_features.same_view import Codebook, Described
 
 
 class LazyClassifier:
@@ -78,3 +79,10 @@ class LazyClassifier:
 
     def classify(self, photos: Sequence[Views]) -> list[Guess]:
         return self.load().classify(photos)
+
+    @property
+    def codebook(self) -> "Codebook | None":
+        return self.load().codebook
+
+    def describe(self, photos: Sequence[Views]) -> "list[Described]":
+        return self.load().describe(photos)

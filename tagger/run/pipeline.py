@@ -9,6 +9,7 @@ from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome
 from tagger.run.inspect import Glance, inspect
 from tagger.run.known import news, recalled, remembered
+from tagger.run.library_pass import compared
 from tagger.run.limits import RunLimits
 from tagger.run.ordered import batches, in_order
 from tagger.run.settle import finished
@@ -92,17 +93,24 @@ def run(
         begun = takewhile(lambda _: not stop(), listed)
         items = survey(storage, begun, sources, known, settings.workers, net)
     looked = in_order(look, items, settings.workers, window, ready)
-    guessed = takewhile(lambda _: not ended(), classified(looked, classifier, settings.batch_size))
+    guessed = takewhile(
+        lambda _: not ended(), classified(looked, classifier, settings.batch_size, sources)
+    )
     shots = united(guessed, settings.min_conf)
     done = in_order(finish, shots, settings.writers, settings.writers, lambda item: item.outcome)
     for outcome in done:
         yield news(outcome, recorder)
 
 
-def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Iterator[Looked]:
+def classified(
+    looked: Iterable[Looked], classifier: Classify, size: int, sources: Sources | None = None
+) -> Iterator[Looked]:
     """Guesses for those that were decoded, in batches; the others pass through in their place."""
+    library = sources.library if sources else None
 
     def guessed(batch: list[Looked]) -> list[Looked]:
+        if library:
+            batch = compared(batch, library)
         views = [item.views for item in batch if item.views]
         guesses = iter(classifier.classify(views) if views else [])
         return [

@@ -251,6 +251,11 @@ def run(
     Raises:
         RunError: there is no such cluster, or its work failed for another reason than one photo.
     """
+    if sources is not None and sources.library is not None:
+        raise RunError(
+            "--from library: photos are not compared on a cluster yet; leave library out of --from "
+            "(landmark,time,track,takeout), or leave out --engine ray"
+        )
     net = thumbnails if settings.by_thumbnails else None
     net_sha256 = net.sha256 if net else ""
     with _connected(options), _books(recorder) as books:

@@ -1,5 +1,6 @@
 """What the stages share: their settings, a photo on its way, and what they need of others."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -84,8 +85,12 @@ class Settings:
 
     @property
     def by_thumbnails(self) -> bool:
-        """Whether a thumbnail may settle a photo: not for confidences that it was not made for."""
-        return not self.thorough and self.min_conf >= THUMBNAILS_FROM
+        """Whether a thumbnail may settle a photo: not for confidences that it was not made for.
+
+        Nor where photos are compared with the library: any may be a copy.
+        """
+        compared = Source.LIBRARY in self.sources
+        return not (self.thorough or compared) and self.min_conf >= THUMBNAILS_FROM
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_conf <= 1:  # not-a-number too
@@ -127,3 +132,12 @@ class Looked:
     shot: Shot | None = None
     shown: Guess | None = None
     shown_by: str = ""
+
+
+def stamp(entry: Entry) -> str:
+    """What must be the same for a photo's row in the index to be true."""
+    version = entry.version
+    beside = f"{len(entry.sidecars)} {os.path.basename(entry.takeout)}"
+    if entry.movie:
+        beside += f" {os.path.basename(entry.movie)}"
+    return f"{version.size} {version.mtime_ns} {version.etag} {beside}"

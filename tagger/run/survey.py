@@ -17,9 +17,10 @@ from tagger.metadata.movie import movie
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome, Status
 from tagger.run.inspect import Glance, by_thumbnail, first_look
+from tagger.run.library_pass import look_at_library, with_earlier_look
 from tagger.run.ordered import in_order
 from tagger.run.spool import Spool
-from tagger.run.stages import Looked, Shot
+from tagger.run.stages import Looked, Shot, stamp
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
 from tagger.storage.raw_file import Ranges, RawFile
@@ -84,21 +85,33 @@ def survey(
             known[entry.key] = before
         return glance.quickly(lambda: look(entry))
 
+    library, placed = sources.library, Spool()
     spool, waiting = Spool(), False
     try:
         for item in in_order(look, entries, workers, 64 * workers, ready):
             # Until the first photo that needs the others, all are handed on as they come.
             waiting = waiting or item.outcome is None
+            if (
+                library
+                and item.outcome
+                and item.outcome.status is Status.HAS_GPS
+                and not library.index.known(item.entry.key, stamp(item.entry))
+            ):
+                placed.add(Looked(item.entry))
             if waiting:
                 undecided = sources.pairs and item.outcome is None
                 spool.add(item, family_of(item.entry.key) if undecided else "")
             else:
                 yield item
         sources.captures.flush()
+        if library:
+            entries = (item.entry for (item,) in placed)
+            look_at_library(storage, entries, sources, workers)
         for items in spool:
             yield from by_shot(items, sources)
     finally:
         spool.close()
+        placed.close()
 
 
 def by_shot(items: list[Looked], sources: Sources) -> Iterator[Looked]:
@@ -124,16 +137,10 @@ def by_shot(items: list[Looked], sources: Sources) -> Iterator[Looked]:
 def _answered(item: Looked, sources: Sources) -> Looked:
     if item.outcome is not None:
         return item
-    return replace(item, estimates=tuple(sources.estimates(item.entry.key)))
-
-
-def stamp(entry: Entry) -> str:
-    """What must be the same for a photo's row in the index to be true."""
-    version = entry.version
-    beside = f"{len(entry.sidecars)} {os.path.basename(entry.takeout)}"
-    if entry.movie:
-        beside += f" {os.path.basename(entry.movie)}"
-    return f"{version.size} {version.mtime_ns} {version.etag} {beside}"
+    item = replace(item, estimates=tuple(sources.estimates(item.entry.key)))
+    if sources.library and item.guess:
+        return with_earlier_look(item, sources.library)
+    return item
 
 
 def note(
