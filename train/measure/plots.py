@@ -74,7 +74,7 @@ def reliability(answers: Answers, out: Path, bins: int = 10) -> None:
     """Confidence against how often it is right, on the half-and-half mix, and how many are so."""
     edges = np.minimum((answers.confidence * bins).astype(int), bins - 1)
     total = np.bincount(edges, answers.weights, bins)
-    right = np.bincount(edges, answers.weights * answers.right, bins)
+    right = np.bincount(edges, answers.weights * answers.placed, bins)
     said = np.bincount(edges, answers.weights * answers.confidence, bins)
     filled = total > 0
     figure, (upper, lower) = plt.subplots(
@@ -97,7 +97,7 @@ def risk_coverage(answers: Answers, out: Path) -> None:
     """Wrong share among what is tagged against the share of landmark photos tagged right."""
     figure, axis = plt.subplots(figsize=(6, 4.2), layout="constrained")
     order = np.argsort(-answers.confidence, kind="stable")
-    weight, right = answers.weights[order], answers.right[order]
+    weight, right = answers.weights[order], answers.placed[order]
     landmark = answers.kinds[order] == "landmark"
     recall = np.cumsum(weight * right) / max(weight[landmark].sum(), 1e-12)
     risk = 1 - np.cumsum(weight * right) / np.cumsum(weight)
@@ -123,7 +123,7 @@ def worst(
         samples: the photos of ``answers``, in the same order.
         names: of the classes, in the order of the columns.
     """
-    mistakes = np.flatnonzero(~answers.right)
+    mistakes = np.flatnonzero(~answers.placed)
     chosen = mistakes[np.argsort(-answers.confidence[mistakes])][:count]
     captions = []
     for index in chosen:
