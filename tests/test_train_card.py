@@ -17,7 +17,7 @@ REPORT = Report(
     | {"Eiffel_Tower": {"photos": 1.0, "top1": 0.0, "tagged_right": 0.0, "wrong_tags": 1.0}},
     {"landmark": 10},
     {"continent": [Group("Asia", 10, 0.9, 0.8, 0.1, (0.7, 0.9))]},
-    [Pair("Taj_Mahal", "Eiffel_Tower", 2, 1)],
+    [Pair("Taj_Mahal", "Eiffel_Tower", 2, 1, 0.75)],
 )
 BLOCKS = "figures thresholds library classes continents sources confused rejection".split()
 
@@ -36,7 +36,7 @@ def test_blocks_are_filled_and_the_rest_stays(tmp_path: Path) -> None:
     assert "Eiffel Tower | 1 |" not in text  # of one photo no share is told
     assert "| 0.6 | 50.0 % (40.0 to 60.0) |" in text
     assert "| Asia | 10 | 90.0 % | 80.0 % (70.0 to 90.0) | 10.0 % |" in text
-    assert "| Taj Mahal | Eiffel Tower | 2 | 1 |" in text
+    assert "| Taj Mahal | Eiffel Tower | 2 | 1 | 0.75 |" in text
     assert "| energy | 0.991 |  |" in text
     fill(card, "lite2", REPORT, comparison)
     assert card.read_text(encoding="utf-8") == text

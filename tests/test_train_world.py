@@ -175,7 +175,7 @@ def test_figures_by_group_and_the_worst_pairs() -> None:
     names = by_references(labels, np.array([3, 25]))
     assert names == [" 1 to 7", " 1 to 7", "20 and more", "20 and more", ""]
     pairs = worst_pairs(answers, ("x", "y"))
-    assert pairs == [Pair("y", "x", 1, 1), Pair("x", "y", 1, 0)]
+    assert pairs == [Pair("y", "x", 1, 1, 0.8), Pair("x", "y", 1, 0, 0.4)]
     assert worst_pairs(answers, ("x", "y"), 1) == pairs[:1]
 
 
@@ -193,7 +193,7 @@ def test_a_neighbour_within_the_radius_and_300_metres_is_no_wrong_place() -> Non
     assert tagged_wrong(0.6)(answers) == pytest.approx(1 / 3)
     (group,) = by_group(answers, ["a"] * 4, 10)
     assert (group.top1, group.tagged_right) == pytest.approx((1 / 3, 2 / 3))
-    assert worst_pairs(answers, labels) == [Pair("great_sphinx", "Eiffel_Tower", 1, 1)]
+    assert worst_pairs(answers, labels) == [Pair("great_sphinx", "Eiffel_Tower", 1, 1, 0.8)]
 
 
 def test_each_landmark_has_a_continent() -> None:

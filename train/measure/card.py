@@ -76,7 +76,10 @@ def thresholds(report: Report) -> str:
     told = [key for key in columns if key in EVER or f"{key}@{SURE}" in report.figures]
     return table(
         ("--min-conf", *(columns[key] for key in told)),
-        [(f"{level}", *(_share(report, f"{key}@{level}") for key in told)) for level in THRESHOLDS],
+        [
+            (f"{level}", *(_share(report, f"{key}@{level}", 1 + (key == "wrong")) for key in told))
+            for level in THRESHOLDS
+        ],
     )
 
 
@@ -117,7 +120,7 @@ def groups(report: Report, name: str, least: int = 1) -> str:
         (name, "photos", "recognised", "tagged right (95 % interval)", "tagged wrong"),
         [
             (
-                row.name.strip(),
+                " ".join(row.name.split()),
                 f"{row.photos}",
                 f"{100 * row.top1:.1f} %",
                 f"{100 * row.tagged_right:.1f} % "
@@ -133,10 +136,10 @@ def groups(report: Report, name: str, least: int = 1) -> str:
 def confused(report: Report) -> str:
     """The first pairs of landmarks that are taken for each other."""
     return table(
-        ("shown", "named", "photos", "tagged so"),
+        ("shown", "named", "photos", "tagged so", "confidence, the surest"),
         [
             (*(slug.replace("_", " ") for slug in (pair.shown, pair.named)),
-             f"{pair.photos}", f"{pair.tagged}")
+             f"{pair.photos}", f"{pair.tagged}", f"{pair.confidence:.2f}")
             for pair in report.confused[:PAIRS]
         ],
     )  # fmt: skip

@@ -32,12 +32,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """So many photos of ``shown`` are taken for ``named``, ``tagged`` of them surely."""
+    """So many photos of ``shown`` are taken for ``named``, ``tagged`` of them surely, the surest
+    with this confidence.
+    """
 
     shown: str
     named: str
     photos: int
     tagged: int
+    confidence: float
 
 
 def by_group(answers: Answers, names: Sequence[str], draws: int = 1000) -> list[Group]:
@@ -116,17 +119,17 @@ def by_references(labels: NDArray[np.int64], counts: NDArray[np.int64]) -> list[
 
 
 def worst_pairs(answers: Answers, labels: Sequence[str], most: int = 40) -> list[Pair]:
-    """The pairs of landmarks that are confused most, surely tagged ones first."""
-    best, sure = answers.probabilities.argmax(1), answers.confidence >= SURE
-    counts: dict[tuple[int, int], list[int]] = {}
-    wrong = ~answers.placed & (answers.labels != NO_LANDMARK)
-    for label, named, tagged, counted in zip(answers.labels, best, sure, wrong, strict=True):
-        if counted:
-            pair = counts.setdefault((int(label), int(named)), [0, 0])
-            pair[0] += 1
-            pair[1] += bool(tagged)
-    order = sorted(counts, key=lambda pair: (-counts[pair][1], -counts[pair][0], pair))
-    return [Pair(labels[a], labels[b], *counts[a, b]) for a, b in order[:most]]
+    """The pairs of landmarks that are confused most: tagged ones first, then surer ones."""
+    found: dict[tuple[int, int], list[float]] = {}
+    for photo in np.flatnonzero(~answers.placed & (answers.labels != NO_LANDMARK)):
+        pair = (int(answers.labels[photo]), int(answers.best[photo]))
+        found.setdefault(pair, []).append(float(answers.confidence[photo]))
+    pairs = [
+        Pair(labels[a], labels[b], len(sure), sum(c >= SURE for c in sure), max(sure))
+        for (a, b), sure in found.items()
+    ]
+    order = sorted(pairs, key=lambda p: (-p.tagged, -p.photos, -p.confidence, p.shown, p.named))
+    return order[:most]
 
 
 def as_text(rows: Sequence[Group]) -> str:

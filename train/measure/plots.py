@@ -86,7 +86,7 @@ def reliability(answers: Answers, out: Path, bins: int = 10) -> None:
     upper.legend(loc="upper left")
     upper.grid(alpha=0.3)
     mix = "half landmarks, half others" if (answers.labels == NO_LANDMARK).any() else "landmarks"
-    upper.set_title(f"{len(answers.labels)} photos, weighted to {mix}", fontsize=10)
+    upper.set_title(f"{(answers.weights > 0).sum()} photos, weighted to {mix}", fontsize=10)
     middles = (np.arange(bins) + 0.5) / bins
     lower.bar(middles, total / total.sum(), 0.9 / bins, color=BLUE)
     lower.set(xlabel="confidence", ylabel="share of mix")
@@ -106,9 +106,9 @@ def risk_coverage(answers: Answers, out: Path) -> None:
         last = int((answers.confidence >= threshold).sum()) - 1
         if last >= 0:
             axis.plot(recall[last], risk[last], "o", color=ORANGE, ms=4)
-            axis.annotate(f" {threshold}", (recall[last], risk[last]), fontsize=8, va="bottom")
+            axis.annotate(f" {threshold}", (recall[last], risk[last]), fontsize=8, rotation=60)
     axis.set(xlabel="landmark photos tagged and right", ylabel="wrong among the tagged")
-    axis.set(xlim=(0, 1.02), ylim=(0, max(0.05, float(risk.max()) * 1.05)))
+    axis.set(xlim=(0, 1.02), ylim=(0, min(0.15, max(0.05, float(risk.max()) * 1.05))))
     axis.set_title("each dot: one --min-conf", fontsize=10)
     axis.grid(alpha=0.3)
     save(figure, out)
