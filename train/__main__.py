@@ -238,9 +238,7 @@ def evaluate(
     from train.rejection.compare import save
 
     left_out = read_left_out(leave_out, (*data, *negatives))
-    result = measure(
-        model, data, negatives, part, device, left_out=left_out, strangers=strangers
-    )
+    result = measure(model, data, negatives, part, device, left_out=left_out, strangers=strangers)
     click.echo(table(result.report))
     if out:
         from train.measure import plots

@@ -52,9 +52,16 @@ def by_group(answers: Answers, names: Sequence[str], draws: int = 1000) -> list[
     for name in sorted(set(of[shown].tolist()) - {""}):
         own = shown & (of == name)
         right, placed, tagged = answers.right[own], answers.placed[own], sure[own]
-        shares = [float(part.mean()) for part in (right, placed & tagged, ~placed & tagged)]
-        spread = interval(tagged_right(SURE), answers.take(own), draws)
-        rows.append(Group(name, int(own.sum()), *shares, spread))
+        rows.append(
+            Group(
+                name,
+                int(own.sum()),
+                top1=float(right.mean()),
+                tagged_right=float((placed & tagged).mean()),
+                tagged_wrong=float((~placed & tagged).mean()),
+                interval=interval(tagged_right(SURE), answers.take(own), draws),
+            )
+        )
     return rows
 
 

@@ -46,7 +46,9 @@ class Answers:
         own = self.probabilities[np.arange(len(self.labels)), self.labels][:, None]
         earlier = np.arange(self.probabilities.shape[1]) < self.labels[:, None]
         before = (self.probabilities > own) | ((self.probabilities == own) & earlier)
-        return np.where(self.labels == NO_LANDMARK, before.shape[1], before.sum(1))
+        rank: NDArray[np.int64]
+        rank = np.where(self.labels == NO_LANDMARK, before.shape[1], before.sum(1))
+        return rank
 
     @cached_property
     def right(self) -> NDArray[np.bool_]:
@@ -59,8 +61,9 @@ class Answers:
         """Whether the best class's place is right, [N]: its own, or that of one ``beside``."""
         if self.beside is None:
             return self.right
-        found: NDArray[np.bool_] = self.beside[self.labels, self.best]
-        return self.right | (found & (self.labels != NO_LANDMARK))
+        found = self.beside[self.labels, self.best] & (self.labels != NO_LANDMARK)
+        placed: NDArray[np.bool_] = self.right | found
+        return placed
 
     @property
     def others(self) -> list[str]:

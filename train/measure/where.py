@@ -26,7 +26,7 @@ _OF_CODE = {code: name for name, codes in CONTINENTS.items() for code in codes.s
 
 
 def beside(landmarks: Sequence[Landmark]) -> NDArray[np.bool_]:
-    """Whether a photo of the row's landmark may be named for the column's, bool [C, C]: the same both ways."""
+    """Whether photos of two landmarks may be named for each other, bool [C, C]."""
     return np.array([[_beside(one, other) for other in landmarks] for one in landmarks])
 
 
