@@ -152,16 +152,16 @@ def changed_tags(old: Tags, new: Tags, grown: int) -> Iterator[str]:
             elif not first_exif or not NOT_STATED.match(verdict):
                 yield f"new warning: {verdict}"
     for name, values in before.items():
-        found = after.pop(name, [])
-        if len(found) < len(values):
+        kept = after.pop(name, [])
+        if len(kept) < len(values):
             yield f"lost {name} = {short(values)}"
-        for value, other in zip(values, found, strict=False):
+        for value, other in zip(values, kept, strict=False):
             if value != other and not may_change(name, value, other, grown):
                 yield f"changed {name} from {short(value)} to {short(other)}"
         if name in ("RIFF:ImageWidth", "RIFF:ImageHeight"):  # stated twice in that layout
-            found = found[: max(len(values), len(set(found)))]
-        if len(found) > len(values):
-            yield f"added another {name} = {short(found)}"
+            kept = kept[: max(len(values), len(set(kept)))]
+        if len(kept) > len(values):
+            yield f"added another {name} = {short(kept)}"
     for name, values in after.items():
         if not name.startswith(ADDED) and not (first_exif and name in ADDED_WITH_EXIF):
             yield f"added {name} = {short(values)}"

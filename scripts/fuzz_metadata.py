@@ -82,8 +82,8 @@ def seeds(target: str, folder: Path) -> None:
     """A few real shapes to start from."""
     from test_metadata_fuzz import BLOCK, SEEDS
 
-    found = {"exif": [b"\0" + BLOCK[4:]], "xmp": [packet(), metadata.sidecar(packet(), TAG)]}
-    for number, seed in enumerate(found.get(target, SEEDS)):
+    inputs = {"exif": [b"\0" + BLOCK[4:]], "xmp": [packet(), metadata.sidecar(packet(), TAG)]}
+    for number, seed in enumerate(inputs.get(target, SEEDS)):
         (folder / f"seed{number}").write_bytes(seed)
 
 

@@ -47,6 +47,7 @@ class Source(StrEnum):
     TIME = "time"
     TRACK = "track"
     TAKEOUT = "takeout"
+    PAIR = "pair"
 
 
 class Position(NamedTuple):
@@ -86,15 +87,18 @@ class Candidate(NamedTuple):
 class Guess:
     """The classifier's answer: candidates, best first, and the probability of no landmark.
 
-    All candidates of the model and ``none`` together sum to 1; only the best few are kept.
+    All candidates of the model and ``none`` together sum to 1; only the best few are kept. Where
+    the photo's thumbnail alone showed that there is nothing known, there are no candidates, and
+    ``thumbnail`` names the network that looked at it (SHA-256 in hex).
     """
 
     candidates: tuple[Candidate, ...]
     none: float
+    thumbnail: str = ""
 
     @property
     def best(self) -> Candidate:
-        return self.candidates[0]
+        return self.candidates[0] if self.candidates else Candidate("", 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +197,8 @@ class Tag:
         source, evidence = Source.LANDMARK, ""
         if self.known_camera:
             source, evidence = self.known_camera.source, self.known_camera.evidence
-        said = replace(self.provenance, source=source, evidence=evidence)
-        object.__setattr__(self, "provenance", said)
+        provenance = replace(self.provenance, source=source, evidence=evidence)
+        object.__setattr__(self, "provenance", provenance)
 
     @property
     def known_camera(self) -> CameraPosition | None:
@@ -259,9 +263,9 @@ class Entry:
     """One listed photo: its key (a path as text), its version, or why it cannot be looked at.
 
     ``sidecars`` are the keys of the XMP sidecars that lie beside it, ``takeout`` is that of its
-    Google Takeout file; ``fault`` is False where the problem is a limit of the tool, which stays as
-    it is and needs nobody's attention tonight. ``links`` counts the names that the file has,
-    ``shares_stem`` tells that another photo beside it has the same name but for the suffix.
+    Google Takeout file, ``movie`` that of a movie of its name; ``fault`` is False where the problem
+    is a limit of the tool, which stays as it is and needs nobody's attention tonight. ``links``
+    counts the names that the file has, ``shares_stem`` tells that photo.xmp may be another photo's.
     ``fingerprint`` is of the bytes that were decoded, empty where none were or an ETag says more.
     """
 
@@ -273,6 +277,7 @@ class Entry:
     links: int = 1
     shares_stem: bool = False
     takeout: str = ""
+    movie: str = ""
     fingerprint: bytes = b""
 
 

@@ -13,7 +13,7 @@ from tagger.evidence.clocks import Clock, clock_of, stated
 from tagger.evidence.estimate import Estimate, Neighbour, between, distance_m
 from tagger.evidence.motion import PRIOR_SPEED, Fix, locate, speed_of
 from tagger.evidence.time_source import Limits, TimeSource
-from tagger.evidence.weigh import Sight, Verdict, raised, weigh
+from tagger.evidence.weigh import Conclusion, Sight, raised, weigh
 from tagger.metadata.capture import Capture
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Source
@@ -120,10 +120,10 @@ def test_another_cameras_clock_must_not_matter() -> None:
     ]
     moved = TimeSource(index(walk), Limits()).estimate(photo("x.jpg", 1e9, camera="old"))
     assert moved and "--clock-offset 'old=0'" in moved.refused
-    told = TimeSource(index(walk), Limits(fast={"old": 0.0})).estimate(
+    stated = TimeSource(index(walk), Limits(fast={"old": 0.0})).estimate(
         photo("x.jpg", 1e9, camera="old")
     )
-    assert told and not told.refused
+    assert stated and not stated.refused
 
 
 def test_two_cameras_that_were_apart_are_believed_each_for_itself() -> None:
@@ -160,7 +160,7 @@ class Case:
     sight: Sight | None
     estimates: Sequence[Estimate]
     wanted: frozenset[Source]
-    says: Callable[[Verdict], object]
+    says: Callable[[Conclusion], object]
 
 
 @pytest.mark.parametrize(

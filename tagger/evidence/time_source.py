@@ -89,9 +89,9 @@ class TimeSource:
             return []  # it was set about then, or travelled
         if clock is None:
             return self._fixes(By.CAMERA, local, photo)
-        told = self._fixes(By.TOLD, local - clock.ahead, photo)
+        stated = self._fixes(By.TOLD, local - clock.ahead, photo)
         untold = self._fixes(By.UNTOLD, local, photo)
-        return sorted(told + untold, key=lambda fix: fix.seconds)
+        return sorted(stated + untold, key=lambda fix: fix.seconds)
 
     def clock(self, photo: Capture) -> Clock | None:
         """The clock of the photo's camera when it was taken, where it is known."""

@@ -114,11 +114,11 @@ def _bare(data: bytes) -> bytes | None:
         case detect.Format.JPEG:
             return _bare_jpeg(data)
         case detect.Format.HEIC:
-            return _without_items(data)
+            return without_items(data)
     return None
 
 
-def _without_items(data: bytes) -> bytes:
+def without_items(data: bytes) -> bytes:
     """An AVIF or HEIC whose EXIF and XMP have types that nobody asks for."""
     changed = bytearray(data)
     for found in _IN_ITEM.finditer(data[:65_536]):

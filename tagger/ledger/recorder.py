@@ -41,13 +41,13 @@ _REMEMBER = (
 class Intent:
     """What is noted of a change before it happens: all that it takes to undo it.
 
-    The digests are SHA-256, None where there is no file; ``patch`` is of
+    The digests are of :func:`tagger.blob.digest_of`, None where there is no file; ``patch`` is of
     :mod:`tagger.ledger.undo_patch`.
     """
 
     key: str
-    sha256_before: bytes | None
-    sha256_after: bytes | None
+    digest_before: bytes | None
+    digest_after: bytes | None
     before: Version | None
     patch: bytes
 
@@ -128,7 +128,7 @@ class RunRecorder:
         """
         kind = "sidecar" if is_sidecar(intent.key) else "photo"
         values = (
-            self._run, schema.blob(intent.key), kind, intent.sha256_before, intent.sha256_after,
+            self._run, schema.blob(intent.key), kind, intent.digest_before, intent.digest_after,
             *_version(intent.before), intent.patch,
         )  # fmt: skip
         with self._lock:
@@ -183,7 +183,7 @@ class RunRecorder:
         guess = outcome.guess
         values = (
             schema.blob(entry.key), *identity, outcome.status.value,
-            json.dumps({"candidates": guess.candidates, "none": guess.none}) if guess else None,
+            _told(guess),
             self._run,
             # Of a photo with GPS its head tells all at any other place: none is kept.
             entry.fingerprint if entry.fingerprint and guess and version is None else None,
@@ -199,9 +199,9 @@ class RunRecorder:
             row = self._known.get(key)
             if row is None or row[:3] != _identity(entry.version, bool(entry.sidecars)):
                 return None
-            status, told, run, mark = row[3:]
+            status, guess, run, mark = row[3:]
             model_sha256, output = self._run_of(run)
-        return Seen(Status(status), _guess(told), model_sha256, output, mark or b"")
+        return Seen(Status(status), _guess(guess), model_sha256, output, mark or b"")
 
     def moved(self, entry: Entry) -> Seen | None:
         """What an earlier run found of this photo at another place, or before a restore.
@@ -225,15 +225,15 @@ class RunRecorder:
         if not rows:
             return None
         gone = [row for row in rows if not os.path.lexists(os.fsdecode(row[0]))]
-        old, told, run, _ = (gone or rows)[0]
+        old, guess, run, _ = (gone or rows)[0]
         key, identity = schema.blob(entry.key), _identity(entry.version, bool(entry.sidecars))
         if gone and old != key:
             self._later("DELETE FROM photos WHERE key = ?", (old,))
-        self._later(_REMEMBER, (key, *identity, Status.UNSURE.value, told, run, mark))
+        self._later(_REMEMBER, (key, *identity, Status.UNSURE.value, guess, run, mark))
         with self._lock:
             model_sha256, output = self._run_of(run)
         elsewhere = all(row[0] != key for row in rows)
-        return Seen(Status.UNSURE, _guess(told), model_sha256, output, mark, elsewhere)
+        return Seen(Status.UNSURE, _guess(guess), model_sha256, output, mark, elsewhere)
 
     def _read_ahead(self, key: bytes) -> None:
         """Rows from ``key`` on; a key between the first and the last that is not there is new."""
@@ -276,12 +276,19 @@ class RunRecorder:
             self._db.execute(statement, values)
 
 
-def _guess(told: str | None) -> Guess | None:
-    if not told:
+def _guess(text: str | None) -> Guess | None:
+    if not text:
         return None
-    fields = json.loads(told)
+    fields = json.loads(text)
     candidates = tuple(Candidate(*candidate) for candidate in fields["candidates"])
-    return Guess(candidates, fields["none"])
+    return Guess(candidates, fields["none"], fields.get("thumbnail", ""))
+
+
+def _told(guess: Guess | None) -> str | None:
+    if guess is None:
+        return None
+    fields: dict[str, Any] = {"candidates": guess.candidates, "none": guess.none}
+    return json.dumps(fields | ({"thumbnail": guess.thumbnail} if guess.thumbnail else {}))
 
 
 def _identity(version: Version, sidecar: bool) -> tuple[int, int, str]:

@@ -64,9 +64,9 @@ def see_empty(data: bytes) -> None:
     Raises:
         RefusedError: it has one, or may have.
     """
-    found = reading.gps_state(data, whole=True)
-    if found and found.state is not GpsState.EMPTY:
-        raise RefusedError(f"{found.reason}; left alone")
+    reading_now = reading.gps_state(data, whole=True)
+    if reading_now and reading_now.state is not GpsState.EMPTY:
+        raise RefusedError(f"{reading_now.reason}; left alone")
 
 
 def _change(parts: Parts, tag: Tag) -> Change:
@@ -131,8 +131,8 @@ def prove(container: Container, old: bytes, before: Parts, new: Spliced) -> Part
     container.check_rest(old, new)
     if before.exif is not None:
         verify.same_exif(before.exif, after.exif or b"", True, before.xmp_tag)
-    found = reading.gps_state(new.head, whole=True)
-    if found is None or found.state is not GpsState.VALID:
+    read_back = reading.gps_state(new.head, whole=True)
+    if read_back is None or read_back.state is not GpsState.VALID:
         raise RefusedError("the position does not read back; please report this")
     return after
 

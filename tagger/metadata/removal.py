@@ -148,9 +148,9 @@ def _items_to_cut(prop: Node, known: Record) -> list[Node]:
 
 
 def _is_ours(item: Node, known: Record) -> bool:
-    found = xmp_packet.fields(item)
-    latitude, longitude = (found.get(f"{xmp_packet.EXIF}GPS{a}") for a in ("Latitude", "Longitude"))
-    if found.get(xmp_packet.IPTC_EXT + "LocationName") != known.name:
+    texts = xmp_packet.fields(item)
+    latitude, longitude = (texts.get(f"{xmp_packet.EXIF}GPS{a}") for a in ("Latitude", "Longitude"))
+    if texts.get(xmp_packet.IPTC_EXT + "LocationName") != known.name:
         return False
     try:
         here = gps.from_xmp(latitude or ""), gps.from_xmp(longitude or "")

@@ -10,6 +10,7 @@ from tagger.errors import RunError
 from tagger.imaging.decode import Resize, Views
 from tagger.model import DEFAULT_MODEL, packs
 from tagger.model.devices import count_lanes
+from tagger.model.thumbnail_net import ThumbnailNet, beside
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Guess, Landmark
 
@@ -27,6 +28,7 @@ class LazyClassifier:
         lanes: how many batches it works on at once, see :func:`count_lanes`.
         path: the model file.
         packs: the files of references beside it that are taken in, by name.
+        thumbnails: the small network that is asked first, where one lies beside the model file.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class LazyClassifier:
         self.name: str = f"{path.stem}@{self.sha256}"
         self.landmarks: dict[str, Landmark] = load_landmarks()
         self.lanes: int = count_lanes(device)
+        self.thumbnails: ThumbnailNet | None = beside(path)
         self.path, self._device, self._without = path, device, tuple(without)
         self._lock = threading.Lock()
         self._loaded: Classifier | None = None

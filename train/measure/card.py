@@ -44,13 +44,17 @@ def fill(card: Path, name: str, report: Report, comparison: Path | None = None) 
     text = card.read_text(encoding="utf-8")
     for block, table in blocks.items():
         mark = f"<!-- {name} {block} -->"
-        text, found = re.subn(
+        text, changed = re.subn(
             rf"({re.escape(mark)}\n).*?(<!-- end -->)",
             lambda match, table=table: match[1] + table + match[2],  # type: ignore[misc]
             text,
             flags=re.S,
         )
+<<<<<<< HEAD
         if not found and block in wanted:
+=======
+        if not changed:
+>>>>>>> world2
             raise RunError(f"{card}: has no block {mark} ... <!-- end -->; add one")
     card.write_text(text, encoding="utf-8")
 
@@ -59,7 +63,9 @@ def figures(report: Report) -> str:
     """Accuracy, separation and calibration, with 95 % intervals."""
     names = {"top1": "top-1 accuracy", "top5": "top-5 accuracy", "auroc far": "AUROC against far"}
     names |= {"auroc near": "AUROC against near", "ece": "expected calibration error"}
-    rows = [(told, _share(report, key, 2)) for key, told in names.items() if key in report.figures]
+    rows = [
+        (label, _share(report, key, 2)) for key, label in names.items() if key in report.figures
+    ]
     return table(("figure", "test photos (95 % interval)"), rows)
 
 
@@ -149,8 +155,8 @@ def rejection(comparison: Path) -> str:
     """The rows of rejection.csv."""
     with comparison.open(encoding="utf-8", newline="") as file:
         head, *rows = csv.reader(file)
-    told = [name.replace("_", " ").replace("auroc", "AUROC") for name in head]
-    return table(told, [[name, *map(_short, values)] for name, *values in rows])
+    columns = [name.replace("_", " ").replace("auroc", "AUROC") for name in head]
+    return table(columns, [[name, *map(_short, values)] for name, *values in rows])
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -22,6 +22,23 @@ class Box(NamedTuple):
     end: int
 
 
+class Thumbnail(NamedTuple):
+    """The item that is a photo's thumbnail.
+
+    Attributes:
+        item: its number.
+        end: how many bytes of the file hold it and all that describes it.
+        primary_at, primary_width: where the number of the photo's own item stands.
+        reference_at: where the type of the reference stands that makes the item a thumbnail.
+    """
+
+    item: int
+    end: int
+    primary_at: int
+    primary_width: int
+    reference_at: int
+
+
 class Cut(Exception):
     """The bytes end before what is looked for."""
 
@@ -64,6 +81,33 @@ def _in_items(data: bytes, whole: bool) -> Blocks:
         return lost
     found = tuple(map(_exif, exif)), tuple(xmp)
     return Blocks(*found, odd=(data,) if wanted else ())
+
+
+def thumbnail(data: bytes) -> Thumbnail | None:
+    """Where the first bytes of a HEIC or AVIF file say that its thumbnail is (23008-12 6.4.4).
+
+    Raises:
+        Cut, struct.error, IndexError: they end before they say it, or are damaged.
+    """
+    meta = next((box for box in boxes(data, 0, len(data)) if box.kind == b"meta"), None)
+    if meta is None or meta.end > len(data):
+        return None
+    inside = {box.kind: box for box in boxes(data, meta.at + 4, meta.end)}
+    if not {b"pitm", b"iref", b"iloc"} <= inside.keys():
+        return None
+    at, width = inside[b"pitm"].at + 4, 4 if data[inside[b"pitm"].at] else 2
+    primary = int.from_bytes(data[at : at + width], "big")
+    references = inside[b"iref"]
+    code = ">IHI" if data[references.at] else ">HHH"
+    idat = inside.get(b"idat")
+    places = dict(_locations(data, inside[b"iloc"], idat.at if idat else 0))
+    for box in boxes(data, references.at + 4, references.end):
+        if box.kind == b"thmb":
+            item, count, of = struct.unpack_from(code, data, box.at)
+            ends = [start + length for start, length in places.get(item, ())]
+            if count == 1 and of == primary and ends:
+                return Thumbnail(item, max(meta.end, *ends), at, width, box.at - 4)
+    return None
 
 
 def boxes(data: bytes, at: int, end: int) -> Iterator[Box]:
