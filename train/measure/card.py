@@ -50,11 +50,7 @@ def fill(card: Path, name: str, report: Report, comparison: Path | None = None) 
             text,
             flags=re.S,
         )
-<<<<<<< HEAD
-        if not found and block in wanted:
-=======
-        if not changed:
->>>>>>> world2
+        if not changed and block in wanted:
             raise RunError(f"{card}: has no block {mark} ... <!-- end -->; add one")
     card.write_text(text, encoding="utf-8")
 
