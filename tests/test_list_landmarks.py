@@ -39,6 +39,8 @@ def test_the_page_is_by_country_and_says_what_is_scenery() -> None:
         "4 landmarks in 3 countries. `python scripts/list_landmarks.py` writes this page and its "
         "map.",
         "",
+        *lister.SHARE.splitlines(),
+        "",
         "![Where the landmarks stand](landmarks.svg)",
         "",
         "## On a border, so no country is written (1)",
