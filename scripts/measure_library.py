@@ -75,33 +75,29 @@ def main() -> None:
             source.index.add(str(len(held)), "", seen, place(len(held)), 1e6 * len(held))
             held.append(data)
     source.index.ready()
-    right, wrong, open_, total = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
-    for number in chance.sample(range(len(held)), min(options.copied, len(held))):
-        for kind, data in copies(held[number], chance):
-            estimate = source.estimate_of("", source.look(data))
-            total[kind] += 1
-            if estimate is None or estimate.refused:
-                open_[kind] += 1
-            elif distance_m((estimate.latitude, estimate.longitude), place(number)) < 1:
-                right[kind] += 1
-            else:
-                wrong[kind] += 1
-                print("wrong:", number, estimate.words)
-    print(f"{len(held)} photos in the index")
-    for kind in total:
-        print(
-            f"{kind:32} {right[kind] / total[kind]:6.1%} found, {wrong[kind]} wrong, "
-            f"{open_[kind]} not found, of {total[kind]}"
-        )
-    placed = []
+    twice = set[int]()
     for number in range(len(held)):
         kept = source.index.view(str(number))
         estimate = source.estimate_of(str(number), kept) if kept else None
         if estimate is not None:
-            placed.append((number, estimate.words, estimate.refused))
-    print(f"photos whose copy is not there: {len(placed)} of {len(held)} placed or refused")
-    for row in placed[:20]:
-        print("   ", *row)
+            twice.add(number)
+            print(f"{number}: {estimate.words} {estimate.refused}")
+    print(f"{len(held)} photos in the index, of which {len(twice)} are in it twice (see above)")
+    right, wrong, total = Counter[str](), Counter[str](), Counter[str]()
+    once = [number for number in range(len(held)) if number not in twice]
+    for number in chance.sample(once, min(options.copied, len(once))):
+        for kind, data in copies(held[number], chance):
+            estimate = source.estimate_of("", source.look(data))
+            total[kind] += 1
+            if estimate is None or estimate.refused:
+                continue
+            if distance_m((estimate.latitude, estimate.longitude), place(number)) < 1:
+                right[kind] += 1
+            else:
+                wrong[kind] += 1
+                print("wrong:", number, estimate.words)
+    for kind, count in total.items():
+        print(f"{kind:32} {right[kind] / count:6.1%} found, {wrong[kind]} wrong, of {count}")
 
 
 if __name__ == "__main__":

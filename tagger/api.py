@@ -234,8 +234,8 @@ def tag(
         batch_size: photos handed to the network at once.
         workers: threads that read and decode; None for as many as there are processors.
         ledger: file that remembers what was written; None for the one in the state folder.
-        sources: what may give a position, of landmark, time, track and takeout; the others only
-            speak against a wrong one.
+        sources: what may give a position, of landmark, time, track, takeout and library; the
+            others, but library, only speak against a wrong one.
         pairs: photos of one shot (RAW+JPEG, edited copies, bursts) get one decision, and the
             position that one of them has.
         tracks: files and folders of GPS tracks.
@@ -268,7 +268,8 @@ def tag(
         targets, storage, classifier, settings, dry_run=dry_run,
         ledger=Path(ledger) if ledger else None, output=copies,
         gather=lambda book: Sources.beside(
-            book, limits, [Path(p) for p in _targets(tracks)], pairs=pairs
+            book, limits, [Path(p) for p in _targets(tracks)], pairs=pairs,
+            model=classifier if Source.LIBRARY in settings.sources else None,
         ),
     ) as outcomes:  # fmt: skip
         yield Run(settings.run_id, dry_run, outcomes, classifier)

@@ -7,7 +7,7 @@ import pytest
 from tagger.errors import RunError
 from train.measure.card import fill
 from train.measure.evaluate import Report
-from train.measure.groups import Group, Pair
+from train.measure.groups import PhotoGroup, Pair
 
 REPORT = Report(
     {"top1": 0.9, "ece": 0.02, "precision@0.6": 0.97, "recall@0.6": 0.8, "1 in 20@0.6": 0.5},
@@ -16,7 +16,7 @@ REPORT = Report(
     {"Taj_Mahal": {"photos": 10.0, "top1": 0.9, "tagged_right": 0.8, "wrong_tags": 1.0}}
     | {"Eiffel_Tower": {"photos": 1.0, "top1": 0.0, "tagged_right": 0.0, "wrong_tags": 1.0}},
     {"landmark": 10},
-    {"continent": [Group("Asia", 10, 0.9, 0.8, 0.1, (0.7, 0.9))]},
+    {"continent": [PhotoGroup("Asia", 10, 0.9, 0.8, 0.1, (0.7, 0.9))]},
     [Pair("Taj_Mahal", "Eiffel_Tower", 2, 1, 0.75)],
 )
 BLOCKS = "figures thresholds library classes continents sources confused rejection".split()

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from tagger.errors import RunError
 from tagger.places.landmarks import load_landmarks
 from train.fit.optimise import epoch_order
-from train.measure.groups import Group, Pair, by_group, by_references, groupings, worst_pairs
+from train.measure.groups import PhotoGroup, Pair, by_group, by_references, groupings, worst_pairs
 from train.measure.metrics import Answers, tagged_right, tagged_wrong
 from train.measure.where import beside, continent
 from train.networks.margin import WIDTH, Joint, Margin
@@ -170,8 +170,8 @@ def test_figures_by_group_and_the_worst_pairs() -> None:
     answers = Answers(chances, labels, np.array(["landmark"] * 4 + ["far"]))
     sources = ["a", "b", "a", "b", "c"]
     one, other = by_group(answers, sources, 200)
-    assert one == Group("a", 2, 0.5, 0.5, 0.5, (0.0, 1.0))
-    assert other == Group("b", 2, 0.5, 0.5, 0.0, (0.0, 1.0))
+    assert one == PhotoGroup("a", 2, 0.5, 0.5, 0.5, (0.0, 1.0))
+    assert other == PhotoGroup("b", 2, 0.5, 0.5, 0.0, (0.0, 1.0))
     names = by_references(labels, np.array([3, 25]))
     assert names == [" 1 to 7", " 1 to 7", "20 and more", "20 and more", ""]
     pairs = worst_pairs(answers, ("x", "y"))

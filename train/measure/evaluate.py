@@ -19,7 +19,7 @@ from tagger.model.devices import fast_dtype, pick_device
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
 from tagger.places.landmarks import load_landmarks
-from train.measure.groups import SURE, Group, Pair, as_text, by_group, groupings, worst_pairs
+from train.measure.groups import SURE, PhotoGroup, Pair, as_text, by_group, groupings, worst_pairs
 from train.measure.metrics import Answers, figures, intervals
 from train.measure.where import beside
 from train.photos.folders import STRANGER, Sample, read_folder, read_negatives
@@ -36,7 +36,7 @@ class Report:
     intervals: dict[str, tuple[float, float]]
     classes: dict[str, dict[str, float]]
     photos: dict[str, int]
-    groups: dict[str, list[Group]] = field(default_factory=dict)
+    groups: dict[str, list[PhotoGroup]] = field(default_factory=dict)
     confused: list[Pair] = field(default_factory=list)
 
 

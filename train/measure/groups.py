@@ -17,7 +17,7 @@ SURE = 0.6  # the confidence that tags
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class PhotoGroup:
     """How the landmark photos of one group fared: shares of ``photos``; a wrong place is one
     outside the radius of what is shown. ``interval`` is that of ``tagged_right``, 95 %.
     """
@@ -43,7 +43,7 @@ class Pair:
     confidence: float
 
 
-def by_group(answers: Answers, names: Sequence[str], draws: int = 1000) -> list[Group]:
+def by_group(answers: Answers, names: Sequence[str], draws: int = 1000) -> list[PhotoGroup]:
     """A row a group, in order of its name; ``names`` [N] tell each photo's, "" for none."""
     of = np.array(names)
     shown = answers.labels != NO_LANDMARK
@@ -53,7 +53,7 @@ def by_group(answers: Answers, names: Sequence[str], draws: int = 1000) -> list[
         own = shown & (of == name)
         right, placed, tagged = answers.right[own], answers.placed[own], sure[own]
         rows.append(
-            Group(
+            PhotoGroup(
                 name,
                 int(own.sum()),
                 top1=float(right.mean()),
@@ -139,7 +139,7 @@ def worst_pairs(answers: Answers, labels: Sequence[str], most: int = 40) -> list
     return order[:most]
 
 
-def as_text(rows: Sequence[Group]) -> str:
+def as_text(rows: Sequence[PhotoGroup]) -> str:
     """Rows as a table, a line each."""
     lines = [f"{'group':<60}{'photos':>7}{'top-1':>8}{'right':>8}{'wrong':>8}"]
     for row in rows:
