@@ -31,14 +31,14 @@ def pieces(content: Content) -> list[bytes | memoryview]:
 
 
 class Digest:
-    """The SHA-256 of some bytes: 2 to 4 ms for a photo of 4 MB, which are not waited for here."""
+    """The SHA-256 of some bytes: 2 to 4 ms for a photo of 4 MB, computed in the background."""
 
     def __init__(self, data: Content) -> None:
         self._data = data
-        self._found: bytes  # not there at all should hashing fail: no wrong digest is ever noted
+        self._found: bytes  # unset if hashing fails, so that no wrong digest is recorded
         self._thread = threading.Thread(target=self._take, name="sha256")
         # Returns once the thread runs. One of a pool would first get the interpreter lock when the
-        # caller waits for something; hashing needs it no more.
+        # caller waits for something; hashing itself runs without the lock.
         self._thread.start()
 
     def _take(self) -> None:
@@ -48,13 +48,13 @@ class Digest:
         self._found = digest.digest()
 
     def result(self) -> bytes:
-        """The 32 bytes, once they are there."""
+        """Wait for the 32 bytes."""
         self._thread.join()
         return self._found
 
 
 class Blob(NamedTuple):
-    """A photo's bytes, the version they are of, and their SHA-256 where it is being taken."""
+    """A photo's bytes, the version they are of, and their SHA-256 if it is being computed."""
 
     data: bytes
     version: Version
