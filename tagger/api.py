@@ -204,6 +204,7 @@ def tag(
     sidecar_name: SidecarName | str = SidecarName.FULL,
     hard_links: HardLinks | str = HardLinks.SKIP,
     rescan: bool = False,
+    thorough: bool = False,
     model: str | os.PathLike[str] | None = None,
     device: str = "auto",
     batch_size: int = 16,
@@ -227,6 +228,7 @@ def tag(
         exclude: globs of files and folders to leave out.
         coords, sidecar, sidecar_name, hard_links: as the options of those names.
         rescan: process every photo again, unchanged ones too.
+        thorough: decode each photo, also if its thumbnail shows no known landmark.
         model: a model file; None for the one that ships.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         batch_size: photos in one pass of the network.
@@ -251,7 +253,7 @@ def tag(
         new_run_id(), min_conf, Coords(coords), batch_size, workers or os.cpu_count() or 1, rescan,
         WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links)),
         output=absolute(copies) if copies else "", endpoint_url=endpoint_url,
-        sources=allowed(tuple(map(Source, sources)), pairs),
+        sources=allowed(tuple(map(Source, sources)), pairs), thorough=thorough,
     )  # fmt: skip
     storage = open_storage(
         targets,

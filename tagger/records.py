@@ -87,15 +87,18 @@ class Candidate(NamedTuple):
 class Guess:
     """The classifier's answer: candidates, best first, and the probability of no landmark.
 
-    All candidates of the model and ``none`` together sum to 1; only the best few are kept.
+    All candidates of the model and ``none`` together sum to 1; only the best few are kept. Where
+    the photo's thumbnail alone showed that there is nothing known, there are no candidates, and
+    ``thumbnail`` names the network that looked at it (SHA-256 in hex).
     """
 
     candidates: tuple[Candidate, ...]
     none: float
+    thumbnail: str = ""
 
     @property
     def best(self) -> Candidate:
-        return self.candidates[0]
+        return self.candidates[0] if self.candidates else Candidate("", 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
             (
                 "tagger/imaging/decode.py",
                 "tagger/imaging/decoders.py",
+                "tagger/imaging/thumbnail.py",
                 "tagger/imaging/footprint.py",
                 "tagger/imaging/libtiff.py",
                 "tagger/imaging/preview.py",

@@ -11,6 +11,7 @@ from memory_storage import MemoryStorage
 from places import tag
 
 from tagger import metadata
+from tagger.blob import BLAKE3, SHA256_SIZE, digest_of
 from tagger.cli.main import main
 from tagger.errors import LockedError, PhotoError
 from tagger.ledger.ledger import Ledger
@@ -64,6 +65,36 @@ def revert(
 
 def results(reverted: Reverted) -> list[tuple[str, str]]:
     return [(name, result) for name, result, _ in reverted]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_ledger_with_sha256_is_undone(ledger: Ledger, folder: Path, moved: bool) -> None:
+    """As versions before BLAKE3 left it; moved photos are found by their digest."""
+    before = state(folder)
+    write(ledger, LocalStorage([folder]))
+    sha256 = bytes(SHA256_SIZE)
+    for change in ledger.changes("run-1"):
+        data = Path(change.key).read_bytes()
+        assert change.digest_after == digest_of(data) and data != before[Path(change.key).name][0]
+        assert change.digest_after[:1] == BLAKE3 and len(change.digest_after) == SHA256_SIZE + 1
+        older = before[Path(change.key).name][0]
+        ledger._db.execute(
+            "UPDATE changes SET sha256_before = ?, sha256_after = ? WHERE number = ?",
+            (digest_of(older, sha256), digest_of(data, sha256), change.number),
+        )
+    ledger._db.execute("PRAGMA user_version = 2")
+    ledger._db.close()
+    with Ledger.open(ledger.path) as renewed:
+        assert renewed._db.execute("PRAGMA user_version").fetchone() != (2,)
+        if moved:
+            elsewhere = folder.rename(folder.with_name("moved"))
+            done = undo(lambda _key: LocalStorage(), renewed, renewed.find("last"), False,
+                        [str(elsewhere)])  # fmt: skip
+            assert [one.result.value for one in done] == ["restored"] * 4
+            assert state(elsewhere) == before
+        else:
+            assert {result for _, result in results(revert(renewed))} == {"restored"}
+            assert state(folder) == before
 
 
 def test_photos_get_their_bytes_and_times_back_newest_first(ledger: Ledger, folder: Path) -> None:

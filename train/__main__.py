@@ -14,6 +14,7 @@ from tagger.errors import RunError, TaggerError
 
 FOLDER = click.Path(path_type=Path)
 NEGATIVES = "Folder of photos without landmarks, any nesting; DIR/train and DIR/test if there."
+LANDMARKS = "Folder of photos of landmarks, any nesting; DIR/train if there."
 DATA = "Folder that holds train/<class>/* and test/<class>/*."
 
 
@@ -88,6 +89,28 @@ def transfer(
     ship(network, material, backbone, finetune.SIZE, finetune.RESIZE, out,
          recipe=str(recipe), run=run)  # fmt: skip
     _finish(out, add_references(out, material), start)
+
+
+@main.command()
+@click.option("--data", type=FOLDER, required=True, multiple=True, help=LANDMARKS)
+@click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
+@click.option("--out", type=FOLDER, default=Path("runs/transfer.thumbnail.pt"), show_default=True)
+@click.option("--minutes", default=20.0, show_default=True, help="How long to train.")
+@click.option("--seed", default=0, show_default=True)
+def thumbnail(
+    data: tuple[Path, ...], negatives: tuple[Path, ...], out: Path, minutes: float, seed: int
+) -> None:
+    """Train the small network that looks at thumbnails first; OUT belongs beside a model file.
+
+    NAME.thumbnail.pt is used with NAME.pt. It tells photos of landmarks, those of DIR and others,
+    from photos of ordinary things; negatives of the kind near count as neither.
+    """
+    from train.ship.thumbnail import make
+
+    _made(out.parent)
+    start, found = time.monotonic(), make(data, negatives, out, minutes, seed)
+    shares = ", ".join(f"{name} {value:.1%}" for name, value in found.metrics.items())
+    click.echo(f"{out}: {shares}, after {(time.monotonic() - start) / 60:.0f} minutes")
 
 
 @main.command()

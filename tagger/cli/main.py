@@ -118,6 +118,10 @@ def main() -> None:
 )
 @options.ledger
 @click.option("--rescan/--no-rescan", help="Look at every photo again, unchanged ones too.")
+@click.option(
+    "--thorough/--no-thorough",
+    help="Decode each photo, also where its embedded thumbnail shows nothing known.",
+)
 @evidence.options
 @files.options
 @options.options
@@ -153,7 +157,7 @@ def _tag(
     allow_empty: bool, strict: bool, skip: bool, sources: tuple[Source, ...],
     tracks: tuple[Path, ...], max_radius: float, max_gap: float, utc_offsets: dict[str, float],
     time_zone: str, clock_offsets: dict[str, float], endpoint_url: str, pairs: bool,
-    **cluster: Any,
+    thorough: bool, **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
@@ -179,7 +183,7 @@ def _tag(
             SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
         ),
         options.writers_for(*paths, output), absolute(output) if output else "",
-        endpoint_url, allowed(sources, pairs),
+        endpoint_url, allowed(sources, pairs), thorough,
     )  # fmt: skip
     log.skipping.on = skip
     storage = open_storage(

@@ -20,7 +20,7 @@ MAX_PIXELS_UNSCALED = 178_000_000  # from 178,956,971 pixels Pillow's TIFF decod
 # Scaled or not, libjpeg holds a progressive JPEG whole, at 3 to 6 bytes a pixel.
 MAX_PIXELS_PROGRESSIVE = 100_000_000
 # What makes a picture upright by its orientation (EXIF 2.32 section 4.6.4).
-_TURNS = {
+TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
     6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
@@ -161,7 +161,7 @@ def _upright(data: bytes, attempt: Callable[[], Image.Image], size: int) -> Imag
 def _turned(picture: Image.Image, photo: Image.Image) -> Image.Image:
     """The picture as the photo's EXIF says it is upright; as it is where that cannot be read."""
     try:
-        how = _TURNS.get(photo.getexif().get(0x0112, 1))
+        how = TURNS.get(photo.getexif().get(0x0112, 1))
     except Exception:  # noqa: BLE001 - the picture is whole, whatever is wrong beside it
         how = None
     return picture if how is None else picture.transpose(how)

@@ -19,7 +19,7 @@ class State(StrEnum):
 class RecordedChange:
     """One recorded write to a photo or sidecar.
 
-    ``sha256_before`` is None where the file was created, ``sha256_after`` where it was removed.
+    ``digest_before`` is None where the file was created, ``digest_after`` where it was removed.
     ``after`` is None there too, and where a run was cut short before it could note it.
     ``patch`` turns the bytes after into the bytes before (see :mod:`tagger.ledger.undo_patch`).
     """
@@ -30,8 +30,8 @@ class RecordedChange:
     state: State
     before: Version | None
     after: Version | None
-    sha256_before: bytes | None
-    sha256_after: bytes | None
+    digest_before: bytes | None
+    digest_after: bytes | None
     patch: bytes
 
 

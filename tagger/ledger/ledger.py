@@ -177,18 +177,18 @@ class Ledger:
         """Whether the run wrote sidecars that were not undone."""
         return bool(self._of(run, "SELECT 1", "kind = 'sidecar' LIMIT 1"))
 
-    def has(self, run: PastRun, key: str, sha256_after: bytes) -> bool:
+    def has(self, run: PastRun, key: str, digest_after: bytes) -> bool:
         """Whether the run wrote just these bytes to ``key``, and was not undone."""
         where = "key = ? AND sha256_after = ? LIMIT 1"
-        return bool(self._of(run, "SELECT 1", where, schema.blob(key), sha256_after))
+        return bool(self._of(run, "SELECT 1", where, schema.blob(key), digest_after))
 
-    def knows(self, run: PastRun, sha256: bytes) -> bool:
+    def knows(self, run: PastRun, digest: bytes) -> bool:
         """Whether the bytes of a file are what some change of the run began or ended with."""
         with schema.explained(self.path):
             row = self._db.execute(
                 "SELECT 1 FROM changes JOIN runs ON runs.number = run WHERE run_id = ?"
                 " AND (sha256_after = ? OR sha256_before = ?) LIMIT 1",
-                (run.run_id, sha256, sha256),
+                (run.run_id, digest, digest),
             ).fetchone()
         return row is not None
 

@@ -1,12 +1,12 @@
 """Finds photos of a run that were moved or renamed since."""
 
-import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from tagger.blob import BLAKE3, digest_of
 from tagger.errors import ChangedError, PhotoError, RunError
 from tagger.ledger.history import PastRun, RecordedChange
 from tagger.ledger.ledger import Ledger
@@ -23,7 +23,7 @@ class SameSizeFile(NamedTuple):
 
 
 class Search:
-    """Looks for a run's photos under ``places`` by size, then by the SHA-256 of all bytes.
+    """Looks for a run's photos under ``places`` by size, then by the digest of all bytes.
 
     The places are listed once, when the first photo is missing; memory grows with the run, not
     with the library. Places that no longer exist are skipped.
@@ -45,7 +45,7 @@ class Search:
         Raises:
             ChangedError: several are equally likely; none is touched.
         """
-        if change.after is None or change.sha256_after is None:
+        if change.after is None or change.digest_after is None:
             return None
         if self._by_size is None:
             self._by_size = self._listed()
@@ -68,18 +68,18 @@ class Search:
 
     def displaced(self, storage: Storage, change: RecordedChange) -> bool:
         """Whether another photo of the run has taken the name, as renaming a series does."""
-        now = hashlib.sha256(storage.read(change.key).data).digest()
-        return self._ledger.knows(self._run, now)
+        kind = change.digest_before or change.digest_after or BLAKE3
+        return self._ledger.knows(self._run, digest_of(storage.read(change.key).data, kind))
 
     def _is_it(self, place: SameSizeFile, change: RecordedChange) -> bool:
-        assert change.sha256_after is not None
+        assert change.digest_after is not None
         if place.key in self._taken:
             return False
-        if self._ledger.has(self._run, place.key, change.sha256_after):
+        if self._ledger.has(self._run, place.key, change.digest_after):
             return False  # another of the run, at its own place
         with suppress(PhotoError):
             data = place.storage.read(place.key).data
-            return hashlib.sha256(data).digest() == change.sha256_after
+            return digest_of(data, change.digest_after) == change.digest_after
         return False
 
     def _listed(self) -> dict[int, list[SameSizeFile]]:

@@ -41,13 +41,13 @@ _REMEMBER = (
 class Intent:
     """What is recorded of a change before it happens: all that undo needs.
 
-    The digests are SHA-256, None where there is no file; ``patch`` is of
+    The digests are of :func:`tagger.blob.digest_of`, None where there is no file; ``patch`` is of
     :mod:`tagger.ledger.undo_patch`.
     """
 
     key: str
-    sha256_before: bytes | None
-    sha256_after: bytes | None
+    digest_before: bytes | None
+    digest_after: bytes | None
     before: Version | None
     patch: bytes
 
@@ -130,7 +130,7 @@ class RunRecorder:
         """
         kind = "sidecar" if is_sidecar(intent.key) else "photo"
         values = (
-            self._run, schema.blob(intent.key), kind, intent.sha256_before, intent.sha256_after,
+            self._run, schema.blob(intent.key), kind, intent.digest_before, intent.digest_after,
             *_version(intent.before), intent.patch,
         )  # fmt: skip
         with self._lock:
@@ -185,7 +185,7 @@ class RunRecorder:
         guess = outcome.guess
         values = (
             schema.blob(entry.key), *identity, outcome.status.value,
-            json.dumps({"candidates": guess.candidates, "none": guess.none}) if guess else None,
+            _told(guess),
             self._run,
             # A photo with GPS needs no fingerprint: its head is enough wherever it is.
             entry.fingerprint if entry.fingerprint and guess and version is None else None,
@@ -283,7 +283,14 @@ def _guess(text: str | None) -> Guess | None:
         return None
     fields = json.loads(text)
     candidates = tuple(Candidate(*candidate) for candidate in fields["candidates"])
-    return Guess(candidates, fields["none"])
+    return Guess(candidates, fields["none"], fields.get("thumbnail", ""))
+
+
+def _told(guess: Guess | None) -> str | None:
+    if guess is None:
+        return None
+    fields: dict[str, Any] = {"candidates": guess.candidates, "none": guess.none}
+    return json.dumps(fields | ({"thumbnail": guess.thumbnail} if guess.thumbnail else {}))
 
 
 def _identity(version: Version, sidecar: bool) -> tuple[int, int, str]:

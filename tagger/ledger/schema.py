@@ -11,10 +11,8 @@ import platformdirs
 from tagger.errors import RunError
 from tagger.ledger.locks import gate
 
-SCHEMA_VERSION = 2
-_APPLICATION = (
-    0x4C544147  # "LTAG", in the file's header: distinguishes a ledger from other databases
-)
+SCHEMA_VERSION = 3
+_APPLICATION = 0x4C544147  # "LTAG" in the file's header marks a ledger
 _BUSY_SECONDS = 30.0
 
 # Keys are bytes because file names are. States are those of ledger.State. ``photos`` holds the last
@@ -39,6 +37,7 @@ CREATE TABLE photos (
     WITHOUT ROWID;
 CREATE INDEX photos_by_content ON photos (size, mtime_ns) WHERE fingerprint IS NOT NULL;
 """
+# Version 2 had SHA-256 alone for digests, which are read as ever; its readers know no others.
 # Version 1 had the inode as the ETag of a file (x'3A2F2F' is ://, which only URLs contain). A file
 # of the same size and time is the same one, so the rows stay good without it.
 _FROM_1 = """
@@ -133,7 +132,7 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
             f"{SCHEMA_VERSION}); update landmark-tag, or choose another ledger"
         )
     elif version < SCHEMA_VERSION:
-        for statement in _FROM_1.split(";"):
+        for statement in _FROM_1.split(";") if version < 2 else ():
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 

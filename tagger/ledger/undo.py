@@ -1,12 +1,11 @@
 """Undo: restore, byte for byte, what a run changed, unless it was changed since."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from tagger.blob import Blob
+from tagger.blob import BLAKE3, Blob, digest_of
 from tagger.errors import ChangedError, PhotoError, VanishedError
 from tagger.ledger import undo_patch
 from tagger.ledger.history import PastRun, RecordedChange, State
@@ -93,7 +92,7 @@ def _found(
         if not search.displaced(storage, change):
             raise
         problem = error
-    created_and_gone = result is Undoing.UNCHANGED and change.sha256_before is None
+    created_and_gone = result is Undoing.UNCHANGED and change.digest_before is None
     place = search.find(change) if problem or created_and_gone else None
     if place:
         return _restore(place.storage, replace(change, key=place.key), dry_run), place.key
@@ -110,12 +109,13 @@ def _restore(storage: Storage, change: RecordedChange, dry_run: bool) -> Undoing
         PhotoError: it cannot be read or written, or the undo record is damaged.
     """
     now = _now(storage, change)
-    digest = hashlib.sha256(now.data).digest() if now else None
-    if digest == change.sha256_before:
+    kind = change.digest_before or change.digest_after or BLAKE3
+    digest = digest_of(now.data, kind) if now else None
+    if digest == change.digest_before:
         if now and not dry_run and change.state is State.WRITTEN:
             _keep_time(storage, change, now.version)
         return Undoing.UNCHANGED
-    if digest != change.sha256_after:
+    if digest != change.digest_after:
         raise ChangedError("it was edited since and is left as it is" if now else "it is gone")
     if change.before is None:
         assert now is not None  # a change has bytes before or after
@@ -123,7 +123,7 @@ def _restore(storage: Storage, change: RecordedChange, dry_run: bool) -> Undoing
             storage.delete(change.key, now.version)
         return Undoing.REMOVED
     older = undo_patch.restore(now.data if now else b"", change.patch)
-    if hashlib.sha256(older).digest() != change.sha256_before:
+    if digest_of(older, kind) != change.digest_before:
         raise PhotoError("its undo record is damaged; restore it from a backup")
     if not dry_run:
         expected = now.version if now else None
@@ -136,7 +136,7 @@ def _now(storage: Storage, change: RecordedChange) -> Blob | None:
     try:
         return storage.read(change.key)
     except VanishedError as error:
-        if change.sha256_before is None or change.sha256_after is None:
+        if change.digest_before is None or change.digest_after is None:
             return None
         raise VanishedError(
             "it is gone; put it back there, or name the folder it was moved to: undo RUN PATH"

@@ -11,6 +11,7 @@ from tagger.errors import RunError
 from tagger.imaging.decode import Resize, Views
 from tagger.model import DEFAULT_MODEL
 from tagger.model.devices import count_lanes
+from tagger.model.thumbnail_net import ThumbnailNet, beside
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Guess, Landmark
 
@@ -27,6 +28,7 @@ class LazyClassifier:
         landmarks: all places known here, by slug.
         lanes: how many batches it works on at once, see :func:`count_lanes`.
         path: the model file.
+        thumbnails: the small network that is asked first, where one lies beside the model file.
     """
 
     def __init__(self, path: Path = DEFAULT_MODEL, device: str = "auto") -> None:
@@ -40,6 +42,7 @@ class LazyClassifier:
         self.name: str = f"{path.stem}@{self.sha256}"
         self.landmarks: dict[str, Landmark] = load_landmarks()
         self.lanes: int = count_lanes(device)
+        self.thumbnails: ThumbnailNet | None = beside(path)
         self.path, self._device = path, device
         self._lock = threading.Lock()
         self._loaded: Classifier | None = None

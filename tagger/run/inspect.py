@@ -12,9 +12,11 @@ from tagger.failing import outcome_of
 from tagger.imaging import decode
 from tagger.imaging.room import MOST, ROOM
 from tagger.ledger.fingerprint import fingerprint, of_parts
+from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import (
     Entry,
     GpsState,
+    Guess,
     Outcome,
     Status,
 )
@@ -29,6 +31,8 @@ from tagger.writing.write_tag import tagged_by
 T = TypeVar("T")
 # Seconds to read and check a head; above this, photos are processed in parallel.
 SLOW = 1e-3
+# Of 707 camera JPEGs 19 in 20 have all that comes before the picture in so many bytes.
+FIRST_BYTES = 49_152
 # A photo is read whole, and has to be decoded in what is left of this.
 MOST_BYTES = MOST
 
@@ -85,11 +89,13 @@ def inspect(
     moved: Callable[[Entry], Looked | None] = lambda entry: None,
     opened: bool = False,
     data: bytes = b"",
+    net: ThumbnailNet | None = None,
 ) -> Looked:
     """GPS check on the head bytes, then decode: everything that can be done to a photo alone.
 
     ``moved`` may know it from another place; then it is not decoded again. Where the photo was
     ``opened`` already its head is not asked for again, nor is the rest where that is ``data``.
+    What ``net`` sees to show nothing known, by its thumbnail, is not read any further.
 
     A tag of this very run counts as none: who wrote it was lost before telling, so that the
     photo goes the same way again.
@@ -99,15 +105,25 @@ def inspect(
             return _inspect_raw(storage, entry, size, resize, run_id, moved)
         with ROOM.file(entry.version.size):
             outcome = None
+            heads = [data] if data else []
             if not opened:
-                outcome, data = _without_decoding(storage, entry, run_id)
+                outcome, data = _without_decoding(
+                    storage, entry, run_id, note=lambda head, *_: heads.append(head)
+                )
             if outcome is not None:
                 return Looked(entry, outcome)
             if known := moved(entry):
                 return known
+            if net and opened and not data and isinstance(storage, LocalStorage):
+                heads = [storage.read_head(entry.key, metadata.HEAD_BYTES)]
+            if net and heads and (guess := by_thumbnail(storage, entry, heads[0], net)):
+                return Looked(entry, guess=guess)
             data = data or storage.read(entry.key).data
             if opened and (outcome := _by_all(entry, data, run_id)):
                 return Looked(entry, outcome)
+            unsettled = opened and metadata.gps_state(data[: metadata.HEAD_BYTES]) is None
+            if net and unsettled and (guess := by_thumbnail(storage, entry, data, net)):
+                return Looked(entry, guess=guess)
             if not entry.version.etag:
                 entry = replace(entry, fingerprint=fingerprint(data))
             return Looked(entry, views=decode.to_views(data, size, resize))
@@ -115,6 +131,19 @@ def inspect(
         raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues
         return Looked(entry, outcome_of(entry, error))
+
+
+def by_thumbnail(storage: Storage, entry: Entry, head: bytes, net: ThumbnailNet) -> Guess | None:
+    """The guess that nothing known is shown, where the photo's own thumbnail says so.
+
+    Photos whose position may lie beyond these bytes are read whole first.
+    """
+    whole = len(head) == entry.version.size
+    if metadata.gps_state(head, whole) is None:
+        return None
+    if net.settles(head, lambda size: storage.read_head(entry.key, size)):
+        return Guess((), 1.0, net.sha256)
+    return None
 
 
 def _inspect_raw(
@@ -164,14 +193,10 @@ def _without_decoding(
         if note:
             note(head, True, outcome)
         return outcome, b""
-    data = b""
     if entry.version.size > MOST_BYTES:
         limit = f"is larger than {MOST_BYTES // 1_000_000} MB"
         raise UnsupportedError(f"{limit}, more than is read here; export a JPEG, or exclude it")
-    head = storage.read_head(entry.key, metadata.HEAD_BYTES)
-    if len(head) < metadata.HEAD_BYTES:
-        data = head  # that was all of it
-    reading = metadata.gps_state(head, whole=bool(data))
+    head, data, reading = _read(storage, entry)
     if reading is None and whole:
         data = storage.read(entry.key).data
         reading = metadata.gps_state(data, whole=True)
@@ -179,6 +204,23 @@ def _without_decoding(
     if note:
         note(data or head, bool(data), outcome)
     return outcome, data
+
+
+def _read(storage: Storage, entry: Entry) -> tuple[bytes, bytes, metadata.GpsReading | None]:
+    """A photo's first bytes, all where these were all of them, and what they say of its position.
+
+    From a bucket so many are asked for as most photos need.
+    """
+    sizes = [metadata.HEAD_BYTES]
+    if not isinstance(storage, LocalStorage):
+        sizes.insert(0, FIRST_BYTES)
+    for size in sizes:
+        head = storage.read_head(entry.key, size)
+        data = head if len(head) < size else b""
+        reading = metadata.gps_state(head, whole=bool(data))
+        if reading is not None:
+            break
+    return head, data, reading
 
 
 def _by_all(entry: Entry, data: bytes, run_id: str) -> Outcome | None:

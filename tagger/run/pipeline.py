@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 from tagger.evidence.sources import Sources
+from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome
 from tagger.run.inspect import Glance, inspect
 from tagger.run.known import news, recalled, remembered
@@ -33,22 +34,28 @@ def run(
     output: Output | None = None,
     limits: RunLimits | None = None,
     sources: Sources | None = None,
+    thumbnails: ThumbnailNet | None = None,
 ) -> Iterator[Outcome]:
     """Tag what ``storage`` lists; ``stop`` is asked between photos, what is begun is finished.
 
     ``limits`` are told which photos are looked at afresh, and may end the listing. ``sources`` are
     asked about each photo without a position; what they need is gathered in a pass of its own.
+    ``thumbnails`` spares photos the decoding whose own thumbnail shows nothing known.
 
     Without a recorder nothing could be undone, so nothing is written: that is a dry run.
 
     A photo's failure is its outcome. Memory does not grow with the number of photos.
     """
 
+    net = thumbnails if settings.by_thumbnails else None
+    net_sha256 = net.sha256 if net else ""
+
     def moved(entry: Entry) -> Looked | None:
         if settings.rescan or not isinstance(recorder, Finder):
             return None
         seen = recorder.moved(entry)
-        known = remembered(entry, seen, classifier.sha256, settings.output) if seen else None
+        sha256, output = classifier.sha256, settings.output
+        known = remembered(entry, seen, sha256, output, net_sha256) if seen else None
         # A name that is new is news, whatever is known of the content.
         return replace(known, fresh=True) if known and seen and seen.elsewhere else known
 
@@ -59,12 +66,13 @@ def run(
     def look(item: Looked) -> Looked:
         size, resize = classifier.image_size, classifier.resize
         found = inspect(
-            storage, item.entry, size, resize, moved=moved, opened=item.opened, data=item.data
-        )
+            storage, item.entry, size, resize, moved=moved, opened=item.opened, data=item.data,
+            net=net,
+        )  # fmt: skip
         return replace(found, estimates=item.estimates, shot=item.shot)
 
     def known(entry: Entry) -> Looked | None:
-        return recalled(recorder, entry, classifier.sha256, settings, limits)
+        return recalled(recorder, entry, classifier.sha256, settings, limits, net_sha256)
 
     glance = Glance(storage)
 
@@ -82,7 +90,7 @@ def run(
         items: Iterator[Looked] = map(Looked, listed)
     else:
         begun = takewhile(lambda _: not stop(), listed)
-        items = survey(storage, begun, sources, known, settings.workers)
+        items = survey(storage, begun, sources, known, settings.workers, net)
     looked = in_order(look, items, settings.workers, window, ready)
     guessed = takewhile(lambda _: not ended(), classified(looked, classifier, settings.batch_size))
     shots = united(guessed, settings.min_conf)

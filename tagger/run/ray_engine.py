@@ -27,6 +27,7 @@ from tagger.evidence.sources import Sources
 from tagger.imaging import decode
 from tagger.ledger.recorder import Intent, RunRecorder
 from tagger.model.lazy import LazyClassifier
+from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Landmark, Outcome, Version
 from tagger.run.inspect import inspect
 from tagger.run.known import news, recalled
@@ -73,6 +74,7 @@ class Job:
     resize: decode.Resize
     model: Any
     books: Any
+    thumbnails: ThumbnailNet | None = None
     version: str = __version__
 
     def enter(self) -> bool:
@@ -164,8 +166,9 @@ def look(table: pa.Table, job: Job) -> pa.Table:
     def one(item: Looked) -> Looked:
         size, resize, run_id = job.size, job.resize, job.settings.run_id
         found = inspect(
-            job.storage, item.entry, size, resize, run_id, opened=item.opened, data=item.data
-        )
+            job.storage, item.entry, size, resize, run_id, opened=item.opened, data=item.data,
+            net=job.thumbnails,
+        )  # fmt: skip
         return replace(found, estimates=item.estimates, shot=item.shot)
 
     items, workers = unpacked(table), job.settings.workers
@@ -227,6 +230,7 @@ def run(
     output: Output | None = None,
     limits: RunLimits | None = None,
     sources: Sources | None = None,
+    thumbnails: ThumbnailNet | None = None,
 ) -> Iterator[Outcome]:
     """As :func:`tagger.run.pipeline.run`, on a cluster; outcomes come in listing order too.
 
@@ -237,6 +241,8 @@ def run(
     Raises:
         RunError: there is no such cluster, or its work failed for another reason than one photo.
     """
+    net = thumbnails if settings.by_thumbnails else None
+    net_sha256 = net.sha256 if net else ""
     with _connected(options), _books(recorder) as books:
 
         @functools.cache  # until there is work to do, the model need not be loaded
@@ -244,11 +250,11 @@ def run(
             return Job(
                 storage, output, settings, classifier.landmarks, classifier.sha256,
                 classifier.image_size, classifier.resize,
-                ray.put(classifier.path.read_bytes()), books,
+                ray.put(classifier.path.read_bytes()), books, net,
             )  # fmt: skip
 
         def known(entry: Entry) -> Looked | None:
-            return recalled(recorder, entry, classifier.sha256, settings, limits)
+            return recalled(recorder, entry, classifier.sha256, settings, limits, net_sha256)
 
         def ended() -> bool:
             return stop() or (limits is not None and limits.over())
@@ -258,7 +264,7 @@ def run(
             first: Iterator[Looked] = (known(entry) or Looked(entry) for entry in listed)
         else:
             begun = takewhile(lambda _: not stop(), listed)
-            first = survey(storage, begun, sources, known, settings.workers)
+            first = survey(storage, begun, sources, known, settings.workers, net)
         for items in batches(first, lambda item: item.outcome is None, ROUND, MOST_LISTED):
             work = [item for item in items if item.outcome is None]
             done = _worked(work, job(), options) if work else iter(())

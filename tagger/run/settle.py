@@ -173,6 +173,8 @@ def _answers(
     """What each source says, in words."""
     name = landmark.name if landmark else guess.best.slug
     seen = f"{Source.LANDMARK}: {name}, confidence {guess.best.confidence:.{DECIMALS}f}"
+    if guess.thumbnail:
+        seen = f"{Source.LANDMARK}: none, by the thumbnail"
     return (
         seen,
         *(

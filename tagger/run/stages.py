@@ -20,6 +20,9 @@ from tagger.records import (
 from tagger.writing.recorded import Recorder
 from tagger.writing.write_tag import WriteOptions
 
+# Of --min-conf: the network for thumbnails lets pass what the classifier gives more.
+THUMBNAILS_FROM = 0.5
+
 
 class Memory(Recorder, Protocol):
     """What the pipeline needs of the ledger."""
@@ -77,6 +80,12 @@ class Settings:
     output: str = ""
     endpoint_url: str = ""  # the server of s3://; empty for AWS's own setting
     sources: tuple[Source, ...] = (Source.LANDMARK,)
+    thorough: bool = False
+
+    @property
+    def by_thumbnails(self) -> bool:
+        """Whether a thumbnail may settle a photo: not for confidences that it was not made for."""
+        return not self.thorough and self.min_conf >= THUMBNAILS_FROM
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_conf <= 1:  # not-a-number too

@@ -12,8 +12,9 @@ from tagger.evidence.sources import Sources
 from tagger.evidence.takeout import MOST_BYTES, parse
 from tagger.metadata.capture import Capture, capture
 from tagger.metadata.movie import movie
+from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome, Status
-from tagger.run.inspect import Glance, first_look
+from tagger.run.inspect import Glance, by_thumbnail, first_look
 from tagger.run.ordered import in_order
 from tagger.run.spool import Spool
 from tagger.run.stages import Looked, Shot
@@ -34,13 +35,15 @@ def survey(
     sources: Sources,
     recalled: Callable[[Entry], Looked | None],
     workers: int,
+    net: ThumbnailNet | None = None,
 ) -> Iterator[Looked]:
     """Note when and where each photo was taken; then hand on all of them, in their order.
 
     Photos of one shot that are not settled come in a row, where the first of them is.
 
     A photo that is settled by its first bytes, or by what an earlier run found, comes with its
-    outcome or guess; the others with what the sources say of them.
+    outcome or guess; the others with what the sources say of them. In a bucket ``net`` looks at the
+    thumbnails in these bytes; on a disk they are read again, at no cost, when a thread is free.
     """
     known: dict[str, Looked] = {}
 
@@ -48,15 +51,19 @@ def survey(
 
     def look(entry: Entry) -> Looked:
         nonlocal room
-        before, heads = known.pop(entry.key, None), list[bytes]()
+        before, heads, firsts = known.pop(entry.key, None), list[bytes](), list[bytes]()
 
         def noted(head: bytes, whole: bool, outcome: Outcome | None) -> None:
-            heads.append(head if whole and not is_raw(entry.key) else b"")
+            raw = is_raw(entry.key)
+            heads.append(head if whole and not raw else b"")
+            firsts.append(b"" if raw else head)
             note(storage, sources, entry, head, whole, outcome)
 
         outcome = first_look(storage, entry, noted)
         if before or outcome or not (remote and heads):
             return before or Looked(entry, outcome)
+        if net and firsts[0] and (guess := by_thumbnail(storage, entry, firsts[0], net)):
+            return Looked(entry, guess=guess, opened=True)
         data = heads[0] if len(heads[0]) <= room else b""
         room -= len(data)
         return Looked(entry, opened=True, data=data)

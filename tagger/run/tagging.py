@@ -64,7 +64,10 @@ def tagging(
         sources = gather(book.path if book else None) if gather else None
         if sources:
             stack.callback(sources.close)
-        outcomes = engine(storage, classifier, recorder, settings, stop, copies, limits, sources)
+        outcomes = engine(
+            storage, classifier, recorder, settings, stop, copies, limits, sources,
+            classifier.thumbnails,
+        )  # fmt: skip
         yield stack.enter_context(contextlib.closing(_noted(outcomes, recorder)))
 
 
