@@ -3,6 +3,7 @@
 import struct
 import time
 import tracemalloc
+import zlib
 from collections.abc import Callable
 
 import heif_photos
@@ -323,6 +324,16 @@ def test_many_inflating_chunks_are_not_all_inflated() -> None:
     text = chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb)
     tracemalloc.start()
     metadata.gps_state(behind(PHOTOS["png RGB"], text * 100), whole=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200_000_000
+
+
+def test_compressed_xmp_is_not_inflated_without_end() -> None:
+    bomb = heif_photos.ZLIB, zlib.compress(bytes(40_000_000), 9)
+    items = {1: (b"hvc1", b"picture")} | dict.fromkeys(range(2, 60), bomb)
+    tracemalloc.start()
+    survive(heif_photos.Photo(items).made())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200_000_000
