@@ -156,7 +156,7 @@ def _items(data: bytes, iinf: Box) -> Iterator[tuple[int, bytes]]:
             continue
         code = ">I2x4s" if version == 3 else ">H2x4s"
         number, kind = struct.unpack_from(code, data, box.at + 4)
-        rest = data[box.at + 4 + struct.calcsize(code) : box.end].split(b"\0")
+        rest = data[box.at + 4 + struct.calcsize(code) : box.end].split(b"\0", 3)
         if kind == EXIF:
             yield number, EXIF
         elif kind == b"mime" and len(rest) > 1 and rest[1] == XMP:
