@@ -326,7 +326,7 @@ def test_many_inflating_chunks_are_not_all_inflated() -> None:
     metadata.gps_state(behind(PHOTOS["png RGB"], text * 100), whole=True)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 120_000_000
+    assert peak < 200_000_000
 
 
 def test_compressed_xmp_is_not_inflated_without_end() -> None:
