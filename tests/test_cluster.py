@@ -18,10 +18,12 @@ from conftest import COLOURS, REPOSITORY, photo
 from places import tag
 from raw_photos import cr2, preview
 from ray.cluster_utils import Cluster
+from walk_photos import photo as taken
 
 from tagger import metadata
 from tagger.cli.main import main
 from tagger.ledger.ledger import Ledger
+from tagger.metadata.capture import Capture
 
 RUN_ID = "20261125T000000Z-000000"
 # A command whose run is called so, and which cuts its photos into blocks of 8, or few would do.
@@ -150,6 +152,35 @@ def test_photos_of_one_shot_are_decided_as_on_one_machine(
     for key, data in before.items():
         bucket.put(key, data)
     line = command(bucket, colour_model, there)
+    words = ["--engine", "ray", "--ray-address", cluster.address]
+    subprocess.run([*line, *words], check=True, cwd=REPOSITORY)
+    assert bucket.contents() == wanted
+    assert (there / "report.csv").read_bytes() == (here / "report.csv").read_bytes()
+
+
+def test_sources_of_a_position_say_the_same_as_on_one_machine(
+    bucket: s3.Bucket, colour_model: Path, tmp_path: Path, cluster: Cluster
+) -> None:
+    """Photos with GPS in one block, those that they place in others."""
+    paris = (48.85826, 2.2945)
+    before = {
+        f"in/{n:02d}.jpg": taken(
+            Capture(
+                "", 1_714_564_800.0 + 60 * n, 0.0, position=paris if n < 3 else None, camera="X"
+            )
+        )
+        for n in range(24)
+    }
+    for key, data in before.items():
+        bucket.put(key, data)
+    here, there = tmp_path / "here", tmp_path / "there"
+    line = [*command(bucket, colour_model, here), "--from", "all"]
+    subprocess.run(line, check=True, cwd=REPOSITORY)
+    wanted = bucket.contents()
+    assert sum(wanted[key] != data for key, data in before.items()) >= 5
+    for key, data in before.items():
+        bucket.put(key, data)
+    line = [*command(bucket, colour_model, there), "--from", "all"]
     words = ["--engine", "ray", "--ray-address", cluster.address]
     subprocess.run([*line, *words], check=True, cwd=REPOSITORY)
     assert bucket.contents() == wanted

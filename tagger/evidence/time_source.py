@@ -16,8 +16,8 @@ from tagger.evidence.motion import (
     company,
     leaps,
     locate,
+    motion_of,
     pace_of,
-    speed_of,
 )
 from tagger.evidence.zones import ahead_at, ahead_in
 from tagger.metadata.capture import Capture
@@ -193,7 +193,7 @@ class TimeSource:
         return locate(
             before[-1] if before else None,
             after[0] if after else None,
-            speed_of([fix for fix in fixes if abs(fix.seconds) <= SPEED_S][:PAIRS]),
+            motion_of([fix for fix in fixes if abs(fix.seconds) <= SPEED_S][:PAIRS]),
             pace_of(before + after),
         )
 

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -49,7 +50,7 @@ def survey(
     """
     known: dict[str, Looked] = {}
 
-    remote, room = not isinstance(storage, LocalStorage), MOST_KEPT
+    remote, room, one = not isinstance(storage, LocalStorage), MOST_KEPT, threading.Lock()
 
     def look(entry: Entry) -> Looked:
         nonlocal room
@@ -66,8 +67,9 @@ def survey(
             return before or Looked(entry, outcome)
         if net and firsts[0] and (guess := by_thumbnail(storage, entry, firsts[0], net)):
             return Looked(entry, guess=guess, opened=True)
-        data = heads[0] if len(heads[0]) <= room else b""
-        room -= len(data)
+        with one:
+            data = heads[0] if len(heads[0]) <= room else b""
+            room -= len(data)
         return Looked(entry, opened=True, data=data)
 
     glance = Glance(storage)
