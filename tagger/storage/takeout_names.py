@@ -32,6 +32,11 @@ def name_for(photo: str, names: Container[str]) -> str | None:
     return next((name for name in _candidates(photo) if name in names), None)
 
 
+def last_name_for(photo: str) -> str:
+    """The last in order of the names that the Takeout file of a photo may have."""
+    return max(_candidates(photo))
+
+
 def _candidates(photo: str) -> Iterator[str]:
     """Names that Takeout may have given, the likeliest first."""
     stem, suffix = os.path.splitext(photo)
