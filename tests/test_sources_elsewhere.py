@@ -18,6 +18,7 @@ from tagger.errors import RunError
 from tagger.evidence.captures import Captures
 from tagger.metadata.capture import Capture
 from tagger.storage.bucket_listing import Found, paired
+from tagger.storage.takeout_names import _candidates, last_name_for
 
 NOON, VEGAS = 1_714_564_800.0, (36.1125, -115.1728)
 SIDECAR = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -85,6 +86,17 @@ def test_takeouts_names_are_known_in_a_listing(name: str, beside: str) -> None:
     found = {photo.found.path: photo.takeout for photo in paired(listing)}
     assert found[f"in/{name}"] == f"in/{beside}" and found["in/z.jpg"] == "in/z.jpg.json"
     assert found["in/nn.jpg"] == found["in/a!.jpg"] == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.jpg", "a(12).jpg", "a-edited.jpg", "a-edited(2).jpg", "a-b.c.jpg", f"{'n' * 60}.jpg",
+        f"{'n' * 44} (2)-edited.jpg", f"{'n' * 45}-bearbeitet(3).jpg", f"{'n' * 43}.jpg", ".jpg",
+    ],
+)  # fmt: skip
+def test_no_takeout_file_comes_after_the_last_name(name: str) -> None:
+    assert all(other < last_name_for(name) for other in _candidates(name))
 
 
 def test_a_position_in_a_sidecar_is_a_neighbours(tmp_path: Path, colour_model: Path) -> None:
