@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import raw_photos
 import s3
 from click.testing import CliRunner
 from conftest import COLOURS
 from memory_storage import MemoryStorage
+from PIL import Image
 from raw_photos import cr2, dng, preview
 from test_raw import LIGHTROOM, exiftool, needs_exiftool, tag
 from walk_photos import photo
@@ -53,8 +55,6 @@ def jpeg(
 
 def other(kind: str, data: bytes) -> bytes:
     """The same picture and EXIF in another format."""
-    from PIL import Image
-
     out = io.BytesIO()
     with Image.open(io.BytesIO(data)) as picture:
         if kind == "heic":
@@ -158,6 +158,27 @@ def test_the_jpeg_gives_its_position_to_all_others(tmp_path: Path, tag: Any) -> 
     undone = CliRunner().invoke(main, ["undo", "last", "--ledger", str(tmp_path / "ledger.db")])
     assert undone.exit_code == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+
+
+@pytest.mark.parametrize("kind", ["heic", "tif", "webp"])
+def test_a_large_photo_whose_exif_stands_behind_its_picture_gives_its_position(
+    tmp_path: Path, tag: Any, kind: str
+) -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, (600, 800, 3), np.uint8))
+    out, exif = io.BytesIO(), Image.open(io.BytesIO(jpeg(at=VEGAS))).info["exif"]
+    if kind == "heic":
+        pillow_heif = pytest.importorskip("pillow_heif")
+        pillow_heif.from_pillow(noise).save(out, exif=exif, quality=90)
+    elif kind == "tif":  # libtiff puts directories behind the picture
+        out.write(dng(preview(GREY), VEGAS, far=True))
+    else:
+        noise.save(out, kind, exif=exif, quality=95)
+    data = out.getvalue()
+    assert len(data) > 150_000 and metadata.gps_state(data[: metadata.HEAD_BYTES]) is None
+    put(tmp_path, {f"a.{kind}": data, "a.jpg": jpeg()})
+    rows = tag()
+    assert rows[f"a.{kind}"]["status"] == "has_gps"
+    assert (rows["a.jpg"]["status"], rows["a.jpg"]["source"]) == ("tagged", "pair")
 
 
 @pytest.mark.parametrize("beside", ["a.xmp", "a.cr2.xmp"])

@@ -279,7 +279,8 @@ def test_a_heic_is_tried_as_the_command_does(colour_model: Path) -> None:
     assert outcome.status is Status.WOULD_TAG
     made = trial.tagged(outcome, data, classifier.sha256)
     assert made is not None
-    assert made.name == "taj.heic.xmp" and b"Taj Mahal" in made.data and "sidecar" in made.why
+    assert made.name == "taj.heic" and b"Taj Mahal" in made.data and not made.why
+    assert metadata.position(made.data) is not None
 
 
 def test_agreeing_that_there_is_none_writes_no_place(app: AppTest, report: Path) -> None:

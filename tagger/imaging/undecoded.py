@@ -4,9 +4,9 @@ import re
 import struct
 
 from tagger.errors import DamagedError, PhotoError, RefusedError, UnsupportedError
-from tagger.imaging import decoders, libtiff
+from tagger.imaging import libtiff
 from tagger.metadata import ifd
-from tagger.metadata.formats import detect, jpeg, tiff
+from tagger.metadata.formats import detect, heif, jpeg, tiff
 
 EXPORT = "tag a JPEG exported from it"
 EXCLUDE = "rename or exclude it"
@@ -105,16 +105,16 @@ def unknown(data: bytes) -> PhotoError:
 
 
 def _brand(data: bytes) -> PhotoError:
-    brands = decoders.brands(data)
-    if brands & decoders.AVIF_BRANDS or not brands & decoders.HEIF_BRANDS:
+    brands = heif.brands(data)
+    if brands & heif.AVIF_BRANDS or not brands & heif.BRANDS:
         for brand, name in BRANDS:
-            if data[8:12] == brand or (brand in brands and not brands & decoders.AVIF_BRANDS):
+            if data[8:12] == brand or (brand in brands and not brands & heif.AVIF_BRANDS):
                 if name in PHOTOS:
                     return _photo(name)
                 return UnsupportedError(f"is {name} by its content, not a photo; {EXCLUDE}")
-    if brands & decoders.AVIF_BRANDS:
+    if brands & heif.AVIF_BRANDS:
         return UnsupportedError("AVIF is not decoded by this Pillow; pip install -U pillow")
-    if brands & decoders.HEIF_BRANDS:
+    if brands & heif.BRANDS:
         return UnsupportedError(
             "HEIC cannot be decoded here; install the extra: pip install 'landmark-tag[heic]'"
         )
@@ -128,7 +128,7 @@ def _photo(name: str) -> PhotoError:
 
 
 def _heif(data: bytes, error: Exception, detail: str) -> PhotoError:
-    name = "AVIF" if decoders.brands(data) & decoders.AVIF_BRANDS else "HEIC"
+    name = "AVIF" if heif.brands(data) & heif.AVIF_BRANDS else "HEIC"
     if _LACKS.search(str(error)):
         return UnsupportedError(f"a variety of {name} that is not decoded here {detail}; {EXPORT}")
     return DamagedError(

@@ -21,7 +21,7 @@ from tagger.metadata import (
     xmp_packet,
 )
 from tagger.metadata.formats import detect
-from tagger.metadata.formats.container import Change, Container, Parts
+from tagger.metadata.formats.container import Change, Container, Parts, legible
 from tagger.records import GpsState, Tag
 
 
@@ -34,7 +34,7 @@ def spliced(data: bytes, tag: Tag) -> Content:
     """The photo with ``tag`` embedded, verified; the same bytes where it carries it already.
 
     Args:
-        data: the whole file (JPEG, PNG, WebP, TIFF).
+        data: the whole file (JPEG, PNG, WebP, TIFF, HEIC, AVIF).
         tag: the place and its provenance; degrees WGS-84, radius in metres.
 
     Raises:
@@ -127,6 +127,7 @@ def prove(container: Container, old: bytes, before: Parts, new: Spliced) -> Part
     Raises:
         RefusedError: it is not.
     """
+    new = legible(container, new)
     after = container.read(new.head)
     container.check_rest(old, new)
     if before.exif is not None:

@@ -8,7 +8,7 @@ from tagger.metadata.capture import Capture, seconds_of
 from tagger.metadata.formats import cr3
 from tagger.metadata.ifd import Block
 
-MOST_MOOV = 8_000_000  # bytes of the box that describes a movie
+MOST_MOOV = 1_000_000  # bytes of the box that describes a movie; of 3 seconds some 50,000
 SINCE_1904 = 2_082_844_800  # seconds from there to 1970 (ISO/IEC 14496-12 section 8.2.2)
 # In udta, and in Apple's keys (QuickTime file format, "Metadata"): ISO 6709, annex H.
 _PLACES = (b"\xa9xyz", b"com.apple.quicktime.location.ISO6709")

@@ -12,6 +12,7 @@ from tagger.evidence.families import family_of, one_shot, same_moment
 from tagger.evidence.sources import Sources
 from tagger.evidence.takeout import MOST_BYTES, parse
 from tagger.metadata.capture import Capture, capture
+from tagger.metadata.formats import detect
 from tagger.metadata.movie import movie
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome, Status
@@ -21,10 +22,11 @@ from tagger.run.spool import Spool
 from tagger.run.stages import Looked, Shot
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
-from tagger.storage.raw_file import Ranges
+from tagger.storage.raw_file import Ranges, RawFile
 from tagger.storage.suffixes import is_raw
 from tagger.writing import sidecars
 
+MOST_OF_PHOTO = 32_000_000  # bytes of a photo that is read whole for its EXIF alone
 MOST_OF_SHOT = 64  # photos that are decided together; of a longer burst, so many at a time
 # Bytes of small photos of a bucket that are kept between the passes rather than asked for again.
 MOST_KEPT = 32_000_000
@@ -139,6 +141,8 @@ def note(
 ) -> None:
     """Add a photo to the index by its first bytes and by what lies beside it."""
     photo = capture(entry.key, head, whole)
+    if out is None and not whole and photo == Capture(entry.key, taken=False):
+        photo = _by_the_rest(storage, entry, head)
     if out is not None and out.status is Status.HAS_GPS and not photo.position:
         photo = replace(photo, position=_elsewhere(storage, entry, head))
     if entry.takeout:
@@ -146,6 +150,21 @@ def note(
     if entry.movie and sources.pairs and out is None:
         _note_movie(storage, sources, entry.movie, photo)
     sources.note(photo, stamp(entry))
+
+
+def _by_the_rest(storage: Storage, entry: Entry, head: bytes) -> Capture:
+    """The facts of a photo whose EXIF is behind its picture, as libheif and libtiff put it."""
+    kind = detect.of(head[:16])
+    try:
+        if kind is detect.Format.TIFF:
+            return capture(entry.key, RawFile(storage, entry.key).exif(), whole=True)
+        flagged = kind is detect.Format.WEBP and head[12:16] == b"VP8X" and head[20] & 8
+        behind = flagged or (kind is detect.Format.HEIC and b"Exif" in head)
+        if behind and entry.version.size <= MOST_OF_PHOTO:
+            return capture(entry.key, storage.read(entry.key).data, whole=True)
+    except PhotoError:
+        pass
+    return Capture(entry.key, taken=False)
 
 
 def _elsewhere(storage: Storage, entry: Entry, head: bytes) -> tuple[float, float] | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tagger.evidence.decide import decide
 from tagger.evidence.estimate import Estimate
-from tagger.records import Guess, Outcome, Source, Status
+from tagger.records import Outcome, Source, Status
 from tagger.run.stages import Looked
 
 
@@ -42,7 +42,7 @@ def _decided(shot: Sequence[Looked], min_conf: float) -> Iterator[Looked]:
     if len(sure) > 1 and not carried:
         yield from (_doubted(item, tuple(sure.values())) for item in shot)
         return
-    best = max(guesses, key=lambda key: _rank(guesses[key]), default="")
+    best = max(guesses, key=lambda key: guesses[key].best.confidence, default="")
     for item in shot:
         if item.outcome or not item.guess:
             yield item
@@ -51,10 +51,6 @@ def _decided(shot: Sequence[Looked], min_conf: float) -> Iterator[Looked]:
         else:
             name = os.path.basename(best)
             yield replace(item, estimates=estimates, shown=guesses[best], shown_by=name)
-
-
-def _rank(guess: Guess) -> float:
-    return guess.best.confidence if guess.best.slug else 0.0
 
 
 def _doubted(item: Looked, keys: Sequence[str]) -> Looked:

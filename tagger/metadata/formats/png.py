@@ -14,6 +14,7 @@ from tagger.metadata.formats import raw_profile
 from tagger.metadata.formats.container import Blocks, Change, Parts
 from tagger.metadata.resolution import Density
 
+HEAD_TELLS_ALL = True
 START = 8  # the signature
 XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 XMP_HEAD = XMP_KEYWORD + b"\0\0\0\0"  # not compressed, no language, no translated keyword

@@ -8,6 +8,7 @@ from tagger.blob import Spliced
 from tagger.errors import RefusedError
 from tagger.metadata.formats.container import Blocks, Change, Parts
 
+HEAD_TELLS_ALL = True
 EXIF_FLAG, XMP_FLAG, ALPHA_FLAG = 0x08, 0x04, 0x10
 PREFIX = b"Exif\0\0"  # some writers put JPEG's prefix before the TIFF header
 MAX_CHUNKS = 200_000  # an animation has one a frame
