@@ -47,27 +47,27 @@ def digest_of(data: Content, like: bytes = BLAKE3) -> bytes:
 
 
 class Digest:
-    """The digest of some bytes, which is not waited for here."""
+    """The digest of some bytes, computed in the background."""
 
     def __init__(self, data: Content) -> None:
         self._data = data
-        self._found: bytes  # not there at all should hashing fail: no wrong digest is ever noted
+        self._found: bytes  # unset if hashing fails, so that no wrong digest is recorded
         self._thread = threading.Thread(target=self._take, name="digest")
         # Returns once the thread runs. One of a pool would first get the interpreter lock when the
-        # caller waits for something; hashing needs it no more.
+        # caller waits for something; hashing itself runs without the lock.
         self._thread.start()
 
     def _take(self) -> None:
         self._found = digest_of(self._data)
 
     def result(self) -> bytes:
-        """See :func:`digest_of`; once it is there."""
+        """Wait for the digest, as of :func:`digest_of`."""
         self._thread.join()
         return self._found
 
 
 class Blob(NamedTuple):
-    """A photo's bytes, the version they are of, and their digest where it is being taken."""
+    """A photo's bytes, the version they are of, and their digest if it is being computed."""
 
     data: bytes
     version: Version
