@@ -9,7 +9,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "verbose",
     ),
     "Input": (
-        "recursive", "skip", "allow_empty", "since", "endpoint_url", "rescan", "thorough", "root", "samples",
+        "recursive", "skip", "allow_empty", "since", "endpoint_url", "rescan", "thorough",
+        "root", "samples",
     ),
     "Output": (
         "html", "thumbnails", "sidecar", "sidecar_name", "hard_links", "new_mtime", "ledger",
