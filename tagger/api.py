@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger import metadata
 from tagger.errors import LockedError, PhotoError, RunError, TaggerError
 from tagger.evidence.decide import MIN_CONF
+from tagger.evidence.estimate import allowed
 from tagger.evidence.sources import Sources
 from tagger.evidence.time_source import Limits
 from tagger.imaging.decode import Picture, Views, to_views, views_of
@@ -209,9 +211,11 @@ def tag(
     workers: int | None = None,
     ledger: str | os.PathLike[str] | None = None,
     sources: Iterable[Source | str] = (Source.LANDMARK,),
+    pairs: bool = True,
     tracks: Paths = (),
     max_radius: float = _LIMITS.max_radius_m,
     max_gap: timedelta = timedelta(seconds=_LIMITS.max_gap),
+    endpoint_url: str = "",
 ) -> Iterator[Run]:
     """Tag photos as ``landmark-tag`` does; unlike there, nothing is written by default.
 
@@ -232,9 +236,12 @@ def tag(
         ledger: file that remembers what was written; None for the one in the state folder.
         sources: what may give a position, of landmark, time, track and takeout; the others only
             speak against a wrong one.
+        pairs: photos of one shot (RAW+JPEG, edited copies, bursts) get one decision, and the
+            position that one of them has.
         tracks: files and folders of GPS tracks.
         max_radius: metres; no position is written that may be further off than this (95 %).
         max_gap: neighbours in time are looked for no further than this.
+        endpoint_url: the server of ``s3://``; empty for AWS, or what AWS_ENDPOINT_URL says.
 
     Raises:
         ValueError: an option has no such value.
@@ -245,18 +252,24 @@ def tag(
     settings = Settings(
         new_run_id(), min_conf, Coords(coords), batch_size, workers or os.cpu_count() or 1, rescan,
         WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links)),
-        output=absolute(copies) if copies else "",
-        sources=tuple(map(Source, sources)), thorough=thorough,
+        output=absolute(copies) if copies else "", endpoint_url=endpoint_url,
+        sources=allowed(tuple(map(Source, sources)), pairs), thorough=thorough,
     )  # fmt: skip
     storage = open_storage(
-        targets, recursive=recursive, exclude=exclude, hard_links=HardLinks(hard_links)
+        targets,
+        recursive=recursive,
+        exclude=exclude,
+        hard_links=HardLinks(hard_links),
+        endpoint_url=endpoint_url,
     )
     limits = Limits(max_radius, max_gap.total_seconds())
     classifier = LazyClassifier(Path(model) if model else DEFAULT_MODEL, device)
     with tagging(
         targets, storage, classifier, settings, dry_run=dry_run,
         ledger=Path(ledger) if ledger else None, output=copies,
-        gather=lambda book: Sources.beside(book, limits, [Path(p) for p in _targets(tracks)]),
+        gather=lambda book: Sources.beside(
+            book, limits, [Path(p) for p in _targets(tracks)], pairs=pairs
+        ),
     ) as outcomes:  # fmt: skip
         yield Run(settings.run_id, dry_run, outcomes, classifier)
 
@@ -267,6 +280,7 @@ def undo(
     dry_run: bool = False,
     ledger: str | os.PathLike[str] | None = None,
     places: Paths = (),
+    endpoint_url: str = "",
 ) -> list[Undone]:
     """Put back, byte for byte, what a run changed.
 
@@ -275,6 +289,7 @@ def undo(
         dry_run: only say what would be done.
         ledger: the ledger's file; None for the one in the state folder.
         places: where else to look for photos that were moved since.
+        endpoint_url: the server of ``s3://``, as for :func:`tag`.
 
     Returns:
         one result for each photo or sidecar of the run; one that was edited since is refused.
@@ -284,8 +299,10 @@ def undo(
         LockedError: another run is at work on some of the same photos.
     """
     with Ledger.open(Path(ledger) if ledger else None, create=False) as book:
-        found = [absolute(place) for place in _targets(places)]
-        return list(undo_run(storage_at, book, book.find(run_id), dry_run, found))
+        folders = [absolute(place) for place in _targets(places)]
+        stored = partial(storage_at, endpoint_url=endpoint_url)
+        run = book.find(run_id)
+        return list(undo_run(stored, book, run, dry_run, folders, endpoint_url))
 
 
 def _targets(paths: Paths) -> tuple[str, ...]:

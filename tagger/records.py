@@ -47,6 +47,7 @@ class Source(StrEnum):
     TIME = "time"
     TRACK = "track"
     TAKEOUT = "takeout"
+    PAIR = "pair"
 
 
 class Position(NamedTuple):
@@ -196,8 +197,8 @@ class Tag:
         source, evidence = Source.LANDMARK, ""
         if self.known_camera:
             source, evidence = self.known_camera.source, self.known_camera.evidence
-        said = replace(self.provenance, source=source, evidence=evidence)
-        object.__setattr__(self, "provenance", said)
+        provenance = replace(self.provenance, source=source, evidence=evidence)
+        object.__setattr__(self, "provenance", provenance)
 
     @property
     def known_camera(self) -> CameraPosition | None:
@@ -262,9 +263,9 @@ class Entry:
     """One listed photo: its key (a path as text), its version, or why it cannot be looked at.
 
     ``sidecars`` are the keys of the XMP sidecars that lie beside it, ``takeout`` is that of its
-    Google Takeout file; ``fault`` is False where the problem is a limit of the tool, which stays as
-    it is and needs nobody's attention tonight. ``links`` counts the names that the file has,
-    ``shares_stem`` tells that another photo beside it has the same name but for the suffix.
+    Google Takeout file, ``movie`` that of a movie of its name; ``fault`` is False where the problem
+    is a limit of the tool, which stays as it is and needs nobody's attention tonight. ``links``
+    counts the names that the file has, ``shares_stem`` tells that photo.xmp may be another photo's.
     ``fingerprint`` is of the bytes that were decoded, empty where none were or an ETag says more.
     """
 
@@ -276,6 +277,7 @@ class Entry:
     links: int = 1
     shares_stem: bool = False
     takeout: str = ""
+    movie: str = ""
     fingerprint: bytes = b""
 
 

@@ -8,7 +8,7 @@ from tagger.errors import ChangedError, VanishedError
 from tagger.records import Entry, Version
 from tagger.storage.base import Traits, nothing
 from tagger.storage.siblings import Siblings
-from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
+from tagger.storage.suffixes import LISTED_SUFFIXES, is_movie, is_sidecar, suffix
 
 
 class MemoryStorage:
@@ -40,10 +40,13 @@ class MemoryStorage:
                     if other.rpartition("/")[0] == folder
                 ]
                 photos = (other for other in names if suffix(other) in LISTED_SUFFIXES)
-                siblings = Siblings(photos, filter(is_sidecar, names))
+                movies = filter(is_movie, names)
+                siblings = Siblings(photos, filter(is_sidecar, names), (), movies)
+                movie = siblings.movie(name) and f"{folder}{slash}{siblings.movie(name)}"
                 found = tuple(f"{folder}{slash}{name}" for name in siblings.sidecars(name))
                 shares = siblings.share_stem(name)
-                yield Entry(key, self.files[key].version, sidecars=found, shares_stem=shares)
+                version = self.files[key].version
+                yield Entry(key, version, sidecars=found, shares_stem=shares, movie=movie)
 
     def read_head(self, key: str, size: int) -> bytes:
         return self.read(key).data[:size]

@@ -46,6 +46,15 @@ class StorageContract:
         # s.xmp is the raw file's, as Adobe names it; of two raw files it may be either's.
         assert shared == set(map(shelf.key, ("s.jpg", "t.jpg.jpg", "u.cr2", "u.dng")))
 
+    def test_lists_the_movie_of_a_photo(self, shelf: Shelf) -> None:
+        for name in ("I.HEIC", "I.MOV", "J.MP4", "J.jpg", "K.jpg", "Kx.mov", "L.mov", "L.JPG"):
+            shelf.put(name, b"x")
+        movies = {entry.key: entry.movie for entry in shelf.storage.list()}
+        assert movies == {
+            shelf.key("I.HEIC"): shelf.key("I.MOV"), shelf.key("J.jpg"): shelf.key("J.MP4"),
+            shelf.key("K.jpg"): "", shelf.key("L.JPG"): shelf.key("L.mov"),
+        }  # fmt: skip
+
     def test_the_listed_version_is_the_one_read(self, shelf: Shelf) -> None:
         shelf.put("a.jpg", b"photo")
         (entry,) = shelf.storage.list()

@@ -1,6 +1,8 @@
 """The one-way flow, read from the imports."""
 
 import ast
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -148,6 +150,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
                 "tagger/evidence/captures.py",
                 "tagger/evidence/neighbours.py",
                 "tagger/evidence/track_source.py",
+                "tagger/run/spool.py",
                 "tagger/review/",
             ),
         ),
@@ -174,3 +177,20 @@ def test_modules_say_what_they_are_in_one_sentence() -> None:
     for path in FILES:
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         assert text and "\n" not in text, f"{path}: one sentence on one line"
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    homes: dict[str, set[str]] = {}
+    for path in (*FILES, *sorted((REPOSITORY / "scripts").rglob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, set()).add(str(path.relative_to(REPOSITORY)))
+    assert {name: files for name, files in homes.items() if len(files) > 1} == {}
+
+
+def test_no_file_has_a_name_made_by_accident() -> None:
+    """Such as that of an object, where a path was meant."""
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    assert [name for name in files if not re.fullmatch(r"[\w./+-]+", name)] == []

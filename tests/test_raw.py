@@ -22,6 +22,7 @@ from places import tag as a_tag
 from raw_photos import MAKERS, preview
 from test_writing import Diary
 
+import tagger
 from tagger import metadata
 from tagger.cli.main import main
 from tagger.errors import ChangedError, PhotoError, RefusedError, UnsupportedError
@@ -29,6 +30,7 @@ from tagger.imaging import preview as previews
 from tagger.imaging.decode import Resize, open_upright
 from tagger.metadata.formats import raw
 from tagger.records import Status
+from tagger.review import trial
 from tagger.review.thumbnails import thumbnail_of
 from tagger.run.inspect import inspect
 from tagger.storage.raw_file import RawFile
@@ -308,6 +310,27 @@ def test_a_reviewed_raw_file_is_applied_and_shown(
     assert result.exit_code == 0, result.output
     after = bytes_of(folder)
     assert after["a.cr3"] == before["a.cr3"] and metadata.position(after["a.cr3.xmp"])
+
+
+def test_a_raw_file_is_tried_as_the_command_does(colour_model: Path) -> None:
+    from tagger.model.classifier import Classifier
+
+    classifier, data = Classifier(colour_model, "cpu"), MAKERS["cr3"](EIFFEL)
+    outcome = trial.attempt("a.cr3", data, classifier, 0.6)
+    assert outcome.status is Status.WOULD_TAG
+    made = trial.tagged(outcome, data, classifier.sha256)
+    assert made and made.name == "a.cr3.xmp" and metadata.position(made.data)
+
+
+def test_the_python_interface_reads_and_looks_at_raw_files(
+    tmp_path: Path, colour_model: Path
+) -> None:
+    folder = shelf(tmp_path, a_cr2=MAKERS["cr2"](EIFFEL, PARIS), b_cr2=MAKERS["cr2"](EIFFEL))
+    found = tagger.read(folder / "a.cr2")
+    assert found.position == pytest.approx(PARIS, abs=1e-6) and found.capture.camera == "Canon EOS"
+    assert tagger.read(folder / "b.cr2").gps_state is tagger.GpsState.EMPTY
+    (guess,) = tagger.load_model(colour_model).predict(folder / "b.cr2")
+    assert guess.best.slug == "Eiffel_Tower"
 
 
 class Counting(MemoryStorage):

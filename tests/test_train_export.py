@@ -16,7 +16,7 @@ from train.networks.head import embed, fit_head
 from train.networks.pretrained import Transfer, transfer
 from train.photos.arrays import Photos, one_hot
 from train.photos.folders import Sample
-from train.rejection.calibrate import Seen, calibrate, doubts, see
+from train.rejection.calibrate import EmbeddedPhotos, calibrate, doubts, see
 from train.rejection.scores import Evidence, Exact, fit_rule, fit_shape, fit_temperature
 from train.ship.export import deployed
 
@@ -36,13 +36,13 @@ def tiny() -> Transfer:
     return Transfer(trunk, 4, (0.5,) * 3, (0.5,) * 3).eval()
 
 
-def blobs(count: int = 200) -> Seen:
+def blobs(count: int = 200) -> EmbeddedPhotos:
     """Embeddings of three well-parted classes and of a background."""
     torch.manual_seed(1)
     labels = torch.arange(count) % 4
     embeddings = torch.randn(count, 16) + 6 * nn.functional.one_hot(labels, 16)
     kinds = tuple("near" if label == 3 else "landmark" for label in labels.tolist())
-    return Seen(embeddings, torch.where(labels == 3, -1, labels), kinds)
+    return EmbeddedPhotos(embeddings, torch.where(labels == 3, -1, labels), kinds)
 
 
 def test_exact_survives_any_cast() -> None:

@@ -135,11 +135,11 @@ def test_what_was_edited_or_is_gone_is_refused_with_a_reason(ledger: Ledger, fol
     (folder / "0.jpg").write_bytes(edited := photo((9, 9, 200)))
     aside = (folder / "1.jpg").rename(folder.parent / "1.jpg")
     (folder / "2.jpg").chmod(0o444)
-    told = {name: (result, reason) for name, result, reason in revert(ledger)}
-    assert told["3.jpg"] == ("restored", "")
-    assert told["0.jpg"][0] == "refused" and "edited since" in told["0.jpg"][1]
-    assert told["1.jpg"][0] == "refused" and "put it back" in told["1.jpg"][1]
-    assert told["2.jpg"][0] == "refused" and "chmod" in told["2.jpg"][1]
+    reasons = {name: (result, reason) for name, result, reason in revert(ledger)}
+    assert reasons["3.jpg"] == ("restored", "")
+    assert reasons["0.jpg"][0] == "refused" and "edited since" in reasons["0.jpg"][1]
+    assert reasons["1.jpg"][0] == "refused" and "put it back" in reasons["1.jpg"][1]
+    assert reasons["2.jpg"][0] == "refused" and "chmod" in reasons["2.jpg"][1]
     assert (folder / "0.jpg").read_bytes() == edited
     aside.rename(folder / "1.jpg")
     (folder / "2.jpg").chmod(0o644)
@@ -177,7 +177,7 @@ def test_a_removed_sidecar_comes_back(ledger: Ledger, folder: Path) -> None:
     assert state(folder) == tagged
 
 
-class Cut(BaseException):
+class PowerCut(BaseException):
     """The power goes."""
 
 
@@ -193,11 +193,11 @@ def test_a_run_cut_short_is_undone(ledger: Ledger, moment: str, mode: SidecarMod
         if key.startswith("b.jpg"):
             if moment == "after write":
                 real(key, data, expected, *rest)  # type: ignore[arg-type]
-            raise Cut
+            raise PowerCut
         return real(key, data, expected, *rest)  # type: ignore[arg-type]
 
     storage.write = cut  # type: ignore[method-assign, assignment]
-    with pytest.raises(Cut):
+    with pytest.raises(PowerCut):
         write(ledger, storage, mode=mode)
     storage.write = real  # type: ignore[method-assign]
     assert len(revert(ledger, storage)) == (2 if moment == "after write" else 1)
@@ -219,10 +219,10 @@ def test_an_undo_cut_short_is_undone_by_the_next(ledger: Ledger, moment: str) ->
             del rest["mtime_ns"]
         if moment != "before":
             real(key, data, expected, **rest)  # type: ignore[arg-type]
-        raise Cut
+        raise PowerCut
 
     storage.write = cut  # type: ignore[method-assign, assignment]
-    with pytest.raises(Cut):
+    with pytest.raises(PowerCut):
         revert(ledger, storage)
     storage.write = real  # type: ignore[method-assign]
     assert {result for _, result, _ in revert(ledger, storage)} <= {"restored", "unchanged"}
@@ -268,9 +268,9 @@ def test_a_damaged_undo_record_is_refused(ledger: Ledger, folder: Path) -> None:
     ledger._db.execute("UPDATE changes SET patch = zeroblob(40) WHERE number = 1")
     ledger._db.execute("UPDATE changes SET patch = (SELECT patch FROM changes WHERE number = 3) "
                        "WHERE number = 2")  # fmt: skip
-    told = {name: (result, reason) for name, result, reason in revert(ledger)}
+    reasons = {name: (result, reason) for name, result, reason in revert(ledger)}
     for name in ("0.jpg", "1.jpg"):
-        assert told[name][0] == "refused" and "undo record" in told[name][1]
+        assert reasons[name][0] == "refused" and "undo record" in reasons[name][1]
         assert state(folder)[name] == tagged[name]
 
 

@@ -83,7 +83,7 @@ def load(path: Path, options: Sequence[click.Option]) -> dict[str, Any] | None:
             wrong type.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -94,7 +94,7 @@ def load(path: Path, options: Sequence[click.Option]) -> dict[str, Any] | None:
         raise ConfigError(f"{path}: is not TOML ({error}); correct it") from error
     known = {key_of(option): option for option in options}
     values = {}
-    for key, value in found.items():
+    for key, value in table.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, 1, 0.75)
             remedy = f"write {near[0]}" if near else f"remove it; {_HOW_TO}"
@@ -143,8 +143,8 @@ def sources_named() -> Iterator[None]:
                 where = f"{key_of(option)} in {context.meta[_FILE]}"
             case _:
                 raise
-        told = f"{error.message.removesuffix('.')}; correct {where}"
-        raise click.BadParameter(told, context, option, error.param_hint) from error
+        message = f"{error.message.removesuffix('.')}; correct {where}"
+        raise click.BadParameter(message, context, option, error.param_hint) from error
 
 
 @contextmanager

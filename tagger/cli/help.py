@@ -9,15 +9,15 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "verbose",
     ),
     "Input": (
-        "recursive", "skip", "allow_empty", "since", "endpoint_url", "rescan", "thorough",
-        "root", "samples",
+        "recursive", "skip", "allow_empty", "since", "endpoint_url", "rescan", "thorough", "root",
+        "samples",
     ),
     "Output": (
         "html", "thumbnails", "sidecar", "sidecar_name", "hard_links", "new_mtime", "ledger",
     ),
     "Model": ("model", "device", "batch_size", "workers"),
     "Sources of a position": (
-        "max_radius", "max_gap", "utc_offset", "time_zone", "clock_offset",
+        "pairs", "max_radius", "max_gap", "utc_offset", "time_zone", "clock_offset",
     ),
     "Nightly runs": (
         "limit", "max_time", "fail_over", "strict", "keep_reports", "report_news_only",
@@ -38,8 +38,8 @@ class Grouped(click.Command):
     """A command whose help shows its options in groups."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        found = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
-        by_name = {long_name(one): one.get_help_record(ctx) for one in found}
+        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
+        by_name = {long_name(one): one.get_help_record(ctx) for one in options}
         grouped = {name for names in GROUPS.values() for name in names}
         others = tuple(name for name in by_name if name not in grouped)
         for group, names in (GROUPS | {"Other options": others}).items():

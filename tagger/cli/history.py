@@ -55,7 +55,12 @@ def shown(path: str) -> str:
 @options.endpoint_url
 @exits
 def undo(
-    run: str, paths: tuple[str, ...], dry_run: bool, ledger: Path | None, hard_links: str
+    run: str,
+    paths: tuple[str, ...],
+    dry_run: bool,
+    ledger: Path | None,
+    hard_links: str,
+    endpoint_url: str,
 ) -> int:
     """Restore, byte for byte, what RUN changed.
 
@@ -74,20 +79,22 @@ def undo(
     from tagger.storage.opening import open_storage, storage_at
 
     counts = Counter[Undoing]()
-    stored = partial(storage_at, hard_links=HardLinks(hard_links))
+    stored = partial(storage_at, hard_links=HardLinks(hard_links), endpoint_url=endpoint_url)
     for path in paths:
-        open_storage([path])  # says what is wrong with it before anything is undone
+        open_storage(
+            [path], endpoint_url=endpoint_url
+        )  # says what is wrong with it before anything is undone
     places = [absolute(path) for path in paths]
     with StopOnSignal() as stop, Ledger.open(ledger, create=False) as book:
-        found = book.find(run)
-        for done in stop.until(undo_run(stored, book, found, dry_run, places)):
+        past = book.find(run)
+        for done in stop.until(undo_run(stored, book, past, dry_run, places, endpoint_url)):
             counts[done.result] += 1
             if done.result is Undoing.REFUSED:
                 tell(f"{shown(done.key)}: not undone: {done.reason}", err=True)
             elif done.place:
                 tell(f"{shown(done.key)}: {done.result} at {shown(done.place)}")
-    told = ", ".join(f"{number} {result}" for result, number in counts.items())
-    tell(f"run {found.run_id}: {told or 'nothing left to undo'}")
+    totals = ", ".join(f"{number} {result}" for result, number in counts.items())
+    tell(f"run {past.run_id}: {totals or 'nothing left to undo'}")
     if dry_run:
         tell("dry run: nothing was written")
     return _code(stop, counts[Undoing.REFUSED])
@@ -154,6 +161,7 @@ def apply(
     ledger: Path | None,
     hard_links: str,
     new_mtime: bool,
+    endpoint_url: str,
 ) -> int:
     """Write what a reviewed REPORT says.
 
@@ -177,7 +185,7 @@ def apply(
     write = WriteOptions(
         SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
     )
-    how = apply.ApplyOptions(run_id, Coords(coords), write, skip)
+    how = apply.ApplyOptions(run_id, Coords(coords), write, skip, endpoint_url)
     counts: Counter[bool] = Counter()
     places = reader.targets(set(apply.keys_to_write(report)))
     if os.path.exists(applied) and os.path.samefile(applied, report):
@@ -190,7 +198,7 @@ def apply(
             recorder = stack.enter_context(book.begin(run_id, places, settings, verb="apply"))
         rows = None
         if applied:
-            place = stack.enter_context(local_file(applied))
+            place = stack.enter_context(local_file(applied, endpoint_url=endpoint_url))
             rows = stack.enter_context(ReportWriter(place, {}, "", run_id))
         for done in stop.until(apply.apply(report, known, recorder, how)):
             settled = done.outcome.status in (Status.TAGGED, Status.WOULD_TAG)
@@ -199,8 +207,8 @@ def apply(
                 rows.write(done.outcome)
             if not settled:
                 where = shown(done.outcome.entry.key) if done.outcome.entry.key else "no path"
-                told = f"{report}:{done.line}: {where}: {done.outcome.reason}"
-                tell(told, err=True)
+                message = f"{report}:{done.line}: {where}: {done.outcome.reason}"
+                tell(message, err=True)
     verb = "would be written (dry run)" if dry_run else f"written, as run {run_id}"
     tell(f"{counts[True]} {verb}; {counts[False]} refused")
     return _code(stop, counts[False])
@@ -215,7 +223,12 @@ def apply(
 @options.endpoint_url
 @exits
 def remove(
-    paths: tuple[str, ...], dry_run: bool, skip: bool, ledger: Path | None, hard_links: str
+    paths: tuple[str, ...],
+    dry_run: bool,
+    skip: bool,
+    ledger: Path | None,
+    hard_links: str,
+    endpoint_url: str,
 ) -> int:
     """Remove the tags that landmark-tag wrote.
 
@@ -230,7 +243,9 @@ def remove(
     from tagger.storage.skipping import Skipping
     from tagger.writing import remove_tag
 
-    storage = open_storage(paths, hard_links=HardLinks(hard_links), skipping=Skipping(skip))
+    storage = open_storage(
+        paths, hard_links=HardLinks(hard_links), skipping=Skipping(skip), endpoint_url=endpoint_url
+    )
     run_id = new_run_id()
     counts: Counter[bool] = Counter()
     with contextlib.ExitStack() as stack:

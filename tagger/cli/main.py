@@ -156,10 +156,12 @@ def _tag(
     engine: str, hard_links: str, new_mtime: bool, keep_reports: int, report_news_only: bool,
     allow_empty: bool, strict: bool, skip: bool, sources: tuple[Source, ...],
     tracks: tuple[Path, ...], max_radius: float, max_gap: float, utc_offsets: dict[str, float],
-    time_zone: str, clock_offsets: dict[str, float], thorough: bool, **cluster: Any,
+    time_zone: str, clock_offsets: dict[str, float], endpoint_url: str, pairs: bool,
+    thorough: bool, **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
+    from tagger.evidence.estimate import allowed
     from tagger.ledger.ledger import new_run_id
     from tagger.model import DEFAULT_MODEL
     from tagger.model.lazy import LazyClassifier
@@ -181,18 +183,20 @@ def _tag(
             SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
         ),
         options.writers_for(*paths, output), absolute(output) if output else "",
-        sources, thorough,
+        endpoint_url, allowed(sources, pairs), thorough,
     )  # fmt: skip
     log.skipping.on = skip
     storage = open_storage(
         paths, recursive=recursive, exclude=exclude, since=since,
         hard_links=HardLinks(hard_links), skipping=log.skipping, allow_empty=allow_empty,
+        endpoint_url=endpoint_url,
     )  # fmt: skip
     classifier = LazyClassifier(model or DEFAULT_MODEL, device)
     names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
     gather = partial(
         evidence.gathered, tracks=tracks, max_radius=max_radius, max_gap=max_gap,
-        utc_offsets=utc_offsets, time_zone=time_zone, clock_offsets=clock_offsets, quiet=quiet,
+        utc_offsets=utc_offsets, time_zone=time_zone, clock_offsets=clock_offsets, pairs=pairs,
+        quiet=quiet,
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
         stop, limits = stack.enter_context(StopOnSignal()), log.limits
@@ -203,7 +207,7 @@ def _tag(
                 gather=gather,
             )
         )  # fmt: skip
-        place = stack.enter_context(local_file(report, keep_reports))
+        place = stack.enter_context(local_file(report, keep_reports, endpoint_url))
         rows = stack.enter_context(
             ReportWriter(place, names, classifier.name, settings.run_id, keep_reports)
         )
@@ -259,10 +263,10 @@ def _follow(
             counts.old_failures += failed and not outcome.fresh
             counts.placeable += outcome.placeable
             if not silent:
-                told = ", ".join(
+                counts_text = ", ".join(
                     f"{counts[status]} {status}" for status in Status if counts[status]
                 )
-                bar.set_postfix_str(told, refresh=False)
+                bar.set_postfix_str(counts_text, refresh=False)
             bar.update()
             if show.verbose or (failed and (outcome.fresh or show.strict)):
                 bar.write(_line(outcome), file=sys.stderr)
@@ -276,6 +280,6 @@ def _line(outcome: Outcome) -> str:
     place = f" {outcome.landmark.name}" if outcome.landmark else ""
     if outcome.camera:
         place += f" at {outcome.camera.latitude:.5f}, {outcome.camera.longitude:.5f}"
-    told = [f"{name}: {outcome.status}{place} ({outcome.reason})"]
-    told += [f"    {answer}" for answer in outcome.answers]
-    return "\n".join(map(printable, told))
+    lines = [f"{name}: {outcome.status}{place} ({outcome.reason})"]
+    lines += [f"    {answer}" for answer in outcome.answers]
+    return "\n".join(map(printable, lines))

@@ -26,8 +26,8 @@ def duration(text: str) -> timedelta | None:
     return timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else None
 
 
-def _set_endpoint(context: click.Context, option: click.Parameter, url: str | None) -> None:
-    endpoint.choose(url or "")
+def _server(context: click.Context, option: click.Parameter, url: str | None) -> str:
+    return url or ""
 
 
 def _moment(context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
@@ -92,8 +92,8 @@ endpoint_url = click.option(
     "--endpoint-url",
     metavar="URL",
     envvar=["LANDMARK_TAG_ENDPOINT_URL", endpoint.VARIABLE],
-    callback=_set_endpoint,
-    expose_value=False,
+    default=None,
+    callback=_server,
     help="Server for s3:// if it is not AWS (MinIO, R2, Ceph); default: AWS_ENDPOINT_URL.",
 )
 output = click.option(

@@ -64,7 +64,7 @@ def _clocks(
     context: click.Context, option: click.Parameter, texts: Sequence[str]
 ) -> dict[str, float]:
     """Seconds by camera; the camera "" is every one that is not named."""
-    found = {}
+    offsets = {}
     for text in texts:
         match = _CLOCK.fullmatch(text.strip())
         if match is None:
@@ -74,8 +74,8 @@ def _clocks(
             size = int(hours) * 3600 + int(minutes) * 60 + int(seconds or 0)
         else:
             size = int(number) * _SECONDS[unit]
-        found[(camera or "").strip()] = float(-size if sign == "-" else size)
-    return found
+        offsets[(camera or "").strip()] = float(-size if sign == "-" else size)
+    return offsets
 
 
 _UTC_OFFSET = click.option(
@@ -111,6 +111,12 @@ _OPTIONS = (
         callback=_sources,
         help="Sources that may write a position: landmark, time, track, takeout, or all, "
         "separated by commas. The others can only veto.",
+    ),
+    click.option(
+        "--pairs/--no-pairs",
+        default=True,
+        help="Photos of one shot (RAW+JPEG, Live Photos, edited copies, bursts) get one decision, "
+        "and the position that one of them has (default).",
     ),
     click.option(
         "--track",
@@ -157,6 +163,7 @@ def gathered(
     utc_offsets: dict[str, float],
     time_zone: str,
     clock_offsets: dict[str, float],
+    pairs: bool = True,
     quiet: bool = False,
 ) -> "Sources":
     """The sources that the options name; ``ledger`` is where the index lies beside, if anywhere.
@@ -172,7 +179,7 @@ def gathered(
             tell(text, err=True)
 
     limits = Limits(max_radius, max_gap, utc_offsets, clock_offsets, time_zone)
-    return Sources.beside(ledger, limits, tracks, say)
+    return Sources.beside(ledger, limits, tracks, say, pairs)
 
 
 @click.command(cls=Grouped)

@@ -10,7 +10,7 @@ import click
 from tagger.cli.exits import EXIT_INTERRUPTED, EXIT_PHOTO_FAILED
 from tagger.cli.options import duration
 from tagger.errors import RunError
-from tagger.run.limits import MIN_SAMPLE, Limits
+from tagger.run.limits import MIN_SAMPLE, RunLimits
 from tagger.terminal import tell
 
 Command = Callable[..., Any]
@@ -112,7 +112,7 @@ def attended(run: Callable[..., int], options: dict[str, Any]) -> int:
     from tagger.storage.urls import absolute
 
     max_time = options.pop("max_time")
-    limits = Limits(
+    limits = RunLimits(
         options.pop("limit"), max_time and max_time.total_seconds(), options.pop("fail_over")
     )
     try:
@@ -134,7 +134,7 @@ def attended(run: Callable[..., int], options: dict[str, Any]) -> int:
         return unwritable.exit_code
 
 
-def exit_code(limits: Limits, failed: bool, interrupted: bool, quiet: bool) -> int:
+def exit_code(limits: RunLimits, failed: bool, interrupted: bool, quiet: bool) -> int:
     """Say how a run ended.
 
     Raises:

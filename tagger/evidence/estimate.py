@@ -62,6 +62,12 @@ class PositionSource(Protocol):
         ...
 
 
+def allowed(sources: tuple[Source, ...], pairs: bool) -> tuple[Source, ...]:
+    """The sources that may write: with ``pairs``, a photo of the same shot always may."""
+    others = tuple(one for one in sources if one is not Source.PAIR)
+    return (*others, Source.PAIR) if pairs else others
+
+
 def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
     """Great-circle distance in metres between two positions in degrees (haversine).
 

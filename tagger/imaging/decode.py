@@ -137,22 +137,22 @@ def _upright(data: bytes, attempt: Callable[[], Image.Image], size: int) -> Imag
             f"{picture.width} x {picture.height} pixels is beyond the limit of "
             f"{limit // 1_000_000} megapixels for {kind}; scale it down first"
         )
-    told = picture.size
+    stated_size = picture.size
     if picture.format == "JPEG":
         # draft() keeps both sides at or above what is asked, so ask in proportion.
         scale = SPARE * size / min(picture.size)
         picture.draft("RGB", (round(picture.width * scale), round(picture.height * scale)))
     rows = footprint.of_tiff(picture, data)
     taken = 0 if rows else footprint.decoded(picture, data)
-    footprint.check(told, f"{picture.format} ({picture.mode})", taken, len(data))
+    footprint.check(stated_size, f"{picture.format} ({picture.mode})", taken, len(data))
     with ROOM.hold(taken):
         small = None if rows else _at_an_eighth(data, picture)
         try:
             if not rows:
                 (small or picture).load()
                 rows = footprint.of_loaded(small or picture)
-                told = (small or picture).size
-            return _turned(_reduced(rows, told, size), picture)
+                stated_size = (small or picture).size
+            return _turned(_reduced(rows, stated_size, size), picture)
         finally:  # its memory is free before others are let in
             picture.close()
             del picture, small, rows

@@ -127,15 +127,15 @@ class Ledger:
         """
         runs = self.runs()
         if name == "last":
-            found = [run for run in runs if run.written or run.undone][:1]
+            candidates = [run for run in runs if run.written or run.undone][:1]
         else:
-            found = [run for run in runs if run.run_id.startswith(name)]
-        if len(found) != 1:
-            how_many = f"{len(found)} runs have" if found else "no run has"
+            candidates = [run for run in runs if run.run_id.startswith(name)]
+        if len(candidates) != 1:
+            how_many = f"{len(candidates)} runs have" if candidates else "no run has"
             raise RunError(
                 f"{how_many} the id {name} in {self.path}; landmark-tag runs lists the runs"
             )
-        return found[0]
+        return candidates[0]
 
     def changes(self, run_id: str) -> Iterator[RecordedChange]:
         """What a run changed and was not undone, newest first; may be marked meanwhile."""

@@ -14,7 +14,7 @@ from tagger.storage.base import Storage
 from tagger.storage.opening import open_storage
 
 
-class Place(NamedTuple):
+class SameSizeFile(NamedTuple):
     """A photo or sidecar that has the size of one that is looked for."""
 
     storage: Storage
@@ -29,12 +29,15 @@ class Search:
     with the library, only with the run. Places that are gone are passed over.
     """
 
-    def __init__(self, ledger: Ledger, run: PastRun, places: Sequence[str]) -> None:
+    def __init__(
+        self, ledger: Ledger, run: PastRun, places: Sequence[str], endpoint_url: str = ""
+    ) -> None:
         self._ledger, self._run, self._places = ledger, run, places
-        self._by_size: dict[int, list[Place]] | None = None
+        self._endpoint_url = endpoint_url
+        self._by_size: dict[int, list[SameSizeFile]] | None = None
         self._taken: set[str] = set()
 
-    def find(self, change: RecordedChange) -> Place | None:
+    def find(self, change: RecordedChange) -> SameSizeFile | None:
         """Where the file with the bytes after ``change`` is now, if it is anywhere.
 
         Of several copies, the one that kept its name or time is taken for the file itself.
@@ -47,7 +50,7 @@ class Search:
         if self._by_size is None:
             self._by_size = self._listed()
         name, time_ns = os.path.basename(change.key), change.after.mtime_ns
-        ranked = defaultdict[int, list[Place]](list)
+        ranked = defaultdict[int, list[SameSizeFile]](list)
         for place in self._by_size.get(change.after.size, ()):
             if self._is_it(place, change):
                 likeness = 2 * (os.path.basename(place.key) == name) + (place.mtime_ns == time_ns)
@@ -68,7 +71,7 @@ class Search:
         kind = change.digest_before or change.digest_after or BLAKE3
         return self._ledger.knows(self._run, digest_of(storage.read(change.key).data, kind))
 
-    def _is_it(self, place: Place, change: RecordedChange) -> bool:
+    def _is_it(self, place: SameSizeFile, change: RecordedChange) -> bool:
         assert change.digest_after is not None
         if place.key in self._taken:
             return False
@@ -79,27 +82,27 @@ class Search:
             return digest_of(data, change.digest_after) == change.digest_after
         return False
 
-    def _listed(self) -> dict[int, list[Place]]:
+    def _listed(self) -> dict[int, list[SameSizeFile]]:
         sizes, listed = self._ledger.sizes(self._run), set[str]()
-        by_size = defaultdict[int, list[Place]](list)
+        by_size = defaultdict[int, list[SameSizeFile]](list)
         for place in self._places:
             try:
-                storage = open_storage([place])
+                storage = open_storage([place], endpoint_url=self._endpoint_url)
             except RunError:
                 continue
-            for size, found in _files(storage, self._ledger.wrote_sidecars(self._run)):
-                if size in sizes and found.key not in listed:
-                    listed.add(found.key)
-                    by_size[size].append(found)
+            for size, file in _files(storage, self._ledger.wrote_sidecars(self._run)):
+                if size in sizes and file.key not in listed:
+                    listed.add(file.key)
+                    by_size[size].append(file)
         return by_size
 
 
-def _files(storage: Storage, sidecars: bool) -> Iterator[tuple[int, Place]]:
+def _files(storage: Storage, sidecars: bool) -> Iterator[tuple[int, SameSizeFile]]:
     """Photos, and the sidecars beside them where asked for, with their sizes."""
     for entry in storage.list():
         if not entry.problem:
-            yield entry.version.size, Place(storage, entry.key, entry.version.mtime_ns)
+            yield entry.version.size, SameSizeFile(storage, entry.key, entry.version.mtime_ns)
         for key in entry.sidecars if sidecars else ():
             with suppress(PhotoError):
                 version = storage.read(key).version
-                yield version.size, Place(storage, key, version.mtime_ns)
+                yield version.size, SameSizeFile(storage, key, version.mtime_ns)

@@ -197,9 +197,9 @@ class RunRecorder:
             row = self._known.get(key)
             if row is None or row[:3] != _identity(entry.version, bool(entry.sidecars)):
                 return None
-            status, told, run, mark = row[3:]
+            status, guess, run, mark = row[3:]
             model_sha256, output = self._run_of(run)
-        return Seen(Status(status), _guess(told), model_sha256, output, mark or b"")
+        return Seen(Status(status), _guess(guess), model_sha256, output, mark or b"")
 
     def moved(self, entry: Entry) -> Seen | None:
         """What an earlier run found of this photo at another place, or before a restore.
@@ -223,15 +223,15 @@ class RunRecorder:
         if not rows:
             return None
         gone = [row for row in rows if not os.path.lexists(os.fsdecode(row[0]))]
-        old, told, run, _ = (gone or rows)[0]
+        old, guess, run, _ = (gone or rows)[0]
         key, identity = schema.blob(entry.key), _identity(entry.version, bool(entry.sidecars))
         if gone and old != key:
             self._later("DELETE FROM photos WHERE key = ?", (old,))
-        self._later(_REMEMBER, (key, *identity, Status.UNSURE.value, told, run, mark))
+        self._later(_REMEMBER, (key, *identity, Status.UNSURE.value, guess, run, mark))
         with self._lock:
             model_sha256, output = self._run_of(run)
         elsewhere = all(row[0] != key for row in rows)
-        return Seen(Status.UNSURE, _guess(told), model_sha256, output, mark, elsewhere)
+        return Seen(Status.UNSURE, _guess(guess), model_sha256, output, mark, elsewhere)
 
     def _read_ahead(self, key: bytes) -> None:
         """Rows from ``key`` on; a key between the first and the last that is not there is new."""
@@ -274,10 +274,10 @@ class RunRecorder:
             self._db.execute(statement, values)
 
 
-def _guess(told: str | None) -> Guess | None:
-    if not told:
+def _guess(text: str | None) -> Guess | None:
+    if not text:
         return None
-    fields = json.loads(told)
+    fields = json.loads(text)
     candidates = tuple(Candidate(*candidate) for candidate in fields["candidates"])
     return Guess(candidates, fields["none"], fields.get("thumbnail", ""))
 

@@ -44,6 +44,7 @@ def undo(
     run: PastRun,
     dry_run: bool = False,
     places: Sequence[str] = (),
+    endpoint_url: str = "",
 ) -> Iterator[Undone]:
     """Restore what ``run`` changed, newest change first; a refusal is a value, the rest goes on.
 
@@ -59,7 +60,7 @@ def undo(
     """
     places = (*places, *run.targets)
     alone = nullcontext() if dry_run else only_run(ledger.path, f"{run.run_id}-undo", places)
-    search = Search(ledger, run, places)
+    search = Search(ledger, run, places, endpoint_url)
     with alone:
         if not dry_run:
             ledger.forget(run)

@@ -107,7 +107,7 @@ def _of(key: str, block: bytes, order: str, values: dict[int, bytes]) -> Capture
         pass
     return Capture(
         key,
-        _seconds(values.get(TAKEN_AT) or values.get(DIGITISED_AT), values.get(SUBSEC_TAKEN)),
+        seconds_of(values.get(TAKEN_AT) or values.get(DIGITISED_AT), values.get(SUBSEC_TAKEN)),
         _ahead(values.get(OFFSET_TAKEN) or values.get(OFFSET)),
         gps_time,
         f"{name} {serial}".strip(),
@@ -136,7 +136,8 @@ def _text(raw: bytes | None) -> str:
     return " ".join("".join(c for c in text if c.isprintable()).split())
 
 
-def _seconds(raw: bytes | None, subsec: bytes | None) -> float | None:
+def seconds_of(raw: bytes | None, subsec: bytes | None = None) -> float | None:
+    """Seconds since 1970 of a date as EXIF writes it; None where it is none."""
     match = _DATE.match(raw or b"")
     if match is None:
         return None

@@ -51,10 +51,10 @@ def of_photoshop(data: bytes) -> Blocks:
     """EXIF and XMP among image resources, where Photoshop and its like keep a copy of both."""
     if not any(number.to_bytes(2, "big") in data for number in (EXIF_RESOURCE, XMP_RESOURCE)):
         return Blocks()
-    found = list(resources(data))
+    entries = list(resources(data))
     return Blocks(
-        tuple([raw.removeprefix(EXIF_HEAD) for kind, raw in found if kind == EXIF_RESOURCE]),
-        tuple([raw for kind, raw in found if kind == XMP_RESOURCE]),
+        tuple([raw.removeprefix(EXIF_HEAD) for kind, raw in entries if kind == EXIF_RESOURCE]),
+        tuple([raw for kind, raw in entries if kind == XMP_RESOURCE]),
     )
 
 
@@ -87,8 +87,8 @@ def completed(parts: Parts) -> Parts:
     """
     if parts.exif is None or not _may_hold(parts.exif):
         return parts
-    found = list(of_exif(parts.exif))
-    caption, keywords = in_iptc(b"".join(raw for tag, raw in found if tag != XMP_TAG))
+    entries = list(of_exif(parts.exif))
+    caption, keywords = in_iptc(b"".join(raw for tag, raw in entries if tag != XMP_TAG))
     xmp = [] if parts.xmp_tag else packets(parts.exif)
     alone = bool(xmp) and parts.xmp is None and not parts.xmp_trouble
     return replace(

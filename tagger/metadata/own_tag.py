@@ -48,7 +48,7 @@ class Record:
 
         None is a name such as Model that a reader without namespaces would take for the camera's.
         """
-        found = {
+        texts = {
             "TaggedBy": self.provenance.tool,
             "TaggerVersion": self.provenance.version,
             "TagModelSHA256": self.provenance.model_sha256,
@@ -60,13 +60,13 @@ class Record:
             "TagWrote": " ".join(self.wrote),
         }
         if self.provenance.source is not Source.LANDMARK:
-            found["TagSource"] = self.provenance.source.value
-            found["TagEvidence"] = self.provenance.evidence
+            texts["TagSource"] = self.provenance.source.value
+            texts["TagEvidence"] = self.provenance.evidence
         if self.camera:
-            found["TagCamera"] = _text(self.camera)
+            texts["TagCamera"] = _text(self.camera)
         if self.exif:
-            found["TagExifBefore"] = " ".join(map(str, self.exif))
-        return found
+            texts["TagExifBefore"] = " ".join(map(str, self.exif))
+        return texts
 
     def method(self) -> str:
         """GPSProcessingMethod."""

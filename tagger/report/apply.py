@@ -21,7 +21,6 @@ from tagger.failing import outcome_of
 from tagger.records import (
     Coords,
     Entry,
-    HardLinks,
     Landmark,
     Outcome,
     Provenance,
@@ -47,6 +46,7 @@ class ApplyOptions:
     coords: Coords = Coords.BOTH
     write: WriteOptions = field(default_factory=WriteOptions)
     skip: bool = True  # leave managed libraries and caches alone
+    endpoint_url: str = ""  # the server of s3://; empty for AWS's own setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Applied:
 class PhotosByFolder:
     """The photos of one folder at a time: the rows of a report come folder by folder."""
 
-    def __init__(self, hard_links: HardLinks = HardLinks.SKIP, skip: bool = True) -> None:
-        self._hard_links, self._skip = hard_links, skip
+    def __init__(self, options: ApplyOptions) -> None:
+        self._options = options
         self._name: str | None = None
         self._entries: dict[str, Entry] = {}
 
@@ -79,8 +79,9 @@ class PhotosByFolder:
                 self._storage = open_storage(
                     [name],
                     recursive=False,
-                    hard_links=self._hard_links,
-                    skipping=Skipping(self._skip),
+                    hard_links=self._options.write.hard_links,
+                    skipping=Skipping(self._options.skip),
+                    endpoint_url=self._options.endpoint_url,
                 )
                 self._entries = {entry.key: entry for entry in self._storage.list()}
                 self._name = name
@@ -111,14 +112,14 @@ def keys_to_write(report: Path) -> Counter[str]:
     Raises:
         RunError: the file cannot be read, or is no report.
     """
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     declined: Counter[str] = Counter()
     for row in read(report):
         if row.declined:
             declined[row.key] += 1
         with suppress(RefusedError):
-            found[row.key] += row.wish() is Wish.WRITE
-    return Counter({key: times + declined[key] for key, times in found.items() if times})
+            counts[row.key] += row.wish() is Wish.WRITE
+    return Counter({key: times + declined[key] for key, times in counts.items() if times})
 
 
 def apply(
@@ -134,7 +135,7 @@ def apply(
     Raises:
         RunError: the file cannot be read, or is no report.
     """
-    keys, folder = keys_to_write(report), PhotosByFolder(options.write.hard_links, options.skip)
+    keys, folder = keys_to_write(report), PhotosByFolder(options)
     for row in read(report):
         entry = Entry(row.key, Version(0, 0))
         try:
@@ -163,15 +164,15 @@ def _write(
     Raises:
         PhotoError: the row names no place, or the photo cannot be written.
     """
-    told = row.number("confidence")
-    if told is not None and not 0 <= told <= 1:
-        raise RefusedError(f"confidence is {told:g}, not from 0 to 1; restore the cell")
-    said = say(row, known, told)
-    by_tool = not row.text("accept") and said.as_reported and told is not None
+    confidence = row.number("confidence")
+    if confidence is not None and not 0 <= confidence <= 1:
+        raise RefusedError(f"confidence is {confidence:g}, not from 0 to 1; restore the cell")
+    said = say(row, known, confidence)
+    by_tool = not row.text("accept") and said.as_reported and confidence is not None
     # A person who accepts or corrects a place vouches for it; the model has no say in that.
     provenance = Provenance(
         "landmark-tag", __version__, row.text("model").rpartition("@")[2] if by_tool else "",
-        told if by_tool and told is not None else 1.0, options.run_id,
+        confidence if by_tool and confidence is not None else 1.0, options.run_id,
     )  # fmt: skip
     coords = options.coords
     if said.subject_only:

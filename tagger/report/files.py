@@ -55,7 +55,7 @@ def numbers(name: str, others: Iterable[str]) -> set[int]:
     """The numbers under which older reports of this name, or decisions on them, are kept."""
     stem, suffix = os.path.splitext(name)
     kept = re.compile(rf"{re.escape(stem)}\.([1-9]\d*){re.escape(suffix)}(\.review.*)?")
-    return {int(found[1]) for other in others if (found := kept.fullmatch(other))}
+    return {int(match[1]) for other in others if (match := kept.fullmatch(other))}
 
 
 def is_empty(head: bytes) -> bool:

@@ -32,16 +32,16 @@ def choose(row: Row, known: Mapping[str, Landmark]) -> Landmark:
         RefusedError: the row is none of these; nothing is guessed.
     """
     name, point = row.text("landmark"), point_of(row)
-    found = named(name, known)
-    if len(found) > 1:  # one name, several places: the coordinates tell
-        found = [place for place in found if point and same_point(place, point)]
-        if len(found) != 1:
+    exact = named(name, known)
+    if len(exact) > 1:  # one name, several places: the coordinates tell
+        exact = [place for place in exact if point and same_point(place, point)]
+        if len(exact) != 1:
             raise RefusedError(f"several landmarks are called {name!r}; use the slug of the one")
     owners = [place for place in known.values() if point and same_point(place, point)]
-    if found:
+    if exact:
         if point is None or owners:
-            return found[0]
-        return _moved(found[0], point, row)
+            return exact[0]
+        return _moved(exact[0], point, row)
     if not name:
         raise RefusedError("landmark is empty; name the place")
     if point is None:

@@ -100,8 +100,8 @@ class Guard:
         return hmac.compare_digest(given.encode(), self._token.encode())
 
     def _is_ours(self, host: str) -> bool:
-        found = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::\d+)?|([^:\[\]/@\s]+)(?::\d+)?", host)
-        name = (found[1] or found[2]).casefold().rstrip(".") if found else ""
+        match = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::\d+)?|([^:\[\]/@\s]+)(?::\d+)?", host)
+        name = (match[1] or match[2]).casefold().rstrip(".") if match else ""
         if self._names:
             return name in self._names
         try:
@@ -134,10 +134,10 @@ def _is_of_page(headers: dict[str, str], scope: "Scope") -> bool:
 
 def _cookie(headers: dict[str, str], name: str) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
+        cookie = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return ""
-    return found.value if found else ""
+    return cookie.value if cookie else ""
 
 
 def _digest(script: str) -> str:

@@ -30,7 +30,7 @@ class Place:
 
 def judged(review: Review) -> list[Judged]:
     """Each reviewed row that had a guess: its confidence, and whether the person agreed."""
-    found = []
+    answers = []
     for row, decision in review.decisions.items():
         confidence = number(review.sheet.cell(row, "confidence"))
         if confidence is not None and review.original(row, "landmark"):
@@ -38,8 +38,8 @@ def judged(review: Review) -> list[Judged]:
             right = decision.verdict is Verdict.ACCEPT or (
                 bool(named) and named == review.original(row, "landmark")
             )
-            found.append(Judged(confidence, right))
-    return found
+            answers.append(Judged(confidence, right))
+    return answers
 
 
 def places(review: Review, rows: Iterable[int]) -> list[Place]:

@@ -121,7 +121,8 @@ class Sheet:
 
 def position_by(source: str) -> str:
     """What stands for a landmark's name where only the camera's position is known."""
-    return f"Position by {'Takeout' if source == Source.TAKEOUT else source}"
+    names: dict[str, str] = {Source.TAKEOUT: "Takeout", Source.PAIR: "a photo of the same shot"}
+    return f"Position by {names.get(source, source)}"
 
 
 def _plain(name: str, cell: str) -> str:

@@ -146,9 +146,11 @@ class View:
             Progress.REJECTED: {Verdict.REJECT},
             Progress.CORRECTED: {Verdict.LANDMARK, Verdict.PLACE},
         }[wanted]
-        found = [row for row, said in self._review.decisions.items() if said.verdict in kinds]
+        rows = [
+            row for row, decision in self._review.decisions.items() if decision.verdict in kinds
+        ]
         chosen = np.zeros(len(self.allowed), dtype=bool)
-        chosen[np.array(found, dtype=np.int64)] = True
+        chosen[np.array(rows, dtype=np.int64)] = True
         return ~chosen if wanted is Progress.OPEN else chosen
 
     @staticmethod

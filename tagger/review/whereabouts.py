@@ -21,6 +21,7 @@ _BY = {
     Source.TIME: "photos taken close in time",
     Source.TRACK: "a GPS track",
     Source.TAKEOUT: "Google Takeout",
+    Source.PAIR: "another photo of the same shot",
     Source.LIBRARY: "the same view in your library",
 }
 _EDGE = 160
@@ -67,8 +68,8 @@ def around(
     )
     if latitude is None or longitude is None:
         return None
-    found = neighbours(ledger or default_path(), sheet.photo(row))
-    shown = [_one(one, (latitude, longitude), root) for one in found if inside(one.key, root)]
+    photos = neighbours(ledger or default_path(), sheet.photo(row))
+    shown = [_one(one, (latitude, longitude), root) for one in photos if inside(one.key, root)]
     return radius or 0.0, shown
 
 

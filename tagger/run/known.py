@@ -8,7 +8,7 @@ from tagger.records import (
     Seen,
     Status,
 )
-from tagger.run.limits import Limits
+from tagger.run.limits import RunLimits
 from tagger.run.stages import Looked, Memory, Settings
 
 UNCHANGED = "unchanged since an earlier run"
@@ -21,7 +21,7 @@ def recalled(
     entry: Entry,
     model_sha256: str,
     settings: Settings,
-    limits: Limits | None = None,
+    limits: RunLimits | None = None,
     thumbnails: str = "",
 ) -> Looked | None:
     """What the ledger lets us say of a photo without opening it, if anything; else it is begun."""

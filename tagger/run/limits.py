@@ -11,7 +11,7 @@ FAILING = frozenset({Status.FAILED, Status.UNREADABLE})
 MIN_SAMPLE = 20
 
 
-class Limits:
+class RunLimits:
     """The limits of one run, and how far it got towards them.
 
     Args:
@@ -66,14 +66,14 @@ class Limits:
         """
         if self.reached == "--fail-over":
             failing, seen = self._fresh_failing, self._fresh
-            told = f"stopped: {failing} of {seen} photos failed"
+            message = f"stopped: {failing} of {seen} photos failed"
         elif self._too_many(self._seen_failing, self._seen):
             self.reached = "--fail-over"
-            told = f"{self._seen_failing} of {self._seen} photos failed"
+            message = f"{self._seen_failing} of {self._seen} photos failed"
         else:
             return
         raise FailingError(
-            f"{told} or are unreadable, more than --fail-over {self._fail_over:g}%; the report "
+            f"{message} or are unreadable, more than --fail-over {self._fail_over:g}%; the report "
             "says why: check the disk or the network, then run again"
         )
 

@@ -9,11 +9,12 @@ from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome
 from tagger.run.inspect import Glance, inspect
 from tagger.run.known import news, recalled, remembered
-from tagger.run.limits import Limits
+from tagger.run.limits import RunLimits
 from tagger.run.ordered import batches, in_order
 from tagger.run.settle import finished
 from tagger.run.stages import Classify, Finder, Looked, Memory, Settings
 from tagger.run.survey import survey
+from tagger.run.united import united
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 
@@ -31,7 +32,7 @@ def run(
     settings: Settings,
     stop: Callable[[], bool] = lambda: False,
     output: Output | None = None,
-    limits: Limits | None = None,
+    limits: RunLimits | None = None,
     sources: Sources | None = None,
     thumbnails: ThumbnailNet | None = None,
 ) -> Iterator[Outcome]:
@@ -68,7 +69,7 @@ def run(
             storage, item.entry, size, resize, moved=moved, opened=item.opened, data=item.data,
             net=net,
         )  # fmt: skip
-        return replace(found, estimates=item.estimates)
+        return replace(found, estimates=item.estimates, shot=item.shot)
 
     def known(entry: Entry) -> Looked | None:
         return recalled(recorder, entry, classifier.sha256, settings, limits, net_sha256)
@@ -92,7 +93,8 @@ def run(
         items = survey(storage, begun, sources, known, settings.workers, net)
     looked = in_order(look, items, settings.workers, window, ready)
     guessed = takewhile(lambda _: not ended(), classified(looked, classifier, settings.batch_size))
-    done = in_order(finish, guessed, settings.writers, settings.writers, lambda item: item.outcome)
+    shots = united(guessed, settings.min_conf)
+    done = in_order(finish, shots, settings.writers, settings.writers, lambda item: item.outcome)
     for outcome in done:
         yield news(outcome, recorder)
 

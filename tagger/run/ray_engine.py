@@ -31,12 +31,13 @@ from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Landmark, Outcome, Version
 from tagger.run.inspect import inspect
 from tagger.run.known import news, recalled
-from tagger.run.limits import Limits
+from tagger.run.limits import RunLimits
 from tagger.run.ordered import batches, in_order
 from tagger.run.pipeline import classified
 from tagger.run.settle import finished
 from tagger.run.stages import Looked, Settings
 from tagger.run.survey import survey
+from tagger.run.united import united
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 
@@ -168,7 +169,7 @@ def look(table: pa.Table, job: Job) -> pa.Table:
             job.storage, item.entry, size, resize, run_id, opened=item.opened, data=item.data,
             net=job.thumbnails,
         )  # fmt: skip
-        return replace(found, estimates=item.estimates)
+        return replace(found, estimates=item.estimates, shot=item.shot)
 
     items, workers = unpacked(table), job.settings.workers
     if not job.enter():
@@ -203,7 +204,7 @@ def write(table: pa.Table, job: Job) -> pa.Table:
     def one(item: Looked) -> Outcome:
         return finished(job.storage, job, messenger, job.settings, item, job.output)
 
-    looked = [item for item in items if item is not None]
+    looked = united((item for item in items if item is not None), job.settings.min_conf)
     outcomes = in_order(one, looked, writers, writers, lambda item: item.outcome)
     written = messenger.written if messenger else {}
     done = (Done(outcome, written.get(outcome.entry.key)) for outcome in outcomes)
@@ -227,7 +228,7 @@ def run(
     options: Cluster,
     stop: Callable[[], bool] = lambda: False,
     output: Output | None = None,
-    limits: Limits | None = None,
+    limits: RunLimits | None = None,
     sources: Sources | None = None,
     thumbnails: ThumbnailNet | None = None,
 ) -> Iterator[Outcome]:
@@ -267,25 +268,37 @@ def run(
         for items in batches(first, lambda item: item.outcome is None, ROUND, MOST_LISTED):
             work = [item for item in items if item.outcome is None]
             done = _worked(work, job(), options) if work else iter(())
-            told = False
+            stopping = False
             for item in items:
-                if ended() and not told:
+                if ended() and not stopping:
                     if books is None:
                         return
-                    told = ask(books.stop) or True
+                    stopping = ask(books.stop) or True
                 result = Done(item.outcome) if item.outcome else next(done)
                 if result is None:  # not begun when the run was stopped
                     continue
                 if recorder and result.written:
                     recorder.wrote(result.outcome.entry.key, result.written)
                 yield news(result.outcome, recorder)
-            if told or ended():
+            if stopping or ended():
                 return
+
+
+def _blocks(work: Iterable[Looked]) -> Iterator[list[Looked]]:
+    """Work in blocks, of which none parts the photos of one shot."""
+    block: list[Looked] = []
+    for item in work:
+        if len(block) >= BLOCK and (item.shot is None or item.shot != block[-1].shot):
+            yield block
+            block = []
+        block.append(item)
+    if block:
+        yield block
 
 
 def _worked(work: list[Looked], job: Job, options: Cluster) -> Iterator[Done | None]:
     """The results of the cluster, one for each item, in their order."""
-    blocks = [packed(work[start : start + BLOCK]) for start in range(0, len(work), BLOCK)]
+    blocks = list(map(packed, _blocks(work)))
     share = options.gpus_per_worker
     have: dict[str, float] = ray.cluster_resources()
     fit = have.get("GPU", 0) / share if share else have.get("CPU", 0) / 4

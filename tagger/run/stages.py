@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from tagger.errors import RunError
 from tagger.evidence.decide import MIN_CONF
@@ -41,7 +41,7 @@ class Finder(Protocol):
         ...
 
 
-class Model(Protocol):
+class ModelFacts(Protocol):
     """What is known of a classifier without having it at hand."""
 
     @property
@@ -51,7 +51,7 @@ class Model(Protocol):
     def sha256(self) -> str: ...
 
 
-class Classify(Model, Protocol):
+class Classify(ModelFacts, Protocol):
     """What the pipeline needs of a classifier."""
 
     lanes: int
@@ -80,6 +80,7 @@ class Settings:
     write: WriteOptions = field(default_factory=WriteOptions)
     writers: int = 1
     output: str = ""
+    endpoint_url: str = ""  # the server of s3://; empty for AWS's own setting
     sources: tuple[Source, ...] = (Source.LANDMARK,)
     thorough: bool = False
 
@@ -98,6 +99,13 @@ class Settings:
             )
 
 
+class Shot(NamedTuple):
+    """Photos of one shot that are decided together: the first one's key, and how many they are."""
+
+    first: str
+    photos: int
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """A photo after the first stages: settled, or decoded for the classifier, or with a guess.
@@ -105,6 +113,9 @@ class Looked:
     ``fresh`` is False where the guess is an earlier run's; ``estimates`` are what other sources
     than the classifier say of where it was taken. ``opened`` tells that its head was read and
     settles nothing, ``data`` are its bytes where these were all of them and are kept.
+
+    ``shot`` tells which photos it is decided with; ``shown`` is then the guess that counts, where
+    that is another's, and ``shown_by`` the name of that one.
     """
 
     entry: Entry
@@ -115,3 +126,6 @@ class Looked:
     estimates: tuple[Estimate, ...] = ()
     opened: bool = False
     data: bytes = b""
+    shot: Shot | None = None
+    shown: Guess | None = None
+    shown_by: str = ""

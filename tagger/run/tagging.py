@@ -11,7 +11,7 @@ from tagger.ledger.recorder import RunRecorder
 from tagger.model.lazy import LazyClassifier
 from tagger.records import Outcome
 from tagger.run import pipeline
-from tagger.run.limits import Limits
+from tagger.run.limits import RunLimits
 from tagger.run.stages import Settings
 from tagger.storage.base import Storage
 from tagger.storage.urls import absolute
@@ -30,7 +30,7 @@ def tagging(
     output: str = "",
     engine: Callable[..., Iterator[Outcome]] = pipeline.run,
     stop: Callable[[], bool] = lambda: False,
-    limits: Limits | None = None,
+    limits: RunLimits | None = None,
     gather: Callable[[Path | None], Sources] | None = None,
 ) -> Iterator[Iterator[Outcome]]:
     """A run over ``paths``, which ``storage`` lists: the work is done as the outcomes are taken.
@@ -50,7 +50,7 @@ def tagging(
         RunError: the ledger, the output or the model cannot be used.
         LockedError: another run is at work on some of the same photos.
     """
-    copies = output_at(output, paths) if output else None
+    copies = output_at(output, paths, settings.endpoint_url) if output else None
     with contextlib.ExitStack() as stack:
         book = None if dry_run else stack.enter_context(Ledger.open(ledger))
         if book is None or not book.has_run(classifier.sha256):

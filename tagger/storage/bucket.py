@@ -154,6 +154,7 @@ class BucketStorage:
         exclude: Sequence[str] = (),
         since: datetime | None = None,
         skipping: Skipping | None = None,
+        endpoint_url: str = "",
     ) -> None:
         self._root = bucket_of(targets[0])
         self._targets = sorted({target[len(self._root) :].strip("/") for target in targets})
@@ -162,7 +163,7 @@ class BucketStorage:
         self._skipping = skipping or Skipping()
         for target in self._targets:
             self._skipping.check(f"{self._root}/{target}", target.split("/"))
-        self._endpoint = endpoint.current()
+        self._endpoint = endpoint.server(endpoint_url)
         self._link()
 
     def _link(self) -> tuple[Store, Index]:
@@ -189,7 +190,9 @@ class BucketStorage:
         """
         for target in self._targets:
             skipping, place = Skipping(self._skipping.on), f"{self._root}/{target}"
-            everything = BucketStorage([place], self._recursive, skipping=skipping).list()
+            everything = BucketStorage(
+                [place], self._recursive, skipping=skipping, endpoint_url=self._endpoint
+            ).list()
             if next(everything, None) is None and not skipping.folders:
                 raise RunError(NO_PHOTOS.format(place))
 
@@ -227,7 +230,9 @@ class BucketStorage:
         keys = tuple(f"{self._root}/{path}" for path in ordered(photo.sidecars, found.path))
         version = _version(found.size, found.etag)
         key, shares = f"{self._root}/{found.path}", is_shared(found.path, photo.sharing)
-        return Entry(key, version, problem_of(found.path), keys, shares_stem=shares)
+        movie = f"{self._root}/{max(photo.movies)}" if photo.movies else ""
+        problem = problem_of(found.path)
+        return Entry(key, version, problem, keys, shares_stem=shares, movie=movie)
 
     def read_head(self, key: str, size: int) -> bytes:
         with self._explained("read"):

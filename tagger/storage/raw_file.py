@@ -1,4 +1,4 @@
-"""A camera raw file in its store, read by ranges: some 0.2 to 2 MB of its 20 to 100."""
+"""Large files in their store, read by ranges: a camera raw file's 0.3 to 2 MB of 20 to 100."""
 
 from functools import cached_property
 
@@ -15,8 +15,8 @@ PAGE = 65_536  # bytes that are asked for at a time where fewer are needed
 MOST_PAGES = 32  # that are kept
 
 
-class RawFile:
-    """The bytes of a raw file, of which only those that are looked at are read.
+class Ranges:
+    """The bytes of a file, of which only those that are looked at are read.
 
     All are of one :attr:`version`.
 
@@ -56,6 +56,10 @@ class RawFile:
         if found.version != self.version:
             raise ChangedError(CHANGED)
         return found.data
+
+
+class RawFile(Ranges):
+    """A camera raw file: its metadata and its preview."""
 
     @cached_property
     def _raw(self) -> Raw:

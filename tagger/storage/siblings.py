@@ -41,10 +41,14 @@ def is_shared(photo: str, photos: Iterable[str]) -> bool:
 
 
 class Siblings:
-    """The photos, sidecars and Takeout files of one folder, looked up by name."""
+    """The photos of one folder, and what lies beside them, looked up by name."""
 
     def __init__(
-        self, photos: Iterable[str], sidecars: Iterable[str], takeout: Iterable[str] = ()
+        self,
+        photos: Iterable[str],
+        sidecars: Iterable[str],
+        takeout: Iterable[str] = (),
+        movies: Iterable[str] = (),
     ) -> None:
         self._photos, self._takeout = set(photos), frozenset(takeout)
         self._endings = defaultdict[str, list[str]](list)
@@ -54,6 +58,7 @@ class Siblings:
         self._sidecars = defaultdict[str, list[str]](list)
         for name in sidecars:
             self._sidecars[name.lower()].append(name)
+        self._movies = {os.path.splitext(name)[0]: name for name in sorted(movies)}
 
     def sidecars(self, photo: str) -> list[str]:
         """Names of the sidecars that go by the photo's name."""
@@ -70,6 +75,10 @@ class Siblings:
     def takeout(self, photo: str) -> str:
         """Name of the photo's Google Takeout file; empty where there is none."""
         return (name_for(photo, self._takeout) or "") if self._takeout else ""
+
+    def movie(self, photo: str) -> str:
+        """Name of the movie of a photo's stem; empty where there is none."""
+        return self._movies.get(os.path.splitext(photo)[0], "") if self._movies else ""
 
     def share_stem(self, photo: str) -> bool:
         """Whether photo.xmp may be another photo's; see :func:`is_shared`."""

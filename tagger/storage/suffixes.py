@@ -16,6 +16,7 @@ RAW_SUFFIXES = frozenset(
 )
 # Listed so that they show up in the report; Pillow does not read them.
 UNREAD_SUFFIXES = frozenset(".jxl .jxr .hdp .wdp".split())
+MOVIE_SUFFIXES = frozenset((".mov", ".mp4"))  # read beside a photo (Live Photo), never listed
 LISTED_SUFFIXES = PHOTO_SUFFIXES | RAW_SUFFIXES | UNREAD_SUFFIXES
 
 
@@ -27,6 +28,11 @@ def suffix(name: str) -> str:
 def is_raw(key: str) -> bool:
     """Whether a key names a camera raw file, which is never written."""
     return suffix(key) in RAW_SUFFIXES
+
+
+def is_movie(key: str) -> bool:
+    """Whether a key names a movie, which may be the moving half of a photo; never written."""
+    return suffix(key) in MOVIE_SUFFIXES
 
 
 def sidecar_names(name: str) -> tuple[str, str]:

@@ -24,7 +24,7 @@ def own(storage: Storage, entry: Entry) -> list[Sidecar]:
         PhotoError: one cannot be read.
     """
     read = (Sidecar(key, storage.read(key)) for key in entry.sidecars)
-    return [found for found in read if _is_own(found, entry.key)]
+    return [sidecar for sidecar in read if _is_own(sidecar, entry.key)]
 
 
 def _is_own(sidecar: Sidecar, photo: str) -> bool:
@@ -71,10 +71,10 @@ def target(entry: Entry, sidecars: list[Sidecar], naming: SidecarName) -> Target
     """
     folder, slash, name = entry.key.rpartition("/")
     full, stem = (f"{folder}{slash}{new}" for new in sidecar_names(name))
-    for found in sidecars:
-        stated = _stated(found) == _extension(name).lower() != ""
-        if not entry.shares_stem or found.key[:-4] == entry.key or stated:
-            return Target(found.key, found.blob)
+    for sidecar in sidecars:
+        stated = _stated(sidecar) == _extension(name).lower() != ""
+        if not entry.shares_stem or sidecar.key[:-4] == entry.key or stated:
+            return Target(sidecar.key, sidecar.blob)
     others = any(_has_stem_name(key, entry.key) for key in entry.sidecars)
     if naming is SidecarName.STEM and not entry.shares_stem and not others:
         return Target(stem, None, _extension(name))

@@ -196,8 +196,8 @@ def tagged_by(data: bytes, run_id: str) -> bool:
     """Whether these bytes, of a photo (its head is enough) or sidecar, carry a tag of that run."""
     if not run_id or run_id.encode() not in data:  # spares most photos the parsing
         return False
-    found = metadata.provenance(data)
-    return found is not None and found.run_id == run_id
+    provenance = metadata.provenance(data)
+    return provenance is not None and provenance.run_id == run_id
 
 
 def _older(output: Output, key: str, after: Content, known: bool = False) -> Blob | None:

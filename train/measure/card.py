@@ -30,13 +30,13 @@ def fill(card: Path, name: str, report: Report, comparison: Path | None = None) 
     text = card.read_text(encoding="utf-8")
     for block, table in blocks.items():
         mark = f"<!-- {name} {block} -->"
-        text, found = re.subn(
+        text, changed = re.subn(
             rf"({re.escape(mark)}\n).*?(<!-- end -->)",
             lambda match, table=table: match[1] + table + match[2],  # type: ignore[misc]
             text,
             flags=re.S,
         )
-        if not found:
+        if not changed:
             raise RunError(f"{card}: has no block {mark} ... <!-- end -->; add one")
     card.write_text(text, encoding="utf-8")
 
@@ -45,7 +45,9 @@ def figures(report: Report) -> str:
     """Accuracy, separation and calibration, with 95 % intervals."""
     names = {"top1": "top-1 accuracy", "top5": "top-5 accuracy", "auroc far": "AUROC against far"}
     names |= {"auroc near": "AUROC against near", "ece": "expected calibration error"}
-    rows = [(told, _share(report, key, 2)) for key, told in names.items() if key in report.figures]
+    rows = [
+        (label, _share(report, key, 2)) for key, label in names.items() if key in report.figures
+    ]
     return table(("figure", "test photos (95 % interval)"), rows)
 
 
@@ -83,8 +85,8 @@ def rejection(comparison: Path) -> str:
     """The rows of rejection.csv."""
     with comparison.open(encoding="utf-8", newline="") as file:
         head, *rows = csv.reader(file)
-    told = [name.replace("_", " ").replace("auroc", "AUROC") for name in head]
-    return table(told, [[name, *map(_short, values)] for name, *values in rows])
+    columns = [name.replace("_", " ").replace("auroc", "AUROC") for name in head]
+    return table(columns, [[name, *map(_short, values)] for name, *values in rows])
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -75,13 +75,13 @@ def reliability(answers: Answers, out: Path, bins: int = 10) -> None:
     edges = np.minimum((answers.confidence * bins).astype(int), bins - 1)
     total = np.bincount(edges, answers.weights, bins)
     right = np.bincount(edges, answers.weights * answers.right, bins)
-    said = np.bincount(edges, answers.weights * answers.confidence, bins)
+    confidence = np.bincount(edges, answers.weights * answers.confidence, bins)
     filled = total > 0
     figure, (upper, lower) = plt.subplots(
         2, 1, figsize=(5, 6), sharex=True, height_ratios=(3, 1), layout="constrained"
     )
     upper.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", label="honest")
-    upper.plot(said[filled] / total[filled], right[filled] / total[filled], "o-", color=BLUE)
+    upper.plot(confidence[filled] / total[filled], right[filled] / total[filled], "o-", color=BLUE)
     upper.set(ylabel="share right", xlim=(0, 1), ylim=(0, 1.02))
     upper.legend(loc="upper left")
     upper.grid(alpha=0.3)

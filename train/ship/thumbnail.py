@@ -30,7 +30,7 @@ KEPT = 0.995
 LANDMARK, ORDINARY, NEAR = range(3)
 
 
-class Deployed(nn.Module):
+class DeployedThumbnailNet(nn.Module):
     """uint8 [N, 3, S, S] to (probability [N, 1], embedding [N, D]); from 0.5 on a photo passes."""
 
     kind: Tensor
@@ -72,7 +72,8 @@ def make(
     passed = [float((logits[kinds == kind] >= line).mean()) for kind in (LANDMARK, ORDINARY, NEAR)]
     trunk = fold(network.trunk)
     turned = half_turned(trunk)
-    module = Deployed(turned or trunk, network.head, line, turned is not None).eval().half()
+    whole = DeployedThumbnailNet(turned or trunk, network.head, line, turned is not None)
+    module = whole.eval().half()
     manifest = Manifest(
         ("known",), SIZE, Resize.SQUASH, 2 * WIDTH, "thumbnails",
         metrics=dict(zip(("landmarks_pass", "ordinary_pass", "near_pass"), passed, strict=True)),

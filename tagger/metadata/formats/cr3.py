@@ -30,18 +30,18 @@ def read(file: Block) -> Raw:
         RefusedError: it is damaged, or has no EXIF.
     """
     parts, packets, previews = dict[bytes, bytes](), list[ifd.Value](), list[Preview]()
-    for kind, at, end in _boxes(file, 0, len(file)):
+    for kind, at, end in boxes(file, 0, len(file)):
         if kind == b"moov":
-            for inner, start, stop in _boxes(file, at, end):
+            for inner, start, stop in boxes(file, at, end):
                 if inner == b"uuid" and file[start : start + 16] == METADATA_BOX:
-                    for name, first, last in _boxes(file, start + 16, stop):
+                    for name, first, last in boxes(file, start + 16, stop):
                         if name in (b"CMT1", b"CMT2", b"CMT4") and last - first < MAX_PACKET:
                             parts[name] = file[first:last]
         elif kind == b"uuid" and file[at : at + 16] == XMP_BOX and end - at <= MAX_PACKET:
             packets.append(packet(file[at + 16 : end]))
         elif kind == b"uuid" and file[at : at + 16] == PREVIEW_BOX:
             # The box PRVW: 6 bytes, width, height, 2 bytes, size, and the JPEG.
-            for name, first, _ in _boxes(file, at + 24, end):
+            for name, first, _ in boxes(file, at + 24, end):
                 if name == b"PRVW":
                     (size,) = struct.unpack(">I", file[first + 12 : first + 16])
                     previews.append(Preview(first + 16, size))
@@ -64,7 +64,7 @@ def _values(block: bytes, order: str) -> Iterator[ifd.Value]:
             yield kept(block, entry, MAX_VALUE)
 
 
-def _boxes(file: Block, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def boxes(file: Block, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and end of the content of each box (ISO/IEC 14496-12 section 4.2)."""
     for _ in range(MAX_BOXES):
         if at + 8 > end:

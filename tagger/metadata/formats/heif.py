@@ -1,4 +1,4 @@
-"""HEIC and AVIF, read only: finds EXIF and XMP in items and boxes (ISO/IEC 14496-12, 23008-12)."""
+"""HEIC and AVIF: finds EXIF and XMP in items and boxes (ISO/IEC 14496-12, 23008-12)."""
 
 import struct
 from collections.abc import Iterator
@@ -7,6 +7,13 @@ from typing import NamedTuple
 
 from tagger.metadata.formats.container import Blocks
 
+AVIF_BRANDS = frozenset((b"avif", b"avis"))
+BRANDS = (
+    frozenset(
+        (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"mif2", b"msf1", b"miaf")
+    )
+    | AVIF_BRANDS
+)
 MAX_ITEMS = 4096
 MAX_METADATA = 1 << 26  # bytes of all items together
 EXIF, XMP = b"Exif", b"application/rdf+xml"
@@ -15,11 +22,12 @@ TIFF_HEADS, EXIF_HEAD = (b"II*\0", b"MM\0*"), b"Exif\0\0"
 
 
 class Box(NamedTuple):
-    """One box: its content from ``at`` to ``end``."""
+    """One box: its header from ``start``, its content from ``at`` to ``end``."""
 
     kind: bytes
     at: int
     end: int
+    start: int
 
 
 class Thumbnail(NamedTuple):
@@ -83,6 +91,12 @@ def _in_items(data: bytes, whole: bool) -> Blocks:
     return Blocks(*found, odd=(data,) if wanted else ())
 
 
+def brands(data: bytes) -> frozenset[bytes]:
+    """What an ISO base media file says it is (ISO/IEC 14496-12 section 4.3)."""
+    size = min(int.from_bytes(data[:4], "big"), 512)
+    return frozenset(data[at : at + 4] for at in range(8, size, 4) if at != 12)
+
+
 def thumbnail(data: bytes) -> Thumbnail | None:
     """Where the first bytes of a HEIC or AVIF file say that its thumbnail is (23008-12 6.4.4).
 
@@ -123,7 +137,7 @@ def boxes(data: bytes, at: int, end: int) -> Iterator[Box]:
         stop = end if size == 0 else at + size
         if size and size < head:
             return
-        yield Box(kind, at + head, stop)
+        yield Box(kind, at + head, stop, at)
         at = stop
 
 
