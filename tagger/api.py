@@ -1,4 +1,4 @@
-"""The public Python interface, which ``tagger`` hands on: predict, read, tag and undo."""
+"""The public Python interface, which ``tagger`` exports: predict, read, tag and undo."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -78,7 +78,7 @@ class Model:
 
         Args:
             photos: paths or bucket URLs, the bytes of image files, or PIL images.
-            batch_size: photos handed to the network at once.
+            batch_size: photos in one pass of the network.
 
         Raises:
             PhotoError: one cannot be read or decoded; the message names it.
@@ -158,7 +158,7 @@ def read(path: str | os.PathLike[str]) -> Photo:
 
 
 class Run:
-    """A run that is open: each photo is worked on as its outcome is taken.
+    """An open run: each photo is processed when its outcome is read.
 
     Attributes:
         id: what :func:`undo` takes.
@@ -221,32 +221,32 @@ def tag(
 
     Args:
         paths: folders, files or bucket URLs.
-        min_conf: tag where the probability that the place is right is at least this.
+        min_conf: the least probability that the place is right for a photo to be tagged.
         dry_run: write into no photo.
         output: folder or bucket URL for tagged copies; the photos stay as they are.
         recursive: look into subfolders.
         exclude: globs of files and folders to leave out.
         coords, sidecar, sidecar_name, hard_links: as the options of those names.
-        rescan: look at every photo again, also at those that did not change.
-        thorough: decode each photo, also where its thumbnail shows nothing known.
+        rescan: process every photo again, unchanged ones too.
+        thorough: decode each photo, also if its thumbnail shows no known landmark.
         model: a model file; None for the one that ships.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        batch_size: photos handed to the network at once.
+        batch_size: photos in one pass of the network.
         workers: threads that read and decode; None for as many as there are processors.
         ledger: file that remembers what was written; None for the one in the state folder.
-        sources: what may give a position, of landmark, time, track and takeout; the others only
-            speak against a wrong one.
+        sources: what may give a position, of landmark, time, track and takeout; the others can
+            only veto.
         pairs: photos of one shot (RAW+JPEG, edited copies, bursts) get one decision, and the
             position that one of them has.
         tracks: files and folders of GPS tracks.
-        max_radius: metres; no position is written that may be further off than this (95 %).
-        max_gap: neighbours in time are looked for no further than this.
+        max_radius: metres; a position with a larger 95 % radius is not written.
+        max_gap: neighbours further away in time are ignored.
         endpoint_url: the server of ``s3://``; empty for AWS, or what AWS_ENDPOINT_URL says.
 
     Raises:
         ValueError: an option has no such value.
-        RunError: the run cannot start or go on.
-        LockedError: another run is at work on some of the same photos.
+        RunError: the run cannot start or continue.
+        LockedError: another run is working on some of the same photos.
     """
     targets, copies = _targets(paths), _spelled(output)
     settings = Settings(
@@ -282,13 +282,13 @@ def undo(
     places: Paths = (),
     endpoint_url: str = "",
 ) -> list[Undone]:
-    """Put back, byte for byte, what a run changed.
+    """Restore, byte for byte, what a run changed.
 
     Args:
-        run_id: of the run, or the beginning of it; ``last`` for the last one that wrote.
-        dry_run: only say what would be done.
+        run_id: the run's id or the start of it; ``last`` is the last run that wrote.
+        dry_run: only report what would be done.
         ledger: the ledger's file; None for the one in the state folder.
-        places: where else to look for photos that were moved since.
+        places: where to search for photos that were moved since.
         endpoint_url: the server of ``s3://``, as for :func:`tag`.
 
     Returns:
@@ -296,7 +296,7 @@ def undo(
 
     Raises:
         RunError: there is no such run.
-        LockedError: another run is at work on some of the same photos.
+        LockedError: another run is working on some of the same photos.
     """
     with Ledger.open(Path(ledger) if ledger else None, create=False) as book:
         folders = [absolute(place) for place in _targets(places)]

@@ -1,7 +1,7 @@
 """Sources of a position: radii that are honest, clocks, neighbours in time, and the weighing."""
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -25,9 +25,20 @@ needs_walks = pytest.mark.skipif(
 PARIS, VEGAS = (48.85826, 2.2945), (36.1125, -115.1728)
 
 
+OPENED: list[Captures] = []
+
+
+@pytest.fixture(autouse=True)
+def close_indexes() -> Iterator[None]:
+    """Python 3.13 warns of a database that nobody closed."""
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 def index(photos: Iterable[Capture], zone: float = 7200.0) -> Captures:
     """An index of photos; those that state no offset are in ``zone``."""
-    captures = Captures()
+    OPENED.append(captures := Captures())
     for photo in photos:
         ahead = stated(photo)
         known = zone if ahead is None and photo.position else ahead

@@ -203,7 +203,7 @@ def test_a_limit_takes_the_library_in_parts(tmp_path: Path, tag: Callable[..., R
         ]
         reached = "--limit" if seen < 25 else None
         assert summary(tmp_path)["stopped_by"] == reached
-        assert ("ended at --limit; run again to go on" in result.output) is bool(reached)
+        assert ("ended at --limit; run again to continue" in result.output) is bool(reached)
     assert tag(folder, "--limit", "1").exit_code == 0 and len(rows(tmp_path)) == 25
     tag(folder, "--limit", "7", "--rescan")
     assert len(rows(tmp_path)) == 7

@@ -1,4 +1,4 @@
-"""How help is laid out: options in groups, those that people use first on top."""
+"""The layout of help: options in groups, the most used first."""
 
 import click
 

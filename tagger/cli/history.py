@@ -1,4 +1,4 @@
-"""The commands on what was written or reviewed: undo, runs, apply, remove; no logic."""
+"""The commands undo, runs, apply and remove; no logic."""
 
 import contextlib
 import os
@@ -19,9 +19,9 @@ from tagger.run.stopping import StopOnSignal
 from tagger.storage.urls import absolute, is_url
 from tagger.terminal import printable, tell
 
-# Not from the configuration, where it is meant for tagging.
+# Not read from the configuration, where it belongs to tagging.
 _dry_run = click.option(
-    "--dry-run", is_flag=True, allow_from_autoenv=False, help="Only say what would be done."
+    "--dry-run", is_flag=True, allow_from_autoenv=False, help="Only report what would be done."
 )
 
 _skip = click.option(
@@ -33,15 +33,15 @@ _skip = click.option(
 
 
 def _code(stop: StopOnSignal, refused: int) -> int:
-    """The exit code of a command that went through photos, and a word where it was stopped."""
+    """The exit code of a command over photos, with a message if it was stopped."""
     if stop.asked():
-        tell("stopped early; the same command goes on with the rest", err=True)
+        tell("stopped early; the same command continues with the rest", err=True)
         return EXIT_INTERRUPTED
     return 1 if refused else 0
 
 
 def shown(path: str) -> str:
-    """A path for the terminal, from here; what cannot be printed is escaped."""
+    """A path for the terminal, relative if shorter; unprintable characters are escaped."""
     near = path if is_url(path) else os.path.relpath(path)
     return printable(path if near.startswith("..") else near)
 
@@ -67,11 +67,11 @@ def undo(
     \b
     landmark-tag undo last --dry-run
     landmark-tag undo last
-    landmark-tag undo last ~/Pictures/2024            photos that were moved there since
+    landmark-tag undo last ~/Pictures/2024            photos moved there since
 
     RUN is an id of `landmark-tag runs`, or last.
-    Photos that were moved or renamed since are searched for in the folders of the run and in PATH.
-    Photos that were edited since are left as they are, and named.
+    Moved and renamed photos are searched for in the folders of the run and in PATH.
+    Photos that were edited since are left unchanged and listed.
     """
     from tagger.ledger.ledger import Ledger
     from tagger.ledger.undo import Undoing
@@ -170,7 +170,7 @@ def apply(
     landmark-tag apply review.csv --dry-run
     landmark-tag apply review.csv
 
-    REPORT is one that --dry-run made. Before, in any spreadsheet: delete rows, write no under
+    REPORT comes from --dry-run. Edit it in a spreadsheet first: delete rows, write no under
     accept to leave a photo alone or yes to tag an unsure one, correct a landmark's name, or type
     coordinates of your own. Photos that changed since the report are left alone.
     """

@@ -63,12 +63,12 @@ def main() -> None:
     landmark-tag ~/Pictures --min-conf 0.6            tag a library
     landmark-tag ~/Pictures --from all                also by time, tracks and Takeout
     landmark-tag s3://photos/uploads --quiet          tag a bucket, from cron
-    landmark-tag undo last                            take the last run back
+    landmark-tag undo last                            undo the last run
 
     Photos that already carry GPS are left alone, and so are photos whose place is not known.
     Each photo gets a row in the report. landmark-tag COMMAND --help shows the help of a command.
     """
-    # Pillow warns of odd extras beside a picture; what matters is in the report.
+    # Pillow warns about odd extra data; what matters is in the report.
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
@@ -175,7 +175,7 @@ def _tag(
 
     run = engines.runner(engine, device, **cluster)
     if engine == "ray":
-        workers, device = workers or engines.THREADS, "cpu"  # of the command's own checks
+        workers, device = workers or engines.THREADS, "cpu"  # for the command's own checks
     settings = Settings(
         new_run_id(), min_conf, Coords(coords), batch_size,
         options.workers_for(paths, workers), rescan,
@@ -222,7 +222,7 @@ def _tag(
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What of the outcomes is shown; of failures, ``strict`` shows those that are no news too."""
+    """Counts of the outcomes; ``strict`` also shows failures of earlier runs."""
 
     quiet: bool
     verbose: bool
@@ -231,7 +231,7 @@ class Shown:
 
 
 class Counts(Counter[Status]):
-    """How many photos came out how, in how many seconds; how many failed in an earlier run too."""
+    """Photos by status, the seconds they took, and how many also failed in an earlier run."""
 
     old_failures = placeable = 0
     seconds = 0.0
@@ -249,7 +249,7 @@ def _follow(
     rows: "ReportWriter",
     show: Shown,
 ) -> Counts:
-    """Hand each outcome to the report and the terminal."""
+    """Pass each outcome to the report and the terminal."""
     from tqdm import tqdm
 
     started, counts = time.monotonic(), Counts()
@@ -275,7 +275,7 @@ def _follow(
 
 
 def _line(outcome: Outcome) -> str:
-    """One photo, for the terminal, and what each source says of it."""
+    """One line for a photo, and one for each source's answer."""
     name = history.shown(outcome.entry.key)
     place = f" {outcome.landmark.name}" if outcome.landmark else ""
     if outcome.camera:

@@ -15,13 +15,13 @@ from tagger.storage import endpoint
 from tagger.storage.urls import is_url
 
 Command = Callable[..., Any]
-# Latency, not computing, is what a bucket costs: requests wait for each other's answers.
+# A bucket costs latency, not computing: most of the time is spent waiting for answers.
 BUCKET_WORKERS = 32
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def duration(text: str) -> timedelta | None:
-    """What 90s, 30m, 36h, 7d or 2w says; None where it says something else."""
+    """The duration that 90s, 30m, 36h, 7d or 2w means; None for other text."""
     age = re.fullmatch(r"(\d+)([smhdw])", text)
     return timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else None
 
@@ -42,7 +42,7 @@ def _moment(context: click.Context, option: click.Parameter, text: str | None) -
 
 
 def _output(context: click.Context, option: click.Parameter, place: str | None) -> str:
-    """Without a place the photos themselves are written, which an empty one cannot mean."""
+    """No --output writes the photos themselves; an empty one is an error."""
     if place == "":
         raise click.BadParameter("it is empty (is a variable unset?); give a place or leave it out")
     return place or ""
@@ -113,7 +113,7 @@ since = click.option(
 
 
 def options(command: Command) -> Command:
-    """What tagging takes: where copies go, how new a photo must be, which server."""
+    """The options of tagging for copies, age and server."""
     return output(since(endpoint_url(command)))
 
 

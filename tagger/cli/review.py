@@ -1,4 +1,4 @@
-"""The commands to look at a report: review in the browser, report as one HTML file; no logic."""
+"""The commands review (in the browser) and report (one HTML file); no logic."""
 
 import os
 import shlex
@@ -136,7 +136,7 @@ def report(
 
 
 def _trusted(report: Path, root: str | None, ledger: Path | None, endpoint_url: str) -> "Root":
-    """The folder whose photos may be shown; where only a guess would do, a person is asked."""
+    """The folder whose photos may be shown; the user is asked if it can only be guessed."""
     from tagger.ledger.ledger import Ledger
     from tagger.ledger.schema import default_path
     from tagger.review.sheet import Sheet

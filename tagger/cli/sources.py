@@ -166,7 +166,7 @@ def gathered(
     pairs: bool = True,
     quiet: bool = False,
 ) -> "Sources":
-    """The sources that the options name; ``ledger`` is where the index lies beside, if anywhere.
+    """The sources that the options name; ``ledger`` is the file beside which the index is kept.
 
     Raises:
         RunError: a track cannot be read, or the index cannot be used.

@@ -1,4 +1,4 @@
-"""The options for runs that nobody watches: limits, a log, a summary."""
+"""The options for unattended runs: limits, a log, a summary."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -100,7 +100,7 @@ _OPTIONS = (
 
 
 def options(command: Command) -> Command:
-    """What tagging takes for runs that nobody watches."""
+    """The options of tagging for unattended runs."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -135,15 +135,15 @@ def attended(run: Callable[..., int], options: dict[str, Any]) -> int:
 
 
 def exit_code(limits: RunLimits, failed: bool, interrupted: bool, quiet: bool) -> int:
-    """Say how a run ended.
+    """Report how a run ended.
 
     Raises:
         FailingError: so many photos failed that the run counts as failed.
     """
     if interrupted:
-        tell("landmark-tag: stopped early; run again to go on", err=True)
+        tell("landmark-tag: stopped early; run again to continue", err=True)
         return EXIT_INTERRUPTED
     limits.check()
     if limits.reached and not quiet:
-        tell(f"ended at {limits.reached}; run again to go on")
+        tell(f"ended at {limits.reached}; run again to continue")
     return EXIT_PHOTO_FAILED if failed else 0

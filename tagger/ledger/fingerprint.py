@@ -11,7 +11,7 @@ EDGE = 65_536
 
 
 def fingerprint(data: bytes) -> bytes:
-    """Of bytes that are at hand: 0.2 ms."""
+    """Of bytes in memory: 0.2 ms."""
     return _digest(data[:EDGE], data[-EDGE:])
 
 

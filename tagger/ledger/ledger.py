@@ -1,4 +1,4 @@
-"""The ledger: which runs there were, what they wrote, and what it takes to undo it."""
+"""The ledger: past runs, what they wrote, and what is needed to undo them."""
 
 import json
 import secrets
@@ -61,17 +61,17 @@ class Ledger:
         model_sha256: str = "",
         verb: str = "tag",
     ) -> Iterator[RunRecorder]:
-        """A run, from here to the end of the block; what it writes goes through the recorder.
+        """A run that lasts as long as the block; it writes through the recorder.
 
-        A dry run changes nothing that could be undone, so it is not recorded at all.
+        A dry run changes nothing, so it is not recorded.
 
         Args:
             run_id: from :func:`new_run_id`.
-            targets: paths or URLs; no other run may work on them meanwhile.
+            targets: paths or URLs; no other run may work on them at the same time.
             settings: what the run was asked to do; anything JSON holds, or text.
 
         Raises:
-            LockedError: another run is at work on some of the same photos.
+            LockedError: another run is working on some of the same photos.
             RunError: the ledger cannot be written.
         """
         places = [absolute(place) for place in targets]
@@ -96,7 +96,7 @@ class Ledger:
                 )
 
     def has_run(self, model_sha256: str) -> bool:
-        """Whether a run with this model came to its end: the model passed all checks then."""
+        """Whether a run with this model was completed, so that the model passed all checks."""
         with schema.explained(self.path):
             row = self._db.execute(
                 "SELECT 1 FROM runs WHERE model_sha256 = ? AND ended IS NOT NULL LIMIT 1",
@@ -138,7 +138,7 @@ class Ledger:
         return candidates[0]
 
     def changes(self, run_id: str) -> Iterator[RecordedChange]:
-        """What a run changed and was not undone, newest first; may be marked meanwhile."""
+        """The changes of a run that were not undone, newest first; they may be marked meanwhile."""
         last = 1 << 62
         while True:
             with schema.explained(self.path):
@@ -174,7 +174,7 @@ class Ledger:
         return {row[0] for row in self._of(run, "SELECT DISTINCT size_after", "size_after > 0")}
 
     def wrote_sidecars(self, run: PastRun) -> bool:
-        """Whether the run wrote any, and was not undone."""
+        """Whether the run wrote sidecars that were not undone."""
         return bool(self._of(run, "SELECT 1", "kind = 'sidecar' LIMIT 1"))
 
     def has(self, run: PastRun, key: str, digest_after: bytes) -> bool:
@@ -202,7 +202,7 @@ class Ledger:
             return self._db.execute(query, (run.run_id, *values)).fetchall()
 
     def forget(self, run: PastRun) -> None:
-        """No photo counts as tagged by that run any more: a later one looks at them again."""
+        """Photos no longer count as tagged by that run; a later run processes them again."""
         with schema.transaction(self._db, self.path):
             self._db.execute(
                 "DELETE FROM photos WHERE status = 'tagged'"
@@ -211,7 +211,7 @@ class Ledger:
             )
 
     def mark(self, change: RecordedChange, state: State) -> None:
-        """Note what became of a change; lasting when this returns."""
+        """Note what became of a change; durable when this returns."""
         with schema.transaction(self._db, self.path):
             self._db.execute(
                 "UPDATE changes SET state = ? WHERE number = ?", (state.value, change.number)

@@ -1,4 +1,4 @@
-"""Where the photos that a run wrote lie now, where they were moved or renamed since."""
+"""Finds photos of a run that were moved or renamed since."""
 
 import os
 from collections import defaultdict
@@ -15,7 +15,7 @@ from tagger.storage.opening import open_storage
 
 
 class SameSizeFile(NamedTuple):
-    """A photo or sidecar that has the size of one that is looked for."""
+    """A photo or sidecar with the size of a missing one."""
 
     storage: Storage
     key: str
@@ -25,8 +25,8 @@ class SameSizeFile(NamedTuple):
 class Search:
     """Looks for a run's photos under ``places`` by size, then by the digest of all bytes.
 
-    The places are listed once, when the first photo is missed; what is kept of them does not grow
-    with the library, only with the run. Places that are gone are passed over.
+    The places are listed once, when the first photo is missing; memory grows with the run, not
+    with the library. Places that no longer exist are skipped.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class Search:
         self._taken: set[str] = set()
 
     def find(self, change: RecordedChange) -> SameSizeFile | None:
-        """Where the file with the bytes after ``change`` is now, if it is anywhere.
+        """The file that has the bytes after ``change`` now; None if there is none.
 
-        Of several copies, the one that kept its name or time is taken for the file itself.
+        Of several copies, the one that kept its name or time counts as the file itself.
 
         Raises:
-            ChangedError: several are as likely, so that none is touched.
+            ChangedError: several are equally likely; none is touched.
         """
         if change.after is None or change.digest_after is None:
             return None

@@ -1,4 +1,4 @@
-"""One run's side of the ledger: writes are noted before they happen, outcomes as they come."""
+"""One run's side of the ledger: writes are recorded before they happen, outcomes afterwards."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tagger.records import Candidate, Entry, Guess, Outcome, Seen, Status, Versi
 from tagger.storage.suffixes import is_sidecar
 
 # Outcomes and settled writes wait for the next intent, this many rows or this long. Losing them
-# in a crash costs nothing: undo looks at the files, and the photos are looked at again.
+# in a crash costs nothing: undo checks the files, and the photos are processed again.
 _ROWS, _SECONDS = 500, 1.0
 # Photos are listed nearly in the order of their keys: so many rows are read with the one asked for.
 _AHEAD = 64
@@ -39,7 +39,7 @@ _REMEMBER = (
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is noted of a change before it happens: all that it takes to undo it.
+    """What is recorded of a change before it happens: all that undo needs.
 
     The digests are of :func:`tagger.blob.digest_of`, None where there is no file; ``patch`` is of
     :mod:`tagger.ledger.undo_patch`.
@@ -90,7 +90,7 @@ class RunRecorder:
 
     @classmethod
     def join(cls, path: Path, run: int) -> Self:
-        """The recorder of a run that another process of this machine began."""
+        """The recorder of a run that another process on this machine started."""
         return cls(schema.connect(path, create=False), path, run)
 
     def __enter__(self) -> Self:
@@ -102,7 +102,7 @@ class RunRecorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # What ended the run is the better message where the ledger fails too.
+        # If the ledger fails too, what ended the run is the better message.
         with suppress(RunError) if error else nullcontext():
             self._flush()
 
@@ -116,7 +116,7 @@ class RunRecorder:
         return lambda: self.note(intent())
 
     def note(self, intent: Intent) -> int:
-        """Note an intent lastingly.
+        """Record an intent; it is durable when this returns.
 
         Returns:
             the number of the change, for :meth:`settle` or :meth:`drop`.
@@ -157,7 +157,7 @@ class RunRecorder:
         """What is at ``key`` now is our work, for :meth:`seen`."""
         with self._lock:
             self._written[key] = version
-            while len(self._written) > _ROWS:  # copies and sidecars are never asked for
+            while len(self._written) > _ROWS:  # copies and sidecars are never looked up
                 self._written.pop(next(iter(self._written)))
 
     def drop(self, change: int) -> None:
@@ -183,13 +183,13 @@ class RunRecorder:
             schema.blob(entry.key), *identity, outcome.status.value,
             _told(guess),
             self._run,
-            # Of a photo with GPS its head tells all at any other place: none is kept.
+            # A photo with GPS needs no fingerprint: its head is enough wherever it is.
             entry.fingerprint if entry.fingerprint and guess and version is None else None,
         )  # fmt: skip
         self._later(_REMEMBER, values)
 
     def recall(self, entry: Entry) -> Seen | None:
-        """What an earlier run found of this very version of the photo, if anything."""
+        """What an earlier run found for exactly this version of the photo, if anything."""
         key = schema.blob(entry.key)
         with self._lock:
             if not self._first <= key <= self._last:
@@ -202,7 +202,7 @@ class RunRecorder:
         return Seen(Status(status), _guess(guess), model_sha256, output, mark or b"")
 
     def moved(self, entry: Entry) -> Seen | None:
-        """What an earlier run found of this photo at another place, or before a restore.
+        """What an earlier run found for this photo at another place, or before a restore.
 
         It must have the same size, nearly the same time, and the same head and tail as one that
         was decoded. Where that one is gone from its old place, its row comes here; from a copy

@@ -1,4 +1,4 @@
-"""The ledger's file: where it lies, its tables and their version, and what its errors mean."""
+"""The ledger's file: its location, tables and version, and its errors explained."""
 
 import os
 import sqlite3
@@ -12,7 +12,7 @@ from tagger.errors import RunError
 from tagger.ledger.locks import gate
 
 SCHEMA_VERSION = 3
-_APPLICATION = 0x4C544147  # "LTAG", in the file's header: tells a ledger from any other database
+_APPLICATION = 0x4C544147  # "LTAG" in the file's header marks a ledger
 _BUSY_SECONDS = 30.0
 
 # Keys are bytes because file names are. States are those of ledger.State. ``photos`` holds the last
@@ -54,7 +54,7 @@ def default_path() -> Path:
 
 
 def connect(path: Path, create: bool) -> sqlite3.Connection:
-    """Open the file and see that it is a ledger this version can read; an older one is renewed.
+    """Open the file and check that this version can read it; an older one is updated.
 
     A new one is made only where no file is. An empty file was a ledger, cut off by a full or broken
     disk: SQLite would take it for a new database and delete the log that may lie beside it.
@@ -95,7 +95,7 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    """Make a ledger under another name and rename it: whoever is killed here leaves no empty one.
+    """Make a ledger under another name and rename it: a process killed here leaves no empty one.
 
     Of two that do so at once the second finds the file of the first.
     """
@@ -139,7 +139,7 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def transaction(db: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """All or nothing, lasting when the block ends."""
+    """All or nothing, durable when the block ends."""
     with explained(path):
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -153,7 +153,7 @@ def transaction(db: sqlite3.Connection, path: Path) -> Iterator[None]:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into a run's: without its ledger, no run may write."""
+    """Turn SQLite's errors into a RunError: without its ledger, no run may write."""
     try:
         yield
     except sqlite3.OperationalError as error:

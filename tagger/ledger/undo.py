@@ -1,4 +1,4 @@
-"""Undo: put back, byte for byte, what one run changed, unless somebody changed it since."""
+"""Undo: restore, byte for byte, what a run changed, unless it was changed since."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -46,16 +46,16 @@ def undo(
     places: Sequence[str] = (),
     endpoint_url: str = "",
 ) -> Iterator[Undone]:
-    """Restore what ``run`` changed, newest change first; a refusal is a value, the rest goes on.
+    """Restore what ``run`` changed, newest change first; a refusal is a value, the rest continues.
 
-    A file that is gone is looked for in ``places`` (absolute paths or URLs) and the run's targets,
-    and restored where it lies now; only one that has the very bytes that the run wrote is it.
+    A missing file is searched for in ``places`` (absolute paths or URLs) and the run's targets, and
+    restored where it is now; only a file with exactly the bytes that the run wrote counts.
 
-    Cut short at any moment it can be run again: a file that has its old bytes already is only
+    It can be interrupted at any moment and run again: a file that already has its old bytes is only
     marked. With ``dry_run`` everything is checked and nothing is touched.
 
     Raises:
-        LockedError: a run is at work on some of the same photos.
+        LockedError: a run is working on some of the same photos.
         RunError: the ledger cannot be read or written.
     """
     places = (*places, *run.targets)
@@ -68,7 +68,7 @@ def undo(
             try:
                 result, place = _found(storage_for(change.key), change, search, dry_run)
             except PhotoError as error:
-                # A write that was given up left the file as it was, whatever it is now.
+                # An abandoned write left the file unchanged, whatever it is now.
                 if change.state is not State.DROPPED:
                     yield Undone(change.key, Undoing.REFUSED, _reason(ledger, change, error))
                 continue
@@ -102,7 +102,7 @@ def _found(
 
 
 def _restore(storage: Storage, change: RecordedChange, dry_run: bool) -> Undoing:
-    """Give the file what it had before.
+    """Restore the file's earlier bytes.
 
     Raises:
         ChangedError: it is neither what the run made of it nor what it was before.
@@ -132,7 +132,7 @@ def _restore(storage: Storage, change: RecordedChange, dry_run: bool) -> Undoing
 
 
 def _now(storage: Storage, change: RecordedChange) -> Blob | None:
-    """The file as it is; None where it is gone and that is one side of the change."""
+    """The file as it is; None if it is missing and the change created or removed it."""
     try:
         return storage.read(change.key)
     except VanishedError as error:
@@ -149,6 +149,6 @@ def _keep_time(storage: Storage, change: RecordedChange, now: Version) -> None:
 
 
 def _reason(ledger: Ledger, change: RecordedChange, error: PhotoError) -> str:
-    """The refusal in words; where a later run of ours is the cause, that run is the remedy."""
+    """The refusal in words; if a later run is the cause, undoing it is the remedy."""
     later = ledger.later(change) if isinstance(error, ChangedError) else ""
     return f"{error}; undo run {later} first" if later else str(error)

@@ -45,13 +45,13 @@ class Capture:
             it were UTC; None where the photo does not say.
         offset: seconds that the clock is ahead of UTC, as OffsetTimeOriginal states it.
         gps_time: GPSDateStamp and GPSTimeStamp as seconds since 1970, UTC.
-        camera: make, model and serial number, what tells cameras apart; empty where unknown.
+        camera: make, model and serial number; empty if unknown.
         position: latitude, longitude in degrees; None where the photo has none.
         error_m: GPSHPositioningError in metres.
         taken: whether a camera took it: False for screenshots, scans, downloads and pictures that
             messengers stripped.
         ours: whether the position was written by this tool, and so is evidence of nothing.
-        beside: what a Takeout file says of the photo.
+        beside: the photo's Takeout file.
     """
 
     key: str

@@ -18,7 +18,7 @@ MAX_OVERLAP = 4  # entries and values may take this many times the bytes there a
 
 
 class Block(Protocol):
-    """Bytes, or a file of which only those that are asked for are read."""
+    """Bytes, or a file that is read only where needed."""
 
     def __len__(self) -> int: ...
 
@@ -115,7 +115,7 @@ def value(block: Block, entry: IfdEntry) -> bytes:
 def directories(block: Block) -> Iterator[tuple[str, Ifd]]:
     """Every directory that can be reached, IFD0 first, each with a name such as ``IFD0/8769``.
 
-    Values are not looked at, save those that point to further directories.
+    Values are not read, except pointers to further directories.
 
     Raises:
         RefusedError: a directory outside the block, a loop, or too many directories or entries.
@@ -143,7 +143,7 @@ def directories(block: Block) -> Iterator[tuple[str, Ifd]]:
 
 
 def walk(block: bytes) -> list[tuple[str, Ifd]]:
-    """All :func:`directories`, after a look at each of their values.
+    """All :func:`directories`, with each of their values checked.
 
     Raises:
         RefusedError: a directory or a value outside the block, a loop, too many directories, or

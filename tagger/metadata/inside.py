@@ -80,7 +80,7 @@ def copies(block: bytes) -> list[bytes]:
 
 
 def completed(parts: Parts) -> Parts:
-    """The parts of a photo with what its EXIF block says of caption, keywords and XMP.
+    """The parts of a photo with caption, keywords and XMP from its EXIF block.
 
     XMP that is inside EXIF and nowhere else is left alone: a packet in its usual place would hide
     it from readers who look there first.

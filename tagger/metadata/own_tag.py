@@ -1,4 +1,4 @@
-"""The record of what we wrote into a photo, so that it can be told from others' work and undone."""
+"""The record of what we wrote into a photo, so that it can be recognised and undone."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ TOLERANCE = 1e-6  # degrees, 11 cm
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a tagged photo says of its tag.
+    """The record that a tagged photo holds of its tag.
 
     ``position`` is the landmark's; where ``landmark`` (its slug) and ``name`` are empty, the
     camera's. ``camera`` is where the camera was, if the tag has both. ``wrote`` names what else

@@ -73,7 +73,7 @@ def _exif_state(block: bytes) -> GpsReading:
 
 
 def _unusual_state(block: bytes, usual: GpsReading) -> GpsReading:
-    """What an EXIF block says of a position elsewhere: other directories, XMP inside it."""
+    """Positions elsewhere in an EXIF block: other directories, XMP inside it."""
     if not block.startswith((b"II*\0", b"MM\0*")):
         return UNCLEAR if _names_position(block) else usual
     if GPS_POINTERS[_order(block)].search(block):
@@ -122,7 +122,7 @@ def _names_position(data: bytes) -> bool:
 
 
 def xmp_state(data: bytes) -> GpsReading:
-    """What an XMP packet says of a position, in whichever property and however deep."""
+    """The position in an XMP packet, in whichever property and however deep."""
     if not _has_word(data):
         return gps.EMPTY
     try:

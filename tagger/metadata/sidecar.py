@@ -9,7 +9,7 @@ from tagger.records import GpsState, Source, Tag
 
 
 def sidecar(existing: bytes | None, tag: Tag, extension: str = "") -> bytes:
-    """An XMP sidecar with the tag, merged into an existing one, of which no byte is lost.
+    """An XMP sidecar with the tag, merged into an existing one without losing a byte.
 
     Args:
         existing: the photo's sidecar, if it has one.

@@ -1,4 +1,4 @@
-"""Applying a report that a person reviewed: exactly what it says, or a reason why not."""
+"""Applies a reviewed report: exactly what it says, or a reason why not."""
 
 import os
 from collections import Counter
@@ -51,7 +51,7 @@ class ApplyOptions:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A row that asked to be written, by its line in the report, and what became of it."""
+    """A row to be written, by its line in the report, and the result."""
 
     line: int
     outcome: Outcome
@@ -69,7 +69,7 @@ class PhotosByFolder:
         """The photo's store, and the photo as it is now.
 
         Raises:
-            PhotoError: there is no such photo, or it cannot be looked at.
+            PhotoError: there is no such photo, or it cannot be read.
         """
         name = os.path.dirname(key)
         try:
@@ -96,8 +96,8 @@ class PhotosByFolder:
         if key not in self._entries:
             raise ChangedError("the photo is gone; make a new report with --dry-run")
         entry = self._entries[key]
-        # A report tells size and time, which are checked against it. That the inode is the one of
-        # a moment ago says nothing of what was reviewed, and may be false without any change.
+        # Size and time are checked against the report. The inode of a moment ago proves nothing
+        # about what was reviewed, and may differ without any change.
         entry = replace(entry, version=replace(entry.version, node=None))
         if entry.problem:
             raise (PhotoError if entry.fault else UnsupportedError)(entry.problem)
@@ -107,7 +107,7 @@ class PhotosByFolder:
 def keys_to_write(report: Path) -> Counter[str]:
     """The photos that a report asks to write, each with how many rows write or decline it.
 
-    Reads all of it, writes nothing.
+    Reads the whole report, writes nothing.
 
     Raises:
         RunError: the file cannot be read, or is no report.
@@ -169,7 +169,7 @@ def _write(
         raise RefusedError(f"confidence is {confidence:g}, not from 0 to 1; restore the cell")
     said = say(row, known, confidence)
     by_tool = not row.text("accept") and said.as_reported and confidence is not None
-    # A person who accepts or corrects a place vouches for it; the model has no say in that.
+    # A user who accepts or corrects a place vouches for it; the model does not count.
     provenance = Provenance(
         "landmark-tag", __version__, row.text("model").rpartition("@")[2] if by_tool else "",
         confidence if by_tool and confidence is not None else 1.0, options.run_id,

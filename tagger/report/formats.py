@@ -41,9 +41,9 @@ class Csv:
 
 
 class JsonLines:
-    """One JSON object a line (jsonlines.org): numbers are numbers, what is not known is null.
+    """One JSON object a line (jsonlines.org): numbers are numbers, unknown values are null.
 
-    The column ``accept`` is left out: it is for a person to fill in, in a spreadsheet.
+    The column ``accept`` is left out: it is for the user to fill in, in a spreadsheet.
     """
 
     def header(self) -> bytes:

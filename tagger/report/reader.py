@@ -1,4 +1,4 @@
-"""A reviewed report, read back from whatever a spreadsheet made of it, a row at a time."""
+"""Reads a reviewed report back, whatever a spreadsheet made of it, row by row."""
 
 import codecs
 import csv
@@ -32,7 +32,7 @@ _SECOND = 9  # the power of ten of the nanoseconds in it
 
 
 class Wish(Enum):
-    """What a row asks for."""
+    """What to do with a row."""
 
     WRITE = auto()
     LEAVE = auto()
@@ -76,7 +76,7 @@ class Row:
 
     @property
     def declined(self) -> bool:
-        """Whether a person wrote no."""
+        """Whether the user wrote no."""
         return self.text("accept").casefold() in NO
 
     def wish(self) -> Wish:
@@ -105,7 +105,7 @@ class Row:
         """Whether the photo still has the size and time, or ETag, that the report was made for.
 
         Raises:
-            RefusedError: the cells do not tell.
+            RefusedError: the cells are not enough to decide.
         """
         size, mtime_ns = version.size, version.mtime_ns
         if is_url(self.key):

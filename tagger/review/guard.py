@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Answered without the token: it tells nothing but that the server runs.
+# Answered without the token: it reveals only that the server runs.
 _HEALTH = "/_stcore/health"
 _NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 # blob: is how streamlit starts the script of a component.
@@ -122,7 +122,7 @@ def _own_names() -> set[str]:
 
 
 def _is_of_page(headers: dict[str, str], scope: "Scope") -> bool:
-    """Whether the page itself asks, or a person opens it, rather than another site's script."""
+    """Whether the request comes from the page itself or a user, not from another site's script."""
     origin = headers.get("origin")
     if origin is not None and origin != f"http://{headers.get('host')}":
         return False

@@ -64,7 +64,7 @@ def places(review: Review, rows: Iterable[int]) -> list[Place]:
 
 
 def export(review: Review, root: Root, folder: Path) -> Counter[str]:
-    """Copy photos that a person named to ``folder/train/<slug>/``, ready for python -m train.
+    """Copy named photos to ``folder/train/<slug>/``, ready for python -m train.
 
     A copy is named by its content, so exporting twice, or from two reports, adds nothing twice.
 
@@ -86,7 +86,7 @@ def export(review: Review, root: Root, folder: Path) -> Counter[str]:
 
 
 def export_negatives(review: Review, root: Root, folder: Path) -> int:
-    """Copy photos that a person says show no landmark to ``folder``; how many lie there from it.
+    """Copy photos rejected by the reviewer to ``folder``; returns how many are there.
 
     A guess that was only rejected is left out: the photo may show another landmark.
 

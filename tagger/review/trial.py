@@ -1,4 +1,4 @@
-"""A photo from the browser through the very stages of a run, in memory."""
+"""Runs a photo from the browser through the stages of a run, in memory."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -62,7 +62,7 @@ def read_photo(path: str, root: Root) -> bytes:
     """The bytes of a photo below ``root``, from a disk or a bucket; a raw file's preview.
 
     Raises:
-        PhotoError: it lies elsewhere (also by way of a link), is no photo file, is unreadable, or
+        PhotoError: it lies elsewhere (also through a link), is no photo file, is unreadable, or
             larger than :data:`MOST_BYTES`.
     """
     if suffix(path) not in LISTED_SUFFIXES:

@@ -1,4 +1,4 @@
-"""Which rows of a report to look at, and in which order: columns in, row numbers out."""
+"""Filters and sorts the rows of a report: columns in, row numbers out."""
 
 import os
 from collections import Counter
@@ -47,7 +47,7 @@ class Filter:
     sources: tuple[str, ...] = ()
 
     def words(self) -> str:
-        """What is filtered by, for a person."""
+        """The filter in words."""
         parts: list[str] = [self.progress] if self.progress is not Progress.ALL else []
         parts += [name.replace("_", " ") for name in self.statuses]
         parts += self.landmarks
@@ -58,7 +58,7 @@ class Filter:
 
 
 class _Column:
-    """Texts of which many are the same, as numbers into the sorted list of names."""
+    """A column with many equal texts, as indexes into a sorted list."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.names = sorted(set(texts))

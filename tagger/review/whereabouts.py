@@ -1,4 +1,4 @@
-"""What a row says of where the camera was, in words, and which photos were taken around it."""
+"""Where a row says the camera was, in words, and the photos taken around that time."""
 
 import math
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Around:
 
 
 def source_of(text: str) -> Source | None:
-    """The source that a cell names, where it is one that tells where the camera was."""
+    """The source that a cell names, if it is a source of camera positions."""
     return Source(text) if text in CAMERA else None
 
 

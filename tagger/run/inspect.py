@@ -29,7 +29,7 @@ from tagger.writing import sidecars
 from tagger.writing.write_tag import tagged_by
 
 T = TypeVar("T")
-# Seconds to read a head and find its GPS, above which photos are looked at side by side.
+# Seconds to read and check a head; above this, photos are processed in parallel.
 SLOW = 1e-3
 # Of 707 camera JPEGs 19 in 20 have all that comes before the picture in so many bytes.
 FIRST_BYTES = 49_152
@@ -49,7 +49,7 @@ class Glance:
         self._mean = 0.0 if isinstance(storage, LocalStorage) else math.inf  # seconds
 
     def __call__(self, entry: Entry) -> Looked | None:
-        """The photo's outcome, or None where it has to be looked at properly."""
+        """The photo's outcome, or None if it has to be decoded."""
         outcome = self.quickly(lambda: first_look(self._storage, entry))
         return Looked(entry, outcome) if outcome else None
 
@@ -76,7 +76,7 @@ def first_look(
         return _without_decoding(storage, entry, whole=False, note=note)[0]
     except RunError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
+    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues
         return outcome_of(entry, error)
 
 
@@ -129,7 +129,7 @@ def inspect(
             return Looked(entry, views=decode.to_views(data, size, resize))
     except RunError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
+    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues
         return Looked(entry, outcome_of(entry, error))
 
 

@@ -24,7 +24,7 @@ def recalled(
     limits: RunLimits | None = None,
     thumbnails: str = "",
 ) -> Looked | None:
-    """What the ledger lets us say of a photo without opening it, if anything; else it is begun."""
+    """The photo as the ledger knows it, unopened; None if it has to be processed."""
     seen = recorder.recall(entry) if recorder and not settings.rescan else None
     known = remembered(entry, seen, model_sha256, settings.output, thumbnails) if seen else None
     if limits and not known and not (seen and seen.status in TRIED_AGAIN):
@@ -35,7 +35,7 @@ def recalled(
 def remembered(
     entry: Entry, seen: Seen, model_sha256: str, output: str = "", thumbnails: str = ""
 ) -> Looked | None:
-    """What an earlier run lets us say of an unchanged photo without opening it, if anything.
+    """The outcome of an unchanged photo by an earlier run, unopened; None if unknown.
 
     A photo of which a copy was tagged is settled for runs with the same output, one of which only
     the thumbnail was looked at for runs that do so with the same network, ``thumbnails``.

@@ -78,7 +78,7 @@ class Job:
     version: str = __version__
 
     def enter(self) -> bool:
-        """Called first in each task; False where the run is to stop, so nothing is begun."""
+        """Called first in each task; False if the run is stopping."""
         if self.version != __version__:
             raise RunError(
                 f"--engine ray: this node has landmark-tag {__version__}, the command "
@@ -161,7 +161,7 @@ class Done:
 
 
 def look(table: pa.Table, job: Job) -> pa.Table:
-    """Head check and decode, for photos of which no guess is known."""
+    """Head check and decode, for photos without a known guess."""
 
     def one(item: Looked) -> Looked:
         size, resize, run_id = job.size, job.resize, job.settings.run_id
@@ -324,7 +324,7 @@ def _worked(work: list[Looked], job: Job, options: Cluster) -> Iterator[Done | N
 
 
 def _explained(error: BaseException) -> RunError:
-    """What a worker said of the run, or Ray of the cluster."""
+    """The error of a worker, or of Ray about the cluster."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, RunError):
@@ -343,7 +343,9 @@ def _connected(options: Cluster) -> Iterator[None]:
             "start the command there, with --ray-address auto"
         )
     here: dict[str, Any] = {"include_dashboard": False} if options.address == "local" else {}
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster started here phones nobody
+    os.environ.setdefault(
+        "RAY_USAGE_STATS_ENABLED", "0"
+    )  # a cluster started here sends no usage data
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters comes as an exception
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

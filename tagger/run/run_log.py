@@ -21,7 +21,7 @@ from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
 from tagger.terminal import printable, tell
 
-# How the files begin, which tells them from any other.
+# How the files begin, which distinguishes them from others.
 _SUMMARY = re.compile(rb'\{"version": "[^"]*", "run_id": ')
 _LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d ")
 
@@ -34,8 +34,8 @@ class RunLog:
 
     Args:
         summary: file for the summary, ``-`` for standard output, or nothing.
-        log: file to append a line to for each photo that is looked at, and for each message.
-        limits: are told of each outcome.
+        log: file to append a line to for each processed photo and each message.
+        limits: are informed of each outcome.
         facts: what else the summary says.
 
     Raises:
@@ -98,7 +98,7 @@ class RunLog:
         """Add a line to the log.
 
         Raises:
-            RunError: the disk is full or gone.
+            RunError: the disk is full or unmounted.
         """
         if self._log:
             try:

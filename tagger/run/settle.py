@@ -88,7 +88,7 @@ def settle(
         where = write_tag(storage, recorder, entry, tag, settings.write, output)
     except RunError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
+    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues
         return replace(outcome_of(entry, error), guess=guess)
     return replace(outcome, reason="; ".join(filter(None, (outcome.reason, where))))
 

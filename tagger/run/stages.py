@@ -28,7 +28,7 @@ class Memory(Recorder, Protocol):
     """What the pipeline needs of the ledger."""
 
     def recall(self, entry: Entry) -> Seen | None:
-        """What was seen of this very version of the photo, if anything."""
+        """The earlier result for exactly this version of the photo, if any."""
         ...
 
 
@@ -37,12 +37,12 @@ class Finder(Protocol):
     """A memory that knows photos by their content too."""
 
     def moved(self, entry: Entry) -> Seen | None:
-        """What was seen of this photo under another name or in another folder, if anything."""
+        """The earlier result for this photo under another name or in another folder, if any."""
         ...
 
 
 class ModelFacts(Protocol):
-    """What is known of a classifier without having it at hand."""
+    """Model facts available before the weights are loaded."""
 
     @property
     def landmarks(self) -> dict[str, Landmark]: ...

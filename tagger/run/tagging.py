@@ -35,7 +35,7 @@ def tagging(
 ) -> Iterator[Iterator[Outcome]]:
     """A run over ``paths``, which ``storage`` lists: the work is done as the outcomes are taken.
 
-    An outcome goes into the ledger once the next one is asked for, that is when whoever asks is
+    An outcome goes into the ledger when the next one is requested, that is when the caller is
     done with it. At the end of the block the run ends, also where outcomes are left.
 
     Args:
@@ -48,7 +48,7 @@ def tagging(
 
     Raises:
         RunError: the ledger, the output or the model cannot be used.
-        LockedError: another run is at work on some of the same photos.
+        LockedError: another run is working on some of the same photos.
     """
     copies = output_at(output, paths, settings.endpoint_url) if output else None
     with contextlib.ExitStack() as stack:

@@ -8,7 +8,7 @@ PHOTO_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .jfi .jif .pjpeg .pjp .mpo .jps .insp .png .apng .tif .tiff .webp "
     ".heic .heif .hif .heics .heifs .avif .avifs".split()
 )
-# Camera raw: looked at through the preview that the camera put into it, and never written.
+# Camera raw: classified by its embedded preview, and never written.
 RAW_SUFFIXES = frozenset(
     ".3fr .arw .bay .cap .cr2 .cr3 .crw .cs1 .dcr .dcs .dng .drf .eip .erf .fff .gpr .iiq .k25 "
     ".kc2 .kdc .mdc .mef .mos .mrw .nef .nrw .orf .ori .pef .pxn .qtk .raf .raw .rw2 .rwl .rwz "

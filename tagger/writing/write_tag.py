@@ -64,7 +64,7 @@ def write_tag(
         where it went, for the report's reason column; empty when into the photo.
 
     Raises:
-        ChangedError: the photo is not what was looked at; it is left as it is.
+        ChangedError: the photo is not the one that was processed; it is left as it is.
         PhotoError: reading, tagging or writing failed; the photo is as it was.
     """
     see_unlinked(entry, options, output)
@@ -166,7 +166,7 @@ class _Writing:
 
 
 def _not_as_seen(blob: Blob, entry: Entry, digest: bytes | None = None) -> str:
-    """Why the photo is not the one without GPS that was looked at; empty where it is.
+    """Why the photo is not the one that was processed; empty if it is.
 
     ``digest`` is its fingerprint, where ``blob`` does not hold all of it.
     """
@@ -179,7 +179,7 @@ def _not_as_seen(blob: Blob, entry: Entry, digest: bytes | None = None) -> str:
 
 
 def _another(blob: Blob, entry: Entry, digest: bytes | None) -> bool:
-    """Whether what was read is not what was looked at, or not surely.
+    """Whether the bytes may not be those that were processed.
 
     Size, time and ETag must be the same. What was decoded, now or by the earlier run whose guess
     is used, must have had the same head and tail. Where nothing was decoded only the inode (with

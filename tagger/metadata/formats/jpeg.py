@@ -144,7 +144,7 @@ def blocks(data: bytes, whole: bool) -> Blocks:
 
 
 def _photoshop(data: bytes, header: Header) -> bytes:
-    """Photoshop's image resources, of which one may go on in the next segment."""
+    """Photoshop's image resources; one may continue in the next segment."""
     parts = [data[part.at : part.end] for part in header.photoshop]
     return b"".join(part.removeprefix(inside.PHOTOSHOP_HEAD) for part in parts)
 

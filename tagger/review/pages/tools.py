@@ -183,7 +183,7 @@ def show_apply(
 
 
 def _confirmed(asked: list[int]) -> bool:
-    """Whether a person has pressed Write, and then confirmed how many photos that is."""
+    """Whether the user pressed Write and confirmed the number of photos."""
     write = f"Write into {photos(len(asked))}"
     if not asked or st.session_state.get("confirming") != asked:
         st.button(write, type="primary", disabled=not asked, key="apply", on_click=_confirm,
