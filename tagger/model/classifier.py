@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import pad
 
 from tagger.errors import RunError
-from tagger.imaging.decode import Resize, Views
+from tagger.imaging.decode import Picture, Resize, Views, views_of
 from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, fast_dtype, pick_devices
@@ -91,6 +91,16 @@ class Classifier:
                 values.tolist(), places.tolist(), nothing.tolist(), strict=True
             )
         ]
+
+    def likeliest(self, picture: Picture) -> float:
+        """The highest probability that the network alone gives a thumbnail, on this thread."""
+        square = views_of(picture, self.image_size, self.resize).square
+        runner = self._idle.get()
+        try:
+            found, _ = runner.look(torch.from_numpy(square)[None])
+        finally:
+            self._idle.put(runner)
+        return float(found.max())
 
     def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
         """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""
