@@ -10,6 +10,20 @@ ROWS = (
     ("against a naive loop", "{end_to_end_vs_naive:.1f} times as fast"),
     ("against a DataLoader pipeline", "{end_to_end_vs_dataloader:.1f} times as fast"),
     ("share of the ceiling: decoding and classifying alone", "{fraction_of_ceiling:.0%}"),
+    (
+        "a real library (40 % with GPS, 4 % landmarks): photos a second, with `--thorough`",
+        "{library_ours_photos_per_s:.0f}, {library_thorough_photos_per_s:.0f}",
+    ),
+    (
+        "there against `--thorough`, a naive loop, a DataLoader pipeline",
+        "{library_vs_thorough:.1f}, {library_vs_naive:.0f}, {library_vs_dataloader:.0f} times",
+    ),
+    ("HEIC photos, against `--thorough`", "{heic_vs_thorough:.1f} times as fast"),
+    (
+        "1,000 ordinary photos of 3 MB in a bucket: GETs, read; with `--thorough`",
+        "{bucket_gets_of_1000:,.0f}, {bucket_mb_of_1000:,.0f} MB; "
+        "{bucket_thorough_gets_of_1000:,.0f}, {bucket_thorough_mb_of_1000:,.0f} MB",
+    ),
     ("photos that carry GPS", "{gps_scan_photos_per_s:,.0f} a second"),
     ("a run over 100,000 unchanged photos", "{rerun_100k_s:.1f} s"),
     ("`landmark-tag --help`", "{help_s:.2f} s"),

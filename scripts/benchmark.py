@@ -13,6 +13,7 @@ import bench_sections
 import click
 import torch
 from bench_gpu import gpu
+from bench_library import bucket_library, heic_library, real_library
 from bench_sections import CORES
 from bench_sections import SECTIONS as FOR_ALL
 from bench_table import put, sentence, table
@@ -20,7 +21,8 @@ from bench_table import put, sentence, table
 from tagger.model.devices import fast_dtype
 
 ROOT = Path(__file__).resolve().parent.parent
-SECTIONS = FOR_ALL | {"gpu": gpu}
+LIBRARIES = {"library": real_library, "heic": heic_library, "bucket": bucket_library}
+SECTIONS = FOR_ALL | LIBRARIES | {"gpu": gpu}
 QUICK, QUICK_PHOTOS = ("starting", "writing", "pipeline"), 16
 # Seconds after which no section is begun; the longest takes the rest of 2 and 10 minutes.
 QUICK_S, MOST_S = 60.0, 330.0

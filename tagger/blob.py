@@ -1,7 +1,6 @@
 """A file's new bytes where only the beginning is new; the rest is the older object, not a copy."""
 
 import hashlib
-import threading
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,29 +45,8 @@ def digest_of(data: Content, like: bytes = BLAKE3) -> bytes:
     return found.digest() if len(like) == SHA256_SIZE else BLAKE3 + found.digest()
 
 
-class Digest:
-    """The digest of some bytes, computed in the background."""
-
-    def __init__(self, data: Content) -> None:
-        self._data = data
-        self._found: bytes  # unset if hashing fails, so that no wrong digest is recorded
-        self._thread = threading.Thread(target=self._take, name="digest")
-        # Returns once the thread runs. One of a pool would first get the interpreter lock when the
-        # caller waits for something; hashing itself runs without the lock.
-        self._thread.start()
-
-    def _take(self) -> None:
-        self._found = digest_of(self._data)
-
-    def result(self) -> bytes:
-        """Wait for the digest, as of :func:`digest_of`."""
-        self._thread.join()
-        return self._found
-
-
 class Blob(NamedTuple):
-    """A photo's bytes, the version they are of, and their digest if it is being computed."""
+    """A photo's bytes and the version they are of."""
 
     data: bytes
     version: Version
-    digest: Digest | None = None

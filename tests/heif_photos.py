@@ -13,6 +13,7 @@ from PIL import Image
 from tagger.metadata.formats import heif, heif_parse
 
 PICTURE, OTHER, EXIF, XMP = b"picture " * 40, b"another " * 30, b"Exif", b"mime"
+ZLIB = b"mime/application/rdf+xml\0deflate"
 SEFT = b"\0\0\x30\x0a\x10\0\0\0MotionPhoto_DataSEFHxxxx\x14\0\0\0SEFT"
 
 

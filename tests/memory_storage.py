@@ -52,7 +52,7 @@ class MemoryStorage:
         return self.read(key).data[:size]
 
     def read_part(self, key: str, start: int, size: int) -> Blob:
-        data, version, _ = self.read(key)
+        data, version = self.read(key)
         self.asked.append((key, size))
         return Blob(data[start : start + size], version)
 

@@ -25,6 +25,7 @@ from tagger.cli.main import main
 from tagger.ledger.history import RecordedChange, State
 from tagger.ledger.ledger import Ledger
 from tagger.metadata import HEAD_BYTES
+from tagger.run.inspect import FIRST_BYTES
 from tagger.storage import bucket as bucket_module
 from tagger.storage.bucket import connect
 
@@ -90,8 +91,8 @@ def test_a_nightly_run_reads_only_what_it_needs(command: Command, s3_server: s3.
         else:
             assert bucket.get(key) == before[key]
             assert [note["method"] for note in requests] == ["GET"]
-            assert requests[0]["range"] == f"bytes=0-{HEAD_BYTES - 1}"
-            assert requests[0]["bytes"] <= HEAD_BYTES
+            assert requests[0]["range"] == f"bytes=0-{FIRST_BYTES - 1}"
+            assert requests[0]["bytes"] <= FIRST_BYTES < HEAD_BYTES
 
     s3_server.asked()
     assert command(f"{bucket.url}/in", "--report", report, "-q")[0] == 0

@@ -3,6 +3,7 @@
 import struct
 import time
 import tracemalloc
+import zlib
 from collections.abc import Callable
 
 import heif_photos
@@ -326,3 +327,34 @@ def test_many_inflating_chunks_are_not_all_inflated() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200_000_000
+
+
+def test_compressed_xmp_is_not_inflated_without_end() -> None:
+    bomb = heif_photos.ZLIB, zlib.compress(bytes(40_000_000), 9)
+    items = {1: (b"hvc1", b"picture")} | dict.fromkeys(range(2, 20), bomb)
+    tracemalloc.start()
+    survive(heif_photos.Photo(items).made())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 120_000_000
+
+
+def crowds() -> dict[str, bytes]:
+    """Item tables with so many of a thing that each must not be looked for among all others."""
+    items = {1: (b"hvc1", b"picture")} | dict.fromkeys(range(2, 8000), (b"Exif", b""))
+    links = tuple((b"cdsc", n, 1) for n in range(2, 8000))
+    many = [heif_photos.full(b"stco", b"\0\0\x27\x10" + b"\0\0\0\x40" * 10_000)] * 20
+    return {
+        "items and references": heif_photos.Photo(items, links).made(),
+        "items": heif_photos.Photo(items).made(),
+        "boxes": heif_photos.SKELETONS["neither"] + heif_photos.box(b"free", b"") * 100_000,
+        "chunks": heif_photos.sequence(extra=b"".join(many)),
+    }
+
+
+@pytest.mark.parametrize("kind", ["items and references", "items", "boxes", "chunks"])
+def test_a_crowded_heic_takes_no_time(kind: str) -> None:
+    start = time.process_time()
+    with pytest.raises(RefusedError):
+        metadata.tagged(crowds()[kind], TAG)
+    assert time.process_time() - start < 5

@@ -3,12 +3,25 @@
 import io
 import re
 import struct
+import zlib
 from dataclasses import replace
 
 import heif_photos
 import pytest
 from awkward_photos import EIFFEL, TAG, TAGS, exif, packet, position
-from heif_photos import BOTH, LAYOUTS, MAIN, OF_MAIN, OTHER, PICTURE, SKELETONS, Layout, box, full
+from heif_photos import (
+    BOTH,
+    LAYOUTS,
+    MAIN,
+    OF_MAIN,
+    OTHER,
+    PICTURE,
+    SKELETONS,
+    Layout,
+    box,
+    full,
+    item_xmp,
+)
 from over_gps import tagged_over
 from PIL import Image
 
@@ -193,19 +206,20 @@ def test_what_is_not_known_to_be_safe_is_refused(name: str) -> None:
         metadata.tagged(photo, TAG)
 
 
+PACKED = heif_photos.ZLIB, zlib.compress(item_xmp())
 XMP_LEFT = {
     "two packets": replace(
         BOTH, items=BOTH.items | {6: BOTH.items[4]}, references=(*BOTH.references, (b"cdsc", 6, 1))
     ).made(),
     "a uuid box": SKELETONS["EXIF only"] + heif_photos.uuid_xmp(),
     "a uuid box and an item": SKELETONS["XMP only"] + heif_photos.uuid_xmp(),
-    "compressed": SKELETONS["two metadata items"].replace(
-        b"application/rdf+xml\0", b"application/rdf+xm\0\0"
-    ),
+    "compressed": replace(
+        BOTH, items=BOTH.items | {4: (heif_photos.ZLIB, zlib.compress(item_xmp()))}
+    ).made(),
 }
 
 
-@pytest.mark.parametrize("name", ["two packets", "a uuid box", "a uuid box and an item"])
+@pytest.mark.parametrize("name", XMP_LEFT)
 def test_xmp_that_cannot_be_written_is_left_alone(name: str) -> None:
     photo = XMP_LEFT[name]
     tagged = metadata.tagged(photo, TAG)
@@ -271,6 +285,19 @@ def test_apples_maker_note_is_no_directory_at_any_place() -> None:
     item = heif_photos.item_exif(exif(">", note=note + bytes(40)))
     photo = heif_photos.Photo(MAIN | {3: (b"Exif", item)}, OF_MAIN).made()
     assert metadata.position(metadata.tagged(photo, TAG)) == PLACE
+
+
+def test_a_position_in_compressed_xmp_is_read() -> None:
+    text = packet(attributes='exif:GPSLatitude="48,51.5022N" exif:GPSLongitude="2,17.66886E"')
+    for packed in (
+        zlib.compress(text),
+        zlib.compress(text, wbits=-15),
+        zlib.compress(text, wbits=31),
+    ):
+        photo = heif_photos.Photo(MAIN | {4: (heif_photos.ZLIB, packed)}, ((b"cdsc", 4, 1),)).made()
+        assert metadata.position(photo) == PLACE
+        with pytest.raises(RefusedError, match="carries a GPS position"):
+            metadata.tagged(photo, TAG)
 
 
 def test_xmp_names_the_place() -> None:

@@ -255,6 +255,21 @@ def test_who_might_know_more_lets_pass(
     assert len(tagged(folder, classifier, less)[1].whole) == 2
 
 
+@pytest.mark.parametrize(("likely", "read"), [(1.0, 2), (0.0, 1)])
+def test_the_classifier_looks_at_thumbnails_too(
+    folder: Path, classifier: Classifier, net: ThumbnailNet,
+    monkeypatch: pytest.MonkeyPatch, likely: float, read: int,
+) -> None:  # fmt: skip
+    """What the network lets pass is settled where the classifier finds it impossible."""
+    monkeypatch.setattr(classifier, "likeliest", lambda picture: likely)
+    assert len(tagged(folder, classifier, net)[1].whole) == read
+
+
+def test_the_classifier_says_what_is_likeliest(classifier: Classifier) -> None:
+    red, grey = (Image.new("RGB", (160, 120), colour) for colour in (RED, GREY))
+    assert classifier.likeliest(red) > 0.9 > classifier.likeliest(grey)
+
+
 def test_the_ledger_remembers_who_looked(
     folder: Path, classifier: Classifier, net: ThumbnailNet, tmp_path: Path
 ) -> None:

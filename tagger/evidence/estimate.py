@@ -74,10 +74,11 @@ def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
     >>> round(distance_m((48.85826, 2.2945), (48.8606, 2.3376)))
     3164
     """
-    (lat_a, lon_a), (lat_b, lon_b) = (map(math.radians, point) for point in (a, b))
+    lat_a, lat_b = math.radians(a[0]), math.radians(b[0])
+    turn = math.radians(b[1] - a[1])
     h = (
         math.sin((lat_b - lat_a) / 2) ** 2
-        + math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
+        + math.cos(lat_a) * math.cos(lat_b) * math.sin(turn / 2) ** 2
     )
     return 2 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(h)))
 

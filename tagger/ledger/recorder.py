@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tagger.blob import Blob, Content, Digest
+from tagger.blob import Blob, Content, digest_of
 from tagger.errors import RunError
 from tagger.ledger import schema, undo_patch
 from tagger.ledger.fingerprint import of_file
@@ -54,17 +54,13 @@ class Intent:
     @classmethod
     def begun(cls, key: str, before: Blob | None, after: Content | None) -> "Callable[[], Intent]":
         """The intent to make ``after`` of ``before``, once it is asked for."""
-        older = (before.digest or Digest(before.data)) if before else None
-        newer = None if after is None else Digest(after)
 
         def finish() -> Intent:
-            patch = (
-                undo_patch.make(before.data, after or b"") if before else b""
-            )  # hashing continues
+            patch = undo_patch.make(before.data, after or b"") if before else b""
             return cls(
                 key,
-                older.result() if older else None,
-                newer.result() if newer else None,
+                digest_of(before.data) if before else None,
+                None if after is None else digest_of(after),
                 replace(before.version, data=None) if before else None,
                 patch,
             )

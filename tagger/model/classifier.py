@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import pad
 
 from tagger.errors import RunError
-from tagger.imaging.decode import Resize, Views
+from tagger.imaging.decode import Picture, Resize, Views, views_of
 from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, fast_dtype, pick_devices
@@ -116,6 +116,16 @@ class Classifier:
         places = self._weigher.placed(embeddings.numpy())
         views = self._threads.map(_view, (photo.grey for photo in photos))
         return [Described(place, view) for place, view in zip(places, views, strict=True)]
+
+    def likeliest(self, picture: Picture) -> float:
+        """The highest probability that the network alone gives a thumbnail, on this thread."""
+        square = views_of(picture, self.image_size, self.resize).square
+        runner = self._idle.get()
+        try:
+            found, _ = runner.look(torch.from_numpy(square)[None])
+        finally:
+            self._idle.put(runner)
+        return float(found.max())
 
     def _look(self, photos: Sequence[Views]) -> tuple[torch.Tensor, torch.Tensor]:
         # Unlike numpy.stack, this leaves the channels last in memory.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger.errors import RunError
-from tagger.imaging.decode import Resize, Views
+from tagger.imaging.decode import Picture, Resize, Views
 from tagger.model import DEFAULT_MODEL, packs
 from tagger.model.devices import count_lanes
 from tagger.model.thumbnail_net import ThumbnailNet, beside
@@ -76,6 +76,9 @@ class LazyClassifier:
     @property
     def resize(self) -> Resize:
         return self.load().resize
+
+    def likeliest(self, picture: Picture) -> float:
+        return self.load().likeliest(picture)
 
     def classify(self, photos: Sequence[Views]) -> list[Guess]:
         return self.load().classify(photos)

@@ -48,7 +48,7 @@ def run(
     A photo's failure is its outcome. Memory does not grow with the number of photos.
     """
 
-    net = thumbnails if settings.by_thumbnails else None
+    net = thumbnails.asking(classifier.likeliest) if thumbnails and settings.by_thumbnails else None
     net_sha256 = net.sha256 if net else ""
 
     def moved(entry: Entry) -> Looked | None:

@@ -231,8 +231,9 @@ class BucketStorage:
         version = _version(found.size, found.etag)
         key, shares = f"{self._root}/{found.path}", is_shared(found.path, photo.sharing)
         movie = f"{self._root}/{max(photo.movies)}" if photo.movies else ""
+        takeout = f"{self._root}/{photo.takeout}" if photo.takeout else ""
         problem = problem_of(found.path)
-        return Entry(key, version, problem, keys, shares_stem=shares, movie=movie)
+        return Entry(key, version, problem, keys, shares_stem=shares, takeout=takeout, movie=movie)
 
     def read_head(self, key: str, size: int) -> bytes:
         with self._explained("read"):

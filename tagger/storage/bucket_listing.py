@@ -19,6 +19,10 @@ from tagger.storage.suffixes import (
     sidecar_names,
     suffix,
 )
+from tagger.storage.takeout_names import last_name_for, name_for
+
+# A photo waits for the Takeout file of its name no longer than for so many others.
+MOST_WAITING = 10_000
 
 
 class Found(NamedTuple):
@@ -55,26 +59,32 @@ class Index(Protocol):
 
 
 class Paired(NamedTuple):
-    """A listed photo, the sidecars beside it, the photos of its stem, and its movies, by name."""
+    """A listed photo, the sidecars beside it, the photos of its stem, and its movies, by name.
+
+    ``last`` is the last name that may belong to it, ``takeout`` its Takeout file, or empty.
+    """
 
     found: Found
     sidecars: list[str]
     sharing: list[str]
     movies: list[str]
+    last: str
+    takeout: str = ""
 
 
 def paired(listing: Iterable[Found]) -> Iterator[Paired]:
     """The photos of a listing, in its order, each with its sidecars.
 
     A sidecar's names sort close behind its photo's, so a photo waits for a few names at most; but
-    a.XMP sorts before a.jpg, and waits for it as long as names go on with "a.". Memory does not
-    grow with the bucket.
+    a.XMP sorts before a.jpg, and waits for it as long as names go on with "a."; so does a Takeout
+    file whose name was cut. Memory does not grow with the bucket.
 
     Raises:
         RunError: the names do not come in order, as in a directory bucket.
     """
     waiting: deque[Paired] = deque()
     early: list[str] = []
+    exported: set[str] = set()  # Takeout files
     previous = ""
     for found in listing:
         if found.path < previous:
@@ -83,14 +93,18 @@ def paired(listing: Iterable[Found]) -> Iterator[Paired]:
                 "be missed; copy the photos into an ordinary bucket"
             )
         previous = found.path
-        while waiting and max(sidecar_names(waiting[0].found.path)) < found.path:
-            yield waiting.popleft()
+        while waiting and (waiting[0].last < found.path or len(waiting) > MOST_WAITING):
+            yield _with_takeout(waiting.popleft(), exported)
+        if not waiting and exported:
+            exported = {path for path in exported if found.path.startswith(_stem(path))}
         early = [path for path in early if found.path.startswith(_before_suffixes(path))]
         if is_sidecar(found.path):
             early.append(found.path)
             for photo in waiting:
                 if is_beside(found.path, photo.found.path):
                     photo.sidecars.append(found.path)
+        elif suffix(found.path) == ".json":
+            exported.add(found.path)
         elif is_movie(found.path):
             early.append(found.path)
             for photo in waiting:
@@ -100,8 +114,26 @@ def paired(listing: Iterable[Found]) -> Iterator[Paired]:
             sidecars = [path for path in early if is_beside(path, found.path)]
             same = [path for path in early if _stem(path) == _stem(found.path)]
             movies = [path for path in same if is_movie(path)]
-            waiting.append(Paired(found, sidecars, _sharing(found.path, waiting), movies))
-    yield from waiting
+            sharing = _sharing(found.path, waiting)
+            waiting.append(Paired(found, sidecars, sharing, movies, _last_beside(found.path)))
+    for photo in waiting:
+        yield _with_takeout(photo, exported)
+
+
+def _last_beside(path: str) -> str:
+    """The last name in order that may belong to a photo."""
+    folder, slash, name = path.rpartition("/")
+    return max(*sidecar_names(path), folder + slash + last_name_for(name))
+
+
+def _with_takeout(photo: Paired, exported: set[str]) -> Paired:
+    if not exported:
+        return photo
+    folder, slash, name = photo.found.path.rpartition("/")
+    start = folder + slash
+    beside = {path.removeprefix(start) for path in exported if path.startswith(start)}
+    takeout = name_for(name, beside)
+    return photo._replace(takeout=start + takeout) if takeout else photo
 
 
 def looked_into(listing: Iterable[Found], folder: str, skipping: Skipping) -> Iterator[Found]:

@@ -27,7 +27,7 @@ class Ranges:
     def __init__(self, storage: Storage, key: str) -> None:
         self._storage, self._key = storage, key
         self._pages = dict[int, bytes]()
-        self._head, self.version, _ = storage.read_part(key, 0, HEAD_BYTES)
+        self._head, self.version = storage.read_part(key, 0, HEAD_BYTES)
 
     def __len__(self) -> int:
         return self.version.size

@@ -32,6 +32,27 @@ def name_for(photo: str, names: Container[str]) -> str | None:
     return next((name for name in _candidates(photo) if name in names), None)
 
 
+def last_name_for(photo: str) -> str:
+    """A name that no Takeout file of this photo comes after, in order.
+
+    >>> last_name_for("a(1).jpg")
+    'a.~'
+    """
+    stem = os.path.splitext(photo)[0]
+    stems = [stem]
+    if stem.endswith(")") and (match := _NUMBERED.match(stem)):
+        stems.append(match[1])
+    if "-" in stem:
+        stems += [bare[: -len(word)] for bare in stems for word in EDITED if _ends(bare, word)]
+    if len(photo) >= LONGEST - 1:
+        stems += [bare[:length] for bare in stems for length in range(LONGEST - 1, LONGEST + 2)]
+    return max(f"{bare}.~" for bare in stems)
+
+
+def _ends(stem: str, word: str) -> bool:
+    return stem.lower().endswith(word)
+
+
 def _candidates(photo: str) -> Iterator[str]:
     """Names that Takeout may have given, the likeliest first."""
     stem, suffix = os.path.splitext(photo)

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from tagger import metadata
-from tagger.blob import Blob, Content, Digest
+from tagger.blob import Blob, Content
 from tagger.errors import ChangedError, RefusedError, UnsupportedError, VanishedError
 from tagger.imaging.room import MOST
 from tagger.ledger.fingerprint import fingerprint, of_parts
@@ -89,8 +89,6 @@ class _Writing:
         run_id, mode = self.tag.provenance.run_id, self.options.sidecar
         raw = is_raw(self.entry.key)
         blob, digest = self._looked_at() if raw else (self.storage.read(self.entry.key), None)
-        if self.output is None and mode is not SidecarMode.ALWAYS and not raw:
-            blob = blob._replace(digest=Digest(blob.data))
         ours, problem = False, _not_as_seen(blob, self.entry, digest)
         if problem:
             ours = tagged_by(blob.data, run_id)

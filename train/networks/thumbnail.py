@@ -48,14 +48,14 @@ class Trunk(nn.Module):
 
 
 class ThumbnailNetwork(nn.Module):
-    """Float32 [N, 3, S, S] in -1..1 to logits [N]; the stem and two stages stay as they are."""
+    """Float32 [N, 3, S, S] in -1..1 to logits [N]; the stem and three stages stay as they are."""
 
     def __init__(self, pretrained: Transfer | None = None) -> None:
         super().__init__()
         self.trunk = Trunk(pretrained or transfer("lite0", 1))
         self.head = nn.Linear(2 * WIDTH, 1)
         self.dropout = nn.Dropout(0.2)
-        for module in (self.trunk.stem, self.trunk.norm, *self.trunk.blocks[:2]):
+        for module in (self.trunk.stem, self.trunk.norm, *self.trunk.blocks[:3]):
             module.requires_grad_(False)
         for parameter in self.trunk.blocks.parameters():  # depthwise: a third of the work
             if parameter.ndim == 4 and parameter.shape[1] == 1:

@@ -1,7 +1,9 @@
 """HEIC and AVIF: finds EXIF and XMP in items and boxes (ISO/IEC 14496-12, 23008-12)."""
 
 import struct
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,8 +17,9 @@ BRANDS = (
     | AVIF_BRANDS
 )
 MAX_ITEMS = 4096
-MAX_METADATA = 1 << 26  # bytes of all items together
+MAX_METADATA, MAX_PACKET = 1 << 26, 1 << 23  # bytes of all items together, of one unpacked
 EXIF, XMP = b"Exif", b"application/rdf+xml"
+PACKED = b"compressed XMP"
 XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # XMP part 3 section 1.1.6
 TIFF_HEADS, EXIF_HEAD = (b"II*\0", b"MM\0*"), b"Exif\0\0"
 
@@ -84,6 +87,9 @@ def _in_items(data: bytes, whole: bool) -> Blocks:
                 raise Cut
             if kind:
                 body = b"".join(_extent(data, *extent) for extent in extents)
+                if kind == PACKED:
+                    body = _unpacked(body)
+                    left -= len(body)
                 (exif if kind == EXIF else xmp).append(body)
     except (Cut, struct.error, IndexError):
         return lost
@@ -150,11 +156,11 @@ def _items(data: bytes, iinf: Box) -> Iterator[tuple[int, bytes]]:
             continue
         code = ">I2x4s" if version == 3 else ">H2x4s"
         number, kind = struct.unpack_from(code, data, box.at + 4)
-        rest = data[box.at + 4 + struct.calcsize(code) : box.end].split(b"\0")
+        rest = data[box.at + 4 + struct.calcsize(code) : box.end].split(b"\0", 3)
         if kind == EXIF:
             yield number, EXIF
         elif kind == b"mime" and len(rest) > 1 and rest[1] == XMP:
-            yield number, XMP
+            yield number, PACKED if any(rest[2:3]) else XMP
 
 
 def _locations(data: bytes, iloc: Box, idat: int) -> Iterator[tuple[int, list[tuple[int, int]]]]:
@@ -190,6 +196,14 @@ def _extent(data: bytes, start: int, length: int) -> bytes:
     if start + length > len(data):
         raise Cut
     return data[start : start + length]
+
+
+def _unpacked(body: bytes) -> bytes:
+    """A packet whose item names a content encoding: gzip, zlib or deflate."""
+    for bits in (47, -15):
+        with suppress(zlib.error):
+            return zlib.decompressobj(bits).decompress(body, MAX_PACKET)
+    raise Cut
 
 
 def _exif(body: bytes) -> bytes:

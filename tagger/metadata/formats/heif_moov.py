@@ -12,7 +12,7 @@ CONTAINERS = frozenset(b"trak mdia minf stbl dinf".split())
 ODD = frozenset(b"mvex saio meta uuid".split())
 WIDTHS = {b"stco": 4, b"co64": 8}
 SELF_CONTAINED = 1  # flag of a data reference (section 8.7.2): the media data is in this file
-MAX_DEPTH, MAX_CHUNKS = 8, 100_000
+MAX_DEPTH, MAX_CHUNKS = 8, 10_000
 
 
 class Chunk(NamedTuple):

@@ -21,6 +21,7 @@ from tagger.metadata.formats.heif_table import (
 # the video of a motion photo, sefd Samsung's trailer: readers count both from the end of the file.
 KNOWN = frozenset(b"ftyp meta mdat free skip wide moov mpvd sefd".split())
 SAMSUNG_END = b"SEFT"
+MAX_BOXES = 200  # of the file itself; a phone's photo has 3 to 6
 
 
 def parse(data: bytes) -> ItemTable:
@@ -83,6 +84,8 @@ def _top(data: bytes) -> tuple[tuple[Box, ...], int]:
         if box.end > len(data):
             raise RefusedError("is cut short; restore it from a backup")
         found.append(box)
+        if len(found) > MAX_BOXES:
+            raise RefusedError(f"has more than {MAX_BOXES} boxes; re-save a copy")
     end = found[-1].end if found else 0
     if end != len(data):
         raise RefusedError("has bytes behind its last box, of which it is not known what they are")
@@ -108,7 +111,7 @@ def _items(data: bytes, iinf: Box) -> Iterator[tuple[int, Item]]:
             raise RefusedError("has items in a form before HEIF; re-save a copy")
         code = ">IH4s" if version == 3 else ">HH4s"
         number, protection, kind = struct.unpack_from(code, data, box.at + 4)
-        texts = data[box.at + 4 + struct.calcsize(code) : box.end].split(b"\0")
+        texts = data[box.at + 4 + struct.calcsize(code) : box.end].split(b"\0", 3)
         compressed = kind == b"mime" and len(texts) > 2 and texts[2] != b""
         if kind == b"mime":
             kind = XMP if len(texts) > 1 and texts[1] == XMP else b"mime"

@@ -82,12 +82,12 @@ class ItemTable:
     def describing(self, kind: bytes) -> list[int]:
         """The items of a kind that describe the main picture, or, where none does, no picture."""
         found = [number for number, item in self.items.items() if item.kind == kind]
-        seen = {
-            number: [r.targets for r in self.references if r.source == number and r.kind == b"cdsc"]
-            for number in found
-        }
-        own = [n for n in found if any(self.primary in targets for targets in seen[n])]
-        return own or [number for number in found if not seen[number]]
+        seen = dict[int, set[int]]()
+        for reference in self.references:
+            if reference.kind == b"cdsc":
+                seen.setdefault(reference.source, set()).update(reference.targets)
+        own = [number for number in found if self.primary in seen.get(number, ())]
+        return own or [number for number in found if number not in seen]
 
     def spans(self, number: int) -> list[tuple[int, int]]:
         """Where in the file an item's bytes lie."""

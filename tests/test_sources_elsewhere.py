@@ -1,0 +1,133 @@
+"""Sources of a position where things lie elsewhere: in a bucket, a sidecar, another process."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import s3
+from click.testing import CliRunner
+from walk_photos import photo, write
+
+from tagger.cli.main import main
+from tagger.errors import RunError
+from tagger.evidence.captures import Captures
+from tagger.metadata.capture import Capture
+from tagger.storage.bucket_listing import Found, paired
+from tagger.storage.takeout_names import _candidates, last_name_for
+
+NOON, VEGAS = 1_714_564_800.0, (36.1125, -115.1728)
+SIDECAR = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+ xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="36,6.75N"
+ exif:GPSLongitude="115,10.368W"/></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
+NOTES = """
+import sys
+from pathlib import Path
+from tagger.evidence.sources import Sources
+from tagger.metadata.capture import Capture
+sources = Sources(Path(sys.argv[1]))
+for n in range(6000):
+    sources.note(Capture(f"{sys.argv[2]}{n}.jpg", 1e9 + n, 0.0, camera="X", position=(48, 2)), "1")
+    if n % 500 == 0:
+        sources.captures.flush()
+sources.close()
+"""
+
+
+def report(text: str) -> dict[str, dict[str, str]]:
+    return {row["path"].rpartition("/")[2]: row for row in csv.DictReader(io.StringIO(text))}
+
+
+def test_takeout_places_photos_of_a_bucket(
+    bucket: s3.Bucket, colour_model: Path, tmp_path: Path
+) -> None:
+    """And what it places is a neighbour in time of others."""
+    stated = {"geoData": {"latitude": VEGAS[0], "longitude": VEGAS[1]}}
+    for name, seconds in (("a.jpg", 0), ("b.jpg", 60)):
+        bucket.put(f"in/{name}", photo(Capture(name, NOON + seconds, 0.0, camera="X")))
+    bucket.put("in/a.jpg.supplemental-metadata.json", json.dumps(stated).encode())
+    result = CliRunner().invoke(
+        main,
+        [
+            f"{bucket.url}/in", "--from", "all", "--model", str(colour_model), "--report",
+            str(tmp_path / "report.csv"), "--ledger", str(tmp_path / "ledger.db"),
+        ],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    rows = report((tmp_path / "report.csv").read_text())
+    assert {name: row["source"] for name, row in rows.items()} == {
+        "a.jpg": "takeout", "b.jpg": "time",
+    }  # fmt: skip
+    assert {row["latitude"] for row in rows.values()} == {"36.11250"}
+
+
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [
+        ("a.jpg", "a.jpg.json"),
+        ("a.png", "a.json"),
+        ("a(1).jpg", "a.jpg(1).json"),
+        ("a(2).jpg", "a.jpg.supplemental-metadata(2).json"),
+        ("a-edited.jpg", "a.jpg.supplemental-me.json"),
+        (f"{'n' * 60}.jpg", f"{'n' * 46}.json"),
+    ],
+)
+def test_takeouts_names_are_known_in_a_listing(name: str, beside: str) -> None:
+    """Whatever sorts between a photo and its file, and in whichever order these come."""
+    names = {name, beside, "a!.jpg", "a-b.jpg", "a.jpg", "a.xmp", "z.jpg", "z.jpg.json", "nn.jpg"}
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    listing = [Found(f"in/{each}", 1, "e", day) for each in sorted(names)]
+    found = {photo.found.path: photo.takeout for photo in paired(listing)}
+    assert found[f"in/{name}"] == f"in/{beside}" and found["in/z.jpg"] == "in/z.jpg.json"
+    assert found["in/nn.jpg"] == found["in/a!.jpg"] == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.jpg", "a(12).jpg", "a-edited.jpg", "a-edited(2).jpg", "a-b.c.jpg", f"{'n' * 60}.jpg",
+        f"{'n' * 44} (2)-edited.jpg", f"{'n' * 45}-bearbeitet(3).jpg", f"{'n' * 43}.jpg", ".jpg",
+    ],
+)  # fmt: skip
+def test_no_takeout_file_comes_after_the_last_name(name: str) -> None:
+    assert all(other < last_name_for(name) for other in _candidates(name))
+
+
+def test_a_position_in_a_sidecar_is_a_neighbours(tmp_path: Path, colour_model: Path) -> None:
+    """As digiKam and Immich write it."""
+    folder = tmp_path / "photos"
+    write(folder, [Capture(f"{n}.jpg", NOON + 60 * n, 0.0, camera="X") for n in range(2)])
+    (folder / "0.jpg.xmp").write_text(SIDECAR)
+    result = CliRunner().invoke(
+        main,
+        [
+            str(folder), "--from", "time", "--dry-run", "--model", str(colour_model), "--report",
+            str(tmp_path / "report.csv"), "--ledger", str(tmp_path / "ledger.db"),
+        ],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    rows = report((tmp_path / "report.csv").read_text())
+    assert rows["0.jpg"]["status"] == "has_gps"
+    assert rows["1.jpg"]["source"] == "time" and rows["1.jpg"]["latitude"] == "36.11250"
+
+
+def test_two_processes_note_photos_in_one_index(tmp_path: Path) -> None:
+    index = tmp_path / "ledger.db.captures"
+    both = [subprocess.Popen([sys.executable, "-c", NOTES, str(index), letter]) for letter in "ab"]
+    assert [process.wait(120) for process in both] == [0, 0]
+    captures = Captures(index)
+    ((_, photos, placed, *_),) = captures.cameras()
+    captures.close()
+    assert (photos, placed) == (12_000, 12_000)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no folder that nobody can write to")
+def test_an_index_that_cannot_be_written_is_told() -> None:
+    with pytest.raises(RunError, match=r"/proc/ledger\.db\.captures: .* check the free space and"):
+        Captures(Path("/proc/ledger.db.captures"))
