@@ -7,7 +7,7 @@ import pytest
 from tagger.errors import RunError
 from train.measure.card import fill
 from train.measure.evaluate import Report
-from train.measure.groups import PhotoGroup, Pair
+from train.measure.groups import Pair, PhotoGroup
 
 REPORT = Report(
     {"top1": 0.9, "ece": 0.02, "precision@0.6": 0.97, "recall@0.6": 0.8, "1 in 20@0.6": 0.5},

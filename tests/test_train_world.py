@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from tagger.errors import RunError
 from tagger.places.landmarks import load_landmarks
 from train.fit.optimise import epoch_order
-from train.measure.groups import PhotoGroup, Pair, by_group, by_references, groupings, worst_pairs
+from train.measure.groups import Pair, PhotoGroup, by_group, by_references, groupings, worst_pairs
 from train.measure.metrics import Answers, tagged_right, tagged_wrong
 from train.measure.where import beside, continent
 from train.networks.margin import WIDTH, Joint, Margin

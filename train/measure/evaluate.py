@@ -19,7 +19,7 @@ from tagger.model.devices import fast_dtype, pick_device
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
 from tagger.places.landmarks import load_landmarks
-from train.measure.groups import SURE, PhotoGroup, Pair, as_text, by_group, groupings, worst_pairs
+from train.measure.groups import SURE, Pair, PhotoGroup, as_text, by_group, groupings, worst_pairs
 from train.measure.metrics import Answers, figures, intervals
 from train.measure.where import beside
 from train.photos.folders import STRANGER, Sample, read_folder, read_negatives
