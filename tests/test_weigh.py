@@ -19,7 +19,7 @@ from tagger.model.local_features.references import (
     References,
     ends,
 )
-from tagger.model.local_features.weigh import LEAST, POSSIBLE, Seen, Weigher, doubts
+from tagger.model.local_features.weigh import LEAST, POSSIBLE, Findings, Weigher, doubts
 from train.ship.references import Shared, gathered
 from train.ship.weighing import STRICT, STRICT_OF_FEW, mix, regression
 
@@ -46,9 +46,9 @@ def made(counts: tuple[int, ...], width: int = 8) -> References:
     return known
 
 
-def seen(spots: tuple[int, ...], network: tuple[float, ...] = (0.5, 0.3, 0.01)) -> Seen:
+def seen(spots: tuple[int, ...], network: tuple[float, ...] = (0.5, 0.3, 0.01)) -> Findings:
     counts = np.array([80, 20, 5])
-    return Seen(
+    return Findings(
         np.log(np.array(network, np.float32)),
         np.array([0.6, 0.6, 0.6], np.float32),
         0.2,
@@ -67,7 +67,7 @@ def test_local_features_overrule_the_networks_first_guess() -> None:
 def test_a_landmark_without_reference_photos_is_not_named() -> None:
     one = seen((0, 0, 0))
     counts = np.array([0, 20, 5])
-    assert Seen(one.network, one.alike, one.others, one.spots, counts).best == 1
+    assert Findings(one.network, one.alike, one.others, one.spots, counts).best == 1
 
 
 def test_the_numbers_that_are_weighed() -> None:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from tagger.imaging.decode import Resize, to_views
 from tagger.model.local_features.references import RULE
 from tagger.model.local_features.sift import Floats
-from tagger.model.local_features.weigh import Seen, Weigher
+from tagger.model.local_features.weigh import Findings, Weigher
 from train.measure.metrics import Answers
 from train.photos.folders import STRANGER, Sample
 
@@ -36,7 +36,7 @@ def fitted(
 ) -> Floats:
     """The rule [2, RULE] of N photos that the references do not hold."""
 
-    def looked(row: Floats, embedding: Floats, sample: Sample) -> tuple[Seen, Seen]:
+    def looked(row: Floats, embedding: Floats, sample: Sample) -> tuple[Findings, Findings]:
         grey = to_views(sample.path.read_bytes(), size, Resize.SQUASH).grey
         seen, cosines = weigher.look(row.astype(np.float32), embedding)
         return seen, weigher.compared(seen, cosines, grey)

@@ -26,7 +26,7 @@ DOUBT = {"area": 0.7}
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Findings:
     """What is known of a photo, by landmark.
 
     Attributes:
@@ -106,7 +106,7 @@ class Weigher:
         """Embeddings [N, D] in the components that are compared, float32 [N, E] of length 1."""
         return unit(embeddings @ self._components)
 
-    def look(self, probabilities: Floats, embedding: Floats) -> tuple[Seen, Floats]:
+    def look(self, probabilities: Floats, embedding: Floats) -> tuple[Findings, Floats]:
         """What is known before local features are, and cosines [P] to the reference photos."""
         place = self.placed(embedding[None])[0]
         cosines = self._known @ place
@@ -116,7 +116,7 @@ class Weigher:
             alike[self._filled] = np.maximum.reduceat(cosines, starts)
         others = np.sort(self._others @ place)[-OTHERS:]
         network = np.log(np.maximum(probabilities, np.exp(LOWEST)))
-        seen = Seen(
+        seen = Findings(
             network,
             alike,
             float(others.mean()) if len(others) else 0.0,
@@ -146,14 +146,14 @@ class Weigher:
         found[best] = sure
         return found
 
-    def compared(self, seen: Seen, cosines: Floats, grey: Bytes) -> Seen:
+    def compared(self, seen: Findings, cosines: Floats, grey: Bytes) -> Findings:
         """What local features add, compared with those of the likest photos."""
         spots, near = seen.spots.copy(), self.nearest(cosines)
         found = self.references.supports(near, describe(grey))
         np.maximum.at(spots, self._owners[near], found)
-        return Seen(seen.network, seen.alike, seen.others, spots, seen.counts)
+        return Findings(seen.network, seen.alike, seen.others, spots, seen.counts)
 
-    def _confidence(self, seen: Seen, step: int) -> float:
+    def _confidence(self, seen: Findings, step: int) -> float:
         logit = float(seen.evidence() @ self.references.rule[step])
         return sigmoid(logit - float(self._doubts[seen.best]))
 
