@@ -129,7 +129,8 @@ def ours(
 ) -> Counter[str]:
     """What the command does between its start and its end; how many photos came out how."""
     workers = BUCKET_WORKERS if is_url(str(place)) else CORES
-    settings = Settings(new_run_id(), CONFIDENCE, workers=workers)
+    # The library is of few pictures under many names, which a run would know by their content.
+    settings = Settings(new_run_id(), CONFIDENCE, workers=workers, rescan=True)
     counts, sources = Counter[str](), Sources.beside(None, Limits(), [])
     with (
         Ledger.open(ledger) as book,
