@@ -14,7 +14,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Output": (
         "html", "thumbnails", "sidecar", "sidecar_name", "hard_links", "new_mtime", "ledger",
     ),
-    "Model": ("model", "device", "batch_size", "workers"),
+    "Places": (
+        "at", "radius", "not", "licence", "shared", "pack", "own_places", "yes", "json",
+    ),
+    "Model": ("model", "without", "device", "batch_size", "workers"),
     "Sources of a position": (
         "max_radius", "max_gap", "utc_offset", "time_zone", "clock_offset",
     ),

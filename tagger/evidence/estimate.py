@@ -1,13 +1,11 @@
 """What every source of a position answers: a place on Earth, how far off it may be, and why."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from tagger.metadata.capture import Capture
 from tagger.records import Source
 
-EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
 # The report shows degrees with this many decimals, a metre; a camera's position is written with no
 # more, so that a dry run's report, applied, writes the same bytes.
 DEGREE_DECIMALS = 5
@@ -60,20 +58,6 @@ class PositionSource(Protocol):
         with ``refused``: it can still speak against another source.
         """
         ...
-
-
-def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Great-circle distance in metres between two positions in degrees (haversine).
-
-    >>> round(distance_m((48.85826, 2.2945), (48.8606, 2.3376)))
-    3164
-    """
-    (lat_a, lon_a), (lat_b, lon_b) = (map(math.radians, point) for point in (a, b))
-    h = (
-        math.sin((lat_b - lat_a) / 2) ** 2
-        + math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
-    )
-    return 2 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(h)))
 
 
 def between(a: tuple[float, float], b: tuple[float, float], share: float) -> tuple[float, float]:

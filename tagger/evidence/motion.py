@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tagger.evidence.estimate import between, distance_m
+from tagger.evidence.estimate import between
+from tagger.places.distance import distance_m
 
 # A walker with stops gets s(t) = speed * t ** SPREAD metres from where he was, and the distance is
 # Rayleigh distributed with that scale. ``speed`` is measured on the library's own photos around, on

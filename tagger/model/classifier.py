@@ -14,9 +14,17 @@ from tagger.imaging.decode import Resize, Views
 from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, fast_dtype, pick_devices
+from tagger.model.learned import Judged, Learned, merged
+from tagger.model.learning import encoded, encoder_of, placed, small
+from tagger.model.local_features.matching import Bytes, describe
+from tagger.model.local_features.references import References
+from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
 from tagger.places.landmarks import load_landmarks
+from tagger.places.own import own_path
+from tagger.places.pack import Pack, Reference, foreign, refusal
 from tagger.records import Candidate, Guess, Landmark
+from tagger.terminal import tell
 
 KEPT = 5  # candidates kept of each guess: what the report and the app show
 THREADS = torch.get_num_threads()  # the processors, or what OMP_NUM_THREADS says
@@ -35,7 +43,11 @@ class Classifier:
     """
 
     def __init__(
-        self, path: Path = DEFAULT_MODEL, device: str = "auto", without: Collection[str] = ()
+        self,
+        path: Path = DEFAULT_MODEL,
+        device: str = "auto",
+        without: Collection[str] = (),
+        packs: Sequence[Pack] = (),
     ) -> None:
         """Load and check a model file.
 
@@ -43,10 +55,11 @@ class Classifier:
             path: the model file.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, or several: ``cuda:0,cuda:1``.
             without: files of references beside the model file to leave alone: ``castles``.
+            packs: places besides, learned without training.
 
         Raises:
-            RunError: the file fails a check, names a landmark unknown here, or there is no such
-                device.
+            RunError: the file fails a check, names a landmark unknown here, there is no such
+                device, or a pack was made by another model.
         """
         loaded = artifact.load(path, without)
         known = load_landmarks()
@@ -67,6 +80,11 @@ class Classifier:
         if loaded.references:
             extents = [self.landmarks[label].extent for label in self._labels]
             self._weigher = Weigher(loaded.references, doubts(extents))
+        self._references, self._module = loaded.references, loaded.module
+        self._learned: Learned | None = None
+        self.encoder: str = ""
+        if packs:
+            self._learned = self._learned_from(packs)
         self._threads = ThreadPoolExecutor(THREADS, "classify", torch.set_num_threads, (1,))
         runners: list[OnCpu | OnGpu] = []
         for number, where in enumerate(pick_devices(device)):
@@ -84,10 +102,10 @@ class Classifier:
         """A guess for each of N photos, in the same order."""
         if not photos:
             return []
-        probabilities = self.probabilities(photos)
+        probabilities, learned = self._looked(photos)
         values, places = probabilities.topk(min(KEPT, len(self._labels)))
         nothing = (1 - probabilities.sum(1)).clamp(0, 1)
-        return [
+        guesses = [
             Guess(
                 tuple(
                     Candidate(self._labels[place], value)
@@ -99,21 +117,88 @@ class Classifier:
                 values.tolist(), places.tolist(), nothing.tolist(), strict=True
             )
         ]
+        return [
+            merged(guess, judged, self.landmarks) if judged else guess
+            for guess, judged in zip(guesses, learned, strict=True)
+        ]
 
     def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
         """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""
+        return self._looked(photos)[0]
+
+    def references(self, photos: Sequence[Views]) -> list[Reference]:
+        """Each photo as a reference that a pack keeps.
+
+        Raises:
+            RunError: the model has no references that others could be like.
+        """
+        known = self._comparable()
+        embeddings = self._passed(photos)[1].numpy()
+        return [
+            Reference(small(placed(known, embedding)), *encoded(known, photo.grey))
+            for embedding, photo in zip(embeddings, photos, strict=True)
+        ]
+
+    def made_by(self) -> tuple[str, int, int]:
+        """The encoder, and the sizes E and M of its references; see :class:`Pack`."""
+        known = self._comparable()
+        if not self.encoder:
+            self.encoder = encoder_of(self._module, known)
+        return self.encoder, known.components.shape[1], len(known.codebook)
+
+    def _comparable(self) -> References:
+        if self._references is None:
+            raise RunError(
+                "--model: has no references, so that no places can be learned with it; leave "
+                "--model out, or make it by python -m train transfer"
+            )
+        return self._references
+
+    def _learned_from(self, packs: Sequence[Pack]) -> Learned | None:
+        known, (encoder, size, parts) = self._comparable(), self.made_by()
+        usable = []
+        for pack in packs:
+            if pack.encoder != encoder:
+                if pack.path != own_path():  # nobody named it: the run goes on without
+                    raise foreign(pack)
+                tell(f"places left out: {foreign(pack)}", err=True)
+                continue
+            usable.append(pack)
+            if pack.embeddings.shape[1] != size or pack.codes.shape[1] != parts:
+                raise refusal(pack.path, "its arrays are not of the size that its encoder makes")
+        shipped = [self.landmarks[label] for label in self._labels]
+        return Learned(usable, known, shipped) if usable else None
+
+    def _passed(self, photos: Sequence[Views]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the network says: probabilities [N, C] and embeddings [N, D]."""
         # Unlike numpy.stack, this leaves the channels last in memory.
         pictures = torch.cat([torch.from_numpy(photo.square)[None] for photo in photos])
         runner = self._idle.get()
         try:
-            found, embeddings = runner.look(pictures)
+            return runner.look(pictures)
         finally:
             self._idle.put(runner)
+
+    def _looked(self, photos: Sequence[Views]) -> tuple[torch.Tensor, list[Judged | None]]:
+        found, embeddings = self._passed(photos)
         if self._weigher is None:
-            return found
+            return found, [None] * len(photos)
         greys = [photo.grey for photo in photos]
-        weighed = self._threads.map(self._weigher.weighed, found.numpy(), embeddings.numpy(), greys)
-        return torch.from_numpy(np.stack(list(weighed)))
+        weighed = self._threads.map(self._weighed, found.numpy(), embeddings.numpy(), greys)
+        rows, learned = zip(*weighed, strict=True)
+        return torch.from_numpy(np.stack(rows)), list(learned)
+
+    def _weighed(
+        self, found: Floats, embedding: Floats, grey: Bytes
+    ) -> tuple[Floats, Judged | None]:
+        """Probabilities by the model's own references, and the learned place that is likest."""
+        assert self._weigher
+        row = self._weigher.weighed(found, embedding, grey)
+        if self._learned is None:
+            return row, None
+        seen, _ = self._weigher.look(found, embedding)
+        place = placed(self._weigher.references, embedding)
+        return row, self._learned.judged(place, seen, lambda: describe(grey))
 
 
 class OnCpu:

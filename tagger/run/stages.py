@@ -1,6 +1,6 @@
 """What the stages share: their settings, a photo on its way, and what they need of others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -42,7 +42,7 @@ class Model(Protocol):
     """What is known of a classifier without having it at hand."""
 
     @property
-    def landmarks(self) -> dict[str, Landmark]: ...
+    def landmarks(self) -> Mapping[str, Landmark]: ...
 
     @property
     def sha256(self) -> str: ...
