@@ -80,9 +80,11 @@ class Classifier:
         if loaded.references:
             extents = [self.landmarks[label].extent for label in self._labels]
             self._weigher = Weigher(loaded.references, doubts(extents))
-        self._references, self._module = loaded.references, loaded.module
+        self._references = loaded.references
         self._learned: Learned | None = None
-        self.encoder: str = ""
+        # Now: making the module ready for a device changes it.
+        known_by = loaded.references
+        self.encoder = encoder_of(loaded.module, known_by) if known_by else ""
         if packs:
             self._learned = self._learned_from(packs)
         self._threads = ThreadPoolExecutor(THREADS, "classify", torch.set_num_threads, (1,))
@@ -142,8 +144,6 @@ class Classifier:
     def made_by(self) -> tuple[str, int, int]:
         """The encoder, and the sizes E and M of its references; see :class:`Pack`."""
         known = self._comparable()
-        if not self.encoder:
-            self.encoder = encoder_of(self._module, known)
         return self.encoder, known.components.shape[1], len(known.codebook)
 
     def _comparable(self) -> References:

@@ -253,7 +253,7 @@ def _fits(held: Arrays) -> None:
 
 def _spans(begin: Array, count: int, end: int) -> bool:
     """Whether they cut ``end`` things into ``count`` spans."""
-    whole = len(begin) == count + 1 and begin[0] == 0 and begin[-1] == end
+    whole = len(begin) == count + 1 > 0 and begin[0] == 0 and begin[-1] == end
     return bool(whole and (np.diff(begin) >= 0).all())
 
 

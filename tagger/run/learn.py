@@ -115,7 +115,8 @@ def _marked(
             f"{lesson.name}: its photos lie up to {away:,.0f} m from their middle; say where it is "
             "with --at LAT,LON, or how large with --radius"
         )
-    radius = radius or max(RADIUS_M, round(away))
+    # Where the place was said to be, one photo with a wrong position must not make it large.
+    radius = radius or (RADIUS_M if lesson.position else max(RADIUS_M, round(away)))
     known = lesson.landmark or before or new_landmark(lesson.name, *at, radius)
     slug = before.slug if before else slug_of(lesson.name)
     mark = replace(known, slug=slug, latitude=at[0], longitude=at[1], radius_m=radius)
