@@ -12,13 +12,17 @@ from PIL import Image
 
 from tagger import metadata
 from tagger.cli.main import main
+from tagger.model.classifier import Classifier
 from tagger.model.learned import NUMBERS, Candidate, Judged, merged, shipped_rule
 from tagger.model.local_features.weigh import Seen
 from tagger.places.landmarks import load_landmarks
-from tagger.places.own import new_landmark
+from tagger.places.own import known_places, new_landmark
 from tagger.places.pack import open_pack, write_pack
 from tagger.records import Candidate as Named
 from tagger.records import Guess, Position
+from tagger.review.decision import Decision, Verdict
+from tagger.review.session import Review
+from tagger.review.teaching import teach, teachable
 
 AT = "52.62000,4.65000"
 
@@ -286,3 +290,28 @@ def test_a_learned_place_at_a_landmark_does_not_contradict_it() -> None:
 def test_photos_that_are_not_a_place_take_confidence_away() -> None:
     both = merged(guess("Eiffel_Tower", 0.8), Judged("mine/not:x", None, 0.9), load_landmarks())
     assert both.best.slug == "Eiffel_Tower" and both.best.confidence < 0.5
+
+
+def test_a_review_teaches_places_and_what_is_not_one(tmp_path: Path) -> None:
+    library, report = tmp_path / "library", tmp_path / "report.csv"
+    photos = views(library, 3)
+    landmark_tag(library, "--report", report, "--dry-run", "-q")
+    rows = list(csv.reader(report.open(encoding="utf-8", newline="")))
+    rows[3][1], rows[3][2] = "unsure", "Eiffel Tower"
+    with report.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    review = Review(report, load_landmarks())
+    review.decide([0, 1], Decision(Verdict.PLACE, "", 52.62, 4.65, "Our windmill"))
+    review.decide([2], Decision(Verdict.REJECT))
+    found = teachable(review, library)
+    assert [(one.lesson.name, len(one.lesson.photos), one.wrong) for one in found] == [
+        ("Our windmill", 2, False), ("Eiffel Tower", 1, True),
+    ]  # fmt: skip
+    assert teachable(review, tmp_path / "elsewhere") == []  # only photos below the root
+    classifier = Classifier(device="cpu")
+    assert teach(found, classifier) == 3
+    assert teach(found, classifier) == 0  # nothing twice
+    pack = open_pack(mine(tmp_path))
+    assert [pack.named(number) for number in range(len(pack))] == [False, True]
+    assert known_places()["mine/our_windmill"].latitude == 52.62
+    assert photos[0].exists()

@@ -86,7 +86,7 @@ class Judged:
 
 @cache
 def shipped_rule() -> Floats:
-    """The rule [2, NUMBERS] that ``python -m train learning`` fitted."""
+    """The rule [2, NUMBERS] that ``scripts/measure_learning.py`` fitted."""
     return np.array(json.loads(RULE_FILE.read_text(encoding="utf-8"))["rule"], np.float32)
 
 

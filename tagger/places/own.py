@@ -9,6 +9,8 @@ from pathlib import Path
 import platformdirs
 
 from tagger.errors import RunError
+from tagger.places.known import KnownPlaces
+from tagger.places.landmarks import load_landmarks
 from tagger.places.pack import SUFFIX, Pack, Place, foreign, open_pack, write_pack
 from tagger.records import Landmark
 from tagger.storage.local_writing import no_link
@@ -36,6 +38,14 @@ def opened(paths: tuple[Path, ...], own: bool) -> list[Pack]:
     if twice:
         raise RunError(f"--pack: two packs are called {', '.join(twice)}; rename one of the files")
     return packs
+
+
+def known_places() -> dict[str, Landmark]:
+    """The landmarks, and the user's own places where their pack can be read."""
+    try:
+        return dict(KnownPlaces(opened((), own=True)))
+    except RunError:
+        return dict(load_landmarks())
 
 
 class Editing:

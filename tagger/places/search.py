@@ -1,9 +1,4 @@
-"""The references of a pack that are most like a photo: all of few are compared, of many the signs.
-
-Of a million references on one core: the signs of all embeddings, 32 bytes each, are compared with
-the photo's in the time that memory takes to be read, and only those of which fewest differ are
-compared in full. Measured against usearch, hnswlib and faiss, see docs/scaling.md.
-"""
+"""The references of a pack that are most like a photo: all of few are compared, of many the signs."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +20,12 @@ COMPARED = 2_000  # of more references, those whose signs differ least
 
 
 class Search:
-    """A pack made ready to be asked; several threads may ask at once."""
+    """A pack made ready to be asked; several threads may ask at once.
+
+    Of many references, the signs of all embeddings, 32 bytes each, are compared with the photo's,
+    and only those of which fewest differ are compared in full. docs/scaling.md compares that with
+    usearch, hnswlib and faiss.
+    """
 
     def __init__(self, pack: Pack, exact: int = EXACT, compared: int = COMPARED) -> None:
         self._pack, self._compared = pack, compared

@@ -6,16 +6,19 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tagger import metadata
 from tagger.errors import PhotoError, RunError
 from tagger.imaging.decode import to_views
-from tagger.model.classifier import Classifier
 from tagger.places.distance import distance_m
 from tagger.places.own import NOT, Editing, editing, new_landmark, slug_of
 from tagger.places.pack import Pack, Place, Reference
 from tagger.records import Landmark
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
+
+if TYPE_CHECKING:
+    from tagger.model.classifier import Classifier
 
 RADIUS_M = 100  # of a place that nobody gave one: a house and its street
 FARTHEST_M = 2_000  # that photos of one place lie apart, unless a radius says more
@@ -53,7 +56,7 @@ class Learned:
 
 
 def learn(
-    lessons: Iterable[Lesson], path: Path, classifier: Classifier, *, licence: str = "",
+    lessons: Iterable[Lesson], path: Path, classifier: "Classifier", *, licence: str = "",
     private: bool = True, wrong: bool = False,
 ) -> Iterator[Learned]:  # fmt: skip
     """Add places, or photos to known ones, to a pack; it is written once all are learned.
@@ -76,7 +79,7 @@ def learn(
 
 
 def _learned(
-    lesson: Lesson, pack: Editing, classifier: Classifier, licence: str, wrong: bool
+    lesson: Lesson, pack: Editing, classifier: "Classifier", licence: str, wrong: bool
 ) -> Learned:
     before = pack.find(lesson.name)
     references, positions, problems = _read(lesson.photos, classifier, licence)
@@ -125,7 +128,7 @@ def _marked(
 
 
 def _read(
-    paths: Sequence[Path], classifier: Classifier, licence: str
+    paths: Sequence[Path], classifier: "Classifier", licence: str
 ) -> tuple[list[Reference], list[tuple[float, float]], list[str]]:
     """References of the photos that can be read, positions of those that carry one, problems."""
     references, positions, problems = [], [], []
@@ -223,7 +226,7 @@ def lesson_of(row: dict[str, str], folder: str, photos: tuple[Path, ...], table:
     return Lesson(name, photos, at, radius, mark)
 
 
-def relearned(pack: Pack, classifier: Classifier) -> Iterator[tuple[Place, list[str]]]:
+def relearned(pack: Pack, classifier: "Classifier") -> Iterator[tuple[Place, list[str]]]:
     """Each place of a pack by the model in use, from the photos where they were, and those gone."""
     for place in pack.places():
         made, problems = [], []
