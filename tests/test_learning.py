@@ -296,7 +296,8 @@ def test_a_review_teaches_places_and_what_is_not_one(tmp_path: Path) -> None:
     library, report = tmp_path / "library", tmp_path / "report.csv"
     photos = views(library, 3)
     landmark_tag(library, "--report", report, "--dry-run", "-q")
-    rows = list(csv.reader(report.open(encoding="utf-8", newline="")))
+    with report.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
     rows[3][1], rows[3][2] = "unsure", "Eiffel Tower"
     with report.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)

@@ -20,6 +20,7 @@ FORMAT = "landmark-tag-places/1"
 SUFFIX = ".places"
 # Bytes up to which all of a pack is compared with its checksum when it is opened, in 0.2 s.
 CHECKED = 256_000_000
+READ = 5000  # places up to which each one is read when a pack is opened
 MOST = 4096  # characters of one place's or photo's facts
 TEXTS = ("slug", "name", "local_name", "city", "region", "country", "country_code", "wikidata",
          "extent", "source", "licence")  # fmt: skip
@@ -213,7 +214,7 @@ def open_pack(path: Path) -> Pack:
             f"{path}: cannot be read ({error.strerror}); give the path of a pack"
         ) from error
     pack = Pack(path, held)
-    if path.stat().st_size <= CHECKED:  # a few thousand places: all are read
+    if len(pack) <= READ:
         for number in range(len(pack)):
             pack.landmark(number)
     return pack

@@ -1,4 +1,4 @@
-"""The references of a pack that are most like a photo: all of few are compared, of many the signs."""
+"""The references of a pack most like a photo: all of few are compared, of many the signs."""
 
 import numpy as np
 from numpy.typing import NDArray
