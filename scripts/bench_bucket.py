@@ -84,9 +84,13 @@ def main(photos: int, pixels: str, model: Path) -> None:
             busy = (cpu_seconds(server.process) - before) / took
             asked = server.asked()
             click.echo(f"{turn} run, bucket: {took:6.2f} s {photos / took:7.1f} photos/s {found}")
-            told = ", ".join(f"{n} {m}" for m, n in Counter(a["method"] for a in asked).items())
+            asked_for = ", ".join(
+                f"{n} {m}" for m, n in Counter(a["method"] for a in asked).items()
+            )
             size = sum(a["bytes"] for a in asked if a["method"] == "GET") / 1e6
-            click.echo(f"  {told}; {size:.1f} MB read; the server was busy {busy:.0%} of a core")
+            click.echo(
+                f"  {asked_for}; {size:.1f} MB read; the server was busy {busy:.0%} of a core"
+            )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.places.pack import Pack, begins, joined, open_pack, save, signs
-from tagger.places.search import Search, unit
+from tagger.places.search import PackSearch, unit
 
 OF_ONE = 5  # references of a place
 ASKED, NEAREST = 200, 24
@@ -91,7 +91,7 @@ def main(counts: str) -> None:
             pack = written(path, embeddings)
             del embeddings
             before = resident()
-            search = Search(pack)
+            search = PackSearch(pack)
             start = time.process_time()
             found = [search.nearest(one, NEAREST)[0] for one in asked]
             took = 1000 * (time.process_time() - start) / len(asked)

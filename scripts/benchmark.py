@@ -29,14 +29,18 @@ QUICK_S, MOST_S = 60.0, 330.0
 def machine() -> str:
     """The processor by name, how many cores, what it computes in, and the GPU if there is one."""
     try:
-        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-        name = re.findall(r"model name\s*: (.+)", told)[0]
+        machine_name = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        name = re.findall(r"model name\s*: (.+)", machine_name)[0]
     except (OSError, IndexError):
         name = platform.processor() or platform.machine()
     dtype = str(fast_dtype(torch.device("cpu"))).removeprefix("torch.")
     capability = torch.backends.cpu.get_cpu_capability()
-    told = f"{name}, {CORES} cores, {capability}, {dtype}, torch {torch.__version__}"
-    return f"{told}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else told
+    machine_name = f"{name}, {CORES} cores, {capability}, {dtype}, torch {torch.__version__}"
+    return (
+        f"{machine_name}, {torch.cuda.get_device_name()}"
+        if torch.cuda.is_available()
+        else machine_name
+    )
 
 
 def plot(figures: dict[str, Any], path: Path) -> None:

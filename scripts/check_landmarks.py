@@ -236,16 +236,16 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         rows = _read(options.table)
-        found = [f"{row['slug']}: {wrong}" for row in rows for wrong in _row(row)]
-        found += _duplicates(rows)
-        if not found:
-            found += _twins(rows)
-            found += _hints(rows, options.hints) if options.hints else ()
+        problems = [f"{row['slug']}: {wrong}" for row in rows for wrong in _row(row)]
+        problems += _duplicates(rows)
+        if not problems:
+            problems += _twins(rows)
+            problems += _hints(rows, options.hints) if options.hints else ()
     except (OSError, ValueError) as error:
         print(f"{options.table}: {error}")
         return 1
-    print("\n".join(found) or f"{len(rows)} landmarks, each in its country and near its city")
-    return 1 if found else 0
+    print("\n".join(problems) or f"{len(rows)} landmarks, each in its country and near its city")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ IGNORED = (
     "File:FileSize",
     "ExifTool:ExifToolVersion",
     "ExifTool:Validate",
+    "QuickTime:MediaData",  # of HEIC all media data as one; its items are compared as pixels
 )
 OWNED = ("GPS:", "IFD0:GPSInfo", "Composite:GPS", "XMP-iptcExt:LocationShown", OWN_NAMESPACE)
 # Added where there was none; what follows is mandatory in a first EXIF block (EXIF 2.32, 4.6.8).
@@ -144,6 +145,7 @@ def changed_tags(old: Tags, new: Tags, grown: int) -> Iterator[str]:
     """Tags lost or changed, tags added that are not ours, new warnings."""
     before, after = by_name(old), by_name(new)
     first_exif = not any(name.startswith("IFD0:") for name in before)
+    moved = "Meta:PrimaryItemReference" in before
     for name in VERDICTS:
         known = [FILL_BYTES.sub(r"\1", verdict) for verdict in before.pop(name, [])]
         for verdict in (FILL_BYTES.sub(r"\1", verdict) for verdict in after.pop(name, [])):
@@ -152,16 +154,16 @@ def changed_tags(old: Tags, new: Tags, grown: int) -> Iterator[str]:
             elif not first_exif or not NOT_STATED.match(verdict):
                 yield f"new warning: {verdict}"
     for name, values in before.items():
-        found = after.pop(name, [])
-        if len(found) < len(values):
+        kept = after.pop(name, [])
+        if len(kept) < len(values):
             yield f"lost {name} = {short(values)}"
-        for value, other in zip(values, found, strict=False):
-            if value != other and not may_change(name, value, other, grown):
+        for value, other in zip(values, kept, strict=False):
+            if value != other and not may_change(name, value, other, grown, moved):
                 yield f"changed {name} from {short(value)} to {short(other)}"
         if name in ("RIFF:ImageWidth", "RIFF:ImageHeight"):  # stated twice in that layout
-            found = found[: max(len(values), len(set(found)))]
-        if len(found) > len(values):
-            yield f"added another {name} = {short(found)}"
+            kept = kept[: max(len(values), len(set(kept)))]
+        if len(kept) > len(values) and not (moved and name == "XMP-x:XMPToolkit"):
+            yield f"added another {name} = {short(kept)}"
     for name, values in after.items():
         if not name.startswith(ADDED) and not (first_exif and name in ADDED_WITH_EXIF):
             yield f"added {name} = {short(values)}"
@@ -177,8 +179,11 @@ def by_name(tags: Tags) -> dict[str, list[Any]]:
     return names
 
 
-def may_change(name: str, old: Any, new: Any, grown: int) -> bool:
-    """Whether a change is what a longer header or one more keyword rightly brings."""
+def may_change(name: str, old: Any, new: Any, grown: int, moved: bool) -> bool:
+    """Whether a change is what a longer header or one more keyword rightly brings.
+
+    Where EXIF ``moved`` (HEIC), it did so to any place.
+    """
     if name == "XMP-dc:Subject":
         old, new = (value if isinstance(value, list) else [value] for value in (old, new))
         return bool(new[: len(old)] == old)
@@ -190,7 +195,7 @@ def may_change(name: str, old: Any, new: Any, grown: int) -> bool:
         return False
     if name.endswith(("Start", "Offset", "IFD1:StripOffsets")) and ":MPImage" not in name:
         # From the start of the file; what it points to is compared by itself.
-        return 0 <= new - old <= grown
+        return moved or 0 <= new - old <= grown
     if name.endswith(("ImageLength", "OffsetFrom0")) or ":MPImage" in name:
         return new - old == grown
     return False
@@ -314,7 +319,7 @@ def decoded(path: Path) -> Decoded | None:
                     ).digest()
                     for frame in ImageSequence.Iterator(picture)
                 ]
-        except (OSError, SyntaxError, ValueError):
+        except (OSError, SyntaxError, ValueError, RuntimeError):  # the last: libavif
             return None
     return Decoded((*looks, len(frames)), frames)
 

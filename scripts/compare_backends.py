@@ -25,11 +25,11 @@ from tagger.records import Guess
 from tagger.storage.local import LocalStorage
 
 # A picture [1, 3, S, S] to its probabilities [1, C] and its embedding [1, D].
-Run = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
+Infer = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
 SIZES = {"12 MP": MP_12, "1.5 MP": (1440, 1080)}
 
 
-def torchscript(onnx: Path) -> Run:
+def torchscript(onnx: Path) -> Infer:
     """What landmark-tag runs, in float32 as the others do."""
     module = artifact.prepare(
         artifact.load(DEFAULT_MODEL).module, torch.device("cpu"), torch.float32
@@ -44,7 +44,7 @@ def torchscript(onnx: Path) -> Run:
     return run
 
 
-def onnxruntime(onnx: Path) -> Run:
+def onnxruntime(onnx: Path) -> Infer:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -58,7 +58,7 @@ def onnxruntime(onnx: Path) -> Run:
     return run
 
 
-def openvino(onnx: Path) -> Run:
+def openvino(onnx: Path) -> Infer:
     import threading
 
     import openvino
@@ -83,7 +83,7 @@ BACKENDS = {"torchscript": torchscript, "onnxruntime": onnxruntime, "openvino": 
 class Runtime:
     """Another runtime, in the place of torch."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Infer) -> None:
         self._run, self._pool = run, ThreadPoolExecutor(CORES)
 
     def look(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -92,7 +92,7 @@ class Runtime:
         return torch.from_numpy(np.concatenate(found)), torch.from_numpy(np.concatenate(embeddings))
 
 
-def classifier_on(run: Run) -> Classifier:
+def classifier_on(run: Infer) -> Classifier:
     """The classifier with another runtime below it."""
     classifier = Classifier(device="cpu")
     while not classifier._idle.empty():
@@ -148,8 +148,8 @@ def main(photos: int, rounds: int, test: Path | None, most: int) -> None:
             try:
                 rivals[backend] = classifier_on(make(scratch / "model.onnx"))
             except (ImportError, RuntimeError) as error:
-                told = str(error).strip().splitlines()
-                click.echo(f"{backend} is left out: {told[0]} ... {told[-1]}")
+                lines = str(error).strip().splitlines()
+                click.echo(f"{backend} is left out: {lines[0]} ... {lines[-1]}")
         size = rivals["torchscript"].image_size
         noise = np.random.default_rng(0).integers(0, 255, (3, size, size), dtype=np.uint8)
         views = [decode.Views(noise, noise[0])] * 16

@@ -42,7 +42,7 @@ def build(folder: Path) -> dict[str, str]:
 
 def seeds() -> list[bytes]:
     """Small JPEGs of all kinds that are decoded, noise and even ones."""
-    chance, found = np.random.default_rng(0), []
+    chance, photos = np.random.default_rng(0), []
     sizes, samplings = ((33, 17), (64, 64), (8, 8), (9, 130)), ("4:4:4", "4:2:2", "4:2:0", "grey")
     for (width, height), sampling, quality, restart in product(
         sizes, samplings, (20, 92, 100), (0, 1, 3)
@@ -52,8 +52,8 @@ def seeds() -> list[bytes]:
         picture, buffer = Image.fromarray(noise.astype(np.uint8)), io.BytesIO()
         picture = picture.convert("L") if sampling == "grey" else picture
         picture.save(buffer, "JPEG", quality=quality, restart_marker_blocks=restart, **kind)
-        found.append(buffer.getvalue())
-    return found
+        photos.append(buffer.getvalue())
+    return photos
 
 
 def broken(data: bytes, chance: random.Random) -> bytes:
@@ -74,10 +74,10 @@ def broken(data: bytes, chance: random.Random) -> bytes:
 
 def judged(data: bytes) -> str:
     """What became of it; ``different`` and ``only ours`` are findings."""
-    found = fast_jpeg.decode(data)
-    if found is None:
+    decoded = fast_jpeg.decode(data)
+    if decoded is None:
         return "left to Pillow"
-    values, width, height, _ = found
+    values, width, height, _ = decoded
     try:
         picture = Image.open(io.BytesIO(data))
     except (OSError, SyntaxError):

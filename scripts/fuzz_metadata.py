@@ -1,7 +1,7 @@
 """Fuzzes the JPEG, TIFF/EXIF, XMP and other parsers with atheris, guided by coverage.
 
     pip install atheris
-    python scripts/fuzz_metadata.py [all|exif|xmp] [-max_total_time=600, other libFuzzer options]
+    python scripts/fuzz_metadata.py [all|exif|heif|xmp] [-max_total_time=600, libFuzzer options]
 
 Any exception but a refusal with a reason, a hang (-timeout) or too much memory (-rss_limit_mb)
 stops the run; the last line names the input, kept as crash-*, timeout-* or oom-* in a new folder
@@ -70,20 +70,29 @@ def exif_block(data: bytes) -> None:
     answer(jpeg(app1_exif(order + data[1:60_000])))
 
 
+def heif_boxes(data: bytes) -> None:
+    answer(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + data)
+
+
 def xmp_packet(data: bytes) -> None:
     answer(data)
     answer(jpeg(app1_xmp(data[:60_000])))
 
 
-TARGETS = {"all": whole_file, "exif": exif_block, "xmp": xmp_packet}
+TARGETS = {"all": whole_file, "exif": exif_block, "heif": heif_boxes, "xmp": xmp_packet}
 
 
 def seeds(target: str, folder: Path) -> None:
     """A few real shapes to start from."""
+    from heif_photos import SKELETONS
     from test_metadata_fuzz import BLOCK, SEEDS
 
-    found = {"exif": [b"\0" + BLOCK[4:]], "xmp": [packet(), metadata.sidecar(packet(), TAG)]}
-    for number, seed in enumerate(found.get(target, SEEDS)):
+    inputs = {
+        "exif": [b"\0" + BLOCK[4:]],
+        "heif": [photo[24:] for photo in SKELETONS.values()],
+        "xmp": [packet(), metadata.sidecar(packet(), TAG)],
+    }
+    for number, seed in enumerate(inputs.get(target, SEEDS)):
         (folder / f"seed{number}").write_bytes(seed)
 
 

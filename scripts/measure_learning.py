@@ -27,12 +27,12 @@ from tagger.errors import PhotoError
 from tagger.imaging.decode import to_views
 from tagger.model import DEFAULT_MODEL
 from tagger.model.classifier import Classifier
-from tagger.model.learned import LEAST, Learned, merged
+from tagger.model.learned import LEAST, LearnedPlaces, merged
 from tagger.model.learning import placed
 from tagger.model.local_features.matching import Features, describe
 from tagger.model.local_features.weigh import Seen
 from tagger.places.own import new_landmark
-from tagger.places.pack import Place, Reference, open_pack, write_pack
+from tagger.places.pack import PackPlace, PlaceReference, open_pack, write_pack
 from tagger.records import Guess
 from tagger.run.learn import photos_in
 
@@ -43,12 +43,12 @@ KINDS = ("unknown", "far", "near")
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class PreparedPhoto:
     """A photo with all that is known of it before places are learned."""
 
     kind: str
     place: str
-    reference: Reference
+    reference: PlaceReference
     features: Features
     embedding: NDArray[np.float32]
     seen: Seen
@@ -56,13 +56,13 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DrawnPhoto:
     """What was said of one photo in one draw; evidence and correctness before and after asking."""
 
     kind: str
     place: str
     count: int
-    confidence: float
+    confidence: float  # that of the learned place, 0 where the best guess is none
     right: bool
     evidence: tuple[NDArray[np.float32], NDArray[np.float32]]
     found: tuple[bool, bool]
@@ -108,7 +108,9 @@ def main(
         fit.write_text(json.dumps({"rule": rule}, indent=1) + "\n", encoding="utf-8")
 
 
-def looked(classifier: Classifier, paths: Sequence[Path], kind: str, place: str) -> Iterator[Photo]:
+def looked(
+    classifier: Classifier, paths: Sequence[Path], kind: str, place: str
+) -> Iterator[PreparedPhoto]:
     """Each photo that can be read, as the network and local features see it."""
     weigher: Any = classifier._weigher
     for path in paths:
@@ -116,9 +118,9 @@ def looked(classifier: Classifier, paths: Sequence[Path], kind: str, place: str)
             views = to_views(path.read_bytes(), classifier.image_size, classifier.resize)
         except PhotoError:
             continue
-        found, embeddings = classifier._passed([views])
+        found, embeddings = classifier._look([views])
         row, embedding = found.numpy()[0], embeddings.numpy()[0]
-        yield Photo(
+        yield PreparedPhoto(
             kind, place, classifier.references([views])[0], describe(views.grey),
             placed(weigher.references, embedding), weigher.look(row, embedding)[0],
             classifier.classify([views])[0],
@@ -126,8 +128,8 @@ def looked(classifier: Classifier, paths: Sequence[Path], kind: str, place: str)
 
 
 def draw(
-    classifier: Classifier, photos: Sequence[Photo], count: int, some: np.random.Generator
-) -> Iterator[Row]:
+    classifier: Classifier, photos: Sequence[PreparedPhoto], count: int, some: np.random.Generator
+) -> Iterator[DrawnPhoto]:
     """Learn ``count`` photos of each place that has more, and judge the others."""
     by_place = defaultdict(list)
     for photo in photos:
@@ -141,7 +143,7 @@ def draw(
             continue
         # Far from each other and from all landmarks, so that none is taken for another's spot.
         mark = new_landmark(name, -70 - number / 100, float(number % 360 - 180), 50)
-        learned.append(Place(mark, tuple(one.reference for one in order[:count])))
+        learned.append(PackPlace(mark, tuple(one.reference for one in order[:count])))
         asked += order[count:]
     known = {one.landmark.slug for one in learned}
     made_by, *sizes = classifier.made_by()
@@ -150,9 +152,9 @@ def draw(
         write_pack(path, made_by, learned, (sizes[0], sizes[1]), private=True)
         pack = open_pack(path)
         shipped = [classifier.landmarks[label] for label in classifier._labels]
-        judge = Learned([pack], classifier._comparable(), shipped)
+        judge = LearnedPlaces([pack], classifier._comparable(), shipped)
 
-        def one(photo: Photo) -> Row:
+        def one(photo: PreparedPhoto) -> DrawnPhoto:
             torch.set_num_threads(1)
             slug = f"drawn/{new_landmark(photo.place, 0, 0, 1).slug}" if photo.place else ""
             kind = "unknown" if photo.kind == "own" and slug[6:] not in known else photo.kind
@@ -163,9 +165,10 @@ def draw(
             judged = judge.judged(photo.embedding, photo.seen, lambda: photo.features)
             assert judged
             best = merged(photo.guess, judged, classifier.landmarks).best
+            sure = best.confidence if best.slug.startswith("drawn/") else 0.0
             names = [pack.slug(candidate.number) == slug for candidate in (first, again)]
-            return Row(
-                kind, photo.place, count, best.confidence, best.slug == slug,
+            return DrawnPhoto(
+                kind, photo.place, count, sure, best.slug == slug,
                 (first.evidence(photo.seen), again.evidence(photo.seen)), (names[0], names[1]),
             )  # fmt: skip
 
@@ -173,10 +176,10 @@ def draw(
             yield from pool.map(one, asked)
 
 
-def line(rows: Sequence[Row], count: int, least: float) -> str:
+def line(rows: Sequence[DrawnPhoto], count: int, least: float) -> str:
     """One line of the table, in per cent; of photos that show no learned place, those tagged."""
 
-    def share(chosen: Sequence[Row], is_so: Callable[[Row], bool]) -> str:
+    def share(chosen: Sequence[DrawnPhoto], is_so: Callable[[DrawnPhoto], bool]) -> str:
         hits = sum(row.confidence >= least and is_so(row) for row in chosen)
         return f"{100 * hits / len(chosen):.2f} ({hits} of {len(chosen)})" if chosen else ""
 
@@ -186,7 +189,7 @@ def line(rows: Sequence[Row], count: int, least: float) -> str:
     return f"| {count} | {len(own)} | " + " | ".join(cells) + " |"
 
 
-def fitted(rows: Sequence[Row], step: int) -> NDArray[np.float64]:
+def fitted(rows: Sequence[DrawnPhoto], step: int) -> NDArray[np.float64]:
     """Logistic regression on a mix of which own photos are half."""
     from sklearn.linear_model import LogisticRegression
 

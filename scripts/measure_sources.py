@@ -169,12 +169,14 @@ def answers(
     photos: Sequence[Capture], gone: Iterable[str], found: dict[str, tuple[Position, float]]
 ) -> list[Answer | None]:
     truth = {one.key: one.position for one in photos}
-    told: list[Answer | None] = []
+    sampled: list[Answer | None] = []
     for key in sorted(gone):
         at = truth[key]
         assert at is not None
-        told.append(Answer(distance_m(found[key][0], at), found[key][1]) if key in found else None)
-    return told
+        sampled.append(
+            Answer(distance_m(found[key][0], at), found[key][1]) if key in found else None
+        )
+    return sampled
 
 
 @click.command()
@@ -196,7 +198,7 @@ def main(walks: Path, draws: int, zone: str) -> None:
     for title, group in (("walks", rest), ("bicycle tour", tours)):
         click.echo(f"\n| {title}: hidden, by | photos {head}\n|---|---|---|---|---|---|")
         for mode, hide in MODES.items():
-            told: dict[str, list[Answer | None]] = {}
+            by_rule: dict[str, list[Answer | None]] = {}
             for photos, draw in [(p, d) for p in group.values() for d in range(draws)]:
                 gone = hide(photos, random.Random(draw))
                 shown = hidden(photos, gone)
@@ -205,8 +207,8 @@ def main(walks: Path, draws: int, zone: str) -> None:
                     ("nearest within 1 h (osxphotos)", nearest(shown, False)),
                     ("same day (PhotoPrism)", nearest(shown, True)),
                 ):
-                    told.setdefault(rule, []).extend(answers(photos, gone, found))
-            for rule, each in told.items():
+                    by_rule.setdefault(rule, []).extend(answers(photos, gone, found))
+            for rule, each in by_rule.items():
                 click.echo(line(f"{mode}: {rule}", each))
     for name, photos in libraries.items():
         points = [p for path in sorted(walks.glob(f"{name}_*.gpx")) for p in read_tracks([path])]
@@ -214,7 +216,7 @@ def main(walks: Path, draws: int, zone: str) -> None:
             continue
         click.echo(f"\n| {name}, with its track | photos {head}\n|---|---|---|---|---|---|")
         for mode, hide in MODES.items():
-            told = {}
+            by_rule = {}
             for draw in range(draws):
                 gone = hide(photos, random.Random(draw))
                 shown = hidden(photos, gone)
@@ -222,8 +224,8 @@ def main(walks: Path, draws: int, zone: str) -> None:
                     ("landmark-tag, time and track", ours(shown, points)),
                     ("exiftool -geotag", geotag(shown, points, zone)),
                 ):
-                    told.setdefault(rule, []).extend(answers(photos, gone, found))
-            for rule, each in told.items():
+                    by_rule.setdefault(rule, []).extend(answers(photos, gone, found))
+            for rule, each in by_rule.items():
                 click.echo(line(f"{mode}: {rule}", each))
 
 

@@ -47,17 +47,17 @@ SHORT_SIDE, QUALITY = 288, 78
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 def main(directory: Path) -> None:
     """Fetch the photos into DIRECTORY."""
-    found: dict[str, bytes] = {}
+    photos: dict[str, bytes] = {}
     for package in (GCOMPRIS, MARBLE):
         for name, data in members(*package):
             if name.endswith(".rcc"):
-                found |= {hashlib.sha256(p).hexdigest()[:32]: p for p in pictures(data)}
+                photos |= {hashlib.sha256(p).hexdigest()[:32]: p for p in pictures(data)}
             elif name.endswith(".jpg"):
-                found[hashlib.sha256(data).hexdigest()[:32]] = data
+                photos[hashlib.sha256(data).hexdigest()[:32]] = data
             elif name.endswith("/copyright"):
                 keep(directory / "monuments" / f"{Path(name).parent.name}.copyright.txt", data)
     for number, key in enumerate(CHOSEN.read_text(encoding="ascii").split()):
-        keep(directory / "monuments" / f"monument_{number:02}.jpg", shrunk(found[key]))
+        keep(directory / "monuments" / f"monument_{number:02}.jpg", shrunk(photos[key]))
     for name, data in members(*ENDLESS_SKY):
         if "/images/land/" in name and name.endswith(".jpg"):
             keep(directory / "scenery" / f"endless_sky_{Path(name).name}", shrunk(data))

@@ -1,16 +1,18 @@
-"""The public Python interface, which ``tagger`` hands on: predict, read, tag and undo."""
+"""The public Python interface, which ``tagger`` exports: predict, read, tag and undo."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger import metadata
 from tagger.errors import LockedError, PhotoError, RunError, TaggerError
 from tagger.evidence.decide import MIN_CONF
+from tagger.evidence.estimate import allowed
 from tagger.evidence.sources import Sources
 from tagger.evidence.time_source import Limits
 from tagger.imaging.decode import Picture, Views, to_views, views_of
@@ -39,6 +41,8 @@ from tagger.run.ordered import batches, in_order
 from tagger.run.stages import Settings
 from tagger.run.tagging import tagging
 from tagger.storage.opening import open_storage, storage_at
+from tagger.storage.raw_file import RawFile, read_picture
+from tagger.storage.suffixes import is_raw
 from tagger.storage.urls import absolute, is_url
 from tagger.writing.write_tag import WriteOptions
 
@@ -74,7 +78,7 @@ class Model:
 
         Args:
             photos: paths or bucket URLs, the bytes of image files, or PIL images.
-            batch_size: photos handed to the network at once.
+            batch_size: photos in one pass of the network.
 
         Raises:
             PhotoError: one cannot be read or decoded; the message names it.
@@ -92,7 +96,7 @@ class Model:
             return to_views(photo, size, resize)
         place = _place(photo)
         try:
-            return to_views(storage_at(place).read(place).data, size, resize)
+            return to_views(read_picture(storage_at(place), place).data, size, resize)
         except PhotoError as error:
             raise type(error)(f"{place}: {error}") from error
 
@@ -140,7 +144,9 @@ def read(path: str | os.PathLike[str]) -> Photo:
     """
     place = _place(path)
     try:
-        data = storage_at(place).read(place).data
+        storage = storage_at(place)
+        raw = is_raw(place)
+        data = RawFile(storage, place).exif() if raw else storage.read(place).data
     except PhotoError as error:
         raise type(error)(f"{place}: {error}") from error
     reading = metadata.gps_state(data, whole=True)
@@ -152,7 +158,7 @@ def read(path: str | os.PathLike[str]) -> Photo:
 
 
 class Run:
-    """A run that is open: each photo is worked on as its outcome is taken.
+    """An open run: each photo is processed when its outcome is read.
 
     Attributes:
         id: what :func:`undo` takes.
@@ -198,59 +204,73 @@ def tag(
     sidecar_name: SidecarName | str = SidecarName.FULL,
     hard_links: HardLinks | str = HardLinks.SKIP,
     rescan: bool = False,
+    thorough: bool = False,
     model: str | os.PathLike[str] | None = None,
     device: str = "auto",
     batch_size: int = 16,
     workers: int | None = None,
     ledger: str | os.PathLike[str] | None = None,
     sources: Iterable[Source | str] = (Source.LANDMARK,),
+    pairs: bool = True,
     tracks: Paths = (),
     max_radius: float = _LIMITS.max_radius_m,
     max_gap: timedelta = timedelta(seconds=_LIMITS.max_gap),
+    endpoint_url: str = "",
 ) -> Iterator[Run]:
     """Tag photos as ``landmark-tag`` does; unlike there, nothing is written by default.
 
     Args:
         paths: folders, files or bucket URLs.
-        min_conf: tag where the probability that the place is right is at least this.
+        min_conf: the least probability that the place is right for a photo to be tagged.
         dry_run: write into no photo.
         output: folder or bucket URL for tagged copies; the photos stay as they are.
         recursive: look into subfolders.
         exclude: globs of files and folders to leave out.
         coords, sidecar, sidecar_name, hard_links: as the options of those names.
-        rescan: look at every photo again, also at those that did not change.
+        rescan: process every photo again, unchanged ones too.
+        thorough: decode each photo, also if its thumbnail shows no known landmark.
         model: a model file; None for the one that ships.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
-        batch_size: photos handed to the network at once.
+        batch_size: photos in one pass of the network.
         workers: threads that read and decode; None for as many as there are processors.
         ledger: file that remembers what was written; None for the one in the state folder.
-        sources: what may give a position, of landmark, time, track and takeout; the others only
-            speak against a wrong one.
+        sources: what may give a position, of landmark, time, track, takeout and library; the
+            others, but library, can only veto.
+        pairs: photos of one shot (RAW+JPEG, edited copies, bursts) get one decision, and the
+            position that one of them has.
         tracks: files and folders of GPS tracks.
-        max_radius: metres; no position is written that may be further off than this (95 %).
-        max_gap: neighbours in time are looked for no further than this.
+        max_radius: metres; a position with a larger 95 % radius is not written.
+        max_gap: neighbours further away in time are ignored.
+        endpoint_url: the server of ``s3://``; empty for AWS, or what AWS_ENDPOINT_URL says.
 
     Raises:
         ValueError: an option has no such value.
-        RunError: the run cannot start or go on.
-        LockedError: another run is at work on some of the same photos.
+        RunError: the run cannot start or continue.
+        LockedError: another run is working on some of the same photos.
     """
     targets, copies = _targets(paths), _spelled(output)
     settings = Settings(
         new_run_id(), min_conf, Coords(coords), batch_size, workers or os.cpu_count() or 1, rescan,
         WriteOptions(SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links)),
-        output=absolute(copies) if copies else "",
-        sources=tuple(map(Source, sources)),
+        output=absolute(copies) if copies else "", endpoint_url=endpoint_url,
+        sources=allowed(tuple(map(Source, sources)), pairs), thorough=thorough,
     )  # fmt: skip
     storage = open_storage(
-        targets, recursive=recursive, exclude=exclude, hard_links=HardLinks(hard_links)
+        targets,
+        recursive=recursive,
+        exclude=exclude,
+        hard_links=HardLinks(hard_links),
+        endpoint_url=endpoint_url,
     )
     limits = Limits(max_radius, max_gap.total_seconds())
     classifier = LazyClassifier(Path(model) if model else DEFAULT_MODEL, device)
     with tagging(
         targets, storage, classifier, settings, dry_run=dry_run,
         ledger=Path(ledger) if ledger else None, output=copies,
-        gather=lambda book: Sources.beside(book, limits, [Path(p) for p in _targets(tracks)]),
+        gather=lambda book: Sources.beside(
+            book, limits, [Path(p) for p in _targets(tracks)], pairs=pairs,
+            model=classifier if Source.LIBRARY in settings.sources else None,
+        ),
     ) as outcomes:  # fmt: skip
         yield Run(settings.run_id, dry_run, outcomes, classifier)
 
@@ -261,25 +281,29 @@ def undo(
     dry_run: bool = False,
     ledger: str | os.PathLike[str] | None = None,
     places: Paths = (),
+    endpoint_url: str = "",
 ) -> list[Undone]:
-    """Put back, byte for byte, what a run changed.
+    """Restore, byte for byte, what a run changed.
 
     Args:
-        run_id: of the run, or the beginning of it; ``last`` for the last one that wrote.
-        dry_run: only say what would be done.
+        run_id: the run's id or the start of it; ``last`` is the last run that wrote.
+        dry_run: only report what would be done.
         ledger: the ledger's file; None for the one in the state folder.
-        places: where else to look for photos that were moved since.
+        places: where to search for photos that were moved since.
+        endpoint_url: the server of ``s3://``, as for :func:`tag`.
 
     Returns:
         one result for each photo or sidecar of the run; one that was edited since is refused.
 
     Raises:
         RunError: there is no such run.
-        LockedError: another run is at work on some of the same photos.
+        LockedError: another run is working on some of the same photos.
     """
     with Ledger.open(Path(ledger) if ledger else None, create=False) as book:
-        found = [absolute(place) for place in _targets(places)]
-        return list(undo_run(storage_at, book, book.find(run_id), dry_run, found))
+        folders = [absolute(place) for place in _targets(places)]
+        stored = partial(storage_at, endpoint_url=endpoint_url)
+        run = book.find(run_id)
+        return list(undo_run(stored, book, run, dry_run, folders, endpoint_url))
 
 
 def _targets(paths: Paths) -> tuple[str, ...]:

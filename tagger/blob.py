@@ -5,7 +5,15 @@ import threading
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from blake3 import blake3
+
 from tagger.records import Version
+
+# What a BLAKE3 digest begins with, 33 bytes in all; one of 32 bytes is a SHA-256, as ledgers had
+# before. 4 MB take 0.6 ms by BLAKE3, 2.2 by SHA-256 and 7.3 where the processor has no
+# instructions for it.
+BLAKE3 = b"\3"
+SHA256_SIZE = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,31 +38,36 @@ def pieces(content: Content) -> list[bytes | memoryview]:
     return [content]
 
 
+def digest_of(data: Content, like: bytes = BLAKE3) -> bytes:
+    """The digest of some bytes, of the same kind as the digest ``like``."""
+    found = hashlib.sha256() if len(like) == SHA256_SIZE else blake3()
+    for piece in pieces(data):
+        found.update(piece)
+    return found.digest() if len(like) == SHA256_SIZE else BLAKE3 + found.digest()
+
+
 class Digest:
-    """The SHA-256 of some bytes: 2 to 4 ms for a photo of 4 MB, which are not waited for here."""
+    """The digest of some bytes, computed in the background."""
 
     def __init__(self, data: Content) -> None:
         self._data = data
-        self._found: bytes  # not there at all should hashing fail: no wrong digest is ever noted
-        self._thread = threading.Thread(target=self._take, name="sha256")
+        self._found: bytes  # unset if hashing fails, so that no wrong digest is recorded
+        self._thread = threading.Thread(target=self._take, name="digest")
         # Returns once the thread runs. One of a pool would first get the interpreter lock when the
-        # caller waits for something; hashing needs it no more.
+        # caller waits for something; hashing itself runs without the lock.
         self._thread.start()
 
     def _take(self) -> None:
-        digest = hashlib.sha256()
-        for piece in pieces(self._data):
-            digest.update(piece)
-        self._found = digest.digest()
+        self._found = digest_of(self._data)
 
     def result(self) -> bytes:
-        """The 32 bytes, once they are there."""
+        """Wait for the digest, as of :func:`digest_of`."""
         self._thread.join()
         return self._found
 
 
 class Blob(NamedTuple):
-    """A photo's bytes, the version they are of, and their SHA-256 where it is being taken."""
+    """A photo's bytes, the version they are of, and their digest if it is being computed."""
 
     data: bytes
     version: Version

@@ -6,19 +6,19 @@ class TaggerError(Exception):
 
 
 class RunError(TaggerError):
-    """The run as a whole cannot start or go on (bad option, model or report)."""
+    """The run as a whole cannot start or continue (bad option, model or report)."""
 
     exit_code = 2
 
 
 class LockedError(RunError):
-    """Another run is at work on some of the same photos."""
+    """Another run is working on some of the same photos."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 
 class CredentialsError(RunError):
-    """A store no longer accepts the credentials, so that no photo of it can be reached."""
+    """A store no longer accepts the credentials, so none of its photos can be reached."""
 
 
 class SkippedError(RunError):
@@ -26,17 +26,17 @@ class SkippedError(RunError):
 
 
 class FailingError(RunError):
-    """So many photos failed that something other than the photos must be wrong."""
+    """So many photos failed that the cause is probably not the photos."""
 
     exit_code = 3
 
 
 class PhotoError(TaggerError):
-    """One photo cannot be read, decoded or written; the run goes on."""
+    """One photo cannot be read, decoded or written; the run continues."""
 
 
 class DamagedError(PhotoError):
-    """The photo was read, but what was read is not whole."""
+    """The photo was read, but it is damaged or incomplete."""
 
 
 class UnsupportedError(PhotoError):
@@ -52,4 +52,4 @@ class ChangedError(PhotoError):
 
 
 class VanishedError(ChangedError):
-    """The photo is not there any more."""
+    """The photo no longer exists."""

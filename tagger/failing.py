@@ -1,4 +1,4 @@
-"""One photo's error as its outcome: the one place that knows which status it is."""
+"""The one place that turns a photo's error into its outcome."""
 
 from tagger.errors import (
     ChangedError,
@@ -11,7 +11,7 @@ from tagger.records import Entry, Outcome, Status
 
 
 def outcome_of(entry: Entry, error: Exception) -> Outcome:
-    """What an exception says of its photo."""
+    """The outcome of a photo that raised an error."""
     match error:
         case ChangedError():
             return Outcome(entry, Status.CHANGED, str(error))

@@ -1,4 +1,4 @@
-"""The records that the stages hand on: plain data, no torch, no input or output."""
+"""The records that stages pass on: plain data, no torch, no I/O."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ EVIDENCE_LENGTH = 200  # characters of evidence that are written into a photo
 
 
 class Status(StrEnum):
-    """What became of one photo; the ``status`` column of the report."""
+    """The result for one photo; the ``status`` column of the report."""
 
     TAGGED = "tagged"
     WOULD_TAG = "would_tag"
@@ -47,6 +47,7 @@ class Source(StrEnum):
     TIME = "time"
     TRACK = "track"
     TAKEOUT = "takeout"
+    PAIR = "pair"
 
 
 class Position(NamedTuple):
@@ -86,20 +87,23 @@ class Candidate(NamedTuple):
 class Guess:
     """The classifier's answer: candidates, best first, and the probability of no landmark.
 
-    All candidates of the model and ``none`` together sum to 1; only the best few are kept.
+    All candidates of the model and ``none`` together sum to 1; only the best few are kept. Where
+    the photo's thumbnail alone showed that there is nothing known, there are no candidates, and
+    ``thumbnail`` names the network that looked at it (SHA-256 in hex).
     """
 
     candidates: tuple[Candidate, ...]
     none: float
+    thumbnail: str = ""
 
     @property
     def best(self) -> Candidate:
-        return self.candidates[0]
+        return self.candidates[0] if self.candidates else Candidate("", 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What the acceptance rule said: a status, and the rule that fired, in words."""
+    """The acceptance rule's answer: a status, and the rule in words."""
 
     accepted: bool
     status: Status
@@ -107,7 +111,7 @@ class Acceptance:
 
 
 class SidecarMode(StrEnum):
-    """When to write an XMP sidecar instead of the photo: where embedding is refused, or other."""
+    """When to write an XMP sidecar instead of the photo."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -133,7 +137,7 @@ class HardLinks(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a tag comes from; written into the photo so that it can be told from a person's.
+    """Where a tag comes from; written into the photo so that it can be distinguished from a user's.
 
     ``source`` is what the camera's position comes from and ``evidence`` why, in words; a
     :class:`Tag` sets both.
@@ -176,7 +180,7 @@ class CameraPosition:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """All that is written into one photo: the place, which positions, and who says so.
+    """All that is written into one photo: the place, which positions, and their provenance.
 
     A landmark is the subject. The camera is at ``camera`` where another source knows that, and
     else within the landmark's radius. At least one of the two is there.
@@ -193,12 +197,12 @@ class Tag:
         source, evidence = Source.LANDMARK, ""
         if self.known_camera:
             source, evidence = self.known_camera.source, self.known_camera.evidence
-        said = replace(self.provenance, source=source, evidence=evidence)
-        object.__setattr__(self, "provenance", said)
+        provenance = replace(self.provenance, source=source, evidence=evidence)
+        object.__setattr__(self, "provenance", provenance)
 
     @property
     def known_camera(self) -> CameraPosition | None:
-        """What another source than the landmark says of the camera, where that is written."""
+        """The camera's position by a source other than the landmark, if it is written."""
         return None if self.coords is Coords.SUBJECT else self.camera
 
     @property
@@ -230,7 +234,7 @@ Node = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """Identity of a photo's content: changes whenever somebody writes it.
+    """Identity of a photo's content: changes with every write.
 
     Size, time and a store's ETag are the identity, also from run to run: versions that agree in
     them are equal. Inodes are no part of it. FUSE and exFAT number files afresh at each mount or
@@ -247,7 +251,7 @@ class Version:
     data: bytes | None = field(default=None, compare=False, repr=False)
 
     def same_node(self, other: "Version") -> bool:
-        """Whether nothing says that the file itself is another one, or was touched meanwhile."""
+        """Whether the file is the same one and, as far as known, was not touched."""
         if self.node is None or other.node is None:
             return True
         times = self.node[2], other.node[2]
@@ -256,12 +260,12 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One listed photo: its key (a path as text), its version, or why it cannot be looked at.
+    """One listed photo: its key (a path as text), its version, or why it cannot be processed.
 
     ``sidecars`` are the keys of the XMP sidecars that lie beside it, ``takeout`` is that of its
-    Google Takeout file; ``fault`` is False where the problem is a limit of the tool, which stays as
-    it is and needs nobody's attention tonight. ``links`` counts the names that the file has,
-    ``shares_stem`` tells that another photo beside it has the same name but for the suffix.
+    Google Takeout file, ``movie`` that of a movie of its name; ``fault`` is False where the problem
+    is a limit of the tool, which is permanent and needs no attention. ``links``
+    counts the file's names; ``shares_stem``: photo.xmp may belong to another photo.
     ``fingerprint`` is of the bytes that were decoded, empty where none were or an ETag says more.
     """
 
@@ -273,12 +277,13 @@ class Entry:
     links: int = 1
     shares_stem: bool = False
     takeout: str = ""
+    movie: str = ""
     fingerprint: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one photo: one row of the report.
+    """The result for one photo: one row of the report.
 
     ``fresh`` is False where it only repeats what an earlier run found. ``camera`` is where the
     camera was, where another source than the landmark knows; ``placeable`` tells that one does,
@@ -316,7 +321,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an earlier run found of a photo that has not changed since; ``output`` is the run's.
+    """What an earlier run found for a photo that has not changed since; ``output`` is the run's.
 
     ``elsewhere``: the photo is known by its content only, from another place.
     """

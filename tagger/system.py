@@ -34,6 +34,13 @@ _LOCKED_BYTE = 1 << 30
 _ASKED_AGAIN_S = 0.05
 
 
+def no_reading_ahead(descriptor: int) -> None:
+    """Of an open file only what is asked for is to be read, where the system can be told so."""
+    if sys.platform != "win32" and hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_RANDOM)
+
+
 def lock(file: IO[str] | IO[bytes], wait: bool) -> bool:
     """Take the lock on a file that was just opened; False where another process has it.
 

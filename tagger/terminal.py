@@ -33,7 +33,7 @@ def tell(message: str, err: bool = False) -> None:
 
 
 class _Holding(io.FileIO):
-    """A stream that takes everything: what nobody reads, or a full disk refuses, is lost."""
+    """A stream that never fails: output to a closed pipe or a full disk is dropped."""
 
     def write(self, data: Any, /) -> int:
         with contextlib.suppress(OSError):

@@ -26,7 +26,8 @@ COLOURS = {"Taj_Mahal": (220, 30, 30), "Eiffel_Tower": (30, 220, 30), "Qutub_Min
 # What only scripts/test.sh all runs, by module; single tests of other modules are marked there.
 SLOW_MODULES = {
     "test_app_browser": "browser", "test_cluster": "cluster", "test_crash": "crash",
-    "test_metadata_corpus": "corpus", "test_train": "training",
+    "test_metadata_corpus": "corpus", "test_metadata_heif_corpus": "corpus",
+    "test_train": "training",
 }  # fmt: skip
 
 

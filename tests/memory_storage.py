@@ -8,7 +8,7 @@ from tagger.errors import ChangedError, VanishedError
 from tagger.records import Entry, Version
 from tagger.storage.base import Traits, nothing
 from tagger.storage.siblings import Siblings
-from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
+from tagger.storage.suffixes import LISTED_SUFFIXES, is_movie, is_sidecar, suffix
 
 
 class MemoryStorage:
@@ -18,6 +18,7 @@ class MemoryStorage:
         self._clock = itertools.count(1_700_000_000_000_000_000, 1_000_000)
         self._etag = itertools.count(1)
         self.files: dict[str, Blob] = {}
+        self.asked: list[tuple[str, int]] = []  # by read_part
         self.before_write: Callable[[str], object] = lambda key: None
         for key, data in (files or {}).items():
             self.put(key, data)
@@ -39,13 +40,21 @@ class MemoryStorage:
                     if other.rpartition("/")[0] == folder
                 ]
                 photos = (other for other in names if suffix(other) in LISTED_SUFFIXES)
-                siblings = Siblings(photos, filter(is_sidecar, names))
+                movies = filter(is_movie, names)
+                siblings = Siblings(photos, filter(is_sidecar, names), (), movies)
+                movie = siblings.movie(name) and f"{folder}{slash}{siblings.movie(name)}"
                 found = tuple(f"{folder}{slash}{name}" for name in siblings.sidecars(name))
                 shares = siblings.share_stem(name)
-                yield Entry(key, self.files[key].version, sidecars=found, shares_stem=shares)
+                version = self.files[key].version
+                yield Entry(key, version, sidecars=found, shares_stem=shares, movie=movie)
 
     def read_head(self, key: str, size: int) -> bytes:
         return self.read(key).data[:size]
+
+    def read_part(self, key: str, start: int, size: int) -> Blob:
+        data, version, _ = self.read(key)
+        self.asked.append((key, size))
+        return Blob(data[start : start + size], version)
 
     def read(self, key: str) -> Blob:
         if key not in self.files:

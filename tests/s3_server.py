@@ -85,11 +85,11 @@ class Noting:
     def _control(self, path: str, environ: Any, start: Callable[..., Any]) -> list[bytes]:
         with self._lock:
             if path in ("/-/faults", "/-/expired"):
-                told = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+                orders = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
                 if path == "/-/faults":
-                    self._faults = told
+                    self._faults = orders
                 else:
-                    self._left = told
+                    self._left = orders
                 start("200 OK", [("Content-Length", "0")])
                 return []
             noted, self._noted = self._noted, []

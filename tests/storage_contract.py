@@ -37,12 +37,23 @@ class StorageContract:
         assert sidecars[shelf.key("a.JPG")] == (shelf.key("a.xmp"),)
 
     def test_lists_sidecars_in_any_case_and_who_shares_a_stem(self, shelf: Shelf) -> None:
-        for name in ("I.JPG", "I.jpg.xmp", "s.cr2", "s.jpg", "s.xmp", "t.jpg", "t.jpg.jpg"):
+        names = ("I.JPG", "I.jpg.xmp", "s.cr2", "s.jpg", "s.xmp", "t.jpg", "t.jpg.jpg", "u.cr2")
+        for name in (*names, "u.dng"):
             shelf.put(name, b"x")
         entries = {entry.key: entry for entry in shelf.storage.list()}
         assert entries[shelf.key("I.JPG")].sidecars == (shelf.key("I.jpg.xmp"),)
         shared = {key for key, entry in entries.items() if entry.shares_stem}
-        assert shared == set(map(shelf.key, ("s.cr2", "s.jpg", "t.jpg.jpg")))
+        # s.xmp is the raw file's, as Adobe names it; of two raw files it may be either's.
+        assert shared == set(map(shelf.key, ("s.jpg", "t.jpg.jpg", "u.cr2", "u.dng")))
+
+    def test_lists_the_movie_of_a_photo(self, shelf: Shelf) -> None:
+        for name in ("I.HEIC", "I.MOV", "J.MP4", "J.jpg", "K.jpg", "Kx.mov", "L.mov", "L.JPG"):
+            shelf.put(name, b"x")
+        movies = {entry.key: entry.movie for entry in shelf.storage.list()}
+        assert movies == {
+            shelf.key("I.HEIC"): shelf.key("I.MOV"), shelf.key("J.jpg"): shelf.key("J.MP4"),
+            shelf.key("K.jpg"): "", shelf.key("L.JPG"): shelf.key("L.mov"),
+        }  # fmt: skip
 
     def test_the_listed_version_is_the_one_read(self, shelf: Shelf) -> None:
         shelf.put("a.jpg", b"photo")
@@ -54,6 +65,15 @@ class StorageContract:
         shelf.put("a.jpg", b"0123456789")
         assert shelf.storage.read_head(shelf.key("a.jpg"), 4) == b"0123"
         assert shelf.storage.read_head(shelf.key("a.jpg"), 100) == b"0123456789"
+
+    def test_reads_a_part_and_says_which_version_it_is_of(self, shelf: Shelf) -> None:
+        shelf.put("a.jpg", b"0123456789")
+        (entry,) = shelf.storage.list()
+        for start, size, data in ((0, 4, b"0123"), (3, 4, b"3456"), (8, 100, b"89")):
+            part = shelf.storage.read_part(entry.key, start, size)
+            assert part == Blob(data, entry.version)
+        shelf.put("a.jpg", b"")
+        assert shelf.storage.read_part(entry.key, 0, 9).data == b""
 
     def test_write_replaces_what_was_read_and_keeps_its_time(self, shelf: Shelf) -> None:
         shelf.put("a.jpg", b"old")
@@ -94,6 +114,7 @@ class StorageContract:
         for use in (
             lambda: shelf.storage.read(key),
             lambda: shelf.storage.read_head(key, 9),
+            lambda: shelf.storage.read_part(key, 0, 9),
             lambda: shelf.storage.write(key, b"x", version),
             lambda: shelf.storage.delete(key, version),
         ):

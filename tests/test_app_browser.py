@@ -333,7 +333,7 @@ def test_another_site_gets_nothing(
         page.goto("http://127.0.0.1:1/")
         page.wait_for_timeout(1000)
         assert not any(frame.locator(".gallery").count() for frame in page.frames)
-        told = page.evaluate(
+        result = page.evaluate(
             """async (ours) => {
                 const socket = new WebSocket(ours.replace("http", "ws") + "/_stcore/stream");
                 const opened = await new Promise((done) => {
@@ -344,7 +344,7 @@ def test_another_site_gets_nothing(
             }""",
             ours,
         )
-        assert told == [False, "refused"]
+        assert result == [False, "refused"]
 
 
 HOSTILE = "![x](http://192.0.2.1/m.png) <img src=http://192.0.2.1/h.png onerror=alert(1)> `[a](b)`"
@@ -457,12 +457,12 @@ def test_a_killed_server_loses_no_decision(
         for n in range(6):
             page.keyboard.press("ax"[n % 2])
             reviewed(page, n + 1)
-        said = page.get_by_text("6 of 20 reviewed").inner_text()
+        shown = page.get_by_text("6 of 20 reviewed").inner_text()
         os.kill(server.process.pid, signal.SIGKILL)
         server.process.wait()
     with served(dry_run, port=free_port) as server:
         page.goto(server.url)
-        page.get_by_text(said, exact=True).wait_for()
+        page.get_by_text(shown, exact=True).wait_for()
     assert sum(row["accept"] != "" for row in read_report(dry_run)) == 6
 
 

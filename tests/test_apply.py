@@ -29,7 +29,7 @@ Edit = Callable[[dict[str, str]], None]
 
 
 @dataclass
-class Review:
+class Reported:
     """A folder of photos with a dry-run report, and the person who edits it."""
 
     folder: Path
@@ -76,7 +76,7 @@ TAGGED = NOTHING | {"taj.jpg": at(TAJ.latitude, TAJ.longitude)}
 
 
 @pytest.fixture
-def review(tmp_path: Path) -> Review:
+def review(tmp_path: Path) -> Reported:
     """taj.jpg would be tagged, eiffel.jpg is unsure, grey.jpg shows no landmark."""
     folder, report = tmp_path / "photos", tmp_path / "reviewed.csv"
     folder.mkdir()
@@ -88,7 +88,7 @@ def review(tmp_path: Path) -> Review:
     for number, name in enumerate(outcomes):
         (folder / f"{name}.jpg").write_bytes(photo((number * 90, 9, 9)))
     make_report(report, LocalStorage([folder]).list(), outcomes)
-    return Review(folder, report)
+    return Reported(folder, report)
 
 
 def make_report(report: Path, entries: Iterable[Entry], outcomes: Made) -> None:
@@ -98,7 +98,7 @@ def make_report(report: Path, entries: Iterable[Entry], outcomes: Made) -> None:
             rows.write(Outcome(entry, status, "", guess, place))
 
 
-def test_an_untouched_report_writes_what_it_would(review: Review) -> None:
+def test_an_untouched_report_writes_what_it_would(review: Reported) -> None:
     code, output = review.apply("--dry-run")
     assert (code, output) == (0, "1 would be written (dry run); 0 refused\n")
     assert review.places() == NOTHING
@@ -106,15 +106,15 @@ def test_an_untouched_report_writes_what_it_would(review: Review) -> None:
     code, output = review.apply()
     assert code == 0 and output.startswith("1 written, as run ")
     assert review.places() == TAGGED
-    said = metadata.provenance((review.folder / "taj.jpg").read_bytes())
-    assert said is not None
-    assert (said.confidence, said.model_sha256) == (0.9, "abcdef012345")
+    provenance = metadata.provenance((review.folder / "taj.jpg").read_bytes())
+    assert provenance is not None
+    assert (provenance.confidence, provenance.model_sha256) == (0.9, "abcdef012345")
     with Ledger.open(review.report.with_name("ledger.db")) as book:
         (run,) = book.runs()
-        assert (run.verb, run.written, run.run_id) == ("apply", 1, said.run_id)
+        assert (run.verb, run.written, run.run_id) == ("apply", 1, provenance.run_id)
 
 
-def test_applying_twice_is_refused_and_writes_nothing(review: Review) -> None:
+def test_applying_twice_is_refused_and_writes_nothing(review: Reported) -> None:
     review.apply()
     before = (review.folder / "taj.jpg").read_bytes()
     code, output = review.apply()
@@ -123,13 +123,13 @@ def test_applying_twice_is_refused_and_writes_nothing(review: Review) -> None:
 
 
 @pytest.mark.parametrize("word", ["no", "N", "0", "FALSE", " No "])
-def test_a_declined_row_is_left(review: Review, word: str) -> None:
+def test_a_declined_row_is_left(review: Reported, word: str) -> None:
     review.edit(accept=word)
     assert review.apply()[0] == 0
     assert review.places() == NOTHING
 
 
-def test_a_deleted_row_is_left(review: Review) -> None:
+def test_a_deleted_row_is_left(review: Reported) -> None:
     lines = review.report.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if "taj.jpg" not in line]
     review.report.write_text("".join(kept), encoding="utf-8")
@@ -138,13 +138,13 @@ def test_a_deleted_row_is_left(review: Review) -> None:
 
 
 @pytest.mark.parametrize("word", ["yes", "Y", "1", "TRUE", "x"])
-def test_an_accepted_unsure_row_is_written_on_the_persons_word(review: Review, word: str) -> None:
+def test_an_accepted_unsure_row_is_written_on_the_persons_word(review: Reported, word: str) -> None:
     review.rewrite(lambda row: row.update(accept="no" if "taj" in row["path"] else word))
     review.rewrite(lambda row: row.update(accept="") if "grey" in row["path"] else None)
     assert review.apply()[1].startswith("1 written")
     assert review.places() == NOTHING | {"eiffel.jpg": at(EIFFEL.latitude, EIFFEL.longitude)}
-    said = metadata.provenance((review.folder / "eiffel.jpg").read_bytes())
-    assert said is not None and (said.confidence, said.model_sha256) == (1.0, "")
+    provenance = metadata.provenance((review.folder / "eiffel.jpg").read_bytes())
+    assert provenance is not None and (provenance.confidence, provenance.model_sha256) == (1.0, "")
 
 
 @pytest.mark.parametrize(
@@ -152,26 +152,26 @@ def test_an_accepted_unsure_row_is_written_on_the_persons_word(review: Review, w
 )
 @pytest.mark.parametrize("cleared", [False, True], ids=["old coordinates", "none"])
 def test_a_corrected_name_is_that_landmark_where_we_know_it(
-    review: Review, name: str, cleared: bool
+    review: Reported, name: str, cleared: bool
 ) -> None:
     review.edit(landmark=name, **({"latitude": "", "longitude": ""} if cleared else {}))
     assert review.apply()[0] == 0
     assert review.places() == NOTHING | {"taj.jpg": at(EIFFEL.latitude, EIFFEL.longitude)}
-    said = metadata.provenance((review.folder / "taj.jpg").read_bytes())
-    assert said is not None and said.confidence == 1.0
+    provenance = metadata.provenance((review.folder / "taj.jpg").read_bytes())
+    assert provenance is not None and provenance.confidence == 1.0
 
 
 @pytest.mark.parametrize(
     ("latitude", "longitude"),
     [("27.17000", "78.04000"), ("27,17", "78,04"), ("2.717E+01", "7,804E+01"), ("'27.17", "78.04")],
 )
-def test_corrected_coordinates_are_taken(review: Review, latitude: str, longitude: str) -> None:
+def test_corrected_coordinates_are_taken(review: Reported, latitude: str, longitude: str) -> None:
     review.edit(latitude=latitude, longitude=longitude)
     assert review.apply()[0] == 0, review.apply()
     assert review.places()["taj.jpg"] == (27.17, 78.04)
 
 
-def test_a_place_of_ones_own(review: Review) -> None:
+def test_a_place_of_ones_own(review: Reported) -> None:
     review.edit(landmark="Nan's garden", latitude="-33.9", longitude="0", radius_m="")
     assert review.apply()[0] == 0
     assert review.places()["taj.jpg"] == (-33.9, 0.0)
@@ -213,7 +213,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("cells", "reason"), REFUSALS, ids=[reason for _, reason in REFUSALS])
 def test_what_cannot_be_honoured_is_named_by_its_line(
-    review: Review, cells: dict[str, str], reason: str
+    review: Reported, cells: dict[str, str], reason: str
 ) -> None:
     review.edit(**cells)
     code, output = review.apply()
@@ -234,7 +234,7 @@ HERE = {"landmark": "Here", "latitude": "1", "longitude": "1"}
     ],
 )
 def test_a_radius_that_may_be_a_thousand_times_larger_is_refused(
-    review: Review, radius: str, reason: str
+    review: Reported, radius: str, reason: str
 ) -> None:
     review.edit(radius_m=radius, **HERE)
     code, output = review.apply()
@@ -242,13 +242,13 @@ def test_a_radius_that_may_be_a_thousand_times_larger_is_refused(
 
 
 @pytest.mark.parametrize("radius", ["300", "300.0", "300,0", "3E+2"])
-def test_a_radius_of_whole_metres_is_taken(review: Review, radius: str) -> None:
+def test_a_radius_of_whole_metres_is_taken(review: Reported, radius: str) -> None:
     review.edit(radius_m=radius, **HERE)
     assert review.apply("--sidecar", "always")[0] == 0
     assert b'"300/1"' in (review.folder / "taj.jpg.xmp").read_bytes()
 
 
-def test_the_others_are_still_done(review: Review) -> None:
+def test_the_others_are_still_done(review: Reported) -> None:
     review.rewrite(lambda row: row.update(accept="yes"))
     review.edit(latitude="north")
     code, output = review.apply()
@@ -301,7 +301,7 @@ def as_number(digits: int, form: str) -> Callable[[str], bytes]:
     ids=["semicolons", "reordered", "utf-16", "plain time", "more columns", "15 digits",
          "15 digits and zeros", "11 digits"],
 )  # fmt: skip
-def test_what_spreadsheets_do_to_the_file(review: Review, saved: Callable[[str], bytes]) -> None:
+def test_what_spreadsheets_do_to_the_file(review: Reported, saved: Callable[[str], bytes]) -> None:
     review.report.write_bytes(saved(review.report.read_text(encoding="utf-8")))
     code, output = review.apply()
     assert code == 0, output
@@ -309,7 +309,7 @@ def test_what_spreadsheets_do_to_the_file(review: Review, saved: Callable[[str],
 
 
 @pytest.mark.parametrize("digits", [3, 6, 9])
-def test_a_time_that_a_spreadsheet_destroyed_is_no_proof(review: Review, digits: int) -> None:
+def test_a_time_that_a_spreadsheet_destroyed_is_no_proof(review: Reported, digits: int) -> None:
     damage = as_number(digits, "E")
     review.report.write_bytes(damage(review.report.read_text(encoding="utf-8")))
     code, output = review.apply()
@@ -317,7 +317,7 @@ def test_a_time_that_a_spreadsheet_destroyed_is_no_proof(review: Review, digits:
     assert review.places() == NOTHING
 
 
-def test_zeros_that_a_spreadsheet_shows_are_digits_of_the_time(review: Review) -> None:
+def test_zeros_that_a_spreadsheet_shows_are_digits_of_the_time(review: Reported) -> None:
     os.utime(review.folder / "taj.jpg", ns=(1, 1_795_587_010_012_345_678))
     review.edit(mtime_ns="1.7955870100E+18")
     assert review.apply()[0] == 0
@@ -326,7 +326,7 @@ def test_zeros_that_a_spreadsheet_shows_are_digits_of_the_time(review: Review) -
     assert "changed since" in review.apply()[1]
 
 
-def test_an_edit_within_a_coarse_time_is_noticed(review: Review) -> None:
+def test_an_edit_within_a_coarse_time_is_noticed(review: Reported) -> None:
     """On file systems that keep whole seconds, the next second is another time."""
     path = review.folder / "taj.jpg"
     os.utime(path, ns=(1, 1_700_000_001_000_000_000))
@@ -346,7 +346,7 @@ def test_an_edit_within_a_coarse_time_is_noticed(review: Review) -> None:
     ],
 )
 def test_a_file_that_is_no_report_stops_it(
-    review: Review, damage: Callable[[str], str], reason: str
+    review: Reported, damage: Callable[[str], str], reason: str
 ) -> None:
     review.report.write_text(damage(review.report.read_text(encoding="utf-8")), encoding="utf-8")
     code, output = review.apply()
@@ -354,7 +354,7 @@ def test_a_file_that_is_no_report_stops_it(
     assert review.places() == NOTHING
 
 
-def test_a_file_in_another_encoding_stops_it(review: Review) -> None:
+def test_a_file_in_another_encoding_stops_it(review: Reported) -> None:
     review.edit(landmark="Château")
     text = review.report.read_text(encoding="utf-8")
     review.report.write_bytes(text.encode("latin-1"))
@@ -363,7 +363,7 @@ def test_a_file_in_another_encoding_stops_it(review: Review) -> None:
     assert review.apply()[0] == 2 and not review.report.with_name("nowhere.csv").exists()
 
 
-def test_two_rows_of_one_photo(review: Review) -> None:
+def test_two_rows_of_one_photo(review: Reported) -> None:
     text = review.report.read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if "taj.jpg" in line)
     review.report.write_text(f"{text}{row}\n", encoding="utf-8")
@@ -372,7 +372,7 @@ def test_two_rows_of_one_photo(review: Review) -> None:
 
 
 @pytest.mark.parametrize("first", ["no", ""])
-def test_a_row_that_declines_the_photo_of_another_row(review: Review, first: str) -> None:
+def test_a_row_that_declines_the_photo_of_another_row(review: Reported, first: str) -> None:
     review.edit(accept=first)
     text = review.report.read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if "taj.jpg" in line)
@@ -383,14 +383,14 @@ def test_a_row_that_declines_the_photo_of_another_row(review: Review, first: str
     assert review.places() == NOTHING
 
 
-def test_a_shifted_row(review: Review) -> None:
+def test_a_shifted_row(review: Reported) -> None:
     text = review.report.read_text(encoding="utf-8")
     review.report.write_text(text.replace("taj.jpg,", "taj.jpg,oops,"), encoding="utf-8")
     code, _ = review.apply()
     assert code == 1 and review.places() == NOTHING
 
 
-def test_photos_only_not_links_or_other_files(review: Review, tmp_path: Path) -> None:
+def test_photos_only_not_links_or_other_files(review: Reported, tmp_path: Path) -> None:
     target = tmp_path / "outside.jpg"
     (review.folder / "taj.jpg").rename(target)
     (review.folder / "taj.jpg").symlink_to(target)
@@ -399,7 +399,7 @@ def test_photos_only_not_links_or_other_files(review: Review, tmp_path: Path) ->
     assert target.read_bytes() == before
 
 
-def test_a_photo_that_got_gps_without_changing_its_time(review: Review) -> None:
+def test_a_photo_that_got_gps_without_changing_its_time(review: Reported) -> None:
     path = review.folder / "taj.jpg"
     (review.folder / "taj.jpg.xmp").write_bytes(
         b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf='
@@ -421,11 +421,11 @@ def test_names_that_are_not_utf8_or_look_like_formulas(tmp_path: Path) -> None:
     entries = list(LocalStorage([folder]).list())
     outcome = (Status.WOULD_TAG, Guess((Candidate("Taj_Mahal", 0.9),), 0.1), TAJ)
     make_report(tmp_path / "r.csv", entries, {Path(e.key).stem: outcome for e in entries})
-    code, output = Review(folder, tmp_path / "r.csv").apply()
+    code, output = Reported(folder, tmp_path / "r.csv").apply()
     assert code == 0 and output.startswith("2 written"), output
 
 
-def test_options_and_a_report_of_what_was_applied(review: Review, tmp_path: Path) -> None:
+def test_options_and_a_report_of_what_was_applied(review: Reported, tmp_path: Path) -> None:
     done = tmp_path / "done.csv"
     code, _ = review.apply("--sidecar", "always", "--coords", "subject", "--report", str(done))
     assert code == 0 and (review.folder / "taj.jpg.xmp").exists()
@@ -443,7 +443,7 @@ def test_options_and_a_report_of_what_was_applied(review: Review, tmp_path: Path
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_the_report_to_apply_is_not_moved_aside(review: Review, linked: bool) -> None:
+def test_the_report_to_apply_is_not_moved_aside(review: Reported, linked: bool) -> None:
     name = review.report.with_name("link.csv") if linked else review.report
     if linked:
         name.symlink_to(review.report)
@@ -454,7 +454,7 @@ def test_the_report_to_apply_is_not_moved_aside(review: Review, linked: bool) ->
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="no pipes with names here")
-def test_a_pipe_cannot_be_read_twice(review: Review) -> None:
+def test_a_pipe_cannot_be_read_twice(review: Reported) -> None:
     out, into = os.pipe()
     os.write(into, review.report.read_bytes())
     os.close(into)
@@ -464,7 +464,7 @@ def test_a_pipe_cannot_be_read_twice(review: Review) -> None:
     assert review.places() == NOTHING
 
 
-def test_another_run_on_the_photos_holds_the_lock(review: Review, tmp_path: Path) -> None:
+def test_another_run_on_the_photos_holds_the_lock(review: Reported, tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.db") as book, book.begin("r", [str(tmp_path)], {}):
         code, output = review.apply()
     assert code == 75 and "another run" in output and review.places() == NOTHING

@@ -196,8 +196,8 @@ def test_a_person_may_give_a_place_of_their_own(library: Library) -> None:
     library.edit("b.jpg", landmark="Our garden", latitude="50.1", longitude="8.6", source="")
     library.apply()
     assert distance_m(place(library, "b.jpg"), (50.1, 8.6)) < 1
-    said = metadata.provenance((library.photos / "b.jpg").read_bytes())
-    assert said and said.source is Source.LANDMARK and not said.evidence
+    provenance = metadata.provenance((library.photos / "b.jpg").read_bytes())
+    assert provenance and provenance.source is Source.LANDMARK and not provenance.evidence
 
 
 def test_a_person_may_say_that_the_landmark_alone_is_right(library: Library) -> None:

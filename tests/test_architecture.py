@@ -1,6 +1,8 @@
 """The one-way flow, read from the imports."""
 
 import ast
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,8 +133,10 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
             (
                 "tagger/imaging/decode.py",
                 "tagger/imaging/decoders.py",
+                "tagger/imaging/thumbnail.py",
                 "tagger/imaging/footprint.py",
                 "tagger/imaging/libtiff.py",
+                "tagger/imaging/preview.py",
                 "tagger/review/",
                 "train/",
             ),
@@ -145,7 +149,9 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
                 "tagger/ledger/recorder.py",
                 "tagger/evidence/captures.py",
                 "tagger/evidence/neighbours.py",
+                "tagger/evidence/views.py",
                 "tagger/evidence/track_source.py",
+                "tagger/run/spool.py",
                 "tagger/review/",
             ),
         ),
@@ -172,3 +178,33 @@ def test_modules_say_what_they_are_in_one_sentence() -> None:
     for path in FILES:
         text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         assert text and "\n" not in text, f"{path}: one sentence on one line"
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    homes: dict[str, set[str]] = {}
+    for path in (*FILES, *sorted((REPOSITORY / "scripts").rglob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, set()).add(str(path.relative_to(REPOSITORY)))
+    assert {name: files for name, files in homes.items() if len(files) > 1} == {}
+
+
+def test_no_file_has_a_name_made_by_accident() -> None:
+    """Such as that of an object, where a path was meant."""
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    ).stdout.splitlines()
+    assert [name for name in files if not re.fullmatch(r"[\w./+-]+", name)] == []
+
+
+def test_one_function_makes_an_error_a_status() -> None:
+    """No handler of an exception chooses a status itself; tagger/failing.py knows."""
+    choosing = {
+        str(path.relative_to(REPOSITORY))
+        for path in FILES
+        for handler in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(handler, ast.ExceptHandler)
+        for node in ast.walk(handler)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith("Status")
+    }
+    assert choosing == set()

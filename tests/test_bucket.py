@@ -24,7 +24,7 @@ from tagger.storage import bucket as bucket_module
 from tagger.storage.bucket import BucketStorage, Generic, connect
 from tagger.storage.bucket_listing import Found, paired
 from tagger.storage.opening import open_storage
-from tagger.storage.siblings import Siblings, is_beside
+from tagger.storage.siblings import Siblings, is_beside, is_shared
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
 
 KEPT: dict[str, Any] = {
@@ -341,7 +341,7 @@ def test_sidecars_are_found_wherever_they_sort(names: set[str]) -> None:
             for n in photos
             if n.rpartition("/")[:2] == (folder, slash)
         ]
-        assert (len(photo.sharing) > 1) is Siblings(here, ()).share_stem(name)
+        assert is_shared(photo.found.path, photo.sharing) is Siblings(here, ()).share_stem(name)
 
 
 def test_sidecars_that_wait_for_a_photo_are_let_go_with_their_name() -> None:

@@ -1,7 +1,6 @@
 """Runs over a bucket from the command line: what is asked of the server, and what is left there."""
 
 import csv
-import hashlib
 import io
 import multiprocessing
 import os
@@ -21,6 +20,7 @@ from conftest import COLOURS, photo
 from places import tag
 
 from tagger import metadata
+from tagger.blob import digest_of
 from tagger.cli.main import main
 from tagger.ledger.history import RecordedChange, State
 from tagger.ledger.ledger import Ledger
@@ -215,8 +215,8 @@ def test_a_prefix_without_photos_is_no_success(command: Command, tmp_path: Path)
     bucket.put("uploads/a.jpg", photo((120, 120, 120)))
     bucket.put("uploadz/notes.txt", b"x")
     words = ("--report", str(tmp_path / "r.csv"), "-q")
-    code, told = command(f"{bucket.url}/uploadz", *words)
-    assert code == 2 and f"{bucket.url}/uploadz: no photos there" in told
+    code, output = command(f"{bucket.url}/uploadz", *words)
+    assert code == 2 and f"{bucket.url}/uploadz: no photos there" in output
     assert not (tmp_path / "r.csv").exists()
     assert command(f"{bucket.url}/uploadz", *words, "--allow-empty")[0] == 0
     for option in (("--exclude", "*.jpg"), ("--since", "2100-01-01")):
@@ -231,13 +231,13 @@ def test_folders_of_a_bucket_that_programs_manage_are_left_alone(
                  "x.photoslibrary.jpg"):  # fmt: skip
         command.bucket.put(f"in/{name}", grey)
     url, report = f"{command.bucket.url}/in", f"{command.bucket.url}/r.csv"
-    code, told = command(url, "--report", report)
-    assert code == 0 and "3 folders skipped" in told
+    code, output = command(url, "--report", report)
+    assert code == 0 and "3 folders skipped" in output
     assert [row["path"] for row in command.report(report)] == [
         f"{url}/a.jpg", f"{url}/x.photoslibrary.jpg",
     ]  # fmt: skip
-    code, told = command(f"{url}/x.PhotosLibrary/o", "--report", report)
-    assert code == 2 and "an Apple Photos library (managed by Apple Photos)" in told
+    code, output = command(f"{url}/x.PhotosLibrary/o", "--report", report)
+    assert code == 2 and "an Apple Photos library (managed by Apple Photos)" in output
     assert command(url, "--report", report, "--no-skip")[0] == 0
     assert len(command.report(report)) == 5
 
@@ -262,6 +262,35 @@ def test_the_endpoint_is_an_option_too(
     assert code == 0 and "no known landmark" in output
     # The option is for this command, not for every program that it might start.
     assert os.environ["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9"
+
+
+def test_the_endpoint_is_carried_from_command_to_command(
+    command: Command, s3_server: s3.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No command leaves it to the next one, and each takes it all the way to its storages."""
+    bucket = command.bucket
+    bucket.put("in/a.jpg", photo(COLOURS["Taj_Mahal"]))
+    before = bucket.contents()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    there = ("--endpoint-url", s3_server.url)
+    review = str(tmp_path / "review.csv")
+    dry = (f"{bucket.url}/in", "--dry-run", "--report", review)
+    assert command(*dry, *there)[0] == 0
+    assert command(*dry)[0] == 2
+    applied = f"{bucket.url}/applied.csv"
+    assert command("apply", review, "--report", applied, *there)[0] == 0
+    assert bucket.contents()["in/a.jpg"] != before["in/a.jpg"]
+    html = ("report", review, "--html", str(tmp_path / "r.html"), "--root", bucket.url)
+    assert command(*html, *there)[0] == 0
+    assert "data:image/jpeg" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    code, output = command("undo", "last", f"{bucket.url}/in", *there)
+    assert code == 0, output
+    assert bucket.get("in/a.jpg") == before["in/a.jpg"]
+    copies = ("--output", f"{bucket.url}/copies", "--report", str(tmp_path / "r.csv"))
+    assert command(f"{bucket.url}/in", *copies, *there)[0] == 0
+    assert bucket.get("in/a.jpg") == before["in/a.jpg"]
+    code, output = command("remove", f"{bucket.url}/copies", *there)
+    assert code == 0 and output.startswith("1 tags removed"), output
 
 
 @pytest.mark.parametrize("since", ["7d", "2026-11-01", "2020-01-01T12:00"])
@@ -402,8 +431,8 @@ def check_each_is_an_upload_or_its_tagged_self(
             ours = [
                 change
                 for change in changes[f"{command.bucket.url}/{key}"]
-                if change.sha256_after == hashlib.sha256(now or b"").digest()
+                if change.digest_after == digest_of(now or b"")
             ]
-            assert ours and ours[0].sha256_before == hashlib.sha256(data).digest(), key
+            assert ours and ours[0].digest_before == digest_of(data), key
             tagged += 1
     assert tagged >= 25

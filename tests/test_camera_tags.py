@@ -175,8 +175,11 @@ def test_records_of_before_are_of_landmarks() -> None:
     tagged = metadata.tagged(PLAIN, TAG)
     for field in (b"TagSource", b"TagEvidence", b"TagCamera"):
         assert field not in tagged
-    said = metadata.provenance(tagged)
-    assert said is not None and (said.source, said.evidence) == (Source.LANDMARK, "")
+    provenance = metadata.provenance(tagged)
+    assert provenance is not None and (provenance.source, provenance.evidence) == (
+        Source.LANDMARK,
+        "",
+    )
 
 
 def test_our_own_position_is_no_evidence() -> None:
@@ -286,7 +289,7 @@ def test_written_seen_removed_and_undone(tmp_path: Path, kind: str, how: str, me
 
 
 def test_a_run_that_knows_no_landmark_has_no_model() -> None:
-    said = Provenance("landmark-tag", "0.1.0", "", 0.97, "run-1")
-    tag = Tag(None, Coords.BOTH, said, CAMERA)
+    provenance = Provenance("landmark-tag", "0.1.0", "", 0.97, "run-1")
+    tag = Tag(None, Coords.BOTH, provenance, CAMERA)
     for new in (metadata.tagged(PLAIN, tag), metadata.sidecar(None, tag)):
         assert metadata.provenance(new) == tag.provenance

@@ -92,10 +92,10 @@ def test_a_processor_without_bfloat16_computes_in_float32() -> None:
         "print(fast_dtype(torch.device('cpu')))"
     )
     environment = os.environ | {"ATEN_CPU_CAPABILITY": "avx2"}
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", line], env=environment, cwd=REPOSITORY, capture_output=True
     )
-    assert told.stdout.split() == [b"torch.float32"], told.stderr
+    assert done.stdout.split() == [b"torch.float32"], done.stderr
 
 
 def test_a_torch_that_cannot_tell_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,7 +246,7 @@ def test_a_signal_leaves_a_valid_report_and_whole_photos(
     assert "stopped early" in errors and "Traceback" not in errors
     rows = report(tmp_path)
     assert 0 < len(rows) < 3000
-    told = json.loads((tmp_path / "json").read_text(encoding="utf-8"))
-    assert (told["photos"], told["stopped_by"], told["exit_code"]) == (len(rows), "signal", 130)
+    facts = json.loads((tmp_path / "json").read_text(encoding="utf-8"))
+    assert (facts["photos"], facts["stopped_by"], facts["exit_code"]) == (len(rows), "signal", 130)
     tagged = {path.name for path in library.iterdir() if path.read_bytes() != data}
     assert tagged == {name for name, row in rows.items() if row["status"] == "tagged"}

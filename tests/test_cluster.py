@@ -16,11 +16,14 @@ import s3
 from click.testing import CliRunner
 from conftest import COLOURS, REPOSITORY, photo
 from places import tag
+from raw_photos import cr2, preview
 from ray.cluster_utils import Cluster
+from walk_photos import photo as taken
 
 from tagger import metadata
 from tagger.cli.main import main
 from tagger.ledger.ledger import Ledger
+from tagger.metadata.capture import Capture
 
 RUN_ID = "20261125T000000Z-000000"
 # A command whose run is called so, and which cuts its photos into blocks of 8, or few would do.
@@ -127,6 +130,61 @@ def test_a_run_that_is_stopped_reports_what_it_wrote(
     changed = {f"{bucket.url}/{key}" for key in before if bucket.get(key) != before[key]}
     assert {path for path, status in rows.items() if status == "tagged"} == changed
     assert 4 <= len(changed) < TAGGED and len(rows) < 132
+
+
+def test_photos_of_one_shot_are_decided_as_on_one_machine(
+    bucket: s3.Bucket, colour_model: Path, tmp_path: Path, cluster: Cluster
+) -> None:
+    """Raw files of which only the JPEG shows something, more than a block of them."""
+    before = {}
+    for n in range(12):
+        taken = f"2024:05:{n + 1:02d} 12:00:00\0".encode()
+        before[f"in/{n:02d}.cr2"] = cr2(preview((120, 120, 120)), taken=taken)
+        before[f"in/{n:02d}.jpg"] = photo(COLOURS["Taj_Mahal"])
+    for key, data in before.items():
+        bucket.put(key, data)
+    here, there = tmp_path / "here", tmp_path / "there"
+    subprocess.run(command(bucket, colour_model, here), check=True, cwd=REPOSITORY)
+    wanted = bucket.contents()
+    assert sum(key.endswith(".cr2.xmp") for key in wanted) == 12
+    for key in wanted.keys() - before.keys():
+        bucket.client.delete_object(Bucket=bucket.name, Key=key)
+    for key, data in before.items():
+        bucket.put(key, data)
+    line = command(bucket, colour_model, there)
+    words = ["--engine", "ray", "--ray-address", cluster.address]
+    subprocess.run([*line, *words], check=True, cwd=REPOSITORY)
+    assert bucket.contents() == wanted
+    assert (there / "report.csv").read_bytes() == (here / "report.csv").read_bytes()
+
+
+def test_sources_of_a_position_say_the_same_as_on_one_machine(
+    bucket: s3.Bucket, colour_model: Path, tmp_path: Path, cluster: Cluster
+) -> None:
+    """Photos with GPS in one block, those that they place in others."""
+    paris = (48.85826, 2.2945)
+    before = {
+        f"in/{n:02d}.jpg": taken(
+            Capture(
+                "", 1_714_564_800.0 + 60 * n, 0.0, position=paris if n < 3 else None, camera="X"
+            )
+        )
+        for n in range(24)
+    }
+    for key, data in before.items():
+        bucket.put(key, data)
+    here, there = tmp_path / "here", tmp_path / "there"
+    line = [*command(bucket, colour_model, here), "--from", "all"]
+    subprocess.run(line, check=True, cwd=REPOSITORY)
+    wanted = bucket.contents()
+    assert sum(wanted[key] != data for key, data in before.items()) >= 5
+    for key, data in before.items():
+        bucket.put(key, data)
+    line = [*command(bucket, colour_model, there), "--from", "all"]
+    words = ["--engine", "ray", "--ray-address", cluster.address]
+    subprocess.run([*line, *words], check=True, cwd=REPOSITORY)
+    assert bucket.contents() == wanted
+    assert (there / "report.csv").read_bytes() == (here / "report.csv").read_bytes()
 
 
 def test_a_node_that_dies_takes_no_photo_with_it(

@@ -199,8 +199,10 @@ def test_a_misspelt_variable_is_told(library: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("LANDMARK_TAG_PORT", "1")  # which review knows
     result = call("config", "show")
-    told = result.stderr.splitlines()
-    assert result.exit_code == 0 and len(told) == 3
-    assert "unknown variable LANDMARK_TAG_MINCONF; did you mean LANDMARK_TAG_MIN_CONF?" in told[2]
-    assert "unknown variable LANDMARKTAG_QUIET; did you mean LANDMARK_TAG_QUIET?" in told[0]
-    assert "unknown variable LANDMARK_TAG_COLOUR; unset it; landmark-tag config show" in told[1]
+    messages = result.stderr.splitlines()
+    assert result.exit_code == 0 and len(messages) == 3
+    assert (
+        "unknown variable LANDMARK_TAG_MINCONF; did you mean LANDMARK_TAG_MIN_CONF?" in messages[2]
+    )
+    assert "unknown variable LANDMARKTAG_QUIET; did you mean LANDMARK_TAG_QUIET?" in messages[0]
+    assert "unknown variable LANDMARK_TAG_COLOUR; unset it; landmark-tag config show" in messages[1]

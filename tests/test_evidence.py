@@ -1,7 +1,7 @@
 """Sources of a position: radii that are honest, clocks, neighbours in time, and the weighing."""
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -11,9 +11,9 @@ from walk_photos import walk
 from tagger.evidence.captures import Captures
 from tagger.evidence.clocks import Clock, clock_of, stated
 from tagger.evidence.estimate import Estimate, Neighbour, between
-from tagger.evidence.motion import PRIOR_SPEED, Fix, locate, speed_of
+from tagger.evidence.motion import PRIOR_PACE, Fix, Motion, locate, motion_of
 from tagger.evidence.time_source import Limits, TimeSource
-from tagger.evidence.weigh import Sight, Verdict, raised, weigh
+from tagger.evidence.weigh import Conclusion, Sight, raised, weigh
 from tagger.metadata.capture import Capture
 from tagger.places.distance import distance_m
 from tagger.places.landmarks import load_landmarks
@@ -26,9 +26,20 @@ needs_walks = pytest.mark.skipif(
 PARIS, VEGAS = (48.85826, 2.2945), (36.1125, -115.1728)
 
 
+OPENED: list[Captures] = []
+
+
+@pytest.fixture(autouse=True)
+def close_indexes() -> Iterator[None]:
+    """Python 3.13 warns of a database that nobody closed."""
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 def index(photos: Iterable[Capture], zone: float = 7200.0) -> Captures:
     """An index of photos; those that state no offset are in ``zone``."""
-    captures = Captures()
+    OPENED.append(captures := Captures())
     for photo in photos:
         ahead = stated(photo)
         known = zone if ahead is None and photo.position else ahead
@@ -48,27 +59,38 @@ def test_between_crosses_the_date_line() -> None:
     assert between((10, 20), (20, 40), 0.25) == (12.5, 25)
 
 
-def test_one_walks_no_faster_than_a_walk_until_the_library_shows_it() -> None:
-    assert speed_of([]) == pytest.approx(PRIOR_SPEED)
-    slow = [Fix(60.0 * n, (48 + n * 1e-5, 2)) for n in range(40)]
-    assert speed_of(slow) < PRIOR_SPEED / 2
-    train = [Fix(60.0 * n, (48 + n * 2e-2, 2)) for n in range(40)]
-    assert speed_of(train) == pytest.approx(PRIOR_SPEED)  # journeys say nothing of walking
+def test_how_one_moves_is_what_the_library_shows() -> None:
+    assert motion_of([]) == Motion(PRIOR_PACE, walks=False)
+    slow = motion_of([Fix(60.0 * n, (48 + n * 1e-5, 2)) for n in range(40)])
+    assert slow.pace < PRIOR_PACE / 2 and slow.walks
+    train = motion_of([Fix(60.0 * n, (48 + n * 2e-2, 2)) for n in range(40)])
+    assert train.pace > 5 * PRIOR_PACE and not train.walks
+
+
+def test_a_photo_is_seldom_further_away_than_its_neighbours_are_apart() -> None:
+    """300 m apart in 20 minutes: the radius is of that size, and far less with one side alone."""
+    one, other = Fix(-600, PARIS), Fix(600, (PARIS[0] + 300 / 111_195, PARIS[1]))
+    both, alone = locate(one, other, Motion()), locate(one, None, Motion())
+    assert both and alone and 300 < both.radius_95_m < 700 < alone.radius_95_m
+    still = locate(one, Fix(600, PARIS), Motion())
+    assert still and still.radius_95_m < both.radius_95_m
+    afoot = locate(one, other, Motion(walks=True))
+    assert afoot and afoot.radius_95_m < both.radius_95_m
 
 
 def test_the_radius_grows_with_the_gap() -> None:
-    radii = [locate(Fix(-gap, PARIS), None, 1.0) for gap in (10, 60, 600, 3600)]
+    radii = [locate(Fix(-gap, PARIS), None, Motion()) for gap in (10, 60, 600, 3600)]
     sizes = [found.radius_95_m for found in radii if found]
     assert sizes == sorted(sizes) and sizes[0] < 60 and sizes[-1] > 1000
-    both = locate(Fix(-600, PARIS), Fix(600, PARIS), 1.0)
-    alone = locate(Fix(-600, PARIS), None, 1.0)
+    both = locate(Fix(-600, PARIS), Fix(600, PARIS), Motion())
+    alone = locate(Fix(-600, PARIS), None, Motion())
     assert both and alone and both.radius_95_m < alone.radius_95_m
 
 
 def test_a_photo_in_the_middle_of_a_flight_has_no_position() -> None:
-    found = locate(Fix(-3600, PARIS), Fix(7200, VEGAS), 1.0)
+    found = locate(Fix(-3600, PARIS), Fix(7200, VEGAS), Motion())
     assert found and found.radius_95_m == float("inf")
-    shortly = locate(Fix(-60, PARIS), Fix(36_000, VEGAS), 1.0)
+    shortly = locate(Fix(-60, PARIS), Fix(36_000, VEGAS), Motion())
     assert shortly and shortly.position == PARIS and shortly.radius_95_m < 500
 
 
@@ -121,10 +143,10 @@ def test_another_cameras_clock_must_not_matter() -> None:
     ]
     moved = TimeSource(index(walk), Limits()).estimate(photo("x.jpg", 1e9, camera="old"))
     assert moved and "--clock-offset 'old=0'" in moved.refused
-    told = TimeSource(index(walk), Limits(fast={"old": 0.0})).estimate(
+    stated = TimeSource(index(walk), Limits(fast={"old": 0.0})).estimate(
         photo("x.jpg", 1e9, camera="old")
     )
-    assert told and not told.refused
+    assert stated and not stated.refused
 
 
 def test_two_cameras_that_were_apart_are_believed_each_for_itself() -> None:
@@ -161,7 +183,7 @@ class Case:
     sight: Sight | None
     estimates: Sequence[Estimate]
     wanted: frozenset[Source]
-    says: Callable[[Verdict], object]
+    says: Callable[[Conclusion], object]
 
 
 @pytest.mark.parametrize(

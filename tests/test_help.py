@@ -52,10 +52,10 @@ def test_every_option_is_in_one_group() -> None:
 
 
 def test_help_of_tagging_begins_with_what_people_use_most() -> None:
-    told = CliRunner().invoke(main, ["tag", "--help"], terminal_width=100).output
-    first = told.split("Common options:")[1].split("\n\n")[0]
+    text = CliRunner().invoke(main, ["tag", "--help"], terminal_width=100).output
+    first = text.split("Common options:")[1].split("\n\n")[0]
     assert "--min-conf" in first and "--dry-run" in first and "--sidecar" not in first
-    assert told.index("Common options:") < told.index("Nightly runs:") < told.index("Cluster:")
+    assert text.index("Common options:") < text.index("Nightly runs:") < text.index("Cluster:")
     assert "Common options:" in CliRunner().invoke(main, ["--help"]).output
 
 

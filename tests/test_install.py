@@ -166,9 +166,9 @@ def review(run: Command, installed: Path, album: Path) -> Iterator[str]:
     assert server.stdout
     try:
         line = server.stdout.readline()
-        told = re.search(r"http://\S+", line)
-        assert told, line
-        yield told[0]
+        address = re.search(r"http://\S+", line)
+        assert address, line
+        yield address[0]
     finally:
         server.terminate()
         server.wait(30)

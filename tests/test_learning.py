@@ -13,7 +13,7 @@ from PIL import Image
 from tagger import metadata
 from tagger.cli.main import main
 from tagger.model.classifier import Classifier
-from tagger.model.learned import NUMBERS, Candidate, Judged, merged, shipped_rule
+from tagger.model.learned import NUMBERS, Contender, LearnedGuess, merged, shipped_rule
 from tagger.model.local_features.weigh import Seen
 from tagger.places.landmarks import load_landmarks
 from tagger.places.own import known_places, new_landmark
@@ -242,7 +242,7 @@ def seen(best: float = -5.0) -> Seen:
 
 
 def confidence(alike: float, rival: float, spots: int, count: int) -> float:
-    one = Candidate(0, 0, (alike,) * min(4, count), (spots,) * min(4, count), rival, 0, count)
+    one = Contender(0, 0, (alike,) * min(4, count), (spots,) * min(4, count), rival, 0, count)
     evidence = one.evidence(seen())
     assert evidence.shape == (NUMBERS,)
     return float(1 / (1 + np.exp(-evidence @ shipped_rule()[1])))
@@ -266,7 +266,7 @@ def guess(slug: str, sure: float) -> Guess:
 def test_a_learned_place_and_a_landmark_are_one_guess(shipped: float, learned: float) -> None:
     mark = new_landmark("Mill", 52.6, 4.6, 60)
     both = merged(
-        guess("Eiffel_Tower", shipped), Judged("mine/mill", mark, learned), load_landmarks()
+        guess("Eiffel_Tower", shipped), LearnedGuess("mine/mill", mark, learned), load_landmarks()
     )
     total = sum(one.confidence for one in both.candidates) + both.none
     assert total == pytest.approx(1, abs=1e-6)
@@ -281,14 +281,20 @@ def test_a_learned_place_and_a_landmark_are_one_guess(shipped: float, learned: f
 def test_a_learned_place_at_a_landmark_does_not_contradict_it() -> None:
     tower = load_landmarks()["Eiffel_Tower"]
     mark = new_landmark("Eiffel Tower", tower.latitude, tower.longitude, 60)
-    both = merged(guess("Eiffel_Tower", 0.8), Judged("mine/tower", mark, 0.9), load_landmarks())
+    both = merged(
+        guess("Eiffel_Tower", 0.8), LearnedGuess("mine/tower", mark, 0.9), load_landmarks()
+    )
     assert both.best == Named("mine/tower", 0.9)
-    both = merged(guess("Eiffel_Tower", 0.9), Judged("mine/tower", mark, 0.8), load_landmarks())
+    both = merged(
+        guess("Eiffel_Tower", 0.9), LearnedGuess("mine/tower", mark, 0.8), load_landmarks()
+    )
     assert both.best == Named("Eiffel_Tower", 0.9)
 
 
 def test_photos_that_are_not_a_place_take_confidence_away() -> None:
-    both = merged(guess("Eiffel_Tower", 0.8), Judged("mine/not:x", None, 0.9), load_landmarks())
+    both = merged(
+        guess("Eiffel_Tower", 0.8), LearnedGuess("mine/not:x", None, 0.9), load_landmarks()
+    )
     assert both.best.slug == "Eiffel_Tower" and both.best.confidence < 0.5
 
 

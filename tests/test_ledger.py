@@ -1,6 +1,5 @@
 """The ledger: what it keeps, what it refuses to open, one run at a time, what a crash leaves."""
 
-import hashlib
 import json
 import os
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger.blob import Blob
+from tagger.blob import Blob, digest_of
 from tagger.errors import LockedError, RunError
 from tagger.ledger import undo_patch
 from tagger.ledger.history import State
@@ -54,8 +53,8 @@ def test_keeps_the_run_and_each_change_with_what_undoes_it(path: Path) -> None:
     removed, *_, created, written = changes
     assert undo_patch.restore(b"old gps bytes", written.patch) == OLD.data
     assert written.before == OLD.version
-    assert created.before is None and created.sha256_before is None
-    assert removed.sha256_after is None and undo_patch.restore(b"", removed.patch) == OLD.data
+    assert created.before is None and created.digest_before is None
+    assert removed.digest_after is None and undo_patch.restore(b"", removed.patch) == OLD.data
 
 
 def test_an_intent_is_on_the_disk_when_the_write_begins(path: Path) -> None:
@@ -300,7 +299,7 @@ def test_several_threads_write_photos_through_one_recorder(path: Path) -> None:
         for writer in range(8):
             for number in range(40):
                 key = f"/p/{writer}-{number}.jpg"
-                assert changes[key].sha256_after == hashlib.sha256(key.encode()).digest()
+                assert changes[key].digest_after == digest_of(key.encode())
                 assert changes[key].state is (State.WRITTEN if number % 2 else State.DROPPED)
         with ledger.begin("run-2", ["/p"], {}) as recorder:
             assert recorder.recall(Entry("/p/3-7.jpg", Version(7, 3, "new")))

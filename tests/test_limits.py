@@ -6,7 +6,7 @@ import pytest
 
 from tagger.errors import FailingError
 from tagger.records import Entry, Outcome, Status, Version
-from tagger.run.limits import MIN_SAMPLE, Limits
+from tagger.run.limits import MIN_SAMPLE, RunLimits
 
 
 def outcomes(number: int, status: Status, fresh: bool = True) -> Iterator[Outcome]:
@@ -34,7 +34,7 @@ def outcomes(number: int, status: Status, fresh: bool = True) -> Iterator[Outcom
 def test_too_many_failures(
     bad: Status, fail_over: float | None, good: int, failing: int, stops: bool, fails: bool
 ) -> None:
-    limits = Limits(fail_over=fail_over)
+    limits = RunLimits(fail_over=fail_over)
     for outcome in (*outcomes(good, Status.HAS_GPS), *outcomes(failing, bad)):
         limits.count(outcome)
     assert limits.over() is stops and limits.reached == ("--fail-over" if stops else "")
@@ -47,7 +47,7 @@ def test_too_many_failures(
 
 
 def test_old_failures_and_old_successes_do_not_decide_about_tonight() -> None:
-    limits = Limits(fail_over=10)
+    limits = RunLimits(fail_over=10)
     for outcome in (*outcomes(10_000, Status.HAS_GPS, False), *outcomes(500, Status.FAILED, False)):
         limits.count(outcome)
     assert not limits.over()
@@ -58,7 +58,7 @@ def test_old_failures_and_old_successes_do_not_decide_about_tonight() -> None:
 
 
 def test_a_library_that_stays_broken_is_no_clean_exit() -> None:
-    limits = Limits(fail_over=10)
+    limits = RunLimits(fail_over=10)
     for outcome in outcomes(30, Status.UNREADABLE, False):
         limits.count(outcome)
     assert not limits.over()
@@ -67,17 +67,17 @@ def test_a_library_that_stays_broken_is_no_clean_exit() -> None:
 
 
 def test_enough_photos() -> None:
-    limits = Limits(photos=2)
+    limits = RunLimits(photos=2)
     for _ in range(2):
         assert not limits.full() and limits.reached == ""
         limits.begin()
     assert limits.full() and limits.reached == "--limit"
-    assert not Limits().full()
+    assert not RunLimits().full()
 
 
 def test_time_is_up() -> None:
     now = 100.0
-    limits = Limits(seconds=60, clock=lambda: now)
+    limits = RunLimits(seconds=60, clock=lambda: now)
     now = 159.0
     assert not limits.over()
     now = 160.0

@@ -29,8 +29,8 @@ TABLE = load_landmarks()
 def test_the_committed_page_and_map_are_the_default_models() -> None:
     rows = lister.known(artifact.load(DEFAULT_MODEL).manifest.labels, TABLE)
     for name, text in ((lister.PAGE, lister.page(rows)), (lister.MAP, lister.map_svg(rows))):
-        told = "run python scripts/list_landmarks.py and commit what it writes"
-        assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, told
+        remedy = "run python scripts/list_landmarks.py and commit what it writes"
+        assert (ROOT / "docs" / name).read_text(encoding="utf-8") == text, remedy
 
 
 def test_the_page_is_by_country_and_says_what_is_scenery() -> None:
@@ -38,6 +38,8 @@ def test_the_page_is_by_country_and_says_what_is_scenery() -> None:
     assert lister.page(rows).splitlines()[2:] == [
         "4 landmarks in 3 countries. `python scripts/list_landmarks.py` writes this page and its "
         "map.",
+        "",
+        *lister.SHARE.splitlines(),
         "",
         "![Where the landmarks stand](landmarks.svg)",
         "",

@@ -307,6 +307,6 @@ def test_the_check_notices_what_is_gone(tmp_path: Path, capsys: pytest.CaptureFi
     (after / "gone.jpg").unlink()
     (after / "cut.png").write_bytes(picture(kind="PNG")[:-400])
     assert check_metadata.main([str(before), str(after)]) == 1
-    told = capsys.readouterr().out
-    assert "gone.jpg: is missing" in told and "cut.png: cannot be decoded any more" in told
-    assert "report.csv: changed File:RowCount" in told, "what is no picture is compared by tags"
+    output = capsys.readouterr().out
+    assert "gone.jpg: is missing" in output and "cut.png: cannot be decoded any more" in output
+    assert "report.csv: changed File:RowCount" in output, "what is no picture is compared by tags"

@@ -5,6 +5,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 
+import heif_photos
 import pytest
 from awkward_photos import (
     BOTH_TAG,
@@ -47,6 +48,8 @@ SEEDS = [
     PHOTOS["tiff big-endian"],
     heic(),
     heic(1, b"mime"),
+    *heif_photos.SKELETONS.values(),
+    metadata.tagged(heif_photos.SKELETONS["tone map and group"], TAG),
     packet(KEYWORDS, 'exif:GPSLatitude="48,5N" exif:GPSLongitude="2,3E"'),
     metadata.sidecar(packet(KEYWORDS), TAG),
     metadata.sidecar(packet(KEYWORDS), BOTH_TAG),
@@ -125,6 +128,24 @@ def test_damaged_photos(seed: bytes, damage: list[tuple[float, bytes]], keep: fl
         at = int(where * (len(data) - 1))
         data[at : at + len(new)] = new
     survive(bytes(data[: max(1, int(keep * len(data)))]) if keep < 0.9 else bytes(data))
+
+
+@settings(QUICK, max_examples=400)
+@given(
+    st.sampled_from(list(heif_photos.SKELETONS.values())),
+    st.lists(
+        st.tuples(st.floats(0, 1), st.sampled_from([0, 1, 2, 4, 8, 0xFF, 0xFFFF, 1 << 31])),
+        min_size=1,
+        max_size=3,
+    ),
+)
+def test_every_number_of_an_item_table_may_lie(seed: bytes, lies: list[tuple[float, int]]) -> None:
+    data, width = bytearray(seed), seed.rindex(b"mdat")
+    for where, number in lies:
+        at = int(where * width)
+        size = 1 + (number > 0xFF) + 2 * (number > 0xFFFF)
+        data[at : at + size] = number.to_bytes(size, "big")
+    survive(bytes(data))
 
 
 @QUICK

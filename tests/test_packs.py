@@ -15,15 +15,15 @@ from tagger.errors import RunError
 from tagger.places import arrays, own
 from tagger.places.known import KnownPlaces, Names, with_packs
 from tagger.places.own import editing, new_landmark, opened, slug_of
-from tagger.places.pack import Pack, Place, Reference, open_pack, signs, write_pack
-from tagger.places.search import Search, unit
+from tagger.places.pack import Pack, PackPlace, PlaceReference, open_pack, signs, write_pack
+from tagger.places.search import PackSearch, unit
 
 SIZES = (64, 16)
 
 
-def reference(seed: int, points: int = 5, **facts: str) -> Reference:
+def reference(seed: int, points: int = 5, **facts: str) -> PlaceReference:
     some = np.random.default_rng(seed)
-    return Reference(
+    return PlaceReference(
         some.integers(-127, 128, SIZES[0]).astype(np.int8),
         some.integers(0, 256, (points, SIZES[1])).astype(np.uint8),
         some.integers(0, 256, (points, 3)).astype(np.uint8),
@@ -31,12 +31,12 @@ def reference(seed: int, points: int = 5, **facts: str) -> Reference:
     )
 
 
-def place(name: str, *seeds: int, named: bool = True) -> Place:
+def place(name: str, *seeds: int, named: bool = True) -> PackPlace:
     mark = new_landmark(name, 48.1, 11.5, 60)
-    return Place(mark, tuple(reference(seed) for seed in seeds), "CC0-1.0", named)
+    return PackPlace(mark, tuple(reference(seed) for seed in seeds), "CC0-1.0", named)
 
 
-def write(path: Path, *places: Place, encoder: str = "e", private: bool = True) -> Path:
+def write(path: Path, *places: PackPlace, encoder: str = "e", private: bool = True) -> Path:
     write_pack(path, encoder, places, SIZES, private)
     return path
 
@@ -289,7 +289,7 @@ def many(count: int) -> Pack:
 def test_the_search_by_signs_finds_what_exact_search_finds() -> None:
     pack = many(5000)
     places = unit(pack.embeddings[:50] + np.random.default_rng(1).normal(0, 30, (50, 256)))
-    exact, signed = Search(pack), Search(pack, exact=0, compared=1000)
+    exact, signed = PackSearch(pack), PackSearch(pack, exact=0, compared=1000)
     shared = [
         len(set(exact.nearest(one, 24)[0]) & set(signed.nearest(one, 24)[0])) for one in places
     ]

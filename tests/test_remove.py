@@ -48,15 +48,15 @@ def test_only_tags_that_say_they_are_ours_go(
     folder: Path, tmp_path: Path, bytes_of: Callable[[Path], dict[str, bytes]]
 ) -> None:
     assert metadata.position(FOREIGN) is not None
-    before, book = bytes_of(folder), str(tmp_path / "ledger.db")
+    before, ledger = bytes_of(folder), str(tmp_path / "ledger.db")
 
     def run(*arguments: str) -> tuple[int, str]:
-        result = CliRunner().invoke(main, [*arguments, "--ledger", book])
+        result = CliRunner().invoke(main, [*arguments, "--ledger", ledger])
         return result.exit_code, result.output
 
     code, output = run("remove", str(folder), "--dry-run")
     assert (code, output) == (0, "2 tags would be removed (dry run); 0 refused\n")
-    assert bytes_of(folder) == before and not Path(book).exists()
+    assert bytes_of(folder) == before and not Path(ledger).exists()
     code, output = run("remove", str(folder))
     assert code == 0 and output.startswith("2 tags removed, as run ")
     after = {name: data for name, data in before.items() if name != "beside.jpg.xmp"}

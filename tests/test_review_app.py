@@ -35,6 +35,7 @@ from tagger.review.htmlreport import write_html
 from tagger.review.options import AppOptions, configure
 from tagger.review.pages import review_page
 from tagger.review.session import Review
+from tagger.review.trusted_root import BucketRoot
 from tagger.review.view import Filter, Progress, View
 
 APP = Path(review_page.__file__).with_name("app.py")
@@ -278,7 +279,8 @@ def test_a_heic_is_tried_as_the_command_does(colour_model: Path) -> None:
     assert outcome.status is Status.WOULD_TAG
     made = trial.tagged(outcome, data, classifier.sha256)
     assert made is not None
-    assert made.name == "taj.heic.xmp" and b"Taj Mahal" in made.data and "sidecar" in made.why
+    assert made.name == "taj.heic" and b"Taj Mahal" in made.data and not made.why
+    assert metadata.position(made.data) is not None
 
 
 def test_agreeing_that_there_is_none_writes_no_place(app: AppTest, report: Path) -> None:
@@ -382,13 +384,14 @@ def test_a_buckets_report_is_reviewed_and_applied(
     bucket: "s3.Bucket", bucket_report: Path, tmp_path: Path
 ) -> None:
     review_page.opened.clear()
-    configure(AppOptions(bucket_report, f"{bucket.url}/in", tmp_path / "ledger.db"))
+    root = BucketRoot(f"{bucket.url}/in")
+    configure(AppOptions(bucket_report, root, tmp_path / "ledger.db"))
     app = AppTest.from_file(str(APP), default_timeout=120).run()
     try:
         assert not app.exception and not app.error and not app.warning
-        review, view = review_page.opened(bucket_report, f"{bucket.url}/in")
+        review, view = review_page.opened(bucket_report, root)
         assert (view.refused, len(view.rows(Filter()))) == (0, 3)
-        assert len(thumbnails.thumbnail_of(review.sheet.photo(0), f"{bucket.url}/in", 100)) > 100
+        assert len(thumbnails.thumbnail_of(review.sheet.photo(0), root, 100)) > 100
         before = bucket.contents()
         review.decide([0], Decision(Verdict.ACCEPT))
         review.decide([2], Decision(Verdict.REJECT))
@@ -401,7 +404,7 @@ def test_a_buckets_report_is_reviewed_and_applied(
         written = after["in/a_taj.jpg"]
         assert written and metadata.position(written)
     finally:
-        review_page.opened(bucket_report, f"{bucket.url}/in")[0].close()
+        review_page.opened(bucket_report, root)[0].close()
         review_page.opened.clear()
         configure(AppOptions())
 

@@ -101,8 +101,8 @@ def test_a_landmark_that_is_named_leaves_the_camera_where_it_was(
     for column in ("latitude", "longitude", "radius_m", "source", "evidence"):
         assert named[column] == before[column]
     data = written(review, ledger)
-    at, said = metadata.position(data), metadata.provenance(data)
-    assert at and distance_m(at, NEAR) < 1 and said and said.source == "time"
+    at, provenance = metadata.position(data), metadata.provenance(data)
+    assert at and distance_m(at, NEAR) < 1 and provenance and provenance.source == "time"
 
 
 def test_a_landmark_out_of_sight_is_the_persons_word_against_the_source(
@@ -121,8 +121,8 @@ def test_a_place_on_the_map_is_no_sources(review: Review, ledger: Path) -> None:
     review.decide([1], Decision(Verdict.PLACE, "", 50.1, 8.6, "Our garden"))
     assert (cells(review)["source"], cells(review)["evidence"]) == ("", "")
     data = written(review, ledger)
-    at, said = metadata.position(data), metadata.provenance(data)
-    assert at and distance_m(at, (50.1, 8.6)) < 1 and said and said.source == "landmark"
+    at, provenance = metadata.position(data), metadata.provenance(data)
+    assert at and distance_m(at, (50.1, 8.6)) < 1 and provenance and provenance.source == "landmark"
 
 
 def test_decisions_of_an_older_version_still_stand(report: Path) -> None:

@@ -83,8 +83,8 @@ def test_the_line_does_its_work_in_the_environment_that_cron_gives(
     with (folder / "landmark-tag.1.csv").open(encoding="utf-8", newline="") as first:
         statuses = [row["status"] for row in csv.DictReader(first)]
     assert statuses == ["tagged", "tagged", "tagged", "no_landmark"]
-    told = json.loads((folder / "landmark-tag.json").read_text(encoding="utf-8"))
-    assert (told["exit_code"], told["photos"], told["looked_at"]) == (0, 4, 0)
+    facts = json.loads((folder / "landmark-tag.json").read_text(encoding="utf-8"))
+    assert (facts["exit_code"], facts["photos"], facts["looked_at"]) == (0, 4, 0)
     assert (folder / "landmark-tag.log").read_text(encoding="utf-8").count(": tagged ") == 3
 
 

@@ -217,7 +217,7 @@ def test_a_track_is_right_though_the_clock_is_an_hour_off(tmp_path: Path, tag: A
 @pytest.mark.parametrize(
     ("option", "says"),
     [
-        ("--from=nowhere", "give landmark, library, time, track, takeout or all"),
+        ("--from=nowhere", "give landmark, library, time, track, takeout, pair or all"),
         ("--max-radius=far", "write 500m or 1km"),
         ("--max-gap=long", "write 90s, 30m or 3h"),
         ("--utc-offset=two", "write +02:00, -90s or 'CAMERA=+1h'"),

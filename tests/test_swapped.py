@@ -16,7 +16,7 @@ from tagger.ledger.locks import only_run
 from tagger.records import Entry, Outcome, Status, Version
 from tagger.report.writer import ReportWriter
 from tagger.review.decision_log import DecisionLog as Decisions
-from tagger.run.limits import Limits
+from tagger.run.limits import RunLimits
 from tagger.run.run_log import RunLog
 from tagger.storage.local import LocalStorage
 from tagger.storage.local_listing import TEMP_PREFIX
@@ -194,13 +194,13 @@ def write_report(folder: Path) -> None:
 
 
 def write_log(folder: Path) -> None:
-    with RunLog("", folder / "file", Limits(None, None, None), targets=[]) as book:
-        book.end(0)
+    with RunLog("", folder / "file", RunLimits(None, None, None), targets=[]) as log:
+        log.end(0)
 
 
 def write_summary(folder: Path) -> None:
-    with RunLog(str(folder / "file"), None, Limits(None, None, None), targets=[]) as book:
-        book.end(0)
+    with RunLog(str(folder / "file"), None, RunLimits(None, None, None), targets=[]) as log:
+        log.end(0)
 
 
 def lock(folder: Path) -> None:

@@ -115,9 +115,9 @@ def test_a_folder_is_searched_and_what_is_no_track_is_told(tmp_path: Path) -> No
     (tmp_path / "sub" / "a.gpx").write_text(GPX.replace("{v}", "1"))
     (tmp_path / "broken.gpx").write_text("<gpx><trk>")
     (tmp_path / "notes.txt").write_text("hello")
-    told: list[str] = []
-    assert list(read_tracks([tmp_path], told.append)) == [FIRST]
-    assert len(told) == 1 and "broken.gpx: skipped (is damaged" in told[0]
+    warnings: list[str] = []
+    assert list(read_tracks([tmp_path], warnings.append)) == [FIRST]
+    assert len(warnings) == 1 and "broken.gpx: skipped (is damaged" in warnings[0]
 
 
 @pytest.mark.parametrize(

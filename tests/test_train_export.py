@@ -16,7 +16,7 @@ from train.networks.head import embed, fit_head
 from train.networks.pretrained import Transfer, transfer
 from train.photos.arrays import Photos, one_hot
 from train.photos.folders import Sample
-from train.rejection.calibrate import Seen, calibrate, doubts, see
+from train.rejection.calibrate import EmbeddedPhotos, calibrate, doubts, see
 from train.rejection.scores import (
     Evidence,
     Exact,
@@ -44,13 +44,13 @@ def tiny() -> Transfer:
     return Transfer(trunk, 4, (0.5,) * 3, (0.5,) * 3).eval()
 
 
-def blobs(count: int = 200) -> Seen:
+def blobs(count: int = 200) -> EmbeddedPhotos:
     """Embeddings of three well-parted classes and of a background."""
     torch.manual_seed(1)
     labels = torch.arange(count) % 4
     embeddings = torch.randn(count, 16) + 6 * nn.functional.one_hot(labels, 16)
     kinds = tuple("near" if label == 3 else "landmark" for label in labels.tolist())
-    return Seen(embeddings, torch.where(labels == 3, -1, labels), kinds)
+    return EmbeddedPhotos(embeddings, torch.where(labels == 3, -1, labels), kinds)
 
 
 def test_exact_survives_any_cast() -> None:
@@ -192,7 +192,9 @@ def test_classes_that_do_not_ship_are_one_with_the_background(tmp_path: Path) ->
     network = tiny()
     network.head = nn.Linear(network.head.in_features, 7)
     seen = blobs()
-    few = Seen(torch.randn(len(seen.labels), network.head.in_features), seen.labels, seen.kinds)
+    few = EmbeddedPhotos(
+        torch.randn(len(seen.labels), network.head.in_features), seen.labels, seen.kinds
+    )
     shape, calibration = calibrate(Shipped(network.head, 3), few, few, torch.zeros(3))
     module = deployed(network.trunk, network.mean, network.std, network.head, shape, calibration)
     labels = ("Taj_Mahal", "Eiffel_Tower", "Qutub_Minar")
@@ -205,7 +207,9 @@ def test_classes_that_do_not_ship_are_one_with_the_background(tmp_path: Path) ->
 
 
 def test_photos_of_classes_that_do_not_ship_show_no_landmark() -> None:
-    seen = Seen(torch.zeros(4, 2), torch.tensor([0, 2, 3, -1]), ("landmark",) * 3 + ("far",))
+    seen = EmbeddedPhotos(
+        torch.zeros(4, 2), torch.tensor([0, 2, 3, -1]), ("landmark",) * 3 + ("far",)
+    )
     told = only_shipped(seen, 2)
     assert told.labels.tolist() == [0, -1, -1, -1]
     assert told.kinds == ("landmark", "stranger", "stranger", "far")

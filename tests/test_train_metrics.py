@@ -10,6 +10,7 @@ from train.measure.metrics import (
     calibration_error,
     figures,
     interval,
+    intervals,
     precision,
     tagged,
     tagged_right,
@@ -52,6 +53,23 @@ def test_precision_is_on_half_and_half() -> None:
     assert precision(0.95)(ANSWERS) == 1.0
 
 
+def test_precision_in_a_library_of_few_landmarks() -> None:
+    # Of landmarks half are tagged right and a quarter wrong, of near half, of far none.
+    assert precision(0.6, 1 / 20)(ANSWERS) == pytest.approx(0.5 / (0.75 + 19 * 0.25))
+    assert precision(0.6, 1 / 20, ["far"])(ANSWERS) == pytest.approx(0.5 / 0.75)
+
+
+def test_landmarks_that_nobody_taught_are_not_in_the_mix() -> None:
+    more = Answers(
+        np.vstack([ANSWERS.probabilities, [[0.9, 0.0, 0.0]]]),
+        np.append(ANSWERS.labels, -1),
+        np.append(ANSWERS.kinds, "stranger"),
+    )
+    assert precision(0.6)(more) == precision(0.6)(ANSWERS)
+    assert calibration_error(more) == calibration_error(ANSWERS)
+    assert tagged("stranger", 0.6)(more) == 1.0
+
+
 def test_area_counts_ties_half() -> None:
     assert area(np.array([2.0, 3.0]), np.array([1.0, 0.0])) == 1.0
     assert area(np.array([1.0]), np.array([1.0])) == 0.5
@@ -78,6 +96,15 @@ def test_intervals_hold_the_figure_and_are_repeatable() -> None:
     assert (low, high) == interval(top(1), ANSWERS, 200)
 
 
+def test_intervals_of_several_figures_are_those_of_each() -> None:
+    both = intervals({"top": top(1), "near": tagged("near", 0.6)}, ANSWERS, 200)
+    assert both["top"] == interval(top(1), ANSWERS, 200)
+    assert both["near"] == interval(tagged("near", 0.6), ANSWERS, 200)
+
+
 def test_figures_without_negatives_say_nothing_of_rejection() -> None:
     assert "precision@0.6" not in figures([])
-    assert {"near tagged@0.6", "auroc near", "ece"} <= figures(["near"]).keys()
+    told = figures(["near"]).keys()
+    assert {"near tagged@0.6", "auroc near", "ece", "1 in 20@0.6", "wrong@0.6"} <= told
+    assert "1 in 20, others far@0.6" not in told
+    assert "1 in 20, others far@0.6" in figures(["far"])

@@ -65,11 +65,11 @@ def test_curves_of_no_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("negatives", [20, 0])
 def test_pictures_of_answers(tmp_path: Path, samples: list[Sample], negatives: int) -> None:
-    said = answers(negatives=negatives)
-    plots.confusion(said, NAMES, tmp_path / "confusion.png")
-    plots.reliability(said, tmp_path / "reliability.png")
-    plots.risk_coverage(said, tmp_path / "risk_coverage.png")
-    plots.worst(said, samples, NAMES, tmp_path / "worst.png", count=7)
+    all_answers = answers(negatives=negatives)
+    plots.confusion(all_answers, NAMES, tmp_path / "confusion.png")
+    plots.reliability(all_answers, tmp_path / "reliability.png")
+    plots.risk_coverage(all_answers, tmp_path / "risk_coverage.png")
+    plots.worst(all_answers, samples, NAMES, tmp_path / "worst.png", count=7)
     names = ("confusion", "reliability", "risk_coverage", "worst")
     assert all(drawn(tmp_path / f"{name}.png") for name in names)
 

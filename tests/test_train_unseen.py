@@ -6,7 +6,7 @@ import torch
 
 from train.photos.folders import NO_LANDMARK, Sample
 from train.photos.split import Material
-from train.rejection.calibrate import Seen
+from train.rejection.calibrate import EmbeddedPhotos
 from train.rejection.unseen import judge, leave_out
 
 LABELS = tuple(f"place_{number}" for number in range(6))
@@ -40,7 +40,7 @@ def test_a_rule_too_lenient_and_too_flat_is_told_so() -> None:
     kinds = tuple("landmark" if known else next(others) for known in shown.tolist())
     labels = torch.where(shown, 0, NO_LANDMARK)
     best = torch.tensor([[1.0, 0.0]]).expand(8000, 2)
-    test = Seen(torch.zeros(8000, 1), labels, kinds)
+    test = EmbeddedPhotos(torch.zeros(8000, 1), labels, kinds)
     row = judge("odds", (true + 0.5) / 1.5, best, test)
     assert abs(row.steeper - 1.5) < 0.25 and abs(row.stricter - 0.5) < 0.25
     assert row.mended < row.loss

@@ -11,12 +11,22 @@ from PIL import Image
 from torch.nn import functional as F
 
 from tagger.errors import RunError
+from tagger.places.landmarks import load_landmarks
 from train.fit.optimise import epoch_order
-from train.measure.groups import Group, Pair, by_group, by_references, worst_pairs
-from train.measure.metrics import Answers
+from train.measure.groups import Pair, PhotoGroup, by_group, by_references, groupings, worst_pairs
+from train.measure.metrics import Answers, tagged_right, tagged_wrong
+from train.measure.where import beside, continent
 from train.networks.margin import WIDTH, Joint, Margin
 from train.photos.arrays import one_hot
-from train.photos.folders import NO_LANDMARK, STRANGER, read_folders, read_left_out, read_negatives
+from train.photos.folders import (
+    NO_LANDMARK,
+    STRANGER,
+    Sample,
+    read_folder,
+    read_folders,
+    read_left_out,
+    read_negatives,
+)
 from train.photos.split import gather
 from train.photos.views import Draw, _recompressed, views
 from train.recipe import Recipe
@@ -159,10 +169,48 @@ def test_figures_by_group_and_the_worst_pairs() -> None:
     labels = np.array([0, 0, 1, 1, NO_LANDMARK])
     answers = Answers(chances, labels, np.array(["landmark"] * 4 + ["far"]))
     sources = ["a", "b", "a", "b", "c"]
-    one, other = by_group(answers, sources)
-    assert one == Group("a", 2, 0.5, 0.5, 0.5) and other == Group("b", 2, 0.5, 0.5, 0.0)
+    one, other = by_group(answers, sources, 200)
+    assert one == PhotoGroup("a", 2, 0.5, 0.5, 0.5, (0.0, 1.0))
+    assert other == PhotoGroup("b", 2, 0.5, 0.5, 0.0, (0.0, 1.0))
     names = by_references(labels, np.array([3, 25]))
-    assert names == [" 1 to 3", " 1 to 3", "20 and more", "20 and more", ""]
+    assert names == [" 1 to 7", " 1 to 7", "20 and more", "20 and more", ""]
     pairs = worst_pairs(answers, ("x", "y"))
-    assert pairs == [Pair("y", "x", 1, 1), Pair("x", "y", 1, 0)]
+    assert pairs == [Pair("y", "x", 1, 1, 0.8), Pair("x", "y", 1, 0, 0.4)]
     assert worst_pairs(answers, ("x", "y"), 1) == pairs[:1]
+
+
+def test_a_neighbour_within_the_radius_and_300_metres_is_no_wrong_place() -> None:
+    places = load_landmarks()
+    labels = ("great_sphinx", "pyramids_of_giza", "Eiffel_Tower")
+    known = beside([places[label] for label in labels])
+    assert known.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
+    chances = np.array([[0.1, 0.8, 0.0], [0.1, 0.0, 0.8], [0.0, 0.9, 0.0], [0.0, 0.9, 0.0]])
+    kinds = np.array(["landmark"] * 3 + ["far"])
+    answers = Answers(chances, np.array([0, 0, 1, NO_LANDMARK]), kinds, known)
+    assert answers.right.tolist() == [False, False, True, False]
+    assert answers.placed.tolist() == [True, False, True, False]
+    assert tagged_right(0.6)(answers) == pytest.approx(2 / 3)
+    assert tagged_wrong(0.6)(answers) == pytest.approx(1 / 3)
+    (group,) = by_group(answers, ["a"] * 4, 10)
+    assert (group.top1, group.tagged_right) == pytest.approx((1 / 3, 2 / 3))
+    assert worst_pairs(answers, labels) == [Pair("great_sphinx", "Eiffel_Tower", 1, 1, 0.8)]
+
+
+def test_each_landmark_has_a_continent() -> None:
+    places = load_landmarks()
+    found = {slug: continent(place) for slug, place in places.items()}
+    told = [found[slug] for slug in ("Eiffel_Tower", "Taj_Mahal", "Machu_Picchu", "Dead_Sea")]
+    assert told == ["Europe", "Asia", "South America", "on a border"]
+
+
+def test_photos_are_grouped_by_where_they_come_from(folders: tuple[Path, Path]) -> None:
+    labels = ("Eiffel_Tower", "Qutub_Minar", "Taj_Mahal")
+    parts = [read_folder(folder / "train", labels, skip=True).samples for folder in folders]
+    samples = (*parts[0][::23], parts[1][0], parts[1][3], Sample(Path("a"), NO_LANDMARK))
+    found = groupings(samples, labels, folders, load_landmarks(), np.array([12, 3, 15]))
+    assert found["source"][:4] == ["one", "one", "other", "someone/castles"]
+    assert found["country"] == ["India", "France", "India", "India", ""]
+    assert found["continent"] == ["Asia", "Europe", "Asia", "Asia", ""]
+    assert found["photos to learn from"] == [
+        "one,  8 to 19", "one,  8 to 19", "other,  1 to 7", "other, landmarks of one", "",
+    ]  # fmt: skip

@@ -17,7 +17,7 @@ from conftest import COLOURS, REPOSITORY, SAMPLES, photo
 from tagger import __version__
 from tagger.cli.main import main
 from tagger.errors import RunError
-from tagger.run.limits import MIN_SAMPLE, Limits
+from tagger.run.limits import MIN_SAMPLE, RunLimits
 from tagger.run.run_log import RunLog
 from tagger.storage import local
 from tagger.storage.local_errors import explained
@@ -48,8 +48,8 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def summary(folder: Path) -> dict[str, object]:
     text = (folder / "summary.json").read_text(encoding="utf-8")
     assert text.count("\n") == 1 and text.endswith("\n")
-    told: dict[str, object] = json.loads(text)
-    return told
+    facts: dict[str, object] = json.loads(text)
+    return facts
 
 
 def fill(folder: Path, number: int, data: bytes = GREY) -> Path:
@@ -77,20 +77,20 @@ def test_the_summary_says_it_all_in_one_line(
 ) -> None:
     result = tag(library)
     assert (result.exit_code, result.output) == (0, "")
-    told = summary(tmp_path)
-    counts = told.pop("counts")
+    facts = summary(tmp_path)
+    counts = facts.pop("counts")
     assert isinstance(counts, dict) and counts == dict.fromkeys(counts, 0) | {
         "tagged": 3, "no_landmark": 1,
     }  # fmt: skip
-    assert told.pop("started") and told.pop("ended") and told.pop("seconds")
-    assert told == {
+    assert facts.pop("started") and facts.pop("ended") and facts.pop("seconds")
+    assert facts == {
         "version": __version__, "run_id": rows(tmp_path)[0]["run_id"], "targets": [str(library)],
         "report": str(tmp_path / "report.csv"), "dry_run": False, "photos": 4, "looked_at": 4,
         "skipped_folders": 0, "stopped_by": None, "error": None, "exit_code": 0,
     }  # fmt: skip
     assert tag(library).exit_code == 0
     again = summary(tmp_path)
-    assert (again["photos"], again["looked_at"]) == (4, 0) and again["run_id"] != told["run_id"]
+    assert (again["photos"], again["looked_at"]) == (4, 0) and again["run_id"] != facts["run_id"]
 
 
 def test_the_summary_may_go_to_standard_output(
@@ -110,12 +110,12 @@ def test_the_log_has_each_photo_that_was_looked_at_and_each_message(
     tag(library)
     run_id = summary(tmp_path)["run_id"]
     lines = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
-    times, told = zip(*(one.split(" ", 1) for one in lines), strict=True)
+    times, messages = zip(*(one.split(" ", 1) for one in lines), strict=True)
     assert all(time.strptime(moment, "%Y-%m-%dT%H:%M:%S%z") for moment in times)
-    assert told[0] == f"run {run_id} over {library}" and len(told) == 7
-    assert told[1].startswith(f"{library}/a_taj.jpg: tagged Taj Mahal (")
-    assert "two\\x0alines.jpg: no_landmark" in told[3]
-    assert told[-1] == "exit 0: 5 photos: 3 tagged, 2 no_landmark"
+    assert messages[0] == f"run {run_id} over {library}" and len(messages) == 7
+    assert messages[1].startswith(f"{library}/a_taj.jpg: tagged Taj Mahal (")
+    assert "two\\x0alines.jpg: no_landmark" in messages[3]
+    assert messages[-1] == "exit 0: 5 photos: 3 tagged, 2 no_landmark"
     tag(library)
     tag(tmp_path / "none")
     more = [one.split(" ", 1)[1] for one in (tmp_path / "log").read_text().splitlines()[7:]]
@@ -128,9 +128,9 @@ def test_a_run_that_cannot_start_leaves_a_summary_too(
 ) -> None:
     tag(library)
     result = tag(tmp_path / "none")
-    told = summary(tmp_path)
-    assert result.exit_code == told["exit_code"] == 2 and told["photos"] == 0
-    assert f"landmark-tag: {told['error']}\n" == result.output
+    facts = summary(tmp_path)
+    assert result.exit_code == facts["exit_code"] == 2 and facts["photos"] == 0
+    assert f"landmark-tag: {facts['error']}\n" == result.output
 
 
 @pytest.mark.parametrize("option", ["--summary-json", "--log-file"])
@@ -179,14 +179,14 @@ def test_empty_files_are_taken_for_the_log_and_the_summary(
 def test_a_log_that_fills_its_disk_stops_the_run() -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full")
-    with RunLog("", Path("/dev/full"), Limits()) as log:
+    with RunLog("", Path("/dev/full"), RunLimits()) as log:
         with pytest.raises(RunError, match="--log-file /dev/full: cannot be written"):
             log.note("x")
         log.end(2)
 
 
 def test_an_accident_is_in_the_log(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), RunLog("", tmp_path / "log", Limits()):
+    with pytest.raises(ZeroDivisionError), RunLog("", tmp_path / "log", RunLimits()):
         _ = 1 / 0
     assert "cut short by ZeroDivisionError" in (tmp_path / "log").read_text()
 
@@ -203,7 +203,7 @@ def test_a_limit_takes_the_library_in_parts(tmp_path: Path, tag: Callable[..., R
         ]
         reached = "--limit" if seen < 25 else None
         assert summary(tmp_path)["stopped_by"] == reached
-        assert ("ended at --limit; run again to go on" in result.output) is bool(reached)
+        assert ("ended at --limit; run again to continue" in result.output) is bool(reached)
     assert tag(folder, "--limit", "1").exit_code == 0 and len(rows(tmp_path)) == 25
     tag(folder, "--limit", "7", "--rescan")
     assert len(rows(tmp_path)) == 7
@@ -221,7 +221,9 @@ def test_time_is_up_between_two_photos(
 ) -> None:
     folder = fill(tmp_path / "library", 60, photo(COLOURS["Taj_Mahal"]))
     moments = iter(range(10**6))
-    monkeypatch.setattr(Limits.__init__, "__defaults__", (None, None, None, lambda: next(moments)))
+    monkeypatch.setattr(
+        RunLimits.__init__, "__defaults__", (None, None, None, lambda: next(moments))
+    )
     # Each look at the clock is a second; the first pass over all heads looks once a photo.
     assert tag(folder, "--max-time", "20s").exit_code == 0
     done = rows(tmp_path)
@@ -246,9 +248,9 @@ def test_a_broken_disk_stops_the_run_with_a_code_of_its_own(
     )
     found = rows(tmp_path)
     assert [Path(row["path"]).name for row in found] == [f"{i:03}.jpg" for i in range(67)]
-    told = summary(tmp_path)
-    assert (told["exit_code"], told["stopped_by"]) == (3, "--fail-over")
-    assert f"landmark-tag: {told['error']}" == lines[-1]
+    facts = summary(tmp_path)
+    assert (facts["exit_code"], facts["stopped_by"]) == (3, "--fail-over")
+    assert f"landmark-tag: {facts['error']}" == lines[-1]
 
 
 @pytest.mark.parametrize("number", [1, MIN_SAMPLE - 1])
@@ -298,8 +300,8 @@ def test_a_killed_run_leaves_a_lock_that_nobody_minds(
     assert json.loads(other.read_text())["exit_code"] == 75
     run.kill()
     assert run.wait() == -signal.SIGKILL and list(tmp_path.glob("ledger.db.run-*"))
-    told = summary(tmp_path)
-    assert told["exit_code"] is None and told["ended"] is None  # it never came to its end
+    facts = summary(tmp_path)
+    assert facts["exit_code"] is None and facts["ended"] is None  # it never came to its end
     assert tag(folder, "--limit", "1").exit_code == 0
     assert not list(tmp_path.glob("ledger.db.run-*")) and summary(tmp_path)["exit_code"] == 0
 
@@ -371,8 +373,8 @@ def test_a_closed_or_full_stream_neither_ends_the_run_nor_changes_its_code(
     words = [sys.executable, "-m", "tagger", str(folder), *line, "--no-quiet", "--verbose"]
     script = f'"$@" {streams}; exit "${{PIPESTATUS[0]}}"'
     done = subprocess.run(["bash", "-c", script, "bash", *words], cwd=REPOSITORY, timeout=120)
-    told = summary(tmp_path)
-    assert done.returncode == told["exit_code"] == 1
+    facts = summary(tmp_path)
+    assert done.returncode == facts["exit_code"] == 1
     assert [row["status"] for row in rows(tmp_path)] == ["failed"] + ["tagged"] * 8
     data = {path.read_bytes() for path in folder.iterdir()}
     assert all(one.startswith(b"\xff\xd8") and b"failed (" not in one for one in data)
@@ -400,7 +402,7 @@ def test_names_are_escaped_wherever_they_are_told(
     (folder / "broken\x9b.jpg").write_bytes(photo(COLOURS["Taj_Mahal"]))
     (folder / "broken\x9b.jpg").chmod(0o444)
     monkeypatch.chdir(tmp_path)
-    ledger, told = line[4:6], ""
+    ledger, log = line[4:6], ""
     commands: list[list[str]] = [
         [*line[:-1], "-v", str(folder)], [*line[:-1], f"{folder}/no\x1b.jpg"],
         ["runs", *ledger], ["remove", str(folder), *ledger], ["undo", *ledger],
@@ -409,8 +411,8 @@ def test_names_are_escaped_wherever_they_are_told(
         ["undo", EVIL, *ledger], [*line[:-1], str(folder), "--report", str(folder / EVIL)],
     ]  # fmt: skip
     for words in commands:
-        told += CliRunner().invoke(main, words).output
-    told += (tmp_path / "log").read_text(encoding="utf-8")
-    assert not [char for char in told if not char.isprintable() and char != "\n"]
-    assert "\\x1b]0;pwn\\x07\\x1b[31m\\x0a\\xe2\\x80\\xae" in told
-    assert not [one for one in told.splitlines() if one.startswith("landmark-tag: all fine")]
+        log += CliRunner().invoke(main, words).output
+    log += (tmp_path / "log").read_text(encoding="utf-8")
+    assert not [char for char in log if not char.isprintable() and char != "\n"]
+    assert "\\x1b]0;pwn\\x07\\x1b[31m\\x0a\\xe2\\x80\\xae" in log
+    assert not [one for one in log.splitlines() if one.startswith("landmark-tag: all fine")]

@@ -11,6 +11,7 @@ from memory_storage import MemoryStorage
 from places import tag
 
 from tagger import metadata
+from tagger.blob import BLAKE3, SHA256_SIZE, digest_of
 from tagger.cli.main import main
 from tagger.errors import LockedError, PhotoError
 from tagger.ledger.ledger import Ledger
@@ -66,6 +67,36 @@ def results(reverted: Reverted) -> list[tuple[str, str]]:
     return [(name, result) for name, result, _ in reverted]
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_ledger_with_sha256_is_undone(ledger: Ledger, folder: Path, moved: bool) -> None:
+    """As versions before BLAKE3 left it; moved photos are found by their digest."""
+    before = state(folder)
+    write(ledger, LocalStorage([folder]))
+    sha256 = bytes(SHA256_SIZE)
+    for change in ledger.changes("run-1"):
+        data = Path(change.key).read_bytes()
+        assert change.digest_after == digest_of(data) and data != before[Path(change.key).name][0]
+        assert change.digest_after[:1] == BLAKE3 and len(change.digest_after) == SHA256_SIZE + 1
+        older = before[Path(change.key).name][0]
+        ledger._db.execute(
+            "UPDATE changes SET sha256_before = ?, sha256_after = ? WHERE number = ?",
+            (digest_of(older, sha256), digest_of(data, sha256), change.number),
+        )
+    ledger._db.execute("PRAGMA user_version = 2")
+    ledger._db.close()
+    with Ledger.open(ledger.path) as renewed:
+        assert renewed._db.execute("PRAGMA user_version").fetchone() != (2,)
+        if moved:
+            elsewhere = folder.rename(folder.with_name("moved"))
+            done = undo(lambda _key: LocalStorage(), renewed, renewed.find("last"), False,
+                        [str(elsewhere)])  # fmt: skip
+            assert [one.result.value for one in done] == ["restored"] * 4
+            assert state(elsewhere) == before
+        else:
+            assert {result for _, result in results(revert(renewed))} == {"restored"}
+            assert state(folder) == before
+
+
 def test_photos_get_their_bytes_and_times_back_newest_first(ledger: Ledger, folder: Path) -> None:
     before = state(folder)
     write(ledger, LocalStorage([folder]))
@@ -104,11 +135,11 @@ def test_what_was_edited_or_is_gone_is_refused_with_a_reason(ledger: Ledger, fol
     (folder / "0.jpg").write_bytes(edited := photo((9, 9, 200)))
     aside = (folder / "1.jpg").rename(folder.parent / "1.jpg")
     (folder / "2.jpg").chmod(0o444)
-    told = {name: (result, reason) for name, result, reason in revert(ledger)}
-    assert told["3.jpg"] == ("restored", "")
-    assert told["0.jpg"][0] == "refused" and "edited since" in told["0.jpg"][1]
-    assert told["1.jpg"][0] == "refused" and "put it back" in told["1.jpg"][1]
-    assert told["2.jpg"][0] == "refused" and "chmod" in told["2.jpg"][1]
+    reasons = {name: (result, reason) for name, result, reason in revert(ledger)}
+    assert reasons["3.jpg"] == ("restored", "")
+    assert reasons["0.jpg"][0] == "refused" and "edited since" in reasons["0.jpg"][1]
+    assert reasons["1.jpg"][0] == "refused" and "put it back" in reasons["1.jpg"][1]
+    assert reasons["2.jpg"][0] == "refused" and "chmod" in reasons["2.jpg"][1]
     assert (folder / "0.jpg").read_bytes() == edited
     aside.rename(folder / "1.jpg")
     (folder / "2.jpg").chmod(0o644)
@@ -146,7 +177,7 @@ def test_a_removed_sidecar_comes_back(ledger: Ledger, folder: Path) -> None:
     assert state(folder) == tagged
 
 
-class Cut(BaseException):
+class PowerCut(BaseException):
     """The power goes."""
 
 
@@ -162,11 +193,11 @@ def test_a_run_cut_short_is_undone(ledger: Ledger, moment: str, mode: SidecarMod
         if key.startswith("b.jpg"):
             if moment == "after write":
                 real(key, data, expected, *rest)  # type: ignore[arg-type]
-            raise Cut
+            raise PowerCut
         return real(key, data, expected, *rest)  # type: ignore[arg-type]
 
     storage.write = cut  # type: ignore[method-assign, assignment]
-    with pytest.raises(Cut):
+    with pytest.raises(PowerCut):
         write(ledger, storage, mode=mode)
     storage.write = real  # type: ignore[method-assign]
     assert len(revert(ledger, storage)) == (2 if moment == "after write" else 1)
@@ -188,10 +219,10 @@ def test_an_undo_cut_short_is_undone_by_the_next(ledger: Ledger, moment: str) ->
             del rest["mtime_ns"]
         if moment != "before":
             real(key, data, expected, **rest)  # type: ignore[arg-type]
-        raise Cut
+        raise PowerCut
 
     storage.write = cut  # type: ignore[method-assign, assignment]
-    with pytest.raises(Cut):
+    with pytest.raises(PowerCut):
         revert(ledger, storage)
     storage.write = real  # type: ignore[method-assign]
     assert {result for _, result, _ in revert(ledger, storage)} <= {"restored", "unchanged"}
@@ -237,9 +268,9 @@ def test_a_damaged_undo_record_is_refused(ledger: Ledger, folder: Path) -> None:
     ledger._db.execute("UPDATE changes SET patch = zeroblob(40) WHERE number = 1")
     ledger._db.execute("UPDATE changes SET patch = (SELECT patch FROM changes WHERE number = 3) "
                        "WHERE number = 2")  # fmt: skip
-    told = {name: (result, reason) for name, result, reason in revert(ledger)}
+    reasons = {name: (result, reason) for name, result, reason in revert(ledger)}
     for name in ("0.jpg", "1.jpg"):
-        assert told[name][0] == "refused" and "undo record" in told[name][1]
+        assert reasons[name][0] == "refused" and "undo record" in reasons[name][1]
         assert state(folder)[name] == tagged[name]
 
 

@@ -14,8 +14,10 @@ from tagger.errors import RunError, TaggerError
 
 FOLDER = click.Path(path_type=Path)
 NEGATIVES = "Folder of photos without landmarks, any nesting; DIR/train and DIR/test if there."
+LANDMARKS = "Folder of photos of landmarks, any nesting; DIR/train if there."
 DATA = "Folder that holds train/<class>/* and test/<class>/*."
 LEAVE_OUT = "CSV of photos not to take: a column file (with split, slug) or negative."
+STRANGERS = "Folder of photos of landmarks that MODEL never learned, any nesting."
 PICTURED = 60  # classes that a picture of confusions has room for
 LEAST = "A landmark of fewer photos is learned, but not shipped."
 
@@ -113,6 +115,28 @@ def transfer(
 
 
 @main.command()
+@click.option("--data", type=FOLDER, required=True, multiple=True, help=LANDMARKS)
+@click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
+@click.option("--out", type=FOLDER, default=Path("runs/transfer.thumbnail.pt"), show_default=True)
+@click.option("--minutes", default=20.0, show_default=True, help="How long to train.")
+@click.option("--seed", default=0, show_default=True)
+def thumbnail(
+    data: tuple[Path, ...], negatives: tuple[Path, ...], out: Path, minutes: float, seed: int
+) -> None:
+    """Train the small network that looks at thumbnails first; OUT belongs beside a model file.
+
+    NAME.thumbnail.pt is used with NAME.pt. It tells photos of landmarks, those of DIR and others,
+    from photos of ordinary things; negatives of the kind near count as neither.
+    """
+    from train.ship.thumbnail import make
+
+    _made(out.parent)
+    start, found = time.monotonic(), make(data, negatives, out, minutes, seed)
+    shares = ", ".join(f"{name} {value:.1%}" for name, value in found.metrics.items())
+    click.echo(f"{out}: {shares}, after {(time.monotonic() - start) / 60:.0f} minutes")
+
+
+@main.command()
 @click.argument("model", type=FOLDER)
 @click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
 @click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
@@ -207,6 +231,7 @@ def unseen(
 @click.argument("model", type=FOLDER)
 @click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
 @click.option("--negatives", type=FOLDER, multiple=True, help=NEGATIVES)
+@click.option("--strangers", type=FOLDER, multiple=True, help=STRANGERS)
 @click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT)
 @click.option("--part", default="test", show_default=True, help="Which folder of DATA.")
 @click.option("--out", type=FOLDER, help="Folder for report.json and plots.")
@@ -217,6 +242,7 @@ def evaluate(
     model: Path,
     data: tuple[Path, ...],
     negatives: tuple[Path, ...],
+    strangers: tuple[Path, ...],
     leave_out: tuple[Path, ...],
     part: str,
     out: Path | None,
@@ -229,41 +255,29 @@ def evaluate(
         raise click.BadParameter("give one of auto, cpu, cuda, cuda:1", param_hint="--device")
     if out:
         _made(out)
-    from tagger.places.landmarks import load_landmarks
-    from train.measure.evaluate import as_json, table
+    from train.measure.evaluate import as_json, save_classes, table
     from train.measure.evaluate import evaluate as measure
-    from train.measure.groups import as_text, by_group, by_references, worst_pairs
     from train.photos.folders import read_left_out
     from train.rejection.compare import save
 
     left_out = read_left_out(leave_out, (*data, *negatives))
-    result = measure(model, data, negatives, part, device, left_out=left_out)
+    result = measure(model, data, negatives, part, device, left_out=left_out, strangers=strangers)
     click.echo(table(result.report))
-    places = load_landmarks()
-    tables = {
-        "source": [sample.source for sample in result.samples],
-        "country": [
-            places[result.labels[sample.label]].country or "several" if sample.label >= 0 else ""
-            for sample in result.samples
-        ],
-    }
-    if result.references is not None:
-        tables["reference photos"] = by_references(result.answers.labels, result.references)
-    for name, names in tables.items():
-        click.echo(f"\nby {name}\n{as_text(by_group(result.answers, names))}")
     if out:
         from train.measure import plots
 
         report = json.dumps(as_json(result.report), indent=1)
         (out / "report.json").write_text(report, encoding="utf-8")
-        save(worst_pairs(result.answers, result.labels), out / "confused.csv")
+        if result.report.confused:
+            save(result.report.confused, out / "confused.csv")
+        save_classes(result.report, out / "landmarks.csv")
         if len(result.labels) <= PICTURED:
             plots.confusion(result.answers, result.labels, out / "confusion.png")
         plots.worst(result.answers, result.samples, result.labels, out / "worst.png")
         if negatives:
             plots.reliability(result.answers, out / "reliability.png")
             plots.risk_coverage(result.answers, out / "risk_coverage.png")
-        click.echo(f"report.json and plots are in {out}")
+        click.echo(f"report.json, tables and plots are in {out}")
     if card:
         from train.measure.card import fill
 

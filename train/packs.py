@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from tagger.errors import RunError
 from tagger.model.classifier import Classifier
-from tagger.places.pack import Place, open_pack, refusal, write_pack
+from tagger.places.pack import PackPlace, open_pack, refusal, write_pack
 from tagger.places.search import unit
 from tagger.run.learn import Lesson, learn, lesson_of, photos_in
 
@@ -91,7 +91,7 @@ def merged(paths: Sequence[Path], out: Path, best: int, points: int) -> tuple[in
     for pack in packs:
         if pack.encoder != first.encoder:
             raise refusal(pack.path, f"made by another model than {first.path}")
-    places: dict[str, Place] = {}
+    places: dict[str, PackPlace] = {}
     for place in (one for pack in packs for one in pack.places()):
         before = places.get(place.landmark.slug)
         references = (*before.references, *place.references) if before else place.references
@@ -102,7 +102,7 @@ def merged(paths: Sequence[Path], out: Path, best: int, points: int) -> tuple[in
     return len(kept), sum(len(place.references) for place in kept)
 
 
-def _shrunk(place: Place, best: int, points: int) -> Place:
+def _shrunk(place: PackPlace, best: int, points: int) -> PackPlace:
     """The place with its most typical photos, and of each the strongest points."""
     chosen: list[int] = []
     if place.references:

@@ -1,4 +1,4 @@
-"""Options from a TOML file and from LANDMARK_TAG_* variables, and config show, which tells."""
+"""Options from a TOML file and LANDMARK_TAG_* variables; config show prints them."""
 
 import copy
 import difflib
@@ -83,7 +83,7 @@ def load(path: Path, options: Sequence[click.Option]) -> dict[str, Any] | None:
             wrong type.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -94,7 +94,7 @@ def load(path: Path, options: Sequence[click.Option]) -> dict[str, Any] | None:
         raise ConfigError(f"{path}: is not TOML ({error}); correct it") from error
     known = {key_of(option): option for option in options}
     values = {}
-    for key, value in found.items():
+    for key, value in table.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, 1, 0.75)
             remedy = f"write {near[0]}" if near else f"remove it; {_HOW_TO}"
@@ -103,7 +103,7 @@ def load(path: Path, options: Sequence[click.Option]) -> dict[str, Any] | None:
         texts = value if isinstance(value, list) else []
         if type(value) not in kinds or not all(isinstance(text, str) for text in texts):
             raise ConfigError(f"{path}: {key} must be {example}")
-        # No shell does it here.
+        # No shell expands it here.
         plain = os.path.expanduser(value) if isinstance(value, str) else value
         values[known[key].name or key] = plain
     return values
@@ -129,7 +129,7 @@ def _kind(option: click.Option) -> tuple[tuple[type, ...], str]:
 
 @contextmanager
 def sources_named() -> Iterator[None]:
-    """Say of a bad value where it came from, if not from the command line."""
+    """Name the origin of a bad value that is not from the command line."""
     try:
         yield
     except click.BadParameter as error:
@@ -143,8 +143,8 @@ def sources_named() -> Iterator[None]:
                 where = f"{key_of(option)} in {context.meta[_FILE]}"
             case _:
                 raise
-        told = f"{error.message.removesuffix('.')}; correct {where}"
-        raise click.BadParameter(told, context, option, error.param_hint) from error
+        message = f"{error.message.removesuffix('.')}; correct {where}"
+        raise click.BadParameter(message, context, option, error.param_hint) from error
 
 
 @contextmanager
@@ -163,7 +163,7 @@ def told_plainly() -> Iterator[None]:
 
 
 def warn_of_unknown(commands: click.Group) -> None:
-    """Name each LANDMARK_TAG_* variable that sets nothing, and the one that may be meant."""
+    """Warn of each unknown LANDMARK_TAG_* variable, with the most similar known one."""
     known = {
         f"{PREFIX}_{(option.name or '').upper()}"
         for command in commands.commands.values()
@@ -199,7 +199,7 @@ def group(tag: click.Command) -> click.Group:
         landmark-tag config show
         landmark-tag config show > ~/.config/landmark-tag/config.toml
 
-        The output is a configuration file itself. Options given here are checked as tagging does.
+        The output is a configuration file itself. Options given here are checked as when tagging.
         """
         none = f"{default_path()} (there is no such file)"
         click.echo(f"# {context.meta.get(_FILE, none)}")
@@ -239,7 +239,7 @@ def _line(option: click.Option, value: Any) -> str:
 
 
 def _variable(option: click.Option) -> str:
-    """The variable that is set, of those that an option goes by."""
+    """The variable that sets an option, of its possible names."""
     own = f"{PREFIX}_{(option.name or '').upper()}"
     others = option.envvar or ()
     names = [own, *([others] if isinstance(others, str) else others)]

@@ -16,7 +16,7 @@ THREADS = 8
 
 
 def options(command: Command) -> Command:
-    """What tagging takes: the engine, and which part of which cluster."""
+    """The options of tagging for the engine and its cluster."""
     for option in (
         click.option(
             "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True,
@@ -51,7 +51,7 @@ def runner(
     """What runs the stages: :func:`tagger.run.pipeline.run`, or the same on a cluster.
 
     Raises:
-        RunError: Ray is asked for and not installed, or in a way that it does not work.
+        RunError: Ray is missing, or the options do not fit together.
     """
     if engine == "local":
         from tagger.run.pipeline import run

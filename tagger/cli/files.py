@@ -1,4 +1,4 @@
-"""The options on files that are written: hard links and times, shared by the commands."""
+"""The options for files that are written: hard links and times, shared by the commands."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,5 +23,5 @@ new_mtime = click.option(
 
 
 def options(command: Command) -> Command:
-    """What tagging and applying take."""
+    """The file options of tagging and apply."""
     return hard_links(new_mtime(command))

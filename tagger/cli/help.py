@@ -1,4 +1,4 @@
-"""How help is laid out: options in groups, those that people use first on top."""
+"""The layout of help: options in groups, the most used first."""
 
 import click
 
@@ -9,7 +9,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "verbose",
     ),
     "Input": (
-        "recursive", "skip", "allow_empty", "since", "endpoint_url", "rescan", "root", "samples",
+        "recursive", "skip", "allow_empty", "since", "endpoint_url", "rescan", "thorough", "root",
+        "samples",
     ),
     "Output": (
         "html", "thumbnails", "sidecar", "sidecar_name", "hard_links", "new_mtime", "ledger",
@@ -19,7 +20,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Model": ("model", "without", "device", "batch_size", "workers"),
     "Sources of a position": (
-        "max_radius", "max_gap", "utc_offset", "time_zone", "clock_offset",
+        "pairs", "max_radius", "max_gap", "utc_offset", "time_zone", "clock_offset",
     ),
     "Nightly runs": (
         "limit", "max_time", "fail_over", "strict", "keep_reports", "report_news_only",
@@ -40,8 +41,8 @@ class Grouped(click.Command):
     """A command whose help shows its options in groups."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        found = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
-        by_name = {long_name(one): one.get_help_record(ctx) for one in found}
+        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
+        by_name = {long_name(one): one.get_help_record(ctx) for one in options}
         grouped = {name for names in GROUPS.values() for name in names}
         others = tuple(name for name in by_name if name not in grouped)
         for group, names in (GROUPS | {"Other options": others}).items():

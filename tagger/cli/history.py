@@ -1,4 +1,4 @@
-"""The commands on what was written or reviewed: undo, runs, apply, remove; no logic."""
+"""The commands undo, runs, apply and remove; no logic."""
 
 import contextlib
 import os
@@ -19,9 +19,9 @@ from tagger.run.stopping import StopOnSignal
 from tagger.storage.urls import absolute, is_url
 from tagger.terminal import printable, tell
 
-# Not from the configuration, where it is meant for tagging.
+# Not read from the configuration, where it belongs to tagging.
 _dry_run = click.option(
-    "--dry-run", is_flag=True, allow_from_autoenv=False, help="Only say what would be done."
+    "--dry-run", is_flag=True, allow_from_autoenv=False, help="Only report what would be done."
 )
 
 _skip = click.option(
@@ -33,15 +33,15 @@ _skip = click.option(
 
 
 def _code(stop: StopOnSignal, refused: int) -> int:
-    """The exit code of a command that went through photos, and a word where it was stopped."""
+    """The exit code of a command over photos, with a message if it was stopped."""
     if stop.asked():
-        tell("stopped early; the same command goes on with the rest", err=True)
+        tell("stopped early; the same command continues with the rest", err=True)
         return EXIT_INTERRUPTED
     return 1 if refused else 0
 
 
 def shown(path: str) -> str:
-    """A path for the terminal, from here; what cannot be printed is escaped."""
+    """A path for the terminal, relative if shorter; unprintable characters are escaped."""
     near = path if is_url(path) else os.path.relpath(path)
     return printable(path if near.startswith("..") else near)
 
@@ -55,18 +55,23 @@ def shown(path: str) -> str:
 @options.endpoint_url
 @exits
 def undo(
-    run: str, paths: tuple[str, ...], dry_run: bool, ledger: Path | None, hard_links: str
+    run: str,
+    paths: tuple[str, ...],
+    dry_run: bool,
+    ledger: Path | None,
+    hard_links: str,
+    endpoint_url: str,
 ) -> int:
     """Restore, byte for byte, what RUN changed.
 
     \b
     landmark-tag undo last --dry-run
     landmark-tag undo last
-    landmark-tag undo last ~/Pictures/2024            photos that were moved there since
+    landmark-tag undo last ~/Pictures/2024            photos moved there since
 
     RUN is an id of `landmark-tag runs`, or last.
-    Photos that were moved or renamed since are searched for in the folders of the run and in PATH.
-    Photos that were edited since are left as they are, and named.
+    Moved and renamed photos are searched for in the folders of the run and in PATH.
+    Photos that were edited since are left unchanged and listed.
     """
     from tagger.ledger.ledger import Ledger
     from tagger.ledger.undo import Undoing
@@ -74,20 +79,22 @@ def undo(
     from tagger.storage.opening import open_storage, storage_at
 
     counts = Counter[Undoing]()
-    stored = partial(storage_at, hard_links=HardLinks(hard_links))
+    stored = partial(storage_at, hard_links=HardLinks(hard_links), endpoint_url=endpoint_url)
     for path in paths:
-        open_storage([path])  # says what is wrong with it before anything is undone
+        open_storage(
+            [path], endpoint_url=endpoint_url
+        )  # says what is wrong with it before anything is undone
     places = [absolute(path) for path in paths]
     with StopOnSignal() as stop, Ledger.open(ledger, create=False) as book:
-        found = book.find(run)
-        for done in stop.until(undo_run(stored, book, found, dry_run, places)):
+        past = book.find(run)
+        for done in stop.until(undo_run(stored, book, past, dry_run, places, endpoint_url)):
             counts[done.result] += 1
             if done.result is Undoing.REFUSED:
                 tell(f"{shown(done.key)}: not undone: {done.reason}", err=True)
             elif done.place:
                 tell(f"{shown(done.key)}: {done.result} at {shown(done.place)}")
-    told = ", ".join(f"{number} {result}" for result, number in counts.items())
-    tell(f"run {found.run_id}: {told or 'nothing left to undo'}")
+    totals = ", ".join(f"{number} {result}" for result, number in counts.items())
+    tell(f"run {past.run_id}: {totals or 'nothing left to undo'}")
     if dry_run:
         tell("dry run: nothing was written")
     return _code(stop, counts[Undoing.REFUSED])
@@ -154,6 +161,7 @@ def apply(
     ledger: Path | None,
     hard_links: str,
     new_mtime: bool,
+    endpoint_url: str,
 ) -> int:
     """Write what a reviewed REPORT says.
 
@@ -162,7 +170,7 @@ def apply(
     landmark-tag apply review.csv --dry-run
     landmark-tag apply review.csv
 
-    REPORT is one that --dry-run made. Before, in any spreadsheet: delete rows, write no under
+    REPORT comes from --dry-run. Edit it in a spreadsheet first: delete rows, write no under
     accept to leave a photo alone or yes to tag an unsure one, correct a landmark's name, or type
     coordinates of your own. Photos that changed since the report are left alone.
     """
@@ -177,7 +185,7 @@ def apply(
     write = WriteOptions(
         SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
     )
-    how = apply.ApplyOptions(run_id, Coords(coords), write, skip)
+    how = apply.ApplyOptions(run_id, Coords(coords), write, skip, endpoint_url)
     counts: Counter[bool] = Counter()
     places = reader.targets(set(apply.keys_to_write(report)))
     if os.path.exists(applied) and os.path.samefile(applied, report):
@@ -190,7 +198,7 @@ def apply(
             recorder = stack.enter_context(book.begin(run_id, places, settings, verb="apply"))
         rows = None
         if applied:
-            place = stack.enter_context(local_file(applied))
+            place = stack.enter_context(local_file(applied, endpoint_url=endpoint_url))
             rows = stack.enter_context(ReportWriter(place, {}, "", run_id))
         for done in stop.until(apply.apply(report, known, recorder, how)):
             settled = done.outcome.status in (Status.TAGGED, Status.WOULD_TAG)
@@ -199,8 +207,8 @@ def apply(
                 rows.write(done.outcome)
             if not settled:
                 where = shown(done.outcome.entry.key) if done.outcome.entry.key else "no path"
-                told = f"{report}:{done.line}: {where}: {done.outcome.reason}"
-                tell(told, err=True)
+                message = f"{report}:{done.line}: {where}: {done.outcome.reason}"
+                tell(message, err=True)
     verb = "would be written (dry run)" if dry_run else f"written, as run {run_id}"
     tell(f"{counts[True]} {verb}; {counts[False]} refused")
     return _code(stop, counts[False])
@@ -215,7 +223,12 @@ def apply(
 @options.endpoint_url
 @exits
 def remove(
-    paths: tuple[str, ...], dry_run: bool, skip: bool, ledger: Path | None, hard_links: str
+    paths: tuple[str, ...],
+    dry_run: bool,
+    skip: bool,
+    ledger: Path | None,
+    hard_links: str,
+    endpoint_url: str,
 ) -> int:
     """Remove the tags that landmark-tag wrote.
 
@@ -230,7 +243,9 @@ def remove(
     from tagger.storage.skipping import Skipping
     from tagger.writing import remove_tag
 
-    storage = open_storage(paths, hard_links=HardLinks(hard_links), skipping=Skipping(skip))
+    storage = open_storage(
+        paths, hard_links=HardLinks(hard_links), skipping=Skipping(skip), endpoint_url=endpoint_url
+    )
     run_id = new_run_id()
     counts: Counter[bool] = Counter()
     with contextlib.ExitStack() as stack:

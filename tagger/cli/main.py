@@ -64,12 +64,12 @@ def main() -> None:
     landmark-tag ~/Pictures --min-conf 0.6            tag a library
     landmark-tag ~/Pictures --from all                also by time, tracks and Takeout
     landmark-tag s3://photos/uploads --quiet          tag a bucket, from cron
-    landmark-tag undo last                            take the last run back
+    landmark-tag undo last                            undo the last run
 
     Photos that already carry GPS are left alone, and so are photos whose place is not known.
     Each photo gets a row in the report. landmark-tag COMMAND --help shows the help of a command.
     """
-    # Pillow warns of odd extras beside a picture; what matters is in the report.
+    # Pillow warns about odd extra data; what matters is in the report.
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
@@ -126,6 +126,10 @@ def main() -> None:
 )
 @options.ledger
 @click.option("--rescan/--no-rescan", help="Look at every photo again, unchanged ones too.")
+@click.option(
+    "--thorough/--no-thorough",
+    help="Decode each photo, also where its embedded thumbnail shows nothing known.",
+)
 @evidence.options
 @files.options
 @options.options
@@ -162,10 +166,12 @@ def _tag(
     verbose: bool, engine: str, hard_links: str, new_mtime: bool, keep_reports: int,
     report_news_only: bool, allow_empty: bool, strict: bool, skip: bool,
     sources: tuple[Source, ...], tracks: tuple[Path, ...], max_radius: float, max_gap: float,
-    utc_offsets: dict[str, float], time_zone: str, clock_offsets: dict[str, float], **cluster: Any,
+    utc_offsets: dict[str, float], time_zone: str, clock_offsets: dict[str, float],
+    endpoint_url: str, pairs: bool, thorough: bool, **cluster: Any,
 ) -> int:  # fmt: skip
     """One run, from checked options to the exit code."""
     # --help needs none of this; torch itself is imported when the first photo needs it.
+    from tagger.evidence.estimate import allowed
     from tagger.ledger.ledger import new_run_id
     from tagger.model import DEFAULT_MODEL
     from tagger.model.lazy import LazyClassifier
@@ -181,7 +187,10 @@ def _tag(
 
     run = engines.runner(engine, device, **cluster)
     if engine == "ray":
-        workers, device = workers or engines.THREADS, "cpu"  # of the command's own checks
+        workers, device = workers or engines.THREADS, "cpu"  # for the command's own checks
+    learned = opened(packs, own_places and model is None)
+    classifier = LazyClassifier(model or DEFAULT_MODEL, device, without, learned)
+    sources = evidence.comparing(sources, classifier, engine, quiet)
     settings = Settings(
         new_run_id(), min_conf, Coords(coords), batch_size,
         options.workers_for(paths, workers), rescan,
@@ -189,19 +198,19 @@ def _tag(
             SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
         ),
         options.writers_for(*paths, output), absolute(output) if output else "",
-        sources,
+        endpoint_url, allowed(sources, pairs), thorough,
     )  # fmt: skip
     log.skipping.on = skip
     storage = open_storage(
         paths, recursive=recursive, exclude=exclude, since=since,
         hard_links=HardLinks(hard_links), skipping=log.skipping, allow_empty=allow_empty,
+        endpoint_url=endpoint_url,
     )  # fmt: skip
-    learned = opened(packs, own_places and model is None)
-    classifier = LazyClassifier(model or DEFAULT_MODEL, device, without, learned)
     names = Names(classifier.landmarks)
     gather = partial(
         evidence.gathered, tracks=tracks, max_radius=max_radius, max_gap=max_gap,
-        utc_offsets=utc_offsets, time_zone=time_zone, clock_offsets=clock_offsets, quiet=quiet,
+        utc_offsets=utc_offsets, time_zone=time_zone, clock_offsets=clock_offsets, pairs=pairs,
+        quiet=quiet, model=classifier if Source.LIBRARY in sources else None,
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
         stop, limits = stack.enter_context(StopOnSignal()), log.limits
@@ -212,7 +221,7 @@ def _tag(
                 gather=gather,
             )
         )  # fmt: skip
-        place = stack.enter_context(local_file(report, keep_reports))
+        place = stack.enter_context(local_file(report, keep_reports, endpoint_url))
         rows = stack.enter_context(
             ReportWriter(place, names, classifier.name, settings.run_id, keep_reports)
         )
@@ -227,7 +236,7 @@ def _tag(
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What of the outcomes is shown; of failures, ``strict`` shows those that are no news too."""
+    """Counts of the outcomes; ``strict`` also shows failures of earlier runs."""
 
     quiet: bool
     verbose: bool
@@ -236,7 +245,7 @@ class Shown:
 
 
 class Counts(Counter[Status]):
-    """How many photos came out how, in how many seconds; how many failed in an earlier run too."""
+    """Photos by status, the seconds they took, and how many also failed in an earlier run."""
 
     old_failures = placeable = 0
     seconds = 0.0
@@ -254,7 +263,7 @@ def _follow(
     rows: "ReportWriter",
     show: Shown,
 ) -> Counts:
-    """Hand each outcome to the report and the terminal."""
+    """Pass each outcome to the report and the terminal."""
     from tqdm import tqdm
 
     started, counts = time.monotonic(), Counts()
@@ -268,10 +277,10 @@ def _follow(
             counts.old_failures += failed and not outcome.fresh
             counts.placeable += outcome.placeable
             if not silent:
-                told = ", ".join(
+                counts_text = ", ".join(
                     f"{counts[status]} {status}" for status in Status if counts[status]
                 )
-                bar.set_postfix_str(told, refresh=False)
+                bar.set_postfix_str(counts_text, refresh=False)
             bar.update()
             if show.verbose or (failed and (outcome.fresh or show.strict)):
                 bar.write(_line(outcome), file=sys.stderr)
@@ -280,11 +289,11 @@ def _follow(
 
 
 def _line(outcome: Outcome) -> str:
-    """One photo, for the terminal, and what each source says of it."""
+    """One line for a photo, and one for each source's answer."""
     name = history.shown(outcome.entry.key)
     place = f" {outcome.landmark.name}" if outcome.landmark else ""
     if outcome.camera:
         place += f" at {outcome.camera.latitude:.5f}, {outcome.camera.longitude:.5f}"
-    told = [f"{name}: {outcome.status}{place} ({outcome.reason})"]
-    told += [f"    {answer}" for answer in outcome.answers]
-    return "\n".join(map(printable, told))
+    lines = [f"{name}: {outcome.status}{place} ({outcome.reason})"]
+    lines += [f"    {answer}" for answer in outcome.answers]
+    return "\n".join(map(printable, lines))

@@ -15,19 +15,19 @@ from tagger.storage import endpoint
 from tagger.storage.urls import is_url
 
 Command = Callable[..., Any]
-# Latency, not computing, is what a bucket costs: requests wait for each other's answers.
+# A bucket costs latency, not computing: most of the time is spent waiting for answers.
 BUCKET_WORKERS = 32
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def duration(text: str) -> timedelta | None:
-    """What 90s, 30m, 36h, 7d or 2w says; None where it says something else."""
+    """The duration that 90s, 30m, 36h, 7d or 2w means; None for other text."""
     age = re.fullmatch(r"(\d+)([smhdw])", text)
     return timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else None
 
 
-def _set_endpoint(context: click.Context, option: click.Parameter, url: str | None) -> None:
-    endpoint.choose(url or "")
+def _server(context: click.Context, option: click.Parameter, url: str | None) -> str:
+    return url or ""
 
 
 def _moment(context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
@@ -42,7 +42,7 @@ def _moment(context: click.Context, option: click.Parameter, text: str | None) -
 
 
 def _output(context: click.Context, option: click.Parameter, place: str | None) -> str:
-    """Without a place the photos themselves are written, which an empty one cannot mean."""
+    """No --output writes the photos themselves; an empty one is an error."""
     if place == "":
         raise click.BadParameter("it is empty (is a variable unset?); give a place or leave it out")
     return place or ""
@@ -92,8 +92,8 @@ endpoint_url = click.option(
     "--endpoint-url",
     metavar="URL",
     envvar=["LANDMARK_TAG_ENDPOINT_URL", endpoint.VARIABLE],
-    callback=_set_endpoint,
-    expose_value=False,
+    default=None,
+    callback=_server,
     help="Server for s3:// if it is not AWS (MinIO, R2, Ceph); default: AWS_ENDPOINT_URL.",
 )
 output = click.option(
@@ -113,7 +113,7 @@ since = click.option(
 
 
 def options(command: Command) -> Command:
-    """What tagging takes: where copies go, how new a photo must be, which server."""
+    """The options of tagging for copies, age and server."""
     return output(since(endpoint_url(command)))
 
 

@@ -1,4 +1,4 @@
-"""The commands to look at a report: review in the browser, report as one HTML file; no logic."""
+"""The commands review (in the browser) and report (one HTML file); no logic."""
 
 import os
 import shlex
@@ -65,6 +65,7 @@ def review(
     port: int,
     browser: bool,
     ledger: Path | None,
+    endpoint_url: str,
 ) -> None:
     """Review REPORT in the browser, or try photos.
 
@@ -82,7 +83,7 @@ def review(
 
     if report is None and Path("report.csv").is_file():
         report = Path("report.csv")
-    trusted = _trusted(report, root, ledger) if report else Path()
+    trusted = _trusted(report, root, ledger, endpoint_url) if report else Path()
     shown = AppOptions(
         report.absolute() if report else None, trusted, ledger, model or DEFAULT_MODEL, min_conf,
         samples=samples or _shipped_samples(),
@@ -110,7 +111,14 @@ def review(
 @options.ledger
 @options.endpoint_url
 @exits
-def report(report: Path, out: Path, root: str | None, thumbnails: int, ledger: Path | None) -> None:
+def report(
+    report: Path,
+    out: Path,
+    root: str | None,
+    thumbnails: int,
+    ledger: Path | None,
+    endpoint_url: str,
+) -> None:
     """Write REPORT as one HTML file, to mail or keep.
 
     \b
@@ -120,22 +128,22 @@ def report(report: Path, out: Path, root: str | None, thumbnails: int, ledger: P
     """
     from tagger.review.htmlreport import write_html
 
-    trusted = _trusted(report, root, ledger)
+    trusted = _trusted(report, root, ledger, endpoint_url)
     refused = write_html(report, out, trusted, thumbnails, os.cpu_count() or 1)
     tell(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
     if refused:
         tell(f"{refused} rows name files outside {trusted} and were left out", err=True)
 
 
-def _trusted(report: Path, root: str | None, ledger: Path | None) -> "Root":
-    """The folder whose photos may be shown; where only a guess would do, a person is asked."""
+def _trusted(report: Path, root: str | None, ledger: Path | None, endpoint_url: str) -> "Root":
+    """The folder whose photos may be shown; the user is asked if it can only be guessed."""
     from tagger.ledger.ledger import Ledger
     from tagger.ledger.schema import default_path
     from tagger.review.sheet import Sheet
     from tagger.review.trusted_root import choose_root, common_folder, inside
 
     if root is not None:
-        return choose_root(root, [], report)
+        return choose_root(root, [], report, endpoint_url)
     sheet = Sheet(report)
     run_ids = set(sheet.column("run_id"))
     recorded: list[str] = []
@@ -143,7 +151,7 @@ def _trusted(report: Path, root: str | None, ledger: Path | None) -> "Root":
         with Ledger.open(ledger, create=False) as book:
             recorded = [place for run in book.runs() if run.run_id in run_ids
                         for place in run.targets]  # fmt: skip
-    trusted = choose_root(None, recorded, report)
+    trusted = choose_root(None, recorded, report, endpoint_url)
     photos = [sheet.photo(row) for row in range(len(sheet.rows))]
     if recorded or not photos or any(inside(photo, trusted) for photo in photos):
         return trusted
@@ -152,7 +160,7 @@ def _trusted(report: Path, root: str | None, ledger: Path | None) -> "Root":
         return trusted
     question = f"The report names photos in {proposed}. Show and write photos there?"
     if sys.stdin.isatty() and click.confirm(printable(question)):
-        return choose_root(proposed, [], report)
+        return choose_root(proposed, [], report, endpoint_url)
     raise RunError(
         f"{report}: names photos in {proposed}, which is neither a folder of its run nor the "
         f"report's own; if the photos are there, add --root {shlex.quote(str(proposed))}"

@@ -14,7 +14,9 @@ from tagger.records import Source
 from tagger.terminal import printable, tell
 
 if TYPE_CHECKING:
+    from tagger.evidence.library import Describer
     from tagger.evidence.sources import Sources
+    from tagger.model.lazy import LazyClassifier
 
 Command = Callable[..., Any]
 ALL = "all"
@@ -64,7 +66,7 @@ def _clocks(
     context: click.Context, option: click.Parameter, texts: Sequence[str]
 ) -> dict[str, float]:
     """Seconds by camera; the camera "" is every one that is not named."""
-    found = {}
+    offsets = {}
     for text in texts:
         match = _CLOCK.fullmatch(text.strip())
         if match is None:
@@ -74,8 +76,8 @@ def _clocks(
             size = int(hours) * 3600 + int(minutes) * 60 + int(seconds or 0)
         else:
             size = int(number) * _SECONDS[unit]
-        found[(camera or "").strip()] = float(-size if sign == "-" else size)
-    return found
+        offsets[(camera or "").strip()] = float(-size if sign == "-" else size)
+    return offsets
 
 
 _UTC_OFFSET = click.option(
@@ -109,8 +111,14 @@ _OPTIONS = (
         show_default=True,
         metavar="SOURCES",
         callback=_sources,
-        help="Sources that may write a position: landmark, time, track, takeout, or all, "
-        "separated by commas. The others can only veto.",
+        help="Sources that may write a position: landmark, time, track, takeout, library, or all, "
+        "separated by commas. Those but library can veto without being named.",
+    ),
+    click.option(
+        "--pairs/--no-pairs",
+        default=True,
+        help="Photos of one shot (RAW+JPEG, Live Photos, edited copies, bursts) get one decision, "
+        "and the position that one of them has (default).",
     ),
     click.option(
         "--track",
@@ -149,6 +157,20 @@ def options(command: Command) -> Command:
     return command
 
 
+def comparing(
+    sources: tuple[Source, ...], classifier: "LazyClassifier", engine: str, quiet: bool
+) -> tuple[Source, ...]:
+    """The sources without library where it cannot be had and was not asked for by name."""
+    if Source.LIBRARY not in sources or set(sources) < set(Source):
+        return sources
+    if engine != "ray" and classifier.codebook is not None:
+        return sources
+    if not quiet:
+        why = "on a cluster" if engine == "ray" else "with a model file without reference photos"
+        tell(f"--from all: photos are not compared {why}; library is left out", err=True)
+    return tuple(source for source in sources if source is not Source.LIBRARY)
+
+
 def gathered(
     ledger: Path | None,
     tracks: Sequence[Path],
@@ -157,9 +179,11 @@ def gathered(
     utc_offsets: dict[str, float],
     time_zone: str,
     clock_offsets: dict[str, float],
+    pairs: bool = True,
     quiet: bool = False,
+    model: "Describer | None" = None,
 ) -> "Sources":
-    """The sources that the options name; ``ledger`` is where the index lies beside, if anywhere.
+    """The sources that the options name; ``ledger`` is the file beside which the index is kept.
 
     Raises:
         RunError: a track cannot be read, or the index cannot be used.
@@ -172,7 +196,7 @@ def gathered(
             tell(text, err=True)
 
     limits = Limits(max_radius, max_gap, utc_offsets, clock_offsets, time_zone)
-    return Sources.beside(ledger, limits, tracks, say)
+    return Sources.beside(ledger, limits, tracks, say, pairs, model)
 
 
 @click.command(cls=Grouped)

@@ -1,4 +1,4 @@
-"""The options for runs that nobody watches: limits, a log, a summary."""
+"""The options for unattended runs: limits, a log, a summary."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,7 +10,7 @@ import click
 from tagger.cli.exits import EXIT_INTERRUPTED, EXIT_PHOTO_FAILED
 from tagger.cli.options import duration
 from tagger.errors import RunError
-from tagger.run.limits import MIN_SAMPLE, Limits
+from tagger.run.limits import MIN_SAMPLE, RunLimits
 from tagger.terminal import tell
 
 Command = Callable[..., Any]
@@ -100,7 +100,7 @@ _OPTIONS = (
 
 
 def options(command: Command) -> Command:
-    """What tagging takes for runs that nobody watches."""
+    """The options of tagging for unattended runs."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -112,7 +112,7 @@ def attended(run: Callable[..., int], options: dict[str, Any]) -> int:
     from tagger.storage.urls import absolute
 
     max_time = options.pop("max_time")
-    limits = Limits(
+    limits = RunLimits(
         options.pop("limit"), max_time and max_time.total_seconds(), options.pop("fail_over")
     )
     try:
@@ -134,16 +134,16 @@ def attended(run: Callable[..., int], options: dict[str, Any]) -> int:
         return unwritable.exit_code
 
 
-def exit_code(limits: Limits, failed: bool, interrupted: bool, quiet: bool) -> int:
-    """Say how a run ended.
+def exit_code(limits: RunLimits, failed: bool, interrupted: bool, quiet: bool) -> int:
+    """Report how a run ended.
 
     Raises:
         FailingError: so many photos failed that the run counts as failed.
     """
     if interrupted:
-        tell("landmark-tag: stopped early; run again to go on", err=True)
+        tell("landmark-tag: stopped early; run again to continue", err=True)
         return EXIT_INTERRUPTED
     limits.check()
     if limits.reached and not quiet:
-        tell(f"ended at {limits.reached}; run again to go on")
+        tell(f"ended at {limits.reached}; run again to continue")
     return EXIT_PHOTO_FAILED if failed else 0

@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tagger.errors import RunError
+from tagger.evidence.families import family_of
 from tagger.metadata.capture import Beside, Capture
 
 # A cache: it can be deleted, and the next run reads the photos' first bytes again. Keys are bytes
-# because file names are. ``stamp`` is the photo's version, and what lies beside it.
+# because file names are. ``stamp`` is the photo's version, and what lies beside it. ``stated``: the
+# position is in the photo or its sidecar.
 TABLES = """
 CREATE TABLE IF NOT EXISTS captures (
     key BLOB PRIMARY KEY, stamp TEXT NOT NULL, local REAL, ahead REAL, utc REAL,
     camera TEXT NOT NULL, latitude REAL, longitude REAL, error_m REAL, taken INTEGER NOT NULL,
-    beside TEXT, beside_latitude REAL, beside_longitude REAL) WITHOUT ROWID;
+    beside TEXT, beside_latitude REAL, beside_longitude REAL, family BLOB NOT NULL,
+    stated INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS captures_by_family ON captures (family) WHERE stated;
 CREATE INDEX IF NOT EXISTS captures_by_camera ON captures (camera, local)
     WHERE latitude IS NOT NULL AND local IS NOT NULL;
 CREATE INDEX IF NOT EXISTS captures_by_utc ON captures (utc)
@@ -29,9 +33,10 @@ CREATE INDEX IF NOT EXISTS captures_by_camera_utc ON captures (camera, utc)
 CREATE INDEX IF NOT EXISTS captures_by_clock ON captures (camera, local)
     WHERE ahead IS NOT NULL AND local IS NOT NULL;
 """
-FORMAT = 2
+FORMAT = 3
 _COLUMNS = "key, local, utc, camera, latitude, longitude, error_m"
 _ROWS = 2000
+MOST_OF_FAMILY = 32  # photos of one family that are asked; a burst has more
 
 
 class Placed(NamedTuple):
@@ -114,12 +119,25 @@ class Captures:
         ).fetchone()
         return row is not None and stamp in (None, row[0])
 
-    def add(self, photo: Capture, stamp: str, ahead: float | None, utc: float | None) -> None:
-        """Note a photo; ``ahead`` is how far its clock is ahead of UTC, in seconds, where known."""
+    def add(
+        self,
+        photo: Capture,
+        stamp: str,
+        ahead: float | None,
+        utc: float | None,
+        stated: bool = False,
+    ) -> None:
+        """Note a photo.
+
+        Args:
+            ahead: how far its clock is ahead of UTC, in seconds, where known.
+            stated: its position is in the photo or its sidecar, and not ours.
+        """
         beside, position = photo.beside or Beside(""), photo.position or (None, None)
         row = (
             _bytes(photo.key), stamp, photo.local, ahead, utc, photo.camera, *position,
             photo.error_m, photo.taken, beside.name or None, *(beside.position or (None, None)),
+            _bytes(family_of(photo.key)), stated,
         )  # fmt: skip
         with self._lock:
             self._waiting.append(row)
@@ -131,7 +149,7 @@ class Captures:
         with self._lock:
             if self._waiting:
                 self._alone.clear()
-                places = ", ".join("?" * 13)
+                places = ", ".join("?" * 15)
                 try:
                     self._db.execute("BEGIN IMMEDIATE")
                     self._db.executemany(
@@ -168,6 +186,23 @@ class Captures:
             if name
             else None,
         )
+
+    def family(self, key: str) -> list[Capture]:
+        """The other photos of a photo's family by name that carry a position of their own."""
+        with self._lock:
+            self.flush()
+            rows = self._db.execute(
+                "SELECT key, local, ahead, camera, latitude, longitude, error_m FROM captures"
+                " WHERE family = ? AND stated AND key <> ? ORDER BY local LIMIT ?",
+                (_bytes(family_of(key)), _bytes(key), MOST_OF_FAMILY),
+            ).fetchall()
+        return [
+            Capture(
+                name.decode("utf-8", "surrogateescape"), local, ahead, camera=camera,
+                position=(latitude, longitude), error_m=error_m,
+            )
+            for name, local, ahead, camera, latitude, longitude, error_m in rows
+        ]  # fmt: skip
 
     def around(
         self, by: By, moment: float, gap: float, camera: str = "", most: int = 12

@@ -8,10 +8,13 @@ DECIMALS = 4
 # The default of --min-conf; MODEL_CARD.md shows what it does on photos with and without landmarks.
 MIN_CONF = 0.6
 
+THUMBNAIL = "nothing known in its thumbnail; --thorough looks at the photo itself"
+
 
 def decide(guess: Guess, min_conf: float) -> Acceptance:
     """Accept the best candidate, or say why not; the first rule that applies decides.
 
+    0. its thumbnail showed nothing known: no landmark;
     1. confidence of the best candidate >= ``min_conf``: tagged;
     2. probability of no landmark at least 0.5: no landmark;
     3. otherwise: unsure.
@@ -19,6 +22,8 @@ def decide(guess: Guess, min_conf: float) -> Acceptance:
     The confidence is the calibrated probability that the tag is right, on photos most of which
     show no landmark, so rule 1 needs no second condition.
     """
+    if guess.thumbnail:
+        return Acceptance(False, Status.NO_LANDMARK, THUMBNAIL)
     confidence = round(guess.best.confidence, DECIMALS)
     if confidence >= min_conf:
         return Acceptance(True, Status.TAGGED, f"confidence {confidence:g} >= {min_conf:g}")

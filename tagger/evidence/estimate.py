@@ -60,6 +60,12 @@ class PositionSource(Protocol):
         ...
 
 
+def allowed(sources: tuple[Source, ...], pairs: bool) -> tuple[Source, ...]:
+    """The sources that may write: with ``pairs``, a photo of the same shot always may."""
+    others = tuple(one for one in sources if one is not Source.PAIR)
+    return (*others, Source.PAIR) if pairs else others
+
+
 def between(a: tuple[float, float], b: tuple[float, float], share: float) -> tuple[float, float]:
     """The point ``share`` of the way from ``a`` to ``b`` in degrees, across the date line too."""
     turn = (b[1] - a[1] + 180) % 360 - 180

@@ -8,10 +8,13 @@ from typing import Self
 from tagger.evidence.captures import Captures, index_beside
 from tagger.evidence.clocks import DAY, HOUR, stated
 from tagger.evidence.estimate import Estimate, PositionSource
+from tagger.evidence.library import Describer, LibrarySource
+from tagger.evidence.pair_source import PairSource
 from tagger.evidence.takeout import TakeoutSource
 from tagger.evidence.time_source import Limits, TimeSource
 from tagger.evidence.track_source import Tracks, TrackSource
 from tagger.evidence.tracks.reading import read_tracks
+from tagger.evidence.views import views_beside
 from tagger.evidence.zones import ahead_at
 from tagger.metadata.capture import Capture
 
@@ -19,18 +22,27 @@ AMBIGUOUS = 9.5 * HOUR  # a clock further ahead of UTC may as well be behind it,
 
 
 class Sources:
-    """The sources time, track and takeout over the photos that were noted.
+    """The sources pair, time, track and takeout over the photos that were noted.
 
     Args:
         index: the file of the index; None for a temporary one.
         limits: what an estimate may rest on.
         tracks: the points of --track, if any.
+        pairs: photos of one shot tell each other's position, and are decided together.
+        library: the photos by what they look like, where that source is wanted.
     """
 
     def __init__(
-        self, index: Path | None = None, limits: Limits | None = None, tracks: Tracks | None = None
+        self,
+        index: Path | None = None,
+        limits: Limits | None = None,
+        tracks: Tracks | None = None,
+        pairs: bool = True,
+        library: LibrarySource | None = None,
     ) -> None:
-        self.captures, self._tracks = Captures(index), tracks
+        self.captures, self._tracks, self.pairs = Captures(index), tracks, pairs
+        self.library = library
+        self._pair = PairSource(self.captures)
         limits = limits or Limits()
         self._sources: list[PositionSource] = [
             TakeoutSource(),
@@ -46,6 +58,8 @@ class Sources:
         limits: Limits | None = None,
         tracks: Sequence[Path] = (),
         say: Callable[[str], None] = lambda _: None,
+        pairs: bool = True,
+        model: Describer | None = None,
     ) -> Self:
         """The sources whose index lies beside a ledger, if there is one.
 
@@ -54,15 +68,23 @@ class Sources:
             limits: what an estimate may rest on.
             tracks: files and folders of tracks.
             say: called with a sentence for each file in a folder that is no track.
+            pairs: photos of one shot belong together.
+            model: looks at the photos for the source library; None where that is not wanted.
 
         Raises:
             RunError: a track cannot be read, or the index cannot be used.
         """
         index = index_beside(ledger) if ledger else None
-        return cls(index, limits, Tracks(read_tracks(tracks, say)) if tracks else None)
+        library = None
+        if model is not None:
+            views = views_beside(ledger) if ledger else None
+            library = LibrarySource(model, views, (limits or Limits()).max_radius_m)
+        points = Tracks(read_tracks(tracks, say)) if tracks else None
+        return cls(index, limits, points, pairs, library)
 
     def note(self, photo: Capture, stamp: str) -> None:
         """Add a photo to the index; a position that we wrote is no evidence of anything."""
+        carried = photo.position is not None and not photo.ours
         if photo.ours:
             photo = replace(photo, position=None)
         elif photo.position is None and photo.beside and photo.beside.position:
@@ -81,18 +103,25 @@ class Sources:
             zone = ahead_at(photo.position, photo.local)
             ahead = known = ahead + round(((zone or ahead) - ahead) / DAY) * DAY
         utc = None if known is None or photo.local is None else photo.local - known
-        self.captures.add(photo, stamp, ahead, utc)
+        self.captures.add(photo, stamp, ahead, utc, carried)
 
     def estimates(self, key: str) -> Sequence[Estimate]:
-        """What each source says of a photo that was noted and has no position."""
+        """What each source says of a photo that was noted and has no position.
+
+        Where a photo of the same shot states it, nobody else is asked.
+        """
         photo = self.captures.get(key)
         if photo is None:
             return ()
+        if self.pairs and (stated := self._pair.estimate(photo)):
+            return (stated,)
         found = (source.estimate(photo) for source in self._sources)
         return tuple(estimate for estimate in found if estimate is not None)
 
     def close(self) -> None:
         """Let go of the index and the tracks."""
         self.captures.close()
+        if self.library is not None:
+            self.library.index.close()
         if self._tracks is not None:
             self._tracks.close()

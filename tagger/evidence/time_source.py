@@ -16,8 +16,8 @@ from tagger.evidence.motion import (
     company,
     leaps,
     locate,
+    motion_of,
     pace_of,
-    speed_of,
 )
 from tagger.evidence.zones import ahead_at, ahead_in
 from tagger.metadata.capture import Capture
@@ -90,9 +90,9 @@ class TimeSource:
             return []  # it was set about then, or travelled
         if clock is None:
             return self._fixes(By.CAMERA, local, photo)
-        told = self._fixes(By.TOLD, local - clock.ahead, photo)
+        stated = self._fixes(By.TOLD, local - clock.ahead, photo)
         untold = self._fixes(By.UNTOLD, local, photo)
-        return sorted(told + untold, key=lambda fix: fix.seconds)
+        return sorted(stated + untold, key=lambda fix: fix.seconds)
 
     def clock(self, photo: Capture) -> Clock | None:
         """The clock of the photo's camera when it was taken, where it is known."""
@@ -194,7 +194,7 @@ class TimeSource:
         return locate(
             before[-1] if before else None,
             after[0] if after else None,
-            speed_of([fix for fix in fixes if abs(fix.seconds) <= SPEED_S][:PAIRS]),
+            motion_of([fix for fix in fixes if abs(fix.seconds) <= SPEED_S][:PAIRS]),
             pace_of(before + after),
         )
 

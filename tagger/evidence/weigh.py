@@ -17,9 +17,9 @@ NEAR_M = 3_000.0
 ELSEWHERE_M = 1_000.0
 # Nobody travels faster than an airliner.
 FASTEST_M_S = 280.0
-# The surest first: what the user's own files state, a copy's original, where the camera's owner
-# was, where the camera was just before.
-ORDER = (Source.TAKEOUT, Source.LIBRARY, Source.TRACK, Source.TIME)
+# The surest first: what a photo of the same shot carries, what the user's own files state, a copy's
+# original, where the camera's owner was, where the camera was just before.
+ORDER = (Source.PAIR, Source.TAKEOUT, Source.LIBRARY, Source.TRACK, Source.TIME)
 # How much likelier a landmark becomes by lying near where the camera was known to be, among all
 # places of the world; and below which confidence that says nothing.
 LIKELIER, LEAST = 8.0, 0.2
@@ -35,7 +35,7 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Conclusion:
     """What to write.
 
     Attributes:
@@ -75,7 +75,7 @@ def weigh(
     estimates: Sequence[Estimate],
     wanted: Collection[Source],
     min_conf: float,
-) -> Verdict:
+) -> Conclusion:
     """Decide by the first rule that fits.
 
     1. Two sources other than the landmark contradict each other by more than both radii: nothing
@@ -99,14 +99,14 @@ def weigh(
         for other in firm[number + 1 :]:
             apart = distance_m(_at(one), _at(other))
             if apart > one.radius_95_m + other.radius_95_m + 200:
-                return Verdict(
+                return Conclusion(
                     contradiction=f"{_told(one)} and {_told(other)} are {far(apart)} apart",
                     witnesses=tuple(ranked),
                 )
     writers = [estimate for estimate in firm if estimate.source in wanted]
     witnesses = tuple(estimate for estimate in ranked if estimate.source not in wanted)
     best = writers[0] if writers else None
-    verdict = Verdict(camera=best, witnesses=witnesses, evidence=_words(writers))
+    verdict = Conclusion(camera=best, witnesses=witnesses, evidence=_words(writers))
     if sight is None or Source.LANDMARK not in wanted:
         return verdict
     against = [estimate for estimate in ranked if not in_sight(sight.landmark, estimate)]

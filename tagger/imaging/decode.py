@@ -20,7 +20,7 @@ MAX_PIXELS_UNSCALED = 178_000_000  # from 178,956,971 pixels Pillow's TIFF decod
 # Scaled or not, libjpeg holds a progressive JPEG whole, at 3 to 6 bytes a pixel.
 MAX_PIXELS_PROGRESSIVE = 100_000_000
 # What makes a picture upright by its orientation (EXIF 2.32 section 4.6.4).
-_TURNS = {
+TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
     6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
@@ -137,22 +137,22 @@ def _upright(data: bytes, attempt: Callable[[], Image.Image], size: int) -> Imag
             f"{picture.width} x {picture.height} pixels is beyond the limit of "
             f"{limit // 1_000_000} megapixels for {kind}; scale it down first"
         )
-    told = picture.size
+    stated_size = picture.size
     if picture.format == "JPEG":
         # draft() keeps both sides at or above what is asked, so ask in proportion.
         scale = SPARE * size / min(picture.size)
         picture.draft("RGB", (round(picture.width * scale), round(picture.height * scale)))
     rows = footprint.of_tiff(picture, data)
     taken = 0 if rows else footprint.decoded(picture, data)
-    footprint.check(told, f"{picture.format} ({picture.mode})", taken, len(data))
+    footprint.check(stated_size, f"{picture.format} ({picture.mode})", taken, len(data))
     with ROOM.hold(taken):
         small = None if rows else _at_an_eighth(data, picture)
         try:
             if not rows:
                 (small or picture).load()
                 rows = footprint.of_loaded(small or picture)
-                told = (small or picture).size
-            return _turned(_reduced(rows, told, size), picture)
+                stated_size = (small or picture).size
+            return _turned(_reduced(rows, stated_size, size), picture)
         finally:  # its memory is free before others are let in
             picture.close()
             del picture, small, rows
@@ -161,7 +161,7 @@ def _upright(data: bytes, attempt: Callable[[], Image.Image], size: int) -> Imag
 def _turned(picture: Image.Image, photo: Image.Image) -> Image.Image:
     """The picture as the photo's EXIF says it is upright; as it is where that cannot be read."""
     try:
-        how = _TURNS.get(photo.getexif().get(0x0112, 1))
+        how = TURNS.get(photo.getexif().get(0x0112, 1))
     except Exception:  # noqa: BLE001 - the picture is whole, whatever is wrong beside it
         how = None
     return picture if how is None else picture.transpose(how)

@@ -18,16 +18,9 @@ from PIL import (
 
 from tagger.errors import RefusedError
 from tagger.imaging import libtiff
-from tagger.metadata.formats import detect, jpeg
+from tagger.metadata.formats import detect, heif, jpeg
 
 Opener = Callable[[io.BytesIO], Image.Image]
-AVIF_BRANDS = frozenset((b"avif", b"avis"))
-HEIF_BRANDS = (
-    frozenset(
-        (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"mif2", b"msf1", b"miaf")
-    )
-    | AVIF_BRANDS
-)
 _PLAIN: dict[detect.Format, Opener] = {
     detect.Format.JPEG: JpegImagePlugin.JpegImageFile,  # of an MPO the first picture
     detect.Format.PNG: PngImagePlugin.PngImageFile,
@@ -55,12 +48,6 @@ def attempts(data: bytes) -> Iterator[Callable[[], Image.Image]]:
             yield lambda opener=opener: opener(io.BytesIO(bare))  # type: ignore[misc]
 
 
-def brands(data: bytes) -> frozenset[bytes]:
-    """What an ISO base media file says it is (ISO/IEC 14496-12 section 4.3)."""
-    size = min(int.from_bytes(data[:4], "big"), 512)
-    return frozenset(data[at : at + 4] for at in range(8, size, 4) if at != 12)
-
-
 def size_of_webp(head: bytes) -> tuple[int, int]:
     """Width and height; its decoder takes memory for them before it can be asked."""
     kind = head[12:16]
@@ -80,10 +67,10 @@ def _openers(data: bytes) -> list[Opener]:
     if kind in _PLAIN:
         return [_PLAIN[kind]]
     if kind is detect.Format.HEIC:
-        found = brands(data)
-        avif = [AvifImagePlugin.AvifImageFile] if found & AVIF_BRANDS and has_avif() else []
-        heif = heif_opener() if found & HEIF_BRANDS else None
-        return [*avif, heif] if heif else [*avif]
+        found = heif.brands(data)
+        avif = [AvifImagePlugin.AvifImageFile] if found & heif.AVIF_BRANDS and has_avif() else []
+        opener = heif_opener() if found & heif.BRANDS else None
+        return [*avif, opener] if opener else [*avif]
     if data[:6] in (b"GIF87a", b"GIF89a"):
         return [GifImagePlugin.GifImageFile]
     if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
@@ -114,11 +101,11 @@ def _bare(data: bytes) -> bytes | None:
         case detect.Format.JPEG:
             return _bare_jpeg(data)
         case detect.Format.HEIC:
-            return _without_items(data)
+            return without_items(data)
     return None
 
 
-def _without_items(data: bytes) -> bytes:
+def without_items(data: bytes) -> bytes:
     """An AVIF or HEIC whose EXIF and XMP have types that nobody asks for."""
     changed = bytearray(data)
     for found in _IN_ITEM.finditer(data[:65_536]):

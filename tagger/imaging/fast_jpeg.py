@@ -99,8 +99,8 @@ def _take(header: _Header, marker: int, payload: bytes) -> None:
 
 def _components(header: _Header, scan: bytes, count: int) -> tuple[tuple[object, ...], ...]:
     """What the decoder has to know of each component, which one scan must hold in order."""
-    told = [header.frame[6 + 3 * n : 9 + 3 * n] for n in range(count)]
-    numbers = bytes(part[0] for part in told)
+    entries = [header.frame[6 + 3 * n : 9 + 3 * n] for n in range(count)]
+    numbers = bytes(part[0] for part in entries)
     tables = scan[2 : 1 + 2 * count : 2]
     each = b"".join(bytes(pair) for pair in zip(numbers, tables, strict=True))
     # All components in this scan, all coefficients of them, in full.
@@ -111,7 +111,7 @@ def _components(header: _Header, scan: bytes, count: int) -> tuple[tuple[object,
     if count == 3 and not (header.jfif or ycc):
         raise _Unlike
     parts = []
-    for (_, factors, quant), codes in zip(told, tables, strict=True):
+    for (_, factors, quant), codes in zip(entries, tables, strict=True):
         h, v = factors >> 4, factors & 15
         if not (1 <= h <= 4 and 1 <= v <= 4):
             raise _Unlike

@@ -4,9 +4,9 @@ import re
 import struct
 
 from tagger.errors import DamagedError, PhotoError, RefusedError, UnsupportedError
-from tagger.imaging import decoders, libtiff
+from tagger.imaging import libtiff
 from tagger.metadata import ifd
-from tagger.metadata.formats import detect, jpeg, tiff
+from tagger.metadata.formats import detect, heif, jpeg, tiff
 
 EXPORT = "tag a JPEG exported from it"
 EXCLUDE = "rename or exclude it"
@@ -68,24 +68,24 @@ _LACKS = re.compile(r"not been built in|not implemented|unsupported|no codec|not
 
 def explained(data: bytes, error: Exception) -> PhotoError:
     """What is the matter with a photo at which the decoders failed with ``error``."""
-    told = f"({str(error) or type(error).__name__})"
+    detail = f"({str(error) or type(error).__name__})"
     if isinstance(error, PhotoError):
         return error
     if isinstance(error, MemoryError):
         return UnsupportedError("not enough memory to decode it; scale it down first")
     kind = detect.of(data[:16])
     if kind is detect.Format.HEIC:
-        return _heif(data, error, told)
+        return _heif(data, error, detail)
     variety = ""
     if kind is detect.Format.JPEG:
         variety = _jpeg(data)
     elif kind in (detect.Format.TIFF, detect.Format.BIG_TIFF):
-        variety = _tiff(data, told)
+        variety = _tiff(data, detail)
     elif kind is detect.Format.PNG and data[12:16] == b"CgBI":
         variety = "a PNG optimised for iOS"
     if variety:
         return UnsupportedError(f"{variety} is not decoded here; {EXPORT}")
-    return DamagedError(f"damaged, cannot be decoded {told}; restore it from a backup")
+    return DamagedError(f"damaged, cannot be decoded {detail}; restore it from a backup")
 
 
 def unknown(data: bytes) -> PhotoError:
@@ -105,16 +105,16 @@ def unknown(data: bytes) -> PhotoError:
 
 
 def _brand(data: bytes) -> PhotoError:
-    brands = decoders.brands(data)
-    if brands & decoders.AVIF_BRANDS or not brands & decoders.HEIF_BRANDS:
+    brands = heif.brands(data)
+    if brands & heif.AVIF_BRANDS or not brands & heif.BRANDS:
         for brand, name in BRANDS:
-            if data[8:12] == brand or (brand in brands and not brands & decoders.AVIF_BRANDS):
+            if data[8:12] == brand or (brand in brands and not brands & heif.AVIF_BRANDS):
                 if name in PHOTOS:
                     return _photo(name)
                 return UnsupportedError(f"is {name} by its content, not a photo; {EXCLUDE}")
-    if brands & decoders.AVIF_BRANDS:
+    if brands & heif.AVIF_BRANDS:
         return UnsupportedError("AVIF is not decoded by this Pillow; pip install -U pillow")
-    if brands & decoders.HEIF_BRANDS:
+    if brands & heif.BRANDS:
         return UnsupportedError(
             "HEIC cannot be decoded here; install the extra: pip install 'landmark-tag[heic]'"
         )
@@ -127,12 +127,12 @@ def _photo(name: str) -> PhotoError:
     return UnsupportedError(f"{name} is not decoded here; export it as JPEG or PNG")
 
 
-def _heif(data: bytes, error: Exception, told: str) -> PhotoError:
-    name = "AVIF" if decoders.brands(data) & decoders.AVIF_BRANDS else "HEIC"
+def _heif(data: bytes, error: Exception, detail: str) -> PhotoError:
+    name = "AVIF" if heif.brands(data) & heif.AVIF_BRANDS else "HEIC"
     if _LACKS.search(str(error)):
-        return UnsupportedError(f"a variety of {name} that is not decoded here {told}; {EXPORT}")
+        return UnsupportedError(f"a variety of {name} that is not decoded here {detail}; {EXPORT}")
     return DamagedError(
-        f"its {name} decoder cannot read it {told}; where other programs show it, {EXPORT}, "
+        f"its {name} decoder cannot read it {detail}; where other programs show it, {EXPORT}, "
         "else restore it from a backup"
     )
 
@@ -153,18 +153,18 @@ def _jpeg(data: bytes) -> str:
     return ""
 
 
-def _tiff(data: bytes, told: str) -> str:
+def _tiff(data: bytes, detail: str) -> str:
     """The variety of a TIFF that is whole.
 
     Raises:
         DamagedError: it is not.
     """
-    cut = DamagedError(f"the TIFF is damaged or cut short {told}; restore it from a backup")
+    cut = DamagedError(f"the TIFF is damaged or cut short {detail}; restore it from a backup")
     if detect.of(data[:16]) is detect.Format.BIG_TIFF:
         (first,) = struct.unpack_from("<Q" if data[:2] == b"II" else ">Q", data.ljust(16), 8)
         if first + 8 > len(data):
             raise cut
-        return f"a variety of BigTIFF {told}"
+        return f"a variety of BigTIFF {detail}"
     try:
         order, first = ifd.header(data)
         found = ifd.read_ifd(data, order, first)
@@ -186,7 +186,7 @@ def _tiff(data: bytes, told: str) -> str:
         return f"TIFF compression {method}"
     floats = "floating point" if 3 in sample else "signed" if 2 in sample else ""
     if max(bits) in (1, 2, 4, 8) and not floats and colours[0] in (0, 1, 2, 3, 5, 6):
-        return "" if "decod" in told or "trunc" in told else f"a variety of TIFF {told}"
+        return "" if "decod" in detail or "trunc" in detail else f"a variety of TIFF {detail}"
     name = COLOURS.get(colours[0], f"of number {colours[0]}") if colours[0] >= 0 else "unstated"
     each = "/".join(map(str, bits[:4]))
     return f"TIFF with colours {name}, {each} bits {floats}".rstrip()

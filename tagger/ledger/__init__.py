@@ -1,1 +1,1 @@
-"""What it takes to take a run back."""
+"""What is needed to undo a run."""

@@ -3,14 +3,21 @@
 import hashlib
 import os
 
+from tagger.metadata.ifd import Block
+
 # A camera's header with its time and serial number, and the last of the compressed picture: two
 # photos of the same size that agree in both are the same photo.
 EDGE = 65_536
 
 
 def fingerprint(data: bytes) -> bytes:
-    """Of bytes that are at hand: 0.2 ms."""
+    """Of bytes in memory: 0.2 ms."""
     return _digest(data[:EDGE], data[-EDGE:])
+
+
+def of_parts(file: Block) -> bytes:
+    """Of a file of which only a part is read."""
+    return _digest(file[:EDGE], file[max(0, len(file) - EDGE) :])
 
 
 def of_file(path: str) -> bytes:

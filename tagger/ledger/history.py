@@ -1,4 +1,4 @@
-"""What the ledger holds: the runs there were, and what each of them changed."""
+"""The records of the ledger: runs, and what each of them changed."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from tagger.records import Version
 
 
 class State(StrEnum):
-    """How far a change got: noted down, carried out, known not to have happened, or reverted."""
+    """The state of a change: intended, written, dropped or undone."""
 
     INTENDED = "intended"
     WRITTEN = "written"
@@ -17,9 +17,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecordedChange:
-    """One write to a photo or sidecar, as the ledger has it.
+    """One recorded write to a photo or sidecar.
 
-    ``sha256_before`` is None where the file was created, ``sha256_after`` where it was removed.
+    ``digest_before`` is None where the file was created, ``digest_after`` where it was removed.
     ``after`` is None there too, and where a run was cut short before it could note it.
     ``patch`` turns the bytes after into the bytes before (see :mod:`tagger.ledger.undo_patch`).
     """
@@ -30,8 +30,8 @@ class RecordedChange:
     state: State
     before: Version | None
     after: Version | None
-    sha256_before: bytes | None
-    sha256_after: bytes | None
+    digest_before: bytes | None
+    digest_after: bytes | None
     patch: bytes
 
 

@@ -1,4 +1,4 @@
-"""The ledger: which runs there were, what they wrote, and what it takes to undo it."""
+"""The ledger: past runs, what they wrote, and what is needed to undo them."""
 
 import json
 import secrets
@@ -61,17 +61,17 @@ class Ledger:
         model_sha256: str = "",
         verb: str = "tag",
     ) -> Iterator[RunRecorder]:
-        """A run, from here to the end of the block; what it writes goes through the recorder.
+        """A run that lasts as long as the block; it writes through the recorder.
 
-        A dry run changes nothing that could be undone, so it is not recorded at all.
+        A dry run changes nothing, so it is not recorded.
 
         Args:
             run_id: from :func:`new_run_id`.
-            targets: paths or URLs; no other run may work on them meanwhile.
+            targets: paths or URLs; no other run may work on them at the same time.
             settings: what the run was asked to do; anything JSON holds, or text.
 
         Raises:
-            LockedError: another run is at work on some of the same photos.
+            LockedError: another run is working on some of the same photos.
             RunError: the ledger cannot be written.
         """
         places = [absolute(place) for place in targets]
@@ -96,7 +96,7 @@ class Ledger:
                 )
 
     def has_run(self, model_sha256: str) -> bool:
-        """Whether a run with this model came to its end: the model passed all checks then."""
+        """Whether a run with this model was completed, so that the model passed all checks."""
         with schema.explained(self.path):
             row = self._db.execute(
                 "SELECT 1 FROM runs WHERE model_sha256 = ? AND ended IS NOT NULL LIMIT 1",
@@ -127,18 +127,18 @@ class Ledger:
         """
         runs = self.runs()
         if name == "last":
-            found = [run for run in runs if run.written or run.undone][:1]
+            candidates = [run for run in runs if run.written or run.undone][:1]
         else:
-            found = [run for run in runs if run.run_id.startswith(name)]
-        if len(found) != 1:
-            how_many = f"{len(found)} runs have" if found else "no run has"
+            candidates = [run for run in runs if run.run_id.startswith(name)]
+        if len(candidates) != 1:
+            how_many = f"{len(candidates)} runs have" if candidates else "no run has"
             raise RunError(
                 f"{how_many} the id {name} in {self.path}; landmark-tag runs lists the runs"
             )
-        return found[0]
+        return candidates[0]
 
     def changes(self, run_id: str) -> Iterator[RecordedChange]:
-        """What a run changed and was not undone, newest first; may be marked meanwhile."""
+        """The changes of a run that were not undone, newest first; they may be marked meanwhile."""
         last = 1 << 62
         while True:
             with schema.explained(self.path):
@@ -174,21 +174,21 @@ class Ledger:
         return {row[0] for row in self._of(run, "SELECT DISTINCT size_after", "size_after > 0")}
 
     def wrote_sidecars(self, run: PastRun) -> bool:
-        """Whether the run wrote any, and was not undone."""
+        """Whether the run wrote sidecars that were not undone."""
         return bool(self._of(run, "SELECT 1", "kind = 'sidecar' LIMIT 1"))
 
-    def has(self, run: PastRun, key: str, sha256_after: bytes) -> bool:
+    def has(self, run: PastRun, key: str, digest_after: bytes) -> bool:
         """Whether the run wrote just these bytes to ``key``, and was not undone."""
         where = "key = ? AND sha256_after = ? LIMIT 1"
-        return bool(self._of(run, "SELECT 1", where, schema.blob(key), sha256_after))
+        return bool(self._of(run, "SELECT 1", where, schema.blob(key), digest_after))
 
-    def knows(self, run: PastRun, sha256: bytes) -> bool:
+    def knows(self, run: PastRun, digest: bytes) -> bool:
         """Whether the bytes of a file are what some change of the run began or ended with."""
         with schema.explained(self.path):
             row = self._db.execute(
                 "SELECT 1 FROM changes JOIN runs ON runs.number = run WHERE run_id = ?"
                 " AND (sha256_after = ? OR sha256_before = ?) LIMIT 1",
-                (run.run_id, sha256, sha256),
+                (run.run_id, digest, digest),
             ).fetchone()
         return row is not None
 
@@ -202,7 +202,7 @@ class Ledger:
             return self._db.execute(query, (run.run_id, *values)).fetchall()
 
     def forget(self, run: PastRun) -> None:
-        """No photo counts as tagged by that run any more: a later one looks at them again."""
+        """Photos no longer count as tagged by that run; a later run processes them again."""
         with schema.transaction(self._db, self.path):
             self._db.execute(
                 "DELETE FROM photos WHERE status = 'tagged'"
@@ -211,7 +211,7 @@ class Ledger:
             )
 
     def mark(self, change: RecordedChange, state: State) -> None:
-        """Note what became of a change; lasting when this returns."""
+        """Note what became of a change; durable when this returns."""
         with schema.transaction(self._db, self.path):
             self._db.execute(
                 "UPDATE changes SET state = ? WHERE number = ?", (state.value, change.number)

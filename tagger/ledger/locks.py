@@ -12,7 +12,7 @@ from tagger.system import lock, moves_open_files
 
 @contextmanager
 def gate(ledger: Path) -> Iterator[None]:
-    """Pass one at a time, among all that use this ledger.
+    """One process at a time, of all that use this ledger.
 
     Raises:
         OSError: no lock can be made beside it.
@@ -27,19 +27,19 @@ def only_run(ledger: Path, run_id: str, targets: Sequence[str]) -> Iterator[None
     """Hold the photos under ``targets`` (absolute paths or URLs) for as long as the block lasts.
 
     Each run has a file beside the ledger, locked while the run lives and naming its targets. A
-    file that can be locked belonged to a run that is gone, and is removed.
+    file that can be locked belongs to a run that has ended, and is removed.
 
     Raises:
-        LockedError: a run over some of the same photos is under way.
+        LockedError: another run is working on some of the same photos.
         RunError: no file can be made beside the ledger.
     """
     prefix = f"{ledger.name}.run-"
     mine = ledger.with_name(f"{prefix}{run_id}")
     try:
-        with gate(ledger):  # held for a moment, so that two that start do not both pass
+        with gate(ledger):  # held briefly, so that of two starting runs only one passes
             for other in sorted(ledger.parent.glob(f"{_escaped(prefix)}*")):
                 _pass(other, targets)
-            # Not an older one: whoever may write there could have put a link or another file there.
+            # Not an older one: another user could have put a link or file there.
             file = open(  # noqa: SIM115 - held, locked, until the run ends
                 mine, "x+", encoding="utf-8", errors="surrogateescape", opener=no_link
             )
@@ -62,14 +62,14 @@ def only_run(ledger: Path, run_id: str, targets: Sequence[str]) -> Iterator[None
 
 
 def _pass(other: Path, targets: Sequence[str]) -> None:
-    """Clear another run's file away, or see that it works on other photos."""
+    """Remove a dead run's file, or check that a live run works on other photos."""
     with (
         suppress(FileNotFoundError),
         open(other, encoding="utf-8", errors="surrogateescape", opener=no_link) as file,
     ):
         if lock(file, wait=False):
             if not moves_open_files():
-                file.close()  # nobody takes it meanwhile: the gate is ours
+                file.close()  # no one else takes it: we hold the gate
             other.unlink()
             return
         for theirs in file.read().split("\n"):

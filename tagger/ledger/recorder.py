@@ -1,4 +1,4 @@
-"""One run's side of the ledger: writes are noted before they happen, outcomes as they come."""
+"""One run's side of the ledger: writes are recorded before they happen, outcomes afterwards."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tagger.records import Candidate, Entry, Guess, Outcome, Seen, Status, Versi
 from tagger.storage.suffixes import is_sidecar
 
 # Outcomes and settled writes wait for the next intent, this many rows or this long. Losing them
-# in a crash costs nothing: undo looks at the files, and the photos are looked at again.
+# in a crash costs nothing: undo checks the files, and the photos are processed again.
 _ROWS, _SECONDS = 500, 1.0
 # Photos are listed nearly in the order of their keys: so many rows are read with the one asked for.
 _AHEAD = 64
@@ -39,15 +39,15 @@ _REMEMBER = (
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is noted of a change before it happens: all that it takes to undo it.
+    """What is recorded of a change before it happens: all that undo needs.
 
-    The digests are SHA-256, None where there is no file; ``patch`` is of
+    The digests are of :func:`tagger.blob.digest_of`, None where there is no file; ``patch`` is of
     :mod:`tagger.ledger.undo_patch`.
     """
 
     key: str
-    sha256_before: bytes | None
-    sha256_after: bytes | None
+    digest_before: bytes | None
+    digest_after: bytes | None
     before: Version | None
     patch: bytes
 
@@ -58,7 +58,9 @@ class Intent:
         newer = None if after is None else Digest(after)
 
         def finish() -> Intent:
-            patch = undo_patch.make(before.data, after or b"") if before else b""  # hashing goes on
+            patch = (
+                undo_patch.make(before.data, after or b"") if before else b""
+            )  # hashing continues
             return cls(
                 key,
                 older.result() if older else None,
@@ -92,7 +94,7 @@ class RunRecorder:
 
     @classmethod
     def join(cls, path: Path, run: int) -> Self:
-        """The recorder of a run that another process of this machine began."""
+        """The recorder of a run that another process on this machine started."""
         return cls(schema.connect(path, create=False), path, run)
 
     def __enter__(self) -> Self:
@@ -104,7 +106,7 @@ class RunRecorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # What ended the run is the better message where the ledger fails too.
+        # If the ledger fails too, what ended the run is the better message.
         with suppress(RunError) if error else nullcontext():
             self._flush()
 
@@ -118,7 +120,7 @@ class RunRecorder:
         return lambda: self.note(intent())
 
     def note(self, intent: Intent) -> int:
-        """Note an intent lastingly.
+        """Record an intent; it is durable when this returns.
 
         Returns:
             the number of the change, for :meth:`settle` or :meth:`drop`.
@@ -128,7 +130,7 @@ class RunRecorder:
         """
         kind = "sidecar" if is_sidecar(intent.key) else "photo"
         values = (
-            self._run, schema.blob(intent.key), kind, intent.sha256_before, intent.sha256_after,
+            self._run, schema.blob(intent.key), kind, intent.digest_before, intent.digest_after,
             *_version(intent.before), intent.patch,
         )  # fmt: skip
         with self._lock:
@@ -159,7 +161,7 @@ class RunRecorder:
         """What is at ``key`` now is our work, for :meth:`seen`."""
         with self._lock:
             self._written[key] = version
-            while len(self._written) > _ROWS:  # copies and sidecars are never asked for
+            while len(self._written) > _ROWS:  # copies and sidecars are never looked up
                 self._written.pop(next(iter(self._written)))
 
     def drop(self, change: int) -> None:
@@ -183,15 +185,15 @@ class RunRecorder:
         guess = outcome.guess
         values = (
             schema.blob(entry.key), *identity, outcome.status.value,
-            json.dumps({"candidates": guess.candidates, "none": guess.none}) if guess else None,
+            _told(guess),
             self._run,
-            # Of a photo with GPS its head tells all at any other place: none is kept.
+            # A photo with GPS needs no fingerprint: its head is enough wherever it is.
             entry.fingerprint if entry.fingerprint and guess and version is None else None,
         )  # fmt: skip
         self._later(_REMEMBER, values)
 
     def recall(self, entry: Entry) -> Seen | None:
-        """What an earlier run found of this very version of the photo, if anything."""
+        """What an earlier run found for exactly this version of the photo, if anything."""
         key = schema.blob(entry.key)
         with self._lock:
             if not self._first <= key <= self._last:
@@ -199,12 +201,12 @@ class RunRecorder:
             row = self._known.get(key)
             if row is None or row[:3] != _identity(entry.version, bool(entry.sidecars)):
                 return None
-            status, told, run, mark = row[3:]
+            status, guess, run, mark = row[3:]
             model_sha256, output = self._run_of(run)
-        return Seen(Status(status), _guess(told), model_sha256, output, mark or b"")
+        return Seen(Status(status), _guess(guess), model_sha256, output, mark or b"")
 
     def moved(self, entry: Entry) -> Seen | None:
-        """What an earlier run found of this photo at another place, or before a restore.
+        """What an earlier run found for this photo at another place, or before a restore.
 
         It must have the same size, nearly the same time, and the same head and tail as one that
         was decoded. Where that one is gone from its old place, its row comes here; from a copy
@@ -225,15 +227,15 @@ class RunRecorder:
         if not rows:
             return None
         gone = [row for row in rows if not os.path.lexists(os.fsdecode(row[0]))]
-        old, told, run, _ = (gone or rows)[0]
+        old, guess, run, _ = (gone or rows)[0]
         key, identity = schema.blob(entry.key), _identity(entry.version, bool(entry.sidecars))
         if gone and old != key:
             self._later("DELETE FROM photos WHERE key = ?", (old,))
-        self._later(_REMEMBER, (key, *identity, Status.UNSURE.value, told, run, mark))
+        self._later(_REMEMBER, (key, *identity, Status.UNSURE.value, guess, run, mark))
         with self._lock:
             model_sha256, output = self._run_of(run)
         elsewhere = all(row[0] != key for row in rows)
-        return Seen(Status.UNSURE, _guess(told), model_sha256, output, mark, elsewhere)
+        return Seen(Status.UNSURE, _guess(guess), model_sha256, output, mark, elsewhere)
 
     def _read_ahead(self, key: bytes) -> None:
         """Rows from ``key`` on; a key between the first and the last that is not there is new."""
@@ -276,12 +278,19 @@ class RunRecorder:
             self._db.execute(statement, values)
 
 
-def _guess(told: str | None) -> Guess | None:
-    if not told:
+def _guess(text: str | None) -> Guess | None:
+    if not text:
         return None
-    fields = json.loads(told)
+    fields = json.loads(text)
     candidates = tuple(Candidate(*candidate) for candidate in fields["candidates"])
-    return Guess(candidates, fields["none"])
+    return Guess(candidates, fields["none"], fields.get("thumbnail", ""))
+
+
+def _told(guess: Guess | None) -> str | None:
+    if guess is None:
+        return None
+    fields: dict[str, Any] = {"candidates": guess.candidates, "none": guess.none}
+    return json.dumps(fields | ({"thumbnail": guess.thumbnail} if guess.thumbnail else {}))
 
 
 def _identity(version: Version, sidecar: bool) -> tuple[int, int, str]:

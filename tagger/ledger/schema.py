@@ -1,4 +1,4 @@
-"""The ledger's file: where it lies, its tables and their version, and what its errors mean."""
+"""The ledger's file: its location, tables and version, and its errors explained."""
 
 import os
 import sqlite3
@@ -11,8 +11,8 @@ import platformdirs
 from tagger.errors import RunError
 from tagger.ledger.locks import gate
 
-SCHEMA_VERSION = 2
-_APPLICATION = 0x4C544147  # "LTAG", in the file's header: tells a ledger from any other database
+SCHEMA_VERSION = 3
+_APPLICATION = 0x4C544147  # "LTAG" in the file's header marks a ledger
 _BUSY_SECONDS = 30.0
 
 # Keys are bytes because file names are. States are those of ledger.State. ``photos`` holds the last
@@ -37,6 +37,7 @@ CREATE TABLE photos (
     WITHOUT ROWID;
 CREATE INDEX photos_by_content ON photos (size, mtime_ns) WHERE fingerprint IS NOT NULL;
 """
+# Version 2 had SHA-256 alone for digests, which are read as ever; its readers know no others.
 # Version 1 had the inode as the ETag of a file (x'3A2F2F' is ://, which only URLs contain). A file
 # of the same size and time is the same one, so the rows stay good without it.
 _FROM_1 = """
@@ -53,7 +54,7 @@ def default_path() -> Path:
 
 
 def connect(path: Path, create: bool) -> sqlite3.Connection:
-    """Open the file and see that it is a ledger this version can read; an older one is renewed.
+    """Open the file and check that this version can read it; an older one is updated.
 
     A new one is made only where no file is. An empty file was a ledger, cut off by a full or broken
     disk: SQLite would take it for a new database and delete the log that may lie beside it.
@@ -94,7 +95,7 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
 
 
 def _create(path: Path) -> None:
-    """Make a ledger under another name and rename it: whoever is killed here leaves no empty one.
+    """Make a ledger under another name and rename it: a process killed here leaves no empty one.
 
     Of two that do so at once the second finds the file of the first.
     """
@@ -131,14 +132,14 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
             f"{SCHEMA_VERSION}); update landmark-tag, or choose another ledger"
         )
     elif version < SCHEMA_VERSION:
-        for statement in _FROM_1.split(";"):
+        for statement in _FROM_1.split(";") if version < 2 else ():
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 @contextmanager
 def transaction(db: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """All or nothing, lasting when the block ends."""
+    """All or nothing, durable when the block ends."""
     with explained(path):
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -152,7 +153,7 @@ def transaction(db: sqlite3.Connection, path: Path) -> Iterator[None]:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into a run's: without its ledger, no run may write."""
+    """Turn SQLite's errors into a RunError: without its ledger, no run may write."""
     try:
         yield
     except sqlite3.OperationalError as error:

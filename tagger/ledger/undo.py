@@ -1,12 +1,11 @@
-"""Undo: put back, byte for byte, what one run changed, unless somebody changed it since."""
+"""Undo: restore, byte for byte, what a run changed, unless it was changed since."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from tagger.blob import Blob
+from tagger.blob import BLAKE3, Blob, digest_of
 from tagger.errors import ChangedError, PhotoError, VanishedError
 from tagger.ledger import undo_patch
 from tagger.ledger.history import PastRun, RecordedChange, State
@@ -45,22 +44,23 @@ def undo(
     run: PastRun,
     dry_run: bool = False,
     places: Sequence[str] = (),
+    endpoint_url: str = "",
 ) -> Iterator[Undone]:
-    """Restore what ``run`` changed, newest change first; a refusal is a value, the rest goes on.
+    """Restore what ``run`` changed, newest change first; a refusal is a value, the rest continues.
 
-    A file that is gone is looked for in ``places`` (absolute paths or URLs) and the run's targets,
-    and restored where it lies now; only one that has the very bytes that the run wrote is it.
+    A missing file is searched for in ``places`` (absolute paths or URLs) and the run's targets, and
+    restored where it is now; only a file with exactly the bytes that the run wrote counts.
 
-    Cut short at any moment it can be run again: a file that has its old bytes already is only
+    It can be interrupted at any moment and run again: a file that already has its old bytes is only
     marked. With ``dry_run`` everything is checked and nothing is touched.
 
     Raises:
-        LockedError: a run is at work on some of the same photos.
+        LockedError: a run is working on some of the same photos.
         RunError: the ledger cannot be read or written.
     """
     places = (*places, *run.targets)
     alone = nullcontext() if dry_run else only_run(ledger.path, f"{run.run_id}-undo", places)
-    search = Search(ledger, run, places)
+    search = Search(ledger, run, places, endpoint_url)
     with alone:
         if not dry_run:
             ledger.forget(run)
@@ -68,7 +68,7 @@ def undo(
             try:
                 result, place = _found(storage_for(change.key), change, search, dry_run)
             except PhotoError as error:
-                # A write that was given up left the file as it was, whatever it is now.
+                # An abandoned write left the file unchanged, whatever it is now.
                 if change.state is not State.DROPPED:
                     yield Undone(change.key, Undoing.REFUSED, _reason(ledger, change, error))
                 continue
@@ -92,7 +92,7 @@ def _found(
         if not search.displaced(storage, change):
             raise
         problem = error
-    created_and_gone = result is Undoing.UNCHANGED and change.sha256_before is None
+    created_and_gone = result is Undoing.UNCHANGED and change.digest_before is None
     place = search.find(change) if problem or created_and_gone else None
     if place:
         return _restore(place.storage, replace(change, key=place.key), dry_run), place.key
@@ -102,19 +102,20 @@ def _found(
 
 
 def _restore(storage: Storage, change: RecordedChange, dry_run: bool) -> Undoing:
-    """Give the file what it had before.
+    """Restore the file's earlier bytes.
 
     Raises:
         ChangedError: it is neither what the run made of it nor what it was before.
         PhotoError: it cannot be read or written, or the undo record is damaged.
     """
     now = _now(storage, change)
-    digest = hashlib.sha256(now.data).digest() if now else None
-    if digest == change.sha256_before:
+    kind = change.digest_before or change.digest_after or BLAKE3
+    digest = digest_of(now.data, kind) if now else None
+    if digest == change.digest_before:
         if now and not dry_run and change.state is State.WRITTEN:
             _keep_time(storage, change, now.version)
         return Undoing.UNCHANGED
-    if digest != change.sha256_after:
+    if digest != change.digest_after:
         raise ChangedError("it was edited since and is left as it is" if now else "it is gone")
     if change.before is None:
         assert now is not None  # a change has bytes before or after
@@ -122,7 +123,7 @@ def _restore(storage: Storage, change: RecordedChange, dry_run: bool) -> Undoing
             storage.delete(change.key, now.version)
         return Undoing.REMOVED
     older = undo_patch.restore(now.data if now else b"", change.patch)
-    if hashlib.sha256(older).digest() != change.sha256_before:
+    if digest_of(older, kind) != change.digest_before:
         raise PhotoError("its undo record is damaged; restore it from a backup")
     if not dry_run:
         expected = now.version if now else None
@@ -131,11 +132,11 @@ def _restore(storage: Storage, change: RecordedChange, dry_run: bool) -> Undoing
 
 
 def _now(storage: Storage, change: RecordedChange) -> Blob | None:
-    """The file as it is; None where it is gone and that is one side of the change."""
+    """The file as it is; None if it is missing and the change created or removed it."""
     try:
         return storage.read(change.key)
     except VanishedError as error:
-        if change.sha256_before is None or change.sha256_after is None:
+        if change.digest_before is None or change.digest_after is None:
             return None
         raise VanishedError(
             "it is gone; put it back there, or name the folder it was moved to: undo RUN PATH"
@@ -148,6 +149,6 @@ def _keep_time(storage: Storage, change: RecordedChange, now: Version) -> None:
 
 
 def _reason(ledger: Ledger, change: RecordedChange, error: PhotoError) -> str:
-    """The refusal in words; where a later run of ours is the cause, that run is the remedy."""
+    """The refusal in words; if a later run is the cause, undoing it is the remedy."""
     later = ledger.later(change) if isinstance(error, ChangedError) else ""
     return f"{error}; undo run {later} first" if later else str(error)

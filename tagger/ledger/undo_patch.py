@@ -1,4 +1,4 @@
-"""The difference between two versions of a photo, kept as what it takes to get the older back."""
+"""The difference between two versions of a photo, enough to restore the older one."""
 
 import struct
 import zlib
@@ -16,14 +16,14 @@ _FORMAT = struct.Struct(">QQQ")  # common prefix, common suffix, older middle; t
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """Where two versions agree: so many bytes at the start, so many at the end."""
+    """How many bytes two versions share at the start and at the end."""
 
     prefix: int
     suffix: int
 
 
 def make(older: bytes, newer: Content) -> bytes:
-    """What :func:`restore` needs, besides ``newer``, to give ``older`` back."""
+    """What :func:`restore` needs, besides ``newer``, to return ``older``."""
     rest = 0  # bytes at the end that are the same, as they are one object
     if isinstance(newer, Spliced) and newer.older is older:
         rest = len(older) - newer.at

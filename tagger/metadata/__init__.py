@@ -2,7 +2,7 @@
 
 from tagger.metadata.embedding import spliced, tagged, xmp_note
 from tagger.metadata.gps import GpsReading
-from tagger.metadata.reading import HEAD_BYTES, gps_state, position, provenance
+from tagger.metadata.reading import HEAD_BYTES, camera_position, gps_state, position, provenance
 from tagger.metadata.removal import stripped
 from tagger.metadata.sidecar import (
     has_sidecar_gps,
@@ -14,6 +14,7 @@ from tagger.metadata.sidecar import (
 __all__ = [
     "HEAD_BYTES",
     "GpsReading",
+    "camera_position",
     "gps_state",
     "has_sidecar_gps",
     "position",

@@ -45,13 +45,13 @@ class Capture:
             it were UTC; None where the photo does not say.
         offset: seconds that the clock is ahead of UTC, as OffsetTimeOriginal states it.
         gps_time: GPSDateStamp and GPSTimeStamp as seconds since 1970, UTC.
-        camera: make, model and serial number, what tells cameras apart; empty where unknown.
+        camera: make, model and serial number; empty if unknown.
         position: latitude, longitude in degrees; None where the photo has none.
         error_m: GPSHPositioningError in metres.
         taken: whether a camera took it: False for screenshots, scans, downloads and pictures that
             messengers stripped.
         ours: whether the position was written by this tool, and so is evidence of nothing.
-        beside: what a Takeout file says of the photo.
+        beside: the photo's Takeout file.
     """
 
     key: str
@@ -74,7 +74,9 @@ def capture(key: str, head: bytes, whole: bool = False) -> Capture:
         head: its first ``HEAD_BYTES``, or all of it.
         whole: ``head`` is all of it.
     """
-    for block in detect.blocks(head, whole).exif:
+    blocks = detect.blocks(head, whole).exif
+    # Of a TIFF, what is read for its position has none to read.
+    for block in blocks or ([head] if detect.of(head[:16]) is detect.Format.TIFF else []):
         try:
             order, first = ifd.header(block)
             values, pointer = _texts(block, order, first)
@@ -105,7 +107,7 @@ def _of(key: str, block: bytes, order: str, values: dict[int, bytes]) -> Capture
         pass
     return Capture(
         key,
-        _seconds(values.get(TAKEN_AT) or values.get(DIGITISED_AT), values.get(SUBSEC_TAKEN)),
+        seconds_of(values.get(TAKEN_AT) or values.get(DIGITISED_AT), values.get(SUBSEC_TAKEN)),
         _ahead(values.get(OFFSET_TAKEN) or values.get(OFFSET)),
         gps_time,
         f"{name} {serial}".strip(),
@@ -134,7 +136,8 @@ def _text(raw: bytes | None) -> str:
     return " ".join("".join(c for c in text if c.isprintable()).split())
 
 
-def _seconds(raw: bytes | None, subsec: bytes | None) -> float | None:
+def seconds_of(raw: bytes | None, subsec: bytes | None = None) -> float | None:
+    """Seconds since 1970 of a date as EXIF writes it; None where it is none."""
     match = _DATE.match(raw or b"")
     if match is None:
         return None

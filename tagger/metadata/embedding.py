@@ -21,7 +21,7 @@ from tagger.metadata import (
     xmp_packet,
 )
 from tagger.metadata.formats import detect
-from tagger.metadata.formats.container import Change, Container, Parts
+from tagger.metadata.formats.container import Change, Container, Parts, legible
 from tagger.records import GpsState, Tag
 
 
@@ -34,7 +34,7 @@ def spliced(data: bytes, tag: Tag) -> Content:
     """The photo with ``tag`` embedded, verified; the same bytes where it carries it already.
 
     Args:
-        data: the whole file (JPEG, PNG, WebP, TIFF).
+        data: the whole file (JPEG, PNG, WebP, TIFF, HEIC, AVIF).
         tag: the place and its provenance; degrees WGS-84, radius in metres.
 
     Raises:
@@ -64,9 +64,9 @@ def see_empty(data: bytes) -> None:
     Raises:
         RefusedError: it has one, or may have.
     """
-    found = reading.gps_state(data, whole=True)
-    if found and found.state is not GpsState.EMPTY:
-        raise RefusedError(f"{found.reason}; left alone")
+    reading_now = reading.gps_state(data, whole=True)
+    if reading_now and reading_now.state is not GpsState.EMPTY:
+        raise RefusedError(f"{reading_now.reason}; left alone")
 
 
 def _change(parts: Parts, tag: Tag) -> Change:
@@ -127,12 +127,13 @@ def prove(container: Container, old: bytes, before: Parts, new: Spliced) -> Part
     Raises:
         RefusedError: it is not.
     """
+    new = legible(container, new)
     after = container.read(new.head)
     container.check_rest(old, new)
     if before.exif is not None:
         verify.same_exif(before.exif, after.exif or b"", True, before.xmp_tag)
-    found = reading.gps_state(new.head, whole=True)
-    if found is None or found.state is not GpsState.VALID:
+    read_back = reading.gps_state(new.head, whole=True)
+    if read_back is None or read_back.state is not GpsState.VALID:
         raise RefusedError("the position does not read back; please report this")
     return after
 

@@ -63,7 +63,7 @@ def check_copied(directories: list[tuple[str, ifd.Ifd]]) -> None:
     """Refuse a block whose GPS pointer is doubled, misplaced or of a wrong type.
 
     An entry of an unknown type (0 is blank) is refused where its directory is copied: ExifTool
-    names it by its number, which changes, and nobody knows where its value lies.
+    names it by its number, which changes, and where its value lies is unknown.
     """
     for name, directory in directories:
         pointers = [entry for entry in directory.entries if entry.tag == ifd.GPS_IFD]

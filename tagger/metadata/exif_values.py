@@ -75,9 +75,9 @@ def own_gps(named: bool) -> frozenset[int]:
 def gps_values(tag: Tag, order: str, method: str) -> tuple[ifd.Value, ...]:
     """The GPS directory of ``tag`` in byte order ``order``, with ``method`` as its record."""
     raw = _charset(method, order)
-    said = ifd.Value(gps.PROCESSING_METHOD, 7, len(raw), raw)
+    processing = ifd.Value(gps.PROCESSING_METHOD, 7, len(raw), raw)
     name = tag.landmark.name if tag.landmark else ""
-    return (*_of_place(tag.camera_point, tag.subject_point, tag.radius_m, name, order), said)
+    return (*_of_place(tag.camera_point, tag.subject_point, tag.radius_m, name, order), processing)
 
 
 @functools.lru_cache(maxsize=128)

@@ -95,7 +95,7 @@ def read(block: bytes) -> dict[int, Field] | None:
     return None if entry is None else fields_at(block, order, entry)
 
 
-def pointers(block: bytes) -> Iterator[ifd.IfdEntry]:
+def pointers(block: ifd.Block) -> Iterator[ifd.IfdEntry]:
     """The entries of any directory of the block that point to a GPS directory, IFD0's first.
 
     The standard has the pointer in IFD0; others put it in the Exif directory, the thumbnail's
@@ -125,7 +125,7 @@ def everywhere(block: bytes) -> Iterator[dict[int, Field]]:
         yield fields_at(block, order, entry)
 
 
-def fields_at(block: bytes, order: str, pointer: ifd.IfdEntry) -> dict[int, Field]:
+def fields_at(block: ifd.Block, order: str, pointer: ifd.IfdEntry) -> dict[int, Field]:
     """The fields of the GPS directory that an entry points to.
 
     Raises:
@@ -133,10 +133,10 @@ def fields_at(block: bytes, order: str, pointer: ifd.IfdEntry) -> dict[int, Fiel
     """
     if pointer.kind not in (4, 13) or pointer.items != 1:
         raise RefusedError("the pointer to the GPS directory has a wrong type")
-    found = ifd.read_ifd(block, order, pointer.offset)
-    if ifd.extent(found) > ifd.MAX_OVERLAP * len(block):
+    directory = ifd.read_ifd(block, order, pointer.offset)
+    if ifd.extent(directory) > ifd.MAX_OVERLAP * len(block):
         raise ifd.BeyondError("the values of its GPS directory overlap; repair the EXIF first")
-    return {entry.tag: Field(entry.kind, ifd.value(block, entry)) for entry in found.entries}
+    return {entry.tag: Field(entry.kind, ifd.value(block, entry)) for entry in directory.entries}
 
 
 def judge(fields: Mapping[int, Field], order: str) -> GpsReading:
@@ -160,13 +160,16 @@ def judge(fields: Mapping[int, Field], order: str) -> GpsReading:
     return GpsReading(GpsState.VALID, "carries a GPS position")
 
 
-def positions(fields: Mapping[int, Field], order: str) -> Iterator[tuple[float, float]]:
-    """Camera and then subject position in degrees (latitude, longitude); zeroed ones are none.
+def positions(
+    fields: Mapping[int, Field], order: str, subject: bool = True
+) -> Iterator[tuple[float, float]]:
+    """Camera and then ``subject`` position in degrees (latitude, longitude); zeroed ones are none.
 
     Raises:
         ValueError: a coordinate is malformed.
     """
-    for refs in ((LATITUDE_REF, LONGITUDE_REF), (DEST_LATITUDE_REF, DEST_LONGITUDE_REF)):
+    both = ((LATITUDE_REF, LONGITUDE_REF), (DEST_LATITUDE_REF, DEST_LONGITUDE_REF))
+    for refs in both if subject else both[:1]:
         pair = _pair(fields, order, *refs)
         if pair is not None and (pair != (0, 0) or _had_fix(fields, order)):
             yield pair

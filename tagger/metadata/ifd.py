@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from tagger.errors import RefusedError
 
@@ -15,6 +15,14 @@ THUMBNAIL_START, THUMBNAIL_SIZE = 0x0201, 0x0202
 MAX_ENTRIES = 30_000  # of all directories together; a camera JPEG has some hundreds
 MAX_DIRECTORIES = 64  # a camera JPEG has 5; a stack of TIFF pages is refused beyond this
 MAX_OVERLAP = 4  # entries and values may take this many times the bytes there are
+
+
+class Block(Protocol):
+    """Bytes, or a file that is read only where needed."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> bytes: ...
 
 
 class BeyondError(RefusedError):
@@ -57,7 +65,7 @@ class Ifd:
         return next((entry for entry in self.entries if entry.tag == tag), None)
 
 
-def header(block: bytes) -> tuple[str, int]:
+def header(block: Block) -> tuple[str, int]:
     """Byte order as struct writes it (``<`` or ``>``) and the offset of IFD0 (TIFF 6 section 2).
 
     Raises:
@@ -66,10 +74,10 @@ def header(block: bytes) -> tuple[str, int]:
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4], "")
     if len(block) < 8 or not order:
         raise RefusedError("its EXIF block has no valid TIFF header; repair the EXIF first")
-    return order, struct.unpack_from(order + "I", block, 4)[0]
+    return order, struct.unpack(order + "I", block[4:8])[0]
 
 
-def read_ifd(block: bytes, order: str, offset: int) -> Ifd:
+def read_ifd(block: Block, order: str, offset: int) -> Ifd:
     """The directory at ``offset``.
 
     Raises:
@@ -77,16 +85,15 @@ def read_ifd(block: bytes, order: str, offset: int) -> Ifd:
     """
     if offset < 8 or offset + 2 > len(block):
         raise BeyondError(f"an EXIF directory at byte {offset} lies outside its block")
-    (count,) = struct.unpack_from(order + "H", block, offset)
+    (count,) = struct.unpack(order + "H", block[offset : offset + 2])
     end = offset + 2 + 12 * count
     if end + 4 > len(block):
         raise BeyondError(f"the EXIF directory at byte {offset} is cut short")
-    return Ifd(
-        list(entries(block, order, offset + 2, end)), struct.unpack_from(order + "I", block, end)[0]
-    )
+    (following,) = struct.unpack(order + "I", block[end : end + 4])
+    return Ifd(list(entries(block, order, offset + 2, end)), following)
 
 
-def entries(block: bytes, order: str, at: int, end: int) -> Iterator[IfdEntry]:
+def entries(block: Block, order: str, at: int, end: int) -> Iterator[IfdEntry]:
     """The 12-byte entries from ``at`` to ``end``."""
     for tag, kind, items, offset in struct.iter_unpack(order + "HHII", block[at:end]):
         size = SIZES.get(kind, 0) * items
@@ -94,7 +101,7 @@ def entries(block: bytes, order: str, at: int, end: int) -> Iterator[IfdEntry]:
         at += 12
 
 
-def value(block: bytes, entry: IfdEntry) -> bytes:
+def value(block: Block, entry: IfdEntry) -> bytes:
     """The raw bytes of an entry's value.
 
     Raises:
@@ -105,10 +112,10 @@ def value(block: bytes, entry: IfdEntry) -> bytes:
     return block[entry.start : entry.start + entry.size]
 
 
-def directories(block: bytes) -> Iterator[tuple[str, Ifd]]:
+def directories(block: Block) -> Iterator[tuple[str, Ifd]]:
     """Every directory that can be reached, IFD0 first, each with a name such as ``IFD0/8769``.
 
-    Values are not looked at, save those that point to further directories.
+    Values are not read, except pointers to further directories.
 
     Raises:
         RefusedError: a directory outside the block, a loop, or too many directories or entries.
@@ -136,7 +143,7 @@ def directories(block: bytes) -> Iterator[tuple[str, Ifd]]:
 
 
 def walk(block: bytes) -> list[tuple[str, Ifd]]:
-    """All :func:`directories`, after a look at each of their values.
+    """All :func:`directories`, with each of their values checked.
 
     Raises:
         RefusedError: a directory or a value outside the block, a loop, too many directories, or
@@ -167,10 +174,13 @@ def _check_thumbnail(block: bytes, order: str, ifd: Ifd) -> None:
         raise BeyondError("its EXIF thumbnail lies outside the EXIF block")
 
 
-def number(block: bytes, order: str, entry: IfdEntry) -> int:
+def number(block: Block, order: str, entry: IfdEntry) -> int:
     """The first value of a SHORT or LONG entry; 0 for any other type."""
     code = {3: "H", 4: "I", 13: "I"}.get(entry.kind)
-    return struct.unpack_from(order + code, block, entry.start)[0] if code and entry.items else 0
+    if not code or not entry.items:
+        return 0
+    raw = block[entry.start : entry.start + struct.calcsize(code)]
+    return int(struct.unpack(order + code, raw)[0])
 
 
 def merged(

@@ -51,10 +51,10 @@ def of_photoshop(data: bytes) -> Blocks:
     """EXIF and XMP among image resources, where Photoshop and its like keep a copy of both."""
     if not any(number.to_bytes(2, "big") in data for number in (EXIF_RESOURCE, XMP_RESOURCE)):
         return Blocks()
-    found = list(resources(data))
+    entries = list(resources(data))
     return Blocks(
-        tuple([raw.removeprefix(EXIF_HEAD) for kind, raw in found if kind == EXIF_RESOURCE]),
-        tuple([raw for kind, raw in found if kind == XMP_RESOURCE]),
+        tuple([raw.removeprefix(EXIF_HEAD) for kind, raw in entries if kind == EXIF_RESOURCE]),
+        tuple([raw for kind, raw in entries if kind == XMP_RESOURCE]),
     )
 
 
@@ -80,15 +80,15 @@ def copies(block: bytes) -> list[bytes]:
 
 
 def completed(parts: Parts) -> Parts:
-    """The parts of a photo with what its EXIF block says of caption, keywords and XMP.
+    """The parts of a photo with caption, keywords and XMP from its EXIF block.
 
     XMP that is inside EXIF and nowhere else is left alone: a packet in its usual place would hide
     it from readers who look there first.
     """
     if parts.exif is None or not _may_hold(parts.exif):
         return parts
-    found = list(of_exif(parts.exif))
-    caption, keywords = in_iptc(b"".join(raw for tag, raw in found if tag != XMP_TAG))
+    entries = list(of_exif(parts.exif))
+    caption, keywords = in_iptc(b"".join(raw for tag, raw in entries if tag != XMP_TAG))
     xmp = [] if parts.xmp_tag else packets(parts.exif)
     alone = bool(xmp) and parts.xmp is None and not parts.xmp_trouble
     return replace(

@@ -10,6 +10,8 @@ MAKER_NOTE = 0x927C
 # Canon, Sony, Pentax and most others count from the TIFF header (EXIF 2.32 leaves it open).
 STARTS = (0, 2, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26)
 SELF_BASED = {b"OLYMPUS\0": 0, b"OM SYSTE": 0, b"FUJIFILM": 0, b"Nikon\0\x02": 10, b"Apple iO": 0}
+# Where the directory of a maker is always: at the other places a number may look like one.
+KNOWN_STARTS = {b"Apple iO": (14,)}
 
 
 def reaches(block: bytes, length: int, preview: range) -> bool:
@@ -79,7 +81,7 @@ def _reaches(
 def _directories(block: bytes, note: ifd.IfdEntry) -> Iterator[tuple[str, list[ifd.IfdEntry]]]:
     """What can be read as a directory at the start of the note, in either byte order."""
     end = min(note.start + note.size, len(block))
-    for skip in STARTS:
+    for skip in KNOWN_STARTS.get(block[note.start : note.start + 8], STARTS):
         for order in "<>":
             entries = _directory(block, order, note.start + skip, end)
             if entries:

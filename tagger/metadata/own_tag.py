@@ -1,4 +1,4 @@
-"""The record of what we wrote into a photo, so that it can be told from others' work and undone."""
+"""The record of what we wrote into a photo, so that it can be recognised and undone."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ TOLERANCE = 1e-6  # degrees, 11 cm
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a tagged photo says of its tag.
+    """The record that a tagged photo holds of its tag.
 
     ``position`` is the landmark's; where ``landmark`` (its slug) and ``name`` are empty, the
     camera's. ``camera`` is where the camera was, if the tag has both. ``wrote`` names what else
@@ -48,7 +48,7 @@ class Record:
 
         None is a name such as Model that a reader without namespaces would take for the camera's.
         """
-        found = {
+        texts = {
             "TaggedBy": self.provenance.tool,
             "TaggerVersion": self.provenance.version,
             "TagModelSHA256": self.provenance.model_sha256,
@@ -60,13 +60,13 @@ class Record:
             "TagWrote": " ".join(self.wrote),
         }
         if self.provenance.source is not Source.LANDMARK:
-            found["TagSource"] = self.provenance.source.value
-            found["TagEvidence"] = self.provenance.evidence
+            texts["TagSource"] = self.provenance.source.value
+            texts["TagEvidence"] = self.provenance.evidence
         if self.camera:
-            found["TagCamera"] = _text(self.camera)
+            texts["TagCamera"] = _text(self.camera)
         if self.exif:
-            found["TagExifBefore"] = " ".join(map(str, self.exif))
-        return found
+            texts["TagExifBefore"] = " ".join(map(str, self.exif))
+        return texts
 
     def method(self) -> str:
         """GPSProcessingMethod."""

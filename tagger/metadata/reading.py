@@ -73,7 +73,7 @@ def _exif_state(block: bytes) -> GpsReading:
 
 
 def _unusual_state(block: bytes, usual: GpsReading) -> GpsReading:
-    """What an EXIF block says of a position elsewhere: other directories, XMP inside it."""
+    """Positions elsewhere in an EXIF block: other directories, XMP inside it."""
     if not block.startswith((b"II*\0", b"MM\0*")):
         return UNCLEAR if _names_position(block) else usual
     if GPS_POINTERS[_order(block)].search(block):
@@ -122,7 +122,7 @@ def _names_position(data: bytes) -> bool:
 
 
 def xmp_state(data: bytes) -> GpsReading:
-    """What an XMP packet says of a position, in whichever property and however deep."""
+    """The position in an XMP packet, in whichever property and however deep."""
     if not _has_word(data):
         return gps.EMPTY
     try:
@@ -142,21 +142,26 @@ def position(data: bytes) -> tuple[float, float] | None:
     return next(_positions(detect.blocks(data, True)), None)
 
 
-def _positions(blocks: Blocks) -> Iterator[tuple[float, float]]:
+def camera_position(data: bytes) -> tuple[float, float] | None:
+    """As :func:`position`, of the camera alone."""
+    return next(_positions(detect.blocks(data, True), subject=False), None)
+
+
+def _positions(blocks: Blocks, subject: bool = True) -> Iterator[tuple[float, float]]:
     packets = list(blocks.xmp)
     for block in blocks.exif:
         order = _order(block)
         try:
             for fields in gps.everywhere(block):
                 if gps.judge(fields, order).state in (GpsState.VALID, GpsState.VOID):
-                    yield from gps.positions(fields, order)
+                    yield from gps.positions(fields, order, subject)
         except (RefusedError, ValueError):
             continue
         finally:
             packets += inside.packets(block) if _has_word(block) else []
     for part in packets:
         try:
-            yield from xmp.positions(xmp_packet.parse(part))
+            yield from xmp.positions(xmp_packet.parse(part), subject)
         except (RefusedError, ValueError):
             continue
 
@@ -170,9 +175,9 @@ def provenance(data: bytes) -> Provenance | None:
 def records(data: bytes) -> Iterator[Record]:
     """Our records in a photo or sidecar: XMP's, which is the fuller, before EXIF's."""
     blocks = detect.blocks(data, True)
-    for found in [*map(in_xmp, blocks.xmp), *map(in_exif, blocks.exif)]:
-        if found is not None:
-            yield found
+    for stated in [*map(in_xmp, blocks.xmp), *map(in_exif, blocks.exif)]:
+        if stated is not None:
+            yield stated
 
 
 def in_xmp(data: bytes | None) -> Record | None:

@@ -19,7 +19,7 @@ from tagger.metadata import (
 )
 from tagger.metadata.byte_edits import Edit, apply
 from tagger.metadata.formats import detect
-from tagger.metadata.formats.container import Change
+from tagger.metadata.formats.container import Change, legible
 from tagger.metadata.own_tag import Record, near
 from tagger.metadata.xmp_packet import Node
 
@@ -49,7 +49,7 @@ def stripped(data: bytes) -> bytes:
             block = block_without_tag(block, in_exif, parts.xmp_tag)
         if text is not None and in_xmp is not None:
             text = packet_without_tag(text)
-        new = container.write(data, Change(block, text, in_xmp is None))
+        new = legible(container, container.write(data, Change(block, text, in_xmp is None)))
         container.check_rest(data, new)
         after = container.read(new.head)
         if after.exif is not None and parts.exif is not None:
@@ -148,9 +148,9 @@ def _items_to_cut(prop: Node, known: Record) -> list[Node]:
 
 
 def _is_ours(item: Node, known: Record) -> bool:
-    found = xmp_packet.fields(item)
-    latitude, longitude = (found.get(f"{xmp_packet.EXIF}GPS{a}") for a in ("Latitude", "Longitude"))
-    if found.get(xmp_packet.IPTC_EXT + "LocationName") != known.name:
+    texts = xmp_packet.fields(item)
+    latitude, longitude = (texts.get(f"{xmp_packet.EXIF}GPS{a}") for a in ("Latitude", "Longitude"))
+    if texts.get(xmp_packet.IPTC_EXT + "LocationName") != known.name:
         return False
     try:
         here = gps.from_xmp(latitude or ""), gps.from_xmp(longitude or "")

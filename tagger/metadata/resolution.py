@@ -75,11 +75,11 @@ def of_xmp(text: bytes | None) -> Density | None:
         root = xmp_packet.parse(text)
     except RefusedError:
         return None
-    said: dict[str, str] = {}
+    stated: dict[str, str] = {}
     for node in root.children:
-        said |= xmp_packet.fields(node)
+        stated |= xmp_packet.fields(node)
     try:
-        x, y = (Fraction(said[name].strip()[:32]) for name in TIFF_NAMES)
-        return made(x, y, int(said.get(TIFF_UNIT, INCH)))
+        x, y = (Fraction(stated[name].strip()[:32]) for name in TIFF_NAMES)
+        return made(x, y, int(stated.get(TIFF_UNIT, INCH)))
     except (KeyError, ValueError, ZeroDivisionError):
         return None

@@ -9,7 +9,7 @@ from tagger.records import GpsState, Source, Tag
 
 
 def sidecar(existing: bytes | None, tag: Tag, extension: str = "") -> bytes:
-    """An XMP sidecar with the tag, merged into an existing one, of which no byte is lost.
+    """An XMP sidecar with the tag, merged into an existing one without losing a byte.
 
     Args:
         existing: the photo's sidecar, if it has one.
@@ -66,25 +66,25 @@ def sidecar_extension(sidecar: bytes) -> str:
         nodes = xmp_packet.parse(sidecar).children
     except RefusedError:
         return ""
-    found = (xmp_packet.fields(node).get(xmp_packet.SIDECAR_FOR, "") for node in nodes)
-    return next(filter(None, map(str.strip, found)), "").removeprefix(".")
+    suffixes = (xmp_packet.fields(node).get(xmp_packet.SIDECAR_FOR, "") for node in nodes)
+    return next(filter(None, map(str.strip, suffixes)), "").removeprefix(".")
 
 
 def _fields(tag: Tag) -> dict[str, str]:
     """The GPS properties of XMP's exif namespace (XMP part 2 section 2.1, CIPA DC-010)."""
-    found = {"GPSVersionID": "2.3.0.0"}
+    fields = {"GPSVersionID": "2.3.0.0"}
     for name, place in (("GPS", tag.camera_point), ("GPSDest", tag.subject_point)):
         if place is not None:
-            found[f"{name}Latitude"] = gps.to_xmp(place.latitude, "NS")
-            found[f"{name}Longitude"] = gps.to_xmp(place.longitude, "EW")
-    said = tag.provenance
-    by = "" if said.source is Source.LANDMARK else f" ({said.source})"
-    found |= {
+            fields[f"{name}Latitude"] = gps.to_xmp(place.latitude, "NS")
+            fields[f"{name}Longitude"] = gps.to_xmp(place.longitude, "EW")
+    provenance = tag.provenance
+    by = "" if provenance.source is Source.LANDMARK else f" ({provenance.source})"
+    fields |= {
         "GPSMapDatum": "WGS-84",
         "GPSHPositioningError": f"{tag.radius_m}/1",
-        "GPSProcessingMethod": f"{own_tag.TOOL} {said.version}{by}",
+        "GPSProcessingMethod": f"{own_tag.TOOL} {provenance.version}{by}",
     }
-    return found | ({"GPSAreaInformation": tag.landmark.name} if tag.landmark else {})
+    return fields | ({"GPSAreaInformation": tag.landmark.name} if tag.landmark else {})
 
 
 def has_sidecar_gps(sidecar: bytes) -> bool:

@@ -157,10 +157,10 @@ def reads_back(block: bytes, tag: Tag) -> None:
     small += ifd.merged(b"", order, None, values, 26, 0)
     try:
         read = piexif.load(b"Exif\0\0" + small)["GPS"]
-        found = [[_degrees(read[s + step], read[s + 1 + step]) for step in (0, 2)] for s in meant]
+        pairs = [[_degrees(read[s + step], read[s + 1 + step]) for step in (0, 2)] for s in meant]
     except (KeyError, ValueError, TypeError, ArithmeticError, struct.error) as error:
         raise RefusedError("the position does not read back; please report this") from error
-    for (latitude, longitude), place in zip(found, meant.values(), strict=True):
+    for (latitude, longitude), place in zip(pairs, meant.values(), strict=True):
         if max(abs(latitude - place.latitude), abs(longitude - place.longitude)) > TOLERANCE:
             raise RefusedError("the position does not read back as written; please report this")
 

@@ -121,7 +121,7 @@ def _location(place: Landmark, position: Position | None, names: Prefixes) -> st
     """LocationShown's fields (IPTC Photo Metadata 2021.1, Location structure)."""
     rdf = names.rdf
     name = f'<{rdf}:li xml:lang="x-default">{escape(place.name)}</{rdf}:li>'
-    found = {f"{names.iptc}:LocationName": f"<{rdf}:Alt>{name}</{rdf}:Alt>"}
+    fields = {f"{names.iptc}:LocationName": f"<{rdf}:Alt>{name}</{rdf}:Alt>"}
     for field, text in (
         ("City", place.city),
         ("ProvinceState", place.region),
@@ -129,15 +129,15 @@ def _location(place: Landmark, position: Position | None, names: Prefixes) -> st
         ("CountryCode", place.country_code),
     ):
         if text:
-            found[f"{names.iptc}:{field}"] = escape(text)
+            fields[f"{names.iptc}:{field}"] = escape(text)
     if place.wikidata:
         uri = escape(WIKIDATA + place.wikidata)
         item = f"<{rdf}:li>{uri}</{rdf}:li>"
-        found[f"{names.iptc}:LocationId"] = f"<{rdf}:Bag>{item}</{rdf}:Bag>"
+        fields[f"{names.iptc}:LocationId"] = f"<{rdf}:Bag>{item}</{rdf}:Bag>"
     if position is not None:
-        found[f"{names.exif}:GPSLatitude"] = gps.to_xmp(position.latitude, "NS")
-        found[f"{names.exif}:GPSLongitude"] = gps.to_xmp(position.longitude, "EW")
-    return "\n".join(f"<{name}>{text}</{name}>" for name, text in found.items())
+        fields[f"{names.exif}:GPSLatitude"] = gps.to_xmp(position.latitude, "NS")
+        fields[f"{names.exif}:GPSLongitude"] = gps.to_xmp(position.longitude, "EW")
+    return "\n".join(f"<{name}>{text}</{name}>" for name, text in fields.items())
 
 
 def _append(packet: bytes, prop: Node, body: bytes, attributes: str) -> Edit:
@@ -152,10 +152,10 @@ def _append(packet: bytes, prop: Node, body: bytes, attributes: str) -> Edit:
 
 
 def _array(prop: Node) -> tuple[Node, list[Node]]:
-    found = items(prop)
-    if found is None:
+    listed = items(prop)
+    if listed is None:
         raise UnreadableError("its XMP holds a list as something else")
-    return found
+    return listed
 
 
 def _find(root: Node, name: str) -> Node | None:
@@ -164,10 +164,10 @@ def _find(root: Node, name: str) -> Node | None:
     Raises:
         UnreadableError: it is an attribute, or there is more than one.
     """
-    found = [prop for description in root.children for prop in description.named(name)]
-    if len(found) > 1 or any(name in node.attributes for node in root.children):
+    nodes = [prop for description in root.children for prop in description.named(name)]
+    if len(nodes) > 1 or any(name in node.attributes for node in root.children):
         raise UnreadableError("its XMP holds a property twice or in a wrong form")
-    return found[0] if found else None
+    return nodes[0] if nodes else None
 
 
 def _about(root: Node) -> str:
@@ -181,10 +181,10 @@ def _about(root: Node) -> str:
 
 def record(root: Node) -> Record | None:
     """Our record, or None."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for node in root.children:
-        found |= {name: text for name, text in fields(node).items() if name.startswith(OURS)}
-    return from_fields({name.removeprefix(OURS): text for name, text in found.items()})
+        texts |= {name: text for name, text in fields(node).items() if name.startswith(OURS)}
+    return from_fields({name.removeprefix(OURS): text for name, text in texts.items()})
 
 
 def has_other_position(root: Node) -> bool:
@@ -202,28 +202,30 @@ def has_other_position(root: Node) -> bool:
     return found
 
 
-def positions(root: Node) -> list[tuple[float, float]]:
+def positions(root: Node, subject: bool = True) -> list[tuple[float, float]]:
     """Camera, subject, then created and shown positions in degrees; zeroed ones are left out.
+
+    Without ``subject`` those that tell where the camera was.
 
     Raises:
         ValueError: a coordinate that is none.
     """
-    found = []
+    pairs = []
     simple: dict[str, str] = {}
     for node in root.children:
         simple |= {name: text for name, text in fields(node).items() if name.startswith(EXIF)}
     shown = [
         fields(item)
         for node in root.children
-        for prop in (*node.named(CREATED), *node.named(LOCATION))
+        for prop in (*node.named(CREATED), *(node.named(LOCATION) if subject else ()))
         for item in (items(prop) or (prop, [prop]))[1]
     ]
     for source, kind in (
         (simple, "GPS"),
-        (simple, "GPSDest"),
+        *([(simple, "GPSDest")] if subject else []),
         *((place, "GPS") for place in shown),
     ):
         latitude, longitude = (source.get(f"{EXIF}{kind}{a}") for a in ("Latitude", "Longitude"))
         if latitude and longitude:
-            found.append((gps.from_xmp(latitude), gps.from_xmp(longitude)))
-    return [pair for pair in found if pair != (0, 0)]
+            pairs.append((gps.from_xmp(latitude), gps.from_xmp(longitude)))
+    return [pair for pair in pairs if pair != (0, 0)]

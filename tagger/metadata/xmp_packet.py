@@ -135,13 +135,13 @@ def raw_prefix(data: bytes, node: Node) -> bytes:
 
 def fields(node: Node) -> dict[str, str]:
     """A structure's simple fields, however written: attributes, elements, nested Description."""
-    found = dict(node.attributes)
+    texts = dict(node.attributes)
     for child in node.children:
         if child.name == RDF + "Description":
-            found |= fields(child)
+            texts |= fields(child)
         else:
-            found[child.name] = _leaf(child)
-    return found
+            texts[child.name] = _leaf(child)
+    return texts
 
 
 def _leaf(node: Node) -> str:

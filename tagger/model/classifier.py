@@ -14,15 +14,16 @@ from tagger.imaging.decode import Resize, Views
 from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, fast_dtype, pick_devices
-from tagger.model.learned import Judged, Learned, merged
-from tagger.model.learning import encoded, encoder_of, placed, small
+from tagger.model.learned import LearnedGuess, LearnedPlaces, merged
+from tagger.model.learning import encoded, encoder_of, in_bytes, placed
 from tagger.model.local_features.matching import Bytes, describe
 from tagger.model.local_features.references import References
+from tagger.model.local_features.same_view import Codebook, Described, PhotoView, small
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
 from tagger.places.landmarks import load_landmarks
 from tagger.places.own import own_path
-from tagger.places.pack import Pack, Reference, foreign, refusal
+from tagger.places.pack import Pack, PlaceReference, foreign, refusal
 from tagger.records import Candidate, Guess, Landmark
 from tagger.terminal import tell
 
@@ -81,7 +82,7 @@ class Classifier:
             extents = [self.landmarks[label].extent for label in self._labels]
             self._weigher = Weigher(loaded.references, doubts(extents))
         self._references = loaded.references
-        self._learned: Learned | None = None
+        self._learned: LearnedPlaces | None = None
         # Now: making the module ready for a device changes it.
         known_by = loaded.references
         self.encoder = encoder_of(loaded.module, known_by) if known_by else ""
@@ -124,20 +125,35 @@ class Classifier:
             for guess, judged in zip(guesses, learned, strict=True)
         ]
 
+    @property
+    def codebook(self) -> Codebook | None:
+        """What the points of :meth:`describe` can be kept by; None without reference photos."""
+        if self._weigher is None:
+            return None
+        return Codebook(self._weigher.references.codebook.astype(np.float32))
+
+    def describe(self, photos: Sequence[Views]) -> list[Described]:
+        """What each of N photos is compared with others by; only where there is a codebook."""
+        assert self._weigher is not None
+        _, embeddings = self._look(photos)
+        places = self._weigher.placed(embeddings.numpy())
+        views = self._threads.map(_view, (photo.grey for photo in photos))
+        return [Described(place, view) for place, view in zip(places, views, strict=True)]
+
     def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
         """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""
         return self._looked(photos)[0]
 
-    def references(self, photos: Sequence[Views]) -> list[Reference]:
+    def references(self, photos: Sequence[Views]) -> list[PlaceReference]:
         """Each photo as a reference that a pack keeps.
 
         Raises:
             RunError: the model has no references that others could be like.
         """
         known = self._comparable()
-        embeddings = self._passed(photos)[1].numpy()
+        embeddings = self._look(photos)[1].numpy()
         return [
-            Reference(small(placed(known, embedding)), *encoded(known, photo.grey))
+            PlaceReference(in_bytes(placed(known, embedding)), *encoded(known, photo.grey))
             for embedding, photo in zip(embeddings, photos, strict=True)
         ]
 
@@ -154,7 +170,7 @@ class Classifier:
             )
         return self._references
 
-    def _learned_from(self, packs: Sequence[Pack]) -> Learned | None:
+    def _learned_from(self, packs: Sequence[Pack]) -> LearnedPlaces | None:
         known, (encoder, size, parts) = self._comparable(), self.made_by()
         usable = []
         for pack in packs:
@@ -167,9 +183,9 @@ class Classifier:
             if pack.embeddings.shape[1] != size or pack.codes.shape[1] != parts:
                 raise refusal(pack.path, "its arrays are not of the size that its encoder makes")
         shipped = [self.landmarks[label] for label in self._labels]
-        return Learned(usable, known, shipped) if usable else None
+        return LearnedPlaces(usable, known, shipped) if usable else None
 
-    def _passed(self, photos: Sequence[Views]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _look(self, photos: Sequence[Views]) -> tuple[torch.Tensor, torch.Tensor]:
         """What the network says: probabilities [N, C] and embeddings [N, D]."""
         # Unlike numpy.stack, this leaves the channels last in memory.
         pictures = torch.cat([torch.from_numpy(photo.square)[None] for photo in photos])
@@ -179,8 +195,8 @@ class Classifier:
         finally:
             self._idle.put(runner)
 
-    def _looked(self, photos: Sequence[Views]) -> tuple[torch.Tensor, list[Judged | None]]:
-        found, embeddings = self._passed(photos)
+    def _looked(self, photos: Sequence[Views]) -> tuple[torch.Tensor, list[LearnedGuess | None]]:
+        found, embeddings = self._look(photos)
         if self._weigher is None:
             return found, [None] * len(photos)
         greys = [photo.grey for photo in photos]
@@ -190,7 +206,7 @@ class Classifier:
 
     def _weighed(
         self, found: Floats, embedding: Floats, grey: Bytes
-    ) -> tuple[Floats, Judged | None]:
+    ) -> tuple[Floats, LearnedGuess | None]:
         """Probabilities by the model's own references, and the learned place that is likest."""
         assert self._weigher
         row = self._weigher.weighed(found, embedding, grey)
@@ -199,6 +215,11 @@ class Classifier:
         seen, _ = self._weigher.look(found, embedding)
         place = placed(self._weigher.references, embedding)
         return row, self._learned.judged(place, seen, lambda: describe(grey))
+
+
+def _view(grey: Bytes) -> PhotoView:
+    height, width = grey.shape
+    return PhotoView(describe(grey), width, height, small(grey))
 
 
 class OnCpu:

@@ -10,12 +10,14 @@ from tagger.errors import RunError
 from tagger.imaging.decode import Resize, Views
 from tagger.model import DEFAULT_MODEL, packs
 from tagger.model.devices import count_lanes
+from tagger.model.thumbnail_net import ThumbnailNet, beside
 from tagger.places.known import KnownPlaces, with_packs
 from tagger.places.pack import Pack
 from tagger.records import Guess, Landmark
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
+    from tagger.model.local_features.same_view import Codebook, Described
 
 
 class LazyClassifier:
@@ -29,6 +31,7 @@ class LazyClassifier:
         path: the model file.
         packs: the files of references beside it that are taken in, by name.
         learned: packs of places besides.
+        thumbnails: the small network that is asked first, where one lies beside the model file.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class LazyClassifier:
         self.learned = tuple(learned)
         self.landmarks: Mapping[str, Landmark] = KnownPlaces(learned)
         self.lanes: int = count_lanes(device)
+        # It knows the model's landmarks, and would pass over photos of learned places.
+        self.thumbnails: ThumbnailNet | None = None if learned else beside(path)
         self.path, self._device, self._without = path, device, tuple(without)
         self._lock = threading.Lock()
         self._loaded: Classifier | None = None
@@ -82,3 +87,10 @@ class LazyClassifier:
 
     def classify(self, photos: Sequence[Views]) -> list[Guess]:
         return self.load().classify(photos)
+
+    @property
+    def codebook(self) -> "Codebook | None":
+        return self.load().codebook
+
+    def describe(self, photos: Sequence[Views]) -> "list[Described]":
+        return self.load().describe(photos)

@@ -15,7 +15,7 @@ from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import ALIKE, BY_CHANCE, SPOT, SPOTS, Seen, sigmoid
 from tagger.places.distance import distance_m
 from tagger.places.pack import Pack
-from tagger.places.search import Search
+from tagger.places.search import PackSearch
 from tagger.records import Candidate as Named
 from tagger.records import Guess, Landmark
 
@@ -28,7 +28,7 @@ SURE_SPOTS, ALL_SPOTS = 8, 16
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Contender:
     """A place that some of the likest references show.
 
     Attributes:
@@ -76,7 +76,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class LearnedGuess:
     """The learned place that most speaks for, and the confidence that it is right."""
 
     slug: str
@@ -90,7 +90,7 @@ def shipped_rule() -> Floats:
     return np.array(json.loads(RULE_FILE.read_text(encoding="utf-8"))["rule"], np.float32)
 
 
-class Learned:
+class LearnedPlaces:
     """The places of some packs, ready to judge photos; several threads may at once.
 
     A learned place has no probability of the network. What counts is how like its likest reference
@@ -107,11 +107,13 @@ class Learned:
     ) -> None:
         self.packs = packs
         self._rule = shipped_rule() if rule is None else rule
-        self._searches = [Search(pack) for pack in packs]
+        self._searches = [PackSearch(pack) for pack in packs]
         self._references = [as_references(references, pack) for pack in packs]
         self._shipped = shipped
 
-    def judged(self, place: Floats, seen: Seen, features: Callable[[], Features]) -> Judged | None:
+    def judged(
+        self, place: Floats, seen: Seen, features: Callable[[], Features]
+    ) -> LearnedGuess | None:
         """The likest place and how sure it is; None where nothing is like it at all.
 
         Args:
@@ -129,13 +131,13 @@ class Learned:
         pack = self.packs[candidate.pack]
         named = pack.named(candidate.number)
         landmark = pack.landmark(candidate.number) if named else None
-        return Judged(pack.slug(candidate.number), landmark, sure)
+        return LearnedGuess(pack.slug(candidate.number), landmark, sure)
 
-    def likest(self, place: Floats, seen: Seen) -> Candidate | None:
+    def likest(self, place: Floats, seen: Seen) -> Contender | None:
         """The place of the likest reference, before local features are known."""
         return self._chosen(self._near(place), {}, seen)
 
-    def compared(self, place: Floats, seen: Seen, photo: Features) -> Candidate:
+    def compared(self, place: Floats, seen: Seen, photo: Features) -> Contender:
         """The same with local features, which may speak for another place."""
         near = self._near(place)
         spots: dict[tuple[int, int], int] = {}
@@ -169,14 +171,14 @@ class Learned:
 
     def _chosen(
         self, near: list[tuple[int, int, float]], spots: dict[tuple[int, int], int], seen: Seen
-    ) -> Candidate | None:
+    ) -> Contender | None:
         """The place that most speaks for, with what speaks for another one."""
         by_place: dict[tuple[int, int], list[tuple[float, int]]] = {}
         for pack, row, cosine in near:
             owner = pack, int(self.packs[pack].owners[row])
             by_place.setdefault(owner, []).append((cosine, spots.get((pack, row), 0)))
         best = [
-            Candidate(
+            Contender(
                 *owner, tuple(cosine for cosine, _ in found), tuple(count for _, count in found),
                 -1.0, 0, int(self.packs[owner[0]].counts[owner[1]]),
             )
@@ -192,21 +194,21 @@ class Learned:
             if mark is None or not _one_spot(self._shipped[landmark], mark):
                 alike.append(float(seen.alike[landmark]))
                 found_again.append(int(seen.spots[landmark]))
-        return Candidate(
+        return Contender(
             chosen.pack, chosen.number, chosen.alike, chosen.spots, max(alike, default=-1.0),
             max(found_again, default=0), chosen.count,
         )  # fmt: skip
 
-    def _mark(self, one: Candidate) -> Landmark | None:
+    def _mark(self, one: Contender) -> Landmark | None:
         pack = self.packs[one.pack]
         return pack.landmark(one.number) if pack.named(one.number) else None
 
-    def _same(self, one: Candidate, other: Candidate) -> bool:
+    def _same(self, one: Contender, other: Contender) -> bool:
         """Whether two packs mean one place; photos that do not show a place never do."""
         marks = self._mark(one), self._mark(other)
         return marks[0] is not None and marks[1] is not None and _one_spot(marks[0], marks[1])
 
-    def _confidence(self, candidate: Candidate, seen: Seen, step: int) -> float:
+    def _confidence(self, candidate: Contender, seen: Seen, step: int) -> float:
         return sigmoid(float(candidate.evidence(seen) @ self._rule[step]))
 
 
@@ -216,7 +218,7 @@ def _one_spot(one: Landmark, other: Landmark) -> bool:
     return away <= max(one.radius_m, other.radius_m)
 
 
-def merged(guess: Guess, judged: Judged, shipped: Mapping[str, Landmark]) -> Guess:
+def merged(guess: Guess, judged: LearnedGuess, shipped: Mapping[str, Landmark]) -> Guess:
     """The model's guess and a learned place as one: what contradicts each other both lose.
 
     Either may be right, or neither, but not both: their confidences are those given that.

@@ -33,7 +33,7 @@ def placed(references: References, embedding: Floats) -> Floats:
     return scaled
 
 
-def small(place: Floats) -> NDArray[np.int8]:
+def in_bytes(place: Floats) -> NDArray[np.int8]:
     """An embedding in a byte each."""
     most = np.abs(place).max(initial=1e-9)
     whole: NDArray[np.int8] = np.round(place * (127 / most)).astype(np.int8)

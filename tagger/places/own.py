@@ -11,7 +11,7 @@ import platformdirs
 from tagger.errors import RunError
 from tagger.places.known import KnownPlaces
 from tagger.places.landmarks import load_landmarks
-from tagger.places.pack import SUFFIX, Pack, Place, foreign, open_pack, write_pack
+from tagger.places.pack import SUFFIX, Pack, PackPlace, foreign, open_pack, write_pack
 from tagger.records import Landmark
 from tagger.storage.local_writing import no_link
 from tagger.system import lock
@@ -55,7 +55,7 @@ class Editing:
         self.places = {place.landmark.slug: place for place in pack.places()} if pack else {}
         self.private = pack.private if pack else private
 
-    def add(self, place: Place) -> int:
+    def add(self, place: PackPlace) -> int:
         """Add a place, or photos to the one of that slug; how many were not known yet."""
         slug = place.landmark.slug
         before = self.places.get(slug)
@@ -65,7 +65,7 @@ class Editing:
         self.places[slug] = replace(place, references=references)
         return len(new)
 
-    def find(self, name: str) -> Place | None:
+    def find(self, name: str) -> PackPlace | None:
         """The place of that name or slug."""
         wanted = slug_of(name)
         return next(

@@ -28,7 +28,7 @@ EXTENTS = ("point", "site", "area")
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class PlaceReference:
     """A photo of a place, as the encoder sees it.
 
     Attributes:
@@ -44,7 +44,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PackPlace:
     """A place of a pack with its photos.
 
     ``named`` is False for photos of which a person said that they do not show the place of that
@@ -52,7 +52,7 @@ class Place:
     """
 
     landmark: Landmark
-    references: tuple[Reference, ...]
+    references: tuple[PlaceReference, ...]
     licence: str = ""
     named: bool = True
 
@@ -114,20 +114,20 @@ class Pack:
         found = number < len(self) and self._place(number)["slug"] == slug
         return number if found else None
 
-    def place(self, number: int) -> Place:
+    def place(self, number: int) -> PackPlace:
         """A place with copies of its references."""
         facts = self._place(number)
         found = np.flatnonzero(self.owners == number)
-        return Place(
+        return PackPlace(
             replace(self.landmark(number), slug=str(facts["slug"])),
             tuple(self.reference(row) for row in found.tolist()),
             str(facts.get("licence", "")),
             self.named(number),
         )
 
-    def reference(self, row: int) -> Reference:
+    def reference(self, row: int) -> PlaceReference:
         start, end = self.points[row : row + 2]
-        return Reference(
+        return PlaceReference(
             self.embeddings[row].copy(), self.codes[start:end].copy(),
             self.spots[start:end].copy(), self.photo(row),
         )  # fmt: skip
@@ -136,14 +136,14 @@ class Pack:
         """What is known of a reference's photo."""
         return {key: str(value) for key, value in self._row("photos", row).items()}
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[PackPlace]:
         """All places with their references, sorted by slug."""
         order = np.argsort(self.owners, kind="stable")
         ends = np.concatenate([[0], np.cumsum(self.counts)])
         for number in range(len(self)):
             rows = order[ends[number] : ends[number + 1]].tolist()
             facts = self._place(number)
-            yield Place(
+            yield PackPlace(
                 replace(self.landmark(number), slug=str(facts["slug"])),
                 tuple(map(self.reference, rows)), str(facts.get("licence", "")), self.named(number),
             )  # fmt: skip
@@ -259,7 +259,7 @@ def _spans(begin: Array, count: int, end: int) -> bool:
 
 
 def write_pack(
-    path: Path, encoder: str, places: Iterable[Place], sizes: tuple[int, int], private: bool
+    path: Path, encoder: str, places: Iterable[PackPlace], sizes: tuple[int, int], private: bool
 ) -> None:
     """Write a pack that fits into memory; :mod:`train.packs` writes the others.
 
@@ -310,7 +310,7 @@ def save(path: Path, encoder: str, private: bool, held: Mapping[str, Any], **mor
         ) from error
 
 
-def place_facts(place: Place) -> bytes:
+def place_facts(place: PackPlace) -> bytes:
     """The row of a place."""
     mark = place.landmark
     words = {

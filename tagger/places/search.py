@@ -19,7 +19,7 @@ EXACT = 20_000  # references up to which each one is compared in full
 COMPARED = 2_000  # of more references, those whose signs differ least
 
 
-class Search:
+class PackSearch:
     """A pack made ready to be asked; several threads may ask at once.
 
     Of many references, the signs of all embeddings, 32 bytes each, are compared with the photo's,

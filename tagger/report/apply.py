@@ -1,4 +1,4 @@
-"""Applying a report that a person reviewed: exactly what it says, or a reason why not."""
+"""Applies a reviewed report: exactly what it says, or a reason why not."""
 
 import os
 from collections import Counter
@@ -21,7 +21,6 @@ from tagger.failing import outcome_of
 from tagger.records import (
     Coords,
     Entry,
-    HardLinks,
     Landmark,
     Outcome,
     Provenance,
@@ -47,11 +46,12 @@ class ApplyOptions:
     coords: Coords = Coords.BOTH
     write: WriteOptions = field(default_factory=WriteOptions)
     skip: bool = True  # leave managed libraries and caches alone
+    endpoint_url: str = ""  # the server of s3://; empty for AWS's own setting
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A row that asked to be written, by its line in the report, and what became of it."""
+    """A row to be written, by its line in the report, and the result."""
 
     line: int
     outcome: Outcome
@@ -60,8 +60,8 @@ class Applied:
 class PhotosByFolder:
     """The photos of one folder at a time: the rows of a report come folder by folder."""
 
-    def __init__(self, hard_links: HardLinks = HardLinks.SKIP, skip: bool = True) -> None:
-        self._hard_links, self._skip = hard_links, skip
+    def __init__(self, options: ApplyOptions) -> None:
+        self._options = options
         self._name: str | None = None
         self._entries: dict[str, Entry] = {}
 
@@ -69,7 +69,7 @@ class PhotosByFolder:
         """The photo's store, and the photo as it is now.
 
         Raises:
-            PhotoError: there is no such photo, or it cannot be looked at.
+            PhotoError: there is no such photo, or it cannot be read.
         """
         name = os.path.dirname(key)
         try:
@@ -79,8 +79,9 @@ class PhotosByFolder:
                 self._storage = open_storage(
                     [name],
                     recursive=False,
-                    hard_links=self._hard_links,
-                    skipping=Skipping(self._skip),
+                    hard_links=self._options.write.hard_links,
+                    skipping=Skipping(self._options.skip),
+                    endpoint_url=self._options.endpoint_url,
                 )
                 self._entries = {entry.key: entry for entry in self._storage.list()}
                 self._name = name
@@ -95,8 +96,8 @@ class PhotosByFolder:
         if key not in self._entries:
             raise ChangedError("the photo is gone; make a new report with --dry-run")
         entry = self._entries[key]
-        # A report tells size and time, which are checked against it. That the inode is the one of
-        # a moment ago says nothing of what was reviewed, and may be false without any change.
+        # Size and time are checked against the report. The inode of a moment ago proves nothing
+        # about what was reviewed, and may differ without any change.
         entry = replace(entry, version=replace(entry.version, node=None))
         if entry.problem:
             raise (PhotoError if entry.fault else UnsupportedError)(entry.problem)
@@ -106,19 +107,19 @@ class PhotosByFolder:
 def keys_to_write(report: Path) -> Counter[str]:
     """The photos that a report asks to write, each with how many rows write or decline it.
 
-    Reads all of it, writes nothing.
+    Reads the whole report, writes nothing.
 
     Raises:
         RunError: the file cannot be read, or is no report.
     """
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     declined: Counter[str] = Counter()
     for row in read(report):
         if row.declined:
             declined[row.key] += 1
         with suppress(RefusedError):
-            found[row.key] += row.wish() is Wish.WRITE
-    return Counter({key: times + declined[key] for key, times in found.items() if times})
+            counts[row.key] += row.wish() is Wish.WRITE
+    return Counter({key: times + declined[key] for key, times in counts.items() if times})
 
 
 def apply(
@@ -134,7 +135,7 @@ def apply(
     Raises:
         RunError: the file cannot be read, or is no report.
     """
-    keys, folder = keys_to_write(report), PhotosByFolder(options.write.hard_links, options.skip)
+    keys, folder = keys_to_write(report), PhotosByFolder(options)
     for row in read(report):
         entry = Entry(row.key, Version(0, 0))
         try:
@@ -163,15 +164,15 @@ def _write(
     Raises:
         PhotoError: the row names no place, or the photo cannot be written.
     """
-    told = row.number("confidence")
-    if told is not None and not 0 <= told <= 1:
-        raise RefusedError(f"confidence is {told:g}, not from 0 to 1; restore the cell")
-    said = say(row, known, told)
-    by_tool = not row.text("accept") and said.as_reported and told is not None
-    # A person who accepts or corrects a place vouches for it; the model has no say in that.
+    confidence = row.number("confidence")
+    if confidence is not None and not 0 <= confidence <= 1:
+        raise RefusedError(f"confidence is {confidence:g}, not from 0 to 1; restore the cell")
+    said = say(row, known, confidence)
+    by_tool = not row.text("accept") and said.as_reported and confidence is not None
+    # A user who accepts or corrects a place vouches for it; the model does not count.
     provenance = Provenance(
         "landmark-tag", __version__, row.text("model").rpartition("@")[2] if by_tool else "",
-        told if by_tool and told is not None else 1.0, options.run_id,
+        confidence if by_tool and confidence is not None else 1.0, options.run_id,
     )  # fmt: skip
     coords = options.coords
     if said.subject_only:

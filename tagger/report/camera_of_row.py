@@ -1,4 +1,4 @@
-"""What a reviewed row says of camera and subject: which is known, and by which source."""
+"""Camera and subject of a reviewed row, and the source of each."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,7 +11,7 @@ from tagger.report.columns import SUBJECT_ONLY
 from tagger.report.place_of_row import choose, distance_km, named, point_of, radius_of, same_point
 from tagger.report.reader import Row
 
-# Further than this from where the row says the camera was, nothing is seen.
+# A landmark further than this from the camera cannot be seen.
 _FAR_KM = 100.0
 _CAMERA = frozenset(Source) - {Source.LANDMARK}
 
@@ -24,7 +24,7 @@ class Said:
         place: the subject; None where only the camera's position is known.
         camera: where another source than the landmark puts the camera.
         subject_only: the camera's position is not to be written.
-        as_reported: nobody has corrected the row.
+        as_reported: the row was not corrected.
     """
 
     place: Landmark | None
@@ -36,7 +36,7 @@ class Said:
 def say(row: Row, known: Mapping[str, Landmark], probability: float | None) -> Said:
     """Read a row; ``known`` holds the landmarks by slug.
 
-    1. The source is one that tells where the camera was: the coordinates are the camera's. The
+    1. The source is one of camera positions: the coordinates are the camera's. The
        landmark that is named, if any, is the subject, where we know it.
     2. Any other row: :func:`tagger.report.place_of_row.choose`. Reports that were made before there
        was a column ``source`` have only such rows.
@@ -52,12 +52,12 @@ def say(row: Row, known: Mapping[str, Landmark], probability: float | None) -> S
     place = choose(row, known)
     point = point_of(row)
     reported = known.get(place.slug) == place and point is not None and same_point(place, point)
-    # A person who moved the place or named another vouches for it, the camera included.
+    # A user who moved the place or named another vouches for it, the camera included.
     return Said(place, None, text == SUBJECT_ONLY and reported, reported)
 
 
 def may_show(place: Landmark, camera: tuple[float, float], radius_m: float) -> bool:
-    """Whether a photo taken there, give or take the radius, may show the landmark."""
+    """Whether a photo taken within the radius of that point may show the landmark."""
     away = distance_km((place.latitude, place.longitude), camera)
     return away <= max(_FAR_KM, 3 * place.radius_m / 1000) + 3 * radius_m / 1000
 
@@ -67,7 +67,7 @@ def _by_camera(
 ) -> Said:
     name, point = row.text("landmark"), point_of(row)
     if point is None:
-        if name:  # a person emptied the cells: the landmark alone is right
+        if name:  # the cells were emptied: the landmark alone is right
             return Said(choose(row, known))
         raise RefusedError("latitude and longitude are empty; restore the cells, or name the place")
     places = named(name, known) if name else []

@@ -15,7 +15,7 @@ COLUMNS = (
 )  # fmt: skip
 # In the column source: the subject is written, and no position of the camera.
 SUBJECT_ONLY = "subject"
-FIRST_COLUMNS = "path,status,"  # what tells a report from any other file
+FIRST_COLUMNS = "path,status,"  # what distinguishes a report from other files
 
 
 def row(outcome: Outcome, names: Mapping[str, str], model: str, run_id: str) -> list[str]:

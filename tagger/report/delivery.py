@@ -16,7 +16,7 @@ from tagger.storage.urls import bucket_of
 
 
 @contextmanager
-def local_file(place: str, keep: int | None = None) -> Iterator[Path]:
+def local_file(place: str, keep: int | None = None, endpoint_url: str = "") -> Iterator[Path]:
     """The file to write a report to: the path itself, or one that ends up at the URL.
 
     An older report is kept under a number, as on a disk, before the first photo is touched; of
@@ -28,7 +28,7 @@ def local_file(place: str, keep: int | None = None) -> Iterator[Path]:
     if not bucket_of(place):
         yield Path(place)
         return
-    storage = storage_at(place)
+    storage = storage_at(place, endpoint_url=endpoint_url)
     try:
         older = _older(storage, place)
         if older and older.data and not is_empty(older.data):
@@ -66,13 +66,13 @@ def _free_name(storage: Storage, place: str, keep: int | None) -> str:
     assert isinstance(storage, BucketStorage)
     folder, _, name = place.rpartition("/")
     stem, suffix = os.path.splitext(name)
-    found = {key.rpartition("/")[2] for key in storage.named(f"{folder}/{stem}.")}
-    known = sorted(numbers(name, found), reverse=True)
+    names = {key.rpartition("/")[2] for key in storage.named(f"{folder}/{stem}.")}
+    known = sorted(numbers(name, names), reverse=True)
     if keep is not None:
         reports = [f"{stem}.{number}{suffix}" for number in known]
-        for older in [report for report in reports if report in found][max(0, keep - 1) :]:
+        for older in [report for report in reports if report in names][max(0, keep - 1) :]:
             blob = storage.read(f"{folder}/{older}")
-            reviewed = any(other.startswith(f"{older}.review") for other in found)
+            reviewed = any(other.startswith(f"{older}.review") for other in names)
             if as_written(blob.data) and not reviewed:
                 storage.delete(f"{folder}/{older}", blob.version)
     return f"{folder}/{stem}.{max(known, default=0) + 1}{suffix}"

@@ -31,9 +31,9 @@ def move_aside(path: Path) -> None:
             f"--report {path}: exists and is not a landmark-tag report; choose another name"
         )
     if is_empty(head) and not decisions(path).exists():
-        if not path.is_symlink() and path.stat().st_nlink == 1:  # else whoever writes refuses it
+        if not path.is_symlink() and path.stat().st_nlink == 1:  # otherwise the writer refuses it
             path.unlink()
-        return  # it has no rows, nobody needs it
+        return  # it has no rows and is not needed
     number = max(numbers(path.name, os.listdir(path.parent)), default=0) + 1
     older = path.with_name(f"{path.stem}.{number}{path.suffix}")
     for old, new in zip(_files(path), _files(older), strict=True):
@@ -42,7 +42,7 @@ def move_aside(path: Path) -> None:
 
 
 def remove_old(path: Path, keep: int) -> None:
-    """Remove numbered reports but the latest, and none that a person has worked on."""
+    """Remove old numbered reports, except the latest and edited ones."""
     by_number = sorted(numbers(path.name, os.listdir(path.parent)), reverse=True)
     reports = [path.with_name(f"{path.stem}.{number}{path.suffix}") for number in by_number]
     for older in [file for file in reports if file.is_file()][keep:]:
@@ -55,7 +55,7 @@ def numbers(name: str, others: Iterable[str]) -> set[int]:
     """The numbers under which older reports of this name, or decisions on them, are kept."""
     stem, suffix = os.path.splitext(name)
     kept = re.compile(rf"{re.escape(stem)}\.([1-9]\d*){re.escape(suffix)}(\.review.*)?")
-    return {int(found[1]) for other in others if (found := kept.fullmatch(other))}
+    return {int(match[1]) for other in others if (match := kept.fullmatch(other))}
 
 
 def is_empty(head: bytes) -> bool:
@@ -64,7 +64,7 @@ def is_empty(head: bytes) -> bool:
 
 
 def decisions(path: Path) -> Path:
-    """The file beside a report that holds what a person decided in a review of it."""
+    """The file beside a report that holds the review's decisions."""
     return path.with_name(f"{path.name}.review")
 
 
@@ -75,7 +75,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def as_written(data: bytes) -> bool:
-    """Whether a report is as the program wrote it: the last column is for a person to fill in."""
+    """Whether a report is as the program wrote it: the last column is for the user to fill in."""
     if data.startswith(JSON_LINE):
         return all(line.startswith(JSON_LINE) for line in data.splitlines())
     lines = data.splitlines(keepends=True)

@@ -16,7 +16,7 @@ _NUMBERS = frozenset(
 )
 
 
-class Format(Protocol):
+class ReportFormat(Protocol):
     """Turns the cells of a report, in the order of its columns, into bytes.
 
     What ``header`` and each ``row`` give is written at once or not at all, so that a report is
@@ -41,9 +41,9 @@ class Csv:
 
 
 class JsonLines:
-    """One JSON object a line (jsonlines.org): numbers are numbers, what is not known is null.
+    """One JSON object a line (jsonlines.org): numbers are numbers, unknown values are null.
 
-    The column ``accept`` is left out: it is for a person to fill in, in a spreadsheet.
+    The column ``accept`` is left out: it is for the user to fill in, in a spreadsheet.
     """
 
     def header(self) -> bytes:
@@ -70,6 +70,6 @@ def _value(column: str, cell: str) -> str | float | int | None:
     return text
 
 
-def format_of(name: str) -> Format:
+def format_of(name: str) -> ReportFormat:
     """The format of a report of that name: JSON Lines for ``.jsonl``, else CSV."""
     return JsonLines() if PurePath(name).suffix.lower() == ".jsonl" else Csv()

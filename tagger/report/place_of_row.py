@@ -1,4 +1,4 @@
-"""The place that a reviewed row names: one we know, or coordinates that a person typed."""
+"""The place that a reviewed row names: a known one, or typed coordinates."""
 
 import math
 import re
@@ -15,7 +15,7 @@ _SAME_DEGREES = 6e-6
 # Typed coordinates this far from the landmark that the row names are an error in one of the two.
 _FAR_KM = 100.0
 _NEAR_KM = 50.0
-# For a place typed without a radius: a viewpoint's walk, so that the position claims little.
+# For a place typed without a radius: a short walk, so that the position does not claim too much.
 DEFAULT_RADIUS_M = 1000
 _LARGEST_RADIUS_M = 200_000
 
@@ -32,16 +32,16 @@ def choose(row: Row, known: Mapping[str, Landmark]) -> Landmark:
         RefusedError: the row is none of these; nothing is guessed.
     """
     name, point = row.text("landmark"), point_of(row)
-    found = named(name, known)
-    if len(found) > 1:  # one name, several places: the coordinates tell
-        found = [place for place in found if point and same_point(place, point)]
-        if len(found) != 1:
+    exact = named(name, known)
+    if len(exact) > 1:  # one name, several places: the coordinates decide
+        exact = [place for place in exact if point and same_point(place, point)]
+        if len(exact) != 1:
             raise RefusedError(f"several landmarks are called {name!r}; use the slug of the one")
     owners = [place for place in known.values() if point and same_point(place, point)]
-    if found:
+    if exact:
         if point is None or owners:
-            return found[0]
-        return _moved(found[0], point, row)
+            return exact[0]
+        return _moved(exact[0], point, row)
     if not name:
         raise RefusedError("landmark is empty; name the place")
     if point is None:

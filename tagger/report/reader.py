@@ -1,4 +1,4 @@
-"""A reviewed report, read back from whatever a spreadsheet made of it, a row at a time."""
+"""Reads a reviewed report back, whatever a spreadsheet made of it, row by row."""
 
 import codecs
 import csv
@@ -32,7 +32,7 @@ _SECOND = 9  # the power of ten of the nanoseconds in it
 
 
 class Wish(Enum):
-    """What a row asks for."""
+    """What to do with a row."""
 
     WRITE = auto()
     LEAVE = auto()
@@ -76,7 +76,7 @@ class Row:
 
     @property
     def declined(self) -> bool:
-        """Whether a person wrote no."""
+        """Whether the user wrote no."""
         return self.text("accept").casefold() in NO
 
     def wish(self) -> Wish:
@@ -105,7 +105,7 @@ class Row:
         """Whether the photo still has the size and time, or ETag, that the report was made for.
 
         Raises:
-            RefusedError: the cells do not tell.
+            RefusedError: the cells are not enough to decide.
         """
         size, mtime_ns = version.size, version.mtime_ns
         if is_url(self.key):
@@ -114,21 +114,21 @@ class Row:
             return self.text("etag") == version.etag
         shown = self.text("mtime_ns").removesuffix("ns")
         try:
-            told, told_size = Decimal(shown.replace(",", ".")), Decimal(self.text("size"))
-            if not (told.is_finite() and told_size.is_finite()):
+            shown_time, shown_size = Decimal(shown.replace(",", ".")), Decimal(self.text("size"))
+            if not (shown_time.is_finite() and shown_size.is_finite()):
                 raise InvalidOperation
         except InvalidOperation as error:
             raise RefusedError(
                 f"size or mtime_ns is not a number ({self.text('size')!r}, {shown!r}); make a new "
                 "report with --dry-run"
             ) from error
-        if told_size != size:
+        if shown_size != size:
             return False
-        if told == mtime_ns:
+        if shown_time == mtime_ns:
             return True
-        exponent = told.as_tuple().exponent
+        exponent = shown_time.as_tuple().exponent
         if exponent == 0:  # written out: zeros at the end may stand for any digits
-            exponent = told.normalize().as_tuple().exponent
+            exponent = shown_time.normalize().as_tuple().exponent
         if not isinstance(exponent, int) or exponent < 3:
             return False
         if exponent > _SECOND:
@@ -136,7 +136,7 @@ class Row:
                 f"a spreadsheet rounded mtime_ns to {shown}, so nothing tells whether the photo "
                 "changed since; keep that column as text, or make a new report with --dry-run"
             )
-        return bool(abs(mtime_ns - told) < 10**exponent)
+        return bool(abs(mtime_ns - shown_time) < 10**exponent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class ReportWriter:
         """Add one row.
 
         Raises:
-            RunError: the disk is full or gone; the run must not go on unreported.
+            RunError: the disk is full or unmounted; a run must not continue unreported.
         """
         self._put(self._format.row(row(outcome, self._names, self._model, self._run_id)))
 

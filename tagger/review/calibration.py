@@ -61,7 +61,7 @@ def wilson(right: int, count: int) -> tuple[float, float]:
 
 def bands(judged: Sequence[Judged], edges: Sequence[float] = EDGES) -> list[Band]:
     """Accuracy by confidence; bands without a reviewed row are left out."""
-    found = []
+    table = []
     for low, high in pairwise(edges):
         rows = [
             row
@@ -71,8 +71,8 @@ def bands(judged: Sequence[Judged], edges: Sequence[float] = EDGES) -> list[Band
         if rows:
             right = sum(row.right for row in rows)
             mean = sum(row.confidence for row in rows) / len(rows)
-            found.append(Band(low, high, len(rows), right, mean, *wilson(right, len(rows))))
-    return found
+            table.append(Band(low, high, len(rows), right, mean, *wilson(right, len(rows))))
+    return table
 
 
 def suggest(judged: Sequence[Judged], precision: float) -> Suggestion | None:

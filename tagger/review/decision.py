@@ -1,4 +1,4 @@
-"""What a person said of one row of a report, and what that makes of the row's cells."""
+"""A reviewer's decision on one row of a report, and its effect on the row's cells."""
 
 import json
 from collections.abc import Mapping
@@ -89,7 +89,7 @@ def effect(
 def _named(place: Landmark, original: tuple[str, ...]) -> tuple[str, ...]:
     """The landmark as the subject, and the camera where another source knows it to have been.
 
-    Where that is out of sight of the landmark, the person knows better than the source.
+    If the landmark cannot be seen from there, the reviewer knows better than the source.
     """
     cells = _cells(place)
     at = number(original[1]), number(original[2])

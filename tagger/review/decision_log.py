@@ -67,14 +67,18 @@ class DecisionLog:
     def entries(self) -> list[LoggedDecision]:
         """All that was ever decided, in order."""
         with self._explained():
-            found = self._db.execute(
+            rows = self._db.execute(
                 "SELECT step, run_id, path, decision, before, undone FROM decisions ORDER BY number"
             ).fetchall()
         return [
             LoggedDecision(
-                step, (run_id, path), Decision.from_json(said), tuple(json.loads(cells)), bool(un)
+                step,
+                (run_id, path),
+                Decision.from_json(decision),
+                tuple(json.loads(cells)),
+                bool(un),
             )
-            for step, run_id, path, said, cells, un in found
+            for step, run_id, path, decision, cells, un in rows
         ]
 
     def add(self, rows: Sequence[tuple[Key, tuple[str, ...]]], decision: Decision) -> None:
@@ -83,11 +87,11 @@ class DecisionLog:
             (step,) = self._db.execute(
                 "SELECT coalesce(max(step), 0) + 1 FROM decisions"
             ).fetchone()
-            said = decision.to_json()
+            text = decision.to_json()
             self._db.executemany(
                 "INSERT INTO decisions (step, run_id, path, decision, before)"
                 " VALUES (?, ?, ?, ?, ?)",
-                [(step, *key, said, json.dumps(cells)) for key, cells in rows],
+                [(step, *key, text, json.dumps(cells)) for key, cells in rows],
             )
 
     def undo(self) -> list[Key]:
@@ -96,11 +100,11 @@ class DecisionLog:
             (step,) = self._db.execute(
                 "SELECT max(step) FROM decisions WHERE NOT undone"
             ).fetchone()
-            found = self._db.execute(
+            row = self._db.execute(
                 "SELECT run_id, path FROM decisions WHERE step = ?", (step,)
             ).fetchall()
             self._db.execute("UPDATE decisions SET undone = 1 WHERE step = ?", (step,))
-        return found
+        return row
 
     def forget(self, keys: Sequence[Key]) -> None:
         """Drop what was decided on rows that somebody has edited in the report since."""

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Answered without the token: it tells nothing but that the server runs.
+# Answered without the token: it reveals only that the server runs.
 _HEALTH = "/_stcore/health"
 _NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 # blob: is how streamlit starts the script of a component.
@@ -100,8 +100,8 @@ class Guard:
         return hmac.compare_digest(given.encode(), self._token.encode())
 
     def _is_ours(self, host: str) -> bool:
-        found = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::\d+)?|([^:\[\]/@\s]+)(?::\d+)?", host)
-        name = (found[1] or found[2]).casefold().rstrip(".") if found else ""
+        match = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::\d+)?|([^:\[\]/@\s]+)(?::\d+)?", host)
+        name = (match[1] or match[2]).casefold().rstrip(".") if match else ""
         if self._names:
             return name in self._names
         try:
@@ -122,7 +122,7 @@ def _own_names() -> set[str]:
 
 
 def _is_of_page(headers: dict[str, str], scope: "Scope") -> bool:
-    """Whether the page itself asks, or a person opens it, rather than another site's script."""
+    """Whether the request comes from the page itself or a user, not from another site's script."""
     origin = headers.get("origin")
     if origin is not None and origin != f"http://{headers.get('host')}":
         return False
@@ -134,10 +134,10 @@ def _is_of_page(headers: dict[str, str], scope: "Scope") -> bool:
 
 def _cookie(headers: dict[str, str], name: str) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
+        cookie = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return ""
-    return found.value if found else ""
+    return cookie.value if cookie else ""
 
 
 def _digest(script: str) -> str:

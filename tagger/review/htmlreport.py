@@ -23,7 +23,7 @@ from tagger.storage.local_writing import replace_file
 _EDGE = 240
 _MOST_CHOICES = 500
 _HTML = (b"<!doctype html", b"<html")
-# What a reader looks at first gets a thumbnail first.
+# Rows that a reader sees first get thumbnails first.
 _INTEREST = ("tagged", "would_tag", "unsure", "no_landmark")
 
 

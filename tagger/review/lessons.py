@@ -1,7 +1,6 @@
 """The reviewed rows as figures, as places on a map, and as a folder to train on."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from tagger.review.session import Review
 from tagger.review.sheet import number, position_by
 from tagger.review.trusted_root import Root, read_photo
 from tagger.storage.local_writing import replace_file
+from tagger.storage.suffixes import is_raw, suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Place:
 
 def judged(review: Review) -> list[Judged]:
     """Each reviewed row that had a guess: its confidence, and whether the person agreed."""
-    found = []
+    answers = []
     for row, decision in review.decisions.items():
         confidence = number(review.sheet.cell(row, "confidence"))
         if confidence is not None and review.original(row, "landmark"):
@@ -38,8 +38,8 @@ def judged(review: Review) -> list[Judged]:
             right = decision.verdict is Verdict.ACCEPT or (
                 bool(named) and named == review.original(row, "landmark")
             )
-            found.append(Judged(confidence, right))
-    return found
+            answers.append(Judged(confidence, right))
+    return answers
 
 
 def places(review: Review, rows: Iterable[int]) -> list[Place]:
@@ -64,7 +64,7 @@ def places(review: Review, rows: Iterable[int]) -> list[Place]:
 
 
 def export(review: Review, root: Root, folder: Path) -> Counter[str]:
-    """Copy photos that a person named to ``folder/train/<slug>/``, ready for python -m train.
+    """Copy named photos to ``folder/train/<slug>/``, ready for python -m train.
 
     A copy is named by its content, so exporting twice, or from two reports, adds nothing twice.
 
@@ -86,7 +86,7 @@ def export(review: Review, root: Root, folder: Path) -> Counter[str]:
 
 
 def export_negatives(review: Review, root: Root, folder: Path) -> int:
-    """Copy photos that a person says show no landmark to ``folder``; how many lie there from it.
+    """Copy photos rejected by the reviewer to ``folder``; returns how many are there.
 
     A guess that was only rejected is left out: the photo may show another landmark.
 
@@ -109,8 +109,8 @@ def _copied(review: Review, row: int, root: Root, folder: Path) -> bool:
     except PhotoError:
         return False
     name = hashlib.sha256(data).hexdigest()[:16]
-    try:
-        _put(folder / f"{name}{os.path.splitext(path)[1].lower()}", data)
+    try:  # of a raw file, the preview was read
+        _put(folder / f"{name}{'.jpg' if is_raw(path) else suffix(path)}", data)
     except OSError as error:
         raise RunError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder"

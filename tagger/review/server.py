@@ -1,4 +1,4 @@
-"""Starting the app: on this machine alone unless told otherwise, and without telemetry."""
+"""Starting the app: on this machine only unless --address is given, and without telemetry."""
 
 import secrets
 import socket
@@ -37,7 +37,7 @@ def serve(options: AppOptions, address: str, port: int, browser: bool) -> str:
     configure(options)
     from tagger.review.pages import review_page
 
-    # Read before the address is told, so that the first page finds it ready.
+    # Read before the address is printed, so that the first page finds it ready.
     review = review_page.opened(options.report, options.root)[0] if options.report else None
     token = secrets.token_urlsafe(24)
     shown = f"[{address}]" if ":" in address else address

@@ -66,7 +66,7 @@ class Sheet:
         return self.cell(row, "run_id"), self.cell(row, "path")
 
     def headline(self, row: int) -> str:
-        """What the row says; a guess that nobody accepted is not stated as a fact."""
+        """The row's place; a guess that was not accepted is not stated as a fact."""
         name, status = self.cell(row, "landmark"), self.cell(row, "status")
         if self.cell(row, "accept") == "yes" and name:
             return name
@@ -121,11 +121,12 @@ class Sheet:
 
 def position_by(source: str) -> str:
     """What stands for a landmark's name where only the camera's position is known."""
-    return f"Position by {'Takeout' if source == Source.TAKEOUT else source}"
+    names: dict[str, str] = {Source.TAKEOUT: "Takeout", Source.PAIR: "a photo of the same shot"}
+    return f"Position by {names.get(source, source)}"
 
 
 def _plain(name: str, cell: str) -> str:
-    """A cell in the one spelling that is compared, whatever a spreadsheet or a person made of it.
+    """A cell in the one spelling that is compared, whatever a spreadsheet or an editor made of it.
 
     A path may begin or end with spaces.
     """

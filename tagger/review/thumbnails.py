@@ -51,7 +51,7 @@ def _kept(path: str, root: Root, edge: int, _changed: int) -> bytes:
 
 @lru_cache(maxsize=8)
 def large_of(path: str, root: Root) -> bytes:
-    """A picture of a photo below ``root`` to look at closely; the last few are kept.
+    """A picture of a photo below ``root`` in a larger size; the last few are cached.
 
     Raises:
         PhotoError: it cannot be shown, and why.

@@ -1,4 +1,4 @@
-"""A photo from the browser through the very stages of a run, in memory."""
+"""Runs a photo from the browser through the stages of a run, in memory."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from tagger.run.inspect import inspect
 from tagger.run.settle import settle
 from tagger.run.stages import Classify, Settings
 from tagger.storage.base import Traits, nothing
+from tagger.storage.suffixes import is_raw
+from tagger.writing.write_tag import RAW
 
 
 class Uploaded:
@@ -26,6 +28,9 @@ class Uploaded:
 
     def read_head(self, key: str, size: int) -> bytes:
         return self._data[:size]
+
+    def read_part(self, key: str, start: int, size: int) -> Blob:
+        return Blob(self._data[start : start + size], self.entry.version)
 
     def read(self, key: str) -> Blob:
         return Blob(self._data, self.entry.version)
@@ -85,6 +90,8 @@ def tagged(outcome: Outcome, data: bytes, model_sha256: str) -> Tagged | None:
     )
     tag = Tag(outcome.landmark, Coords.BOTH, provenance)
     try:
+        if is_raw(outcome.entry.key):
+            raise RefusedError(RAW)
         return Tagged(outcome.entry.key, metadata.tagged(data, tag))
     except RefusedError as error:
         why = f"goes into a sidecar: {error}"

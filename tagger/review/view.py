@@ -1,4 +1,4 @@
-"""Which rows of a report to look at, and in which order: columns in, row numbers out."""
+"""Filters and sorts the rows of a report: columns in, row numbers out."""
 
 import os
 from collections import Counter
@@ -47,7 +47,7 @@ class Filter:
     sources: tuple[str, ...] = ()
 
     def words(self) -> str:
-        """What is filtered by, for a person."""
+        """The filter in words."""
         parts: list[str] = [self.progress] if self.progress is not Progress.ALL else []
         parts += [name.replace("_", " ") for name in self.statuses]
         parts += self.landmarks
@@ -58,7 +58,7 @@ class Filter:
 
 
 class _Column:
-    """Texts of which many are the same, as numbers into the sorted list of names."""
+    """A column with many equal texts, as indexes into a sorted list."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.names = sorted(set(texts))
@@ -146,9 +146,11 @@ class View:
             Progress.REJECTED: {Verdict.REJECT},
             Progress.CORRECTED: {Verdict.LANDMARK, Verdict.PLACE},
         }[wanted]
-        found = [row for row, said in self._review.decisions.items() if said.verdict in kinds]
+        rows = [
+            row for row, decision in self._review.decisions.items() if decision.verdict in kinds
+        ]
         chosen = np.zeros(len(self.allowed), dtype=bool)
-        chosen[np.array(found, dtype=np.int64)] = True
+        chosen[np.array(rows, dtype=np.int64)] = True
         return ~chosen if wanted is Progress.OPEN else chosen
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What a row says of where the camera was, in words, and which photos were taken around it."""
+"""Where a row says the camera was, in words, and the photos taken around that time."""
 
 import math
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ _BY = {
     Source.TIME: "photos taken close in time",
     Source.TRACK: "a GPS track",
     Source.TAKEOUT: "Google Takeout",
+    Source.PAIR: "another photo of the same shot",
     Source.LIBRARY: "the same view in your library",
 }
 _EDGE = 160
@@ -39,7 +40,7 @@ class Around:
 
 
 def source_of(text: str) -> Source | None:
-    """The source that a cell names, where it is one that tells where the camera was."""
+    """The source that a cell names, if it is a source of camera positions."""
     return Source(text) if text in CAMERA else None
 
 
@@ -67,8 +68,8 @@ def around(
     )
     if latitude is None or longitude is None:
         return None
-    found = neighbours(ledger or default_path(), sheet.photo(row))
-    shown = [_one(one, (latitude, longitude), root) for one in found if inside(one.key, root)]
+    photos = neighbours(ledger or default_path(), sheet.photo(row))
+    shown = [_one(one, (latitude, longitude), root) for one in photos if inside(one.key, root)]
     return radius or 0.0, shown
 
 

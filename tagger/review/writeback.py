@@ -11,7 +11,7 @@ from tagger.records import Outcome, Status
 from tagger.report import apply, reader
 from tagger.report.reader import Row, Wish
 from tagger.review.session import Review
-from tagger.review.trusted_root import Root, really_inside
+from tagger.review.trusted_root import BucketRoot, Root, really_inside
 
 
 def to_write(review: Review, rows: Sequence[int]) -> list[int]:
@@ -66,7 +66,8 @@ def write_back(
             Ledger.open(ledger) as book,
             book.begin(run_id, reader.targets(set(keys)), settings, verb="apply") as recorder,
         ):
-            options = apply.ApplyOptions(run_id)
+            server = root.endpoint_url if isinstance(root, BucketRoot) else ""
+            options = apply.ApplyOptions(run_id, endpoint_url=server)
             for done in apply.apply(part, review.landmarks, recorder, options):
                 outcomes.append(done.outcome)
                 if done.outcome.status is Status.TAGGED and done.outcome.entry.key in asked:

@@ -11,23 +11,28 @@ from tagger.errors import RunError, UnsupportedError
 from tagger.failing import outcome_of
 from tagger.imaging import decode
 from tagger.imaging.room import MOST, ROOM
-from tagger.ledger.fingerprint import fingerprint
+from tagger.ledger.fingerprint import fingerprint, of_parts
+from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import (
     Entry,
     GpsState,
+    Guess,
     Outcome,
     Status,
 )
 from tagger.run.stages import Looked
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
-from tagger.storage.suffixes import RAW_SUFFIXES, suffix
+from tagger.storage.raw_file import RawFile
+from tagger.storage.suffixes import is_raw
 from tagger.writing import sidecars
 from tagger.writing.write_tag import tagged_by
 
 T = TypeVar("T")
-# Seconds to read a head and find its GPS, above which photos are looked at side by side.
+# Seconds to read and check a head; above this, photos are processed in parallel.
 SLOW = 1e-3
+# Of 707 camera JPEGs 19 in 20 have all that comes before the picture in so many bytes.
+FIRST_BYTES = 49_152
 # A photo is read whole, and has to be decoded in what is left of this.
 MOST_BYTES = MOST
 
@@ -44,7 +49,7 @@ class Glance:
         self._mean = 0.0 if isinstance(storage, LocalStorage) else math.inf  # seconds
 
     def __call__(self, entry: Entry) -> Looked | None:
-        """The photo's outcome, or None where it has to be looked at properly."""
+        """The photo's outcome, or None if it has to be decoded."""
         outcome = self.quickly(lambda: first_look(self._storage, entry))
         return Looked(entry, outcome) if outcome else None
 
@@ -71,7 +76,7 @@ def first_look(
         return _without_decoding(storage, entry, whole=False, note=note)[0]
     except RunError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
+    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues
         return outcome_of(entry, error)
 
 
@@ -84,34 +89,92 @@ def inspect(
     moved: Callable[[Entry], Looked | None] = lambda entry: None,
     opened: bool = False,
     data: bytes = b"",
+    net: ThumbnailNet | None = None,
 ) -> Looked:
     """GPS check on the head bytes, then decode: everything that can be done to a photo alone.
 
     ``moved`` may know it from another place; then it is not decoded again. Where the photo was
     ``opened`` already its head is not asked for again, nor is the rest where that is ``data``.
+    What ``net`` sees to show nothing known, by its thumbnail, is not read any further.
 
     A tag of this very run counts as none: who wrote it was lost before telling, so that the
     photo goes the same way again.
     """
     try:
+        if is_raw(entry.key):
+            return _inspect_raw(storage, entry, size, resize, run_id, moved)
         with ROOM.file(entry.version.size):
             outcome = None
+            heads = [data] if data else []
             if not opened:
-                outcome, data = _without_decoding(storage, entry, run_id)
+                outcome, data = _without_decoding(
+                    storage, entry, run_id, note=lambda head, *_: heads.append(head)
+                )
             if outcome is not None:
                 return Looked(entry, outcome)
             if known := moved(entry):
                 return known
+            if net and opened and not data and isinstance(storage, LocalStorage):
+                heads = [storage.read_head(entry.key, metadata.HEAD_BYTES)]
+            if net and heads and (guess := by_thumbnail(storage, entry, heads[0], net)):
+                return Looked(entry, guess=guess)
             data = data or storage.read(entry.key).data
             if opened and (outcome := _by_all(entry, data, run_id)):
                 return Looked(entry, outcome)
+            unsettled = opened and metadata.gps_state(data[: metadata.HEAD_BYTES]) is None
+            if net and unsettled and (guess := by_thumbnail(storage, entry, data, net)):
+                return Looked(entry, guess=guess)
             if not entry.version.etag:
                 entry = replace(entry, fingerprint=fingerprint(data))
             return Looked(entry, views=decode.to_views(data, size, resize))
     except RunError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
+    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues
         return Looked(entry, outcome_of(entry, error))
+
+
+def by_thumbnail(storage: Storage, entry: Entry, head: bytes, net: ThumbnailNet) -> Guess | None:
+    """The guess that nothing known is shown, where the photo's own thumbnail says so.
+
+    Photos whose position may lie beyond these bytes are read whole first.
+    """
+    whole = len(head) == entry.version.size
+    if metadata.gps_state(head, whole) is None:
+        return None
+    if net.settles(head, lambda size: storage.read_head(entry.key, size)):
+        return Guess((), 1.0, net.sha256)
+    return None
+
+
+def _inspect_raw(
+    storage: Storage,
+    entry: Entry,
+    size: int,
+    resize: decode.Resize,
+    run_id: str,
+    moved: Callable[[Entry], Looked | None],
+) -> Looked:
+    """As :func:`inspect`, by the metadata and the preview of a camera raw file."""
+    if outcome := _of_problem(entry):
+        return Looked(entry, outcome)
+    file = RawFile(storage, entry.key)
+    reading = metadata.gps_state(file.exif(), whole=True)
+    if outcome := _by_gps(storage, entry, reading, file.exif(), run_id):
+        return Looked(entry, outcome)
+    if known := moved(entry):
+        return known
+    data = file.picture()
+    if outcome := _by_all(entry, data, run_id):
+        return Looked(entry, outcome)
+    if not entry.version.etag:
+        entry = replace(entry, fingerprint=of_parts(file))
+    return Looked(entry, views=decode.to_views(data, size, resize))
+
+
+def _of_problem(entry: Entry) -> Outcome | None:
+    if not entry.problem:
+        return None
+    return Outcome(entry, Status.FAILED if entry.fault else Status.UNSUPPORTED, entry.problem)
 
 
 def _without_decoding(
@@ -122,19 +185,18 @@ def _without_decoding(
     note: Callable[[bytes, bool, Outcome | None], None] | None = None,
 ) -> tuple[Outcome | None, bytes]:
     """What settles the photo, and its bytes where all were read: if need be and ``whole``."""
-    if entry.problem:
-        status = Status.FAILED if entry.fault else Status.UNSUPPORTED
-        return Outcome(entry, status, entry.problem), b""
-    data = b""
+    if outcome := _of_problem(entry):
+        return outcome, b""
+    if is_raw(entry.key):
+        head = RawFile(storage, entry.key).exif()
+        outcome = _by_gps(storage, entry, metadata.gps_state(head, whole=True), head, run_id)
+        if note:
+            note(head, True, outcome)
+        return outcome, b""
     if entry.version.size > MOST_BYTES:
         limit = f"is larger than {MOST_BYTES // 1_000_000} MB"
         raise UnsupportedError(f"{limit}, more than is read here; export a JPEG, or exclude it")
-    if suffix(entry.key) in RAW_SUFFIXES:
-        raise UnsupportedError("camera raw is not decoded; tag its JPEG, or export one")
-    head = storage.read_head(entry.key, metadata.HEAD_BYTES)
-    if len(head) < metadata.HEAD_BYTES:
-        data = head  # that was all of it
-    reading = metadata.gps_state(head, whole=bool(data))
+    head, data, reading = _read(storage, entry)
     if reading is None and whole:
         data = storage.read(entry.key).data
         reading = metadata.gps_state(data, whole=True)
@@ -142,6 +204,23 @@ def _without_decoding(
     if note:
         note(data or head, bool(data), outcome)
     return outcome, data
+
+
+def _read(storage: Storage, entry: Entry) -> tuple[bytes, bytes, metadata.GpsReading | None]:
+    """A photo's first bytes, all where these were all of them, and what they say of its position.
+
+    From a bucket so many are asked for as most photos need.
+    """
+    sizes = [metadata.HEAD_BYTES]
+    if not isinstance(storage, LocalStorage):
+        sizes.insert(0, FIRST_BYTES)
+    for size in sizes:
+        head = storage.read_head(entry.key, size)
+        data = head if len(head) < size else b""
+        reading = metadata.gps_state(head, whole=bool(data))
+        if reading is not None:
+            break
+    return head, data, reading
 
 
 def _by_all(entry: Entry, data: bytes, run_id: str) -> Outcome | None:

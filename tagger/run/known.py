@@ -8,7 +8,7 @@ from tagger.records import (
     Seen,
     Status,
 )
-from tagger.run.limits import Limits
+from tagger.run.limits import RunLimits
 from tagger.run.stages import Looked, Memory, Settings
 
 UNCHANGED = "unchanged since an earlier run"
@@ -21,20 +21,24 @@ def recalled(
     entry: Entry,
     model_sha256: str,
     settings: Settings,
-    limits: Limits | None = None,
+    limits: RunLimits | None = None,
+    thumbnails: str = "",
 ) -> Looked | None:
-    """What the ledger lets us say of a photo without opening it, if anything; else it is begun."""
+    """The photo as the ledger knows it, unopened; None if it has to be processed."""
     seen = recorder.recall(entry) if recorder and not settings.rescan else None
-    known = remembered(entry, seen, model_sha256, settings.output) if seen else None
+    known = remembered(entry, seen, model_sha256, settings.output, thumbnails) if seen else None
     if limits and not known and not (seen and seen.status in TRIED_AGAIN):
         limits.begin()
     return known
 
 
-def remembered(entry: Entry, seen: Seen, model_sha256: str, output: str = "") -> Looked | None:
-    """What an earlier run lets us say of an unchanged photo without opening it, if anything.
+def remembered(
+    entry: Entry, seen: Seen, model_sha256: str, output: str = "", thumbnails: str = ""
+) -> Looked | None:
+    """The outcome of an unchanged photo by an earlier run, unopened; None if unknown.
 
-    A photo of which a copy was tagged is settled for runs with the same output.
+    A photo of which a copy was tagged is settled for runs with the same output, one of which only
+    the thumbnail was looked at for runs that do so with the same network, ``thumbnails``.
     """
     match seen.status:
         case Status.TAGGED if seen.output != output:
@@ -45,6 +49,8 @@ def remembered(entry: Entry, seen: Seen, model_sha256: str, output: str = "") ->
             return Looked(entry, Outcome(entry, Status.HAS_GPS, reason, fresh=False))
         case Status.UNSURE | Status.NO_LANDMARK:
             if seen.guess and seen.model_sha256 == model_sha256:
+                if seen.guess.thumbnail not in ("", thumbnails):
+                    return None
                 entry = replace(entry, fingerprint=seen.fingerprint)
                 return Looked(entry, guess=seen.guess, fresh=False)
     return None

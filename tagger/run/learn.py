@@ -13,7 +13,7 @@ from tagger.errors import PhotoError, RunError
 from tagger.imaging.decode import to_views
 from tagger.places.distance import distance_m
 from tagger.places.own import NOT, Editing, editing, new_landmark, slug_of
-from tagger.places.pack import Pack, Place, Reference
+from tagger.places.pack import Pack, PackPlace, PlaceReference
 from tagger.records import Landmark
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
 
@@ -38,7 +38,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class LessonResult:
     """What was learned of one place.
 
     Attributes:
@@ -58,7 +58,7 @@ class Learned:
 def learn(
     lessons: Iterable[Lesson], path: Path, classifier: "Classifier", *, licence: str = "",
     private: bool = True, wrong: bool = False,
-) -> Iterator[Learned]:  # fmt: skip
+) -> Iterator[LessonResult]:  # fmt: skip
     """Add places, or photos to known ones, to a pack; it is written once all are learned.
 
     Args:
@@ -80,7 +80,7 @@ def learn(
 
 def _learned(
     lesson: Lesson, pack: Editing, classifier: "Classifier", licence: str, wrong: bool
-) -> Learned:
+) -> LessonResult:
     before = pack.find(lesson.name)
     references, positions, problems = _read(lesson.photos, classifier, licence)
     if not references:
@@ -91,8 +91,8 @@ def _learned(
         apart = None
     else:
         mark, apart = _marked(lesson, before.landmark if before else None, positions)
-    count = pack.add(Place(mark, tuple(references), licence, named=not wrong))
-    return Learned(mark, count, len(references) - count, apart, tuple(problems))
+    count = pack.add(PackPlace(mark, tuple(references), licence, named=not wrong))
+    return LessonResult(mark, count, len(references) - count, apart, tuple(problems))
 
 
 def _marked(
@@ -129,7 +129,7 @@ def _marked(
 
 def _read(
     paths: Sequence[Path], classifier: "Classifier", licence: str
-) -> tuple[list[Reference], list[tuple[float, float]], list[str]]:
+) -> tuple[list[PlaceReference], list[tuple[float, float]], list[str]]:
     """References of the photos that can be read, positions of those that carry one, problems."""
     references, positions, problems = [], [], []
     for start in range(0, len(paths), BATCH):
@@ -226,7 +226,7 @@ def lesson_of(row: dict[str, str], folder: str, photos: tuple[Path, ...], table:
     return Lesson(name, photos, at, radius, mark)
 
 
-def relearned(pack: Pack, classifier: "Classifier") -> Iterator[tuple[Place, list[str]]]:
+def relearned(pack: Pack, classifier: "Classifier") -> Iterator[tuple[PackPlace, list[str]]]:
     """Each place of a pack by the model in use, from the photos where they were, and those gone."""
     for place in pack.places():
         made, problems = [], []

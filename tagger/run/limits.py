@@ -11,13 +11,13 @@ FAILING = frozenset({Status.FAILED, Status.UNREADABLE})
 MIN_SAMPLE = 20
 
 
-class Limits:
-    """The limits of one run, and how far it got towards them.
+class RunLimits:
+    """The limits of one run, and how close it is to them.
 
     Args:
-        photos: how many may be looked at afresh: new ones, changed ones, and with another model
+        photos: how many may be processed: new ones, changed ones, and with another model
             those that were not tagged. None for all.
-        seconds: how long photos may be begun. None for ever.
+        seconds: how long photos may be started. None: no limit.
         fail_over: percent of photos that may fail or be unreadable. None for all.
     """
 
@@ -34,11 +34,11 @@ class Limits:
         self.reached = ""  # the option that ended the run
 
     def begin(self) -> None:
-        """A photo is about to be looked at afresh."""
+        """Count a photo that is about to be processed."""
         self._begun += 1
 
     def full(self) -> bool:
-        """Asked when there is one more photo: whether enough were begun."""
+        """Whether enough photos were started; asked before each photo."""
         return self._is("--limit", self._photos is not None and self._begun >= self._photos)
 
     def count(self, outcome: Outcome) -> None:
@@ -66,14 +66,14 @@ class Limits:
         """
         if self.reached == "--fail-over":
             failing, seen = self._fresh_failing, self._fresh
-            told = f"stopped: {failing} of {seen} photos failed"
+            message = f"stopped: {failing} of {seen} photos failed"
         elif self._too_many(self._seen_failing, self._seen):
             self.reached = "--fail-over"
-            told = f"{self._seen_failing} of {self._seen} photos failed"
+            message = f"{self._seen_failing} of {self._seen} photos failed"
         else:
             return
         raise FailingError(
-            f"{told} or are unreadable, more than --fail-over {self._fail_over:g}%; the report "
+            f"{message} or are unreadable, more than --fail-over {self._fail_over:g}%; the report "
             "says why: check the disk or the network, then run again"
         )
 

@@ -5,14 +5,17 @@ from dataclasses import replace
 from itertools import takewhile
 
 from tagger.evidence.sources import Sources
+from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome
 from tagger.run.inspect import Glance, inspect
 from tagger.run.known import news, recalled, remembered
-from tagger.run.limits import Limits
+from tagger.run.library_pass import compared
+from tagger.run.limits import RunLimits
 from tagger.run.ordered import batches, in_order
 from tagger.run.settle import finished
 from tagger.run.stages import Classify, Finder, Looked, Memory, Settings
 from tagger.run.survey import survey
+from tagger.run.united import united
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 
@@ -30,24 +33,30 @@ def run(
     settings: Settings,
     stop: Callable[[], bool] = lambda: False,
     output: Output | None = None,
-    limits: Limits | None = None,
+    limits: RunLimits | None = None,
     sources: Sources | None = None,
+    thumbnails: ThumbnailNet | None = None,
 ) -> Iterator[Outcome]:
     """Tag what ``storage`` lists; ``stop`` is asked between photos, what is begun is finished.
 
     ``limits`` are told which photos are looked at afresh, and may end the listing. ``sources`` are
     asked about each photo without a position; what they need is gathered in a pass of its own.
+    ``thumbnails`` spares photos the decoding whose own thumbnail shows nothing known.
 
     Without a recorder nothing could be undone, so nothing is written: that is a dry run.
 
     A photo's failure is its outcome. Memory does not grow with the number of photos.
     """
 
+    net = thumbnails if settings.by_thumbnails else None
+    net_sha256 = net.sha256 if net else ""
+
     def moved(entry: Entry) -> Looked | None:
         if settings.rescan or not isinstance(recorder, Finder):
             return None
         seen = recorder.moved(entry)
-        known = remembered(entry, seen, classifier.sha256, settings.output) if seen else None
+        sha256, output = classifier.sha256, settings.output
+        known = remembered(entry, seen, sha256, output, net_sha256) if seen else None
         # A name that is new is news, whatever is known of the content.
         return replace(known, fresh=True) if known and seen and seen.elsewhere else known
 
@@ -58,12 +67,13 @@ def run(
     def look(item: Looked) -> Looked:
         size, resize = classifier.image_size, classifier.resize
         found = inspect(
-            storage, item.entry, size, resize, moved=moved, opened=item.opened, data=item.data
-        )
-        return replace(found, estimates=item.estimates)
+            storage, item.entry, size, resize, moved=moved, opened=item.opened, data=item.data,
+            net=net,
+        )  # fmt: skip
+        return replace(found, estimates=item.estimates, shot=item.shot)
 
     def known(entry: Entry) -> Looked | None:
-        return recalled(recorder, entry, classifier.sha256, settings, limits)
+        return recalled(recorder, entry, classifier.sha256, settings, limits, net_sha256)
 
     glance = Glance(storage)
 
@@ -81,18 +91,26 @@ def run(
         items: Iterator[Looked] = map(Looked, listed)
     else:
         begun = takewhile(lambda _: not stop(), listed)
-        items = survey(storage, begun, sources, known, settings.workers)
+        items = survey(storage, begun, sources, known, settings.workers, net)
     looked = in_order(look, items, settings.workers, window, ready)
-    guessed = takewhile(lambda _: not ended(), classified(looked, classifier, settings.batch_size))
-    done = in_order(finish, guessed, settings.writers, settings.writers, lambda item: item.outcome)
+    guessed = takewhile(
+        lambda _: not ended(), classified(looked, classifier, settings.batch_size, sources)
+    )
+    shots = united(guessed, settings.min_conf)
+    done = in_order(finish, shots, settings.writers, settings.writers, lambda item: item.outcome)
     for outcome in done:
         yield news(outcome, recorder)
 
 
-def classified(looked: Iterable[Looked], classifier: Classify, size: int) -> Iterator[Looked]:
+def classified(
+    looked: Iterable[Looked], classifier: Classify, size: int, sources: Sources | None = None
+) -> Iterator[Looked]:
     """Guesses for those that were decoded, in batches; the others pass through in their place."""
+    library = sources.library if sources else None
 
     def guessed(batch: list[Looked]) -> list[Looked]:
+        if library:
+            batch = compared(batch, library)
         views = [item.views for item in batch if item.views]
         guesses = iter(classifier.classify(views) if views else [])
         return [

@@ -28,16 +28,18 @@ from tagger.imaging import decode
 from tagger.ledger.recorder import Intent, RunRecorder
 from tagger.model import packs
 from tagger.model.lazy import LazyClassifier
+from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.places.pack import SUFFIX, open_pack
 from tagger.records import Entry, Landmark, Outcome, Version
 from tagger.run.inspect import inspect
 from tagger.run.known import news, recalled
-from tagger.run.limits import Limits
+from tagger.run.limits import RunLimits
 from tagger.run.ordered import batches, in_order
 from tagger.run.pipeline import classified
 from tagger.run.settle import finished
 from tagger.run.stages import Looked, Settings
 from tagger.run.survey import survey
+from tagger.run.united import united
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 
@@ -77,10 +79,11 @@ class Job:
     resize: decode.Resize
     model: Any
     books: Any
+    thumbnails: ThumbnailNet | None = None
     version: str = __version__
 
     def enter(self) -> bool:
-        """Called first in each task; False where the run is to stop, so nothing is begun."""
+        """Called first in each task; False if the run is stopping."""
         if self.version != __version__:
             raise RunError(
                 f"--engine ray: this node has landmark-tag {__version__}, the command "
@@ -163,14 +166,15 @@ class Done:
 
 
 def look(table: pa.Table, job: Job) -> pa.Table:
-    """Head check and decode, for photos of which no guess is known."""
+    """Head check and decode, for photos without a known guess."""
 
     def one(item: Looked) -> Looked:
         size, resize, run_id = job.size, job.resize, job.settings.run_id
         found = inspect(
-            job.storage, item.entry, size, resize, run_id, opened=item.opened, data=item.data
-        )
-        return replace(found, estimates=item.estimates)
+            job.storage, item.entry, size, resize, run_id, opened=item.opened, data=item.data,
+            net=job.thumbnails,
+        )  # fmt: skip
+        return replace(found, estimates=item.estimates, shot=item.shot)
 
     items, workers = unpacked(table), job.settings.workers
     if not job.enter():
@@ -228,7 +232,7 @@ def write(table: pa.Table, job: Job) -> pa.Table:
     def one(item: Looked) -> Outcome:
         return finished(job.storage, job, messenger, job.settings, item, job.output)
 
-    looked = [item for item in items if item is not None]
+    looked = united((item for item in items if item is not None), job.settings.min_conf)
     outcomes = in_order(one, looked, writers, writers, lambda item: item.outcome)
     written = messenger.written if messenger else {}
     done = (Done(outcome, written.get(outcome.entry.key)) for outcome in outcomes)
@@ -252,8 +256,9 @@ def run(
     options: Cluster,
     stop: Callable[[], bool] = lambda: False,
     output: Output | None = None,
-    limits: Limits | None = None,
+    limits: RunLimits | None = None,
     sources: Sources | None = None,
+    thumbnails: ThumbnailNet | None = None,
 ) -> Iterator[Outcome]:
     """As :func:`tagger.run.pipeline.run`, on a cluster; outcomes come in listing order too.
 
@@ -264,6 +269,13 @@ def run(
     Raises:
         RunError: there is no such cluster, or its work failed for another reason than one photo.
     """
+    if sources is not None and sources.library is not None:
+        raise RunError(
+            "--from library: photos are not compared on a cluster yet; leave library out of --from "
+            "(landmark,time,track,takeout), or leave out --engine ray"
+        )
+    net = thumbnails if settings.by_thumbnails else None
+    net_sha256 = net.sha256 if net else ""
     with _connected(options), _books(recorder) as books:
 
         @functools.cache  # until there is work to do, the model need not be loaded
@@ -271,11 +283,11 @@ def run(
             return Job(
                 storage, output, settings, _spread(classifier), classifier.sha256,
                 classifier.image_size, classifier.resize,
-                ray.put(_files(classifier)), books,
+                ray.put(_files(classifier)), books, net,
             )  # fmt: skip
 
         def known(entry: Entry) -> Looked | None:
-            return recalled(recorder, entry, classifier.sha256, settings, limits)
+            return recalled(recorder, entry, classifier.sha256, settings, limits, net_sha256)
 
         def ended() -> bool:
             return stop() or (limits is not None and limits.over())
@@ -285,29 +297,41 @@ def run(
             first: Iterator[Looked] = (known(entry) or Looked(entry) for entry in listed)
         else:
             begun = takewhile(lambda _: not stop(), listed)
-            first = survey(storage, begun, sources, known, settings.workers)
+            first = survey(storage, begun, sources, known, settings.workers, net)
         for items in batches(first, lambda item: item.outcome is None, ROUND, MOST_LISTED):
             work = [item for item in items if item.outcome is None]
             done = _worked(work, job(), options) if work else iter(())
-            told = False
+            stopping = False
             for item in items:
-                if ended() and not told:
+                if ended() and not stopping:
                     if books is None:
                         return
-                    told = ask(books.stop) or True
+                    stopping = ask(books.stop) or True
                 result = Done(item.outcome) if item.outcome else next(done)
                 if result is None:  # not begun when the run was stopped
                     continue
                 if recorder and result.written:
                     recorder.wrote(result.outcome.entry.key, result.written)
                 yield news(result.outcome, recorder)
-            if told or ended():
+            if stopping or ended():
                 return
+
+
+def _blocks(work: Iterable[Looked]) -> Iterator[list[Looked]]:
+    """Work in blocks, of which none parts the photos of one shot."""
+    block: list[Looked] = []
+    for item in work:
+        if len(block) >= BLOCK and (item.shot is None or item.shot != block[-1].shot):
+            yield block
+            block = []
+        block.append(item)
+    if block:
+        yield block
 
 
 def _worked(work: list[Looked], job: Job, options: Cluster) -> Iterator[Done | None]:
     """The results of the cluster, one for each item, in their order."""
-    blocks = [packed(work[start : start + BLOCK]) for start in range(0, len(work), BLOCK)]
+    blocks = list(map(packed, _blocks(work)))
     share = options.gpus_per_worker
     have: dict[str, float] = ray.cluster_resources()
     fit = have.get("GPU", 0) / share if share else have.get("CPU", 0) / 4
@@ -333,7 +357,7 @@ def _worked(work: list[Looked], job: Job, options: Cluster) -> Iterator[Done | N
 
 
 def _explained(error: BaseException) -> RunError:
-    """What a worker said of the run, or Ray of the cluster."""
+    """The error of a worker, or of Ray about the cluster."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, RunError):
@@ -352,7 +376,9 @@ def _connected(options: Cluster) -> Iterator[None]:
             "start the command there, with --ray-address auto"
         )
     here: dict[str, Any] = {"include_dashboard": False} if options.address == "local" else {}
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster started here phones nobody
+    os.environ.setdefault(
+        "RAY_USAGE_STATS_ENABLED", "0"
+    )  # a cluster started here sends no usage data
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters comes as an exception
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

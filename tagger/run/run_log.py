@@ -15,13 +15,13 @@ from typing import Any, Self
 from tagger import __version__
 from tagger.errors import RunError
 from tagger.records import Outcome, Status
-from tagger.run.limits import Limits
+from tagger.run.limits import RunLimits
 from tagger.storage.local_writing import emptied, named, replace_file
 from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
 from tagger.terminal import printable, tell
 
-# How the files begin, which tells them from any other.
+# How the files begin, which distinguishes them from others.
 _SUMMARY = re.compile(rb'\{"version": "[^"]*", "run_id": ')
 _LOG_LINE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d ")
 
@@ -34,15 +34,15 @@ class RunLog:
 
     Args:
         summary: file for the summary, ``-`` for standard output, or nothing.
-        log: file to append a line to for each photo that is looked at, and for each message.
-        limits: are told of each outcome.
+        log: file to append a line to for each processed photo and each message.
+        limits: are informed of each outcome.
         facts: what else the summary says.
 
     Raises:
         RunError: one of the files cannot be written, or holds something else.
     """
 
-    def __init__(self, summary: str, log: Path | None, limits: Limits, **facts: Any) -> None:
+    def __init__(self, summary: str, log: Path | None, limits: RunLimits, **facts: Any) -> None:
         self.limits, self.counts = limits, Counter[Status]()
         self.skipping = Skipping()
         self._summary, self._log_path, self._fresh = summary, log, 0
@@ -98,7 +98,7 @@ class RunLog:
         """Add a line to the log.
 
         Raises:
-            RunError: the disk is full or gone.
+            RunError: the disk is full or unmounted.
         """
         if self._log:
             try:
@@ -119,7 +119,7 @@ class RunLog:
     def _sum_up(self, code: int | None, stopped_by: str = "", error: str = "") -> None:
         if not self._summary:
             return
-        told = self._facts | {
+        summary = self._facts | {
             "started": self._started,
             "ended": None if code is None else _now(),
             "seconds": round(time.monotonic() - self._clock, 3),
@@ -134,12 +134,12 @@ class RunLog:
         path = Path(self._summary)
         try:
             if self._summary == "-":
-                tell(json.dumps(told))
+                tell(json.dumps(summary))
             elif path.is_file() or not path.exists():
-                replace_file(path, f"{json.dumps(told)}\n".encode())
+                replace_file(path, f"{json.dumps(summary)}\n".encode())
             else:  # /dev/null and pipes must not be replaced by a file
                 with open(path, "wb", opener=emptied) as file:
-                    file.write(f"{json.dumps(told)}\n".encode())
+                    file.write(f"{json.dumps(summary)}\n".encode())
         except OSError as error_:
             raise _unwritable("--summary-json", self._summary, error_) from error_
 

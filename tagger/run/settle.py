@@ -8,7 +8,7 @@ from tagger import __version__
 from tagger.errors import RunError, UnsupportedError
 from tagger.evidence.decide import DECIMALS, decide
 from tagger.evidence.estimate import DEGREE_DECIMALS, Estimate
-from tagger.evidence.weigh import Sight, Verdict, weigh
+from tagger.evidence.weigh import Conclusion, Sight, weigh
 from tagger.failing import outcome_of
 from tagger.places.known import pack_of
 from tagger.records import (
@@ -24,7 +24,7 @@ from tagger.records import (
     Status,
     Tag,
 )
-from tagger.run.stages import Looked, Model, Settings
+from tagger.run.stages import Looked, ModelFacts, Settings
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 from tagger.writing.recorded import Recorder
@@ -33,24 +33,31 @@ from tagger.writing.write_tag import see_unlinked, write_tag
 
 def finished(
     storage: Storage,
-    model: Model,
+    model: ModelFacts,
     recorder: Recorder | None,
     settings: Settings,
     item: Looked,
     output: Output | None = None,
 ) -> Outcome:
-    """The outcome of a photo that has a guess, as :func:`settle` makes it."""
+    """The outcome of a photo that has a guess, as :func:`settle` makes it.
+
+    Of photos of one shot, the guess of the best decides; where nothing comes of it, the photo's own
+    is what is told and kept.
+    """
     assert item.guess is not None
-    outcome = settle(
-        storage, model, recorder, settings, item.entry, item.guess, output, item.estimates
-    )
+    shown = item.shown or item.guess
+    outcome = settle(storage, model, recorder, settings, item.entry, shown, output, item.estimates)
+    if item.shown and outcome.landmark:
+        outcome = replace(outcome, reason=f"{outcome.reason}; as {item.shown_by} of the shot shows")
+    elif item.shown and outcome.status in (Status.UNSURE, Status.NO_LANDMARK):
+        outcome = decided(model, settings, item.entry, item.guess, item.estimates)
     # An old guess that still is not accepted is no news for the ledger.
     return replace(outcome, fresh=item.fresh or bool(outcome.landmark or outcome.camera))
 
 
 def settle(
     storage: Storage,
-    model: Model,
+    model: ModelFacts,
     recorder: Recorder | None,
     settings: Settings,
     entry: Entry,
@@ -82,13 +89,13 @@ def settle(
         where = write_tag(storage, recorder, entry, tag, settings.write, output)
     except RunError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
+    except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues
         return replace(outcome_of(entry, error), guess=guess)
     return replace(outcome, reason="; ".join(filter(None, (outcome.reason, where))))
 
 
 def decided(
-    model: Model, settings: Settings, entry: Entry, guess: Guess, estimates: Sequence[Estimate]
+    model: ModelFacts, settings: Settings, entry: Entry, guess: Guess, estimates: Sequence[Estimate]
 ) -> Outcome:
     """The outcome before anything is written: what the photo shows, and where it was taken."""
     decision = decide(guess, settings.min_conf)
@@ -96,7 +103,7 @@ def decided(
         decision = replace(decision, reason=f"{decision.reason}; place of the pack {pack}")
     outcome = Outcome(entry, decision.status, decision.reason, guess)
     landmark = model.landmarks.get(guess.best.slug)
-    if settings.sources == (Source.LANDMARK,) and not estimates:
+    if Source.LANDMARK in settings.sources and not estimates and not _others(settings):
         return replace(outcome, landmark=landmark) if decision.accepted else outcome
     outcome = replace(outcome, answers=_answers(landmark, guess, estimates))
     sight = Sight(landmark, guess.best.confidence, decision.accepted) if landmark else None
@@ -121,10 +128,15 @@ def decided(
     return _left(outcome, decision, verdict, settings, estimates)
 
 
+def _others(settings: Settings) -> bool:
+    """Whether sources that were asked for may say why they have no answer."""
+    return not set(settings.sources) <= {Source.LANDMARK, Source.PAIR}
+
+
 def _left(
     outcome: Outcome,
     decision: Acceptance,
-    verdict: Verdict,
+    verdict: Conclusion,
     settings: Settings,
     estimates: Sequence[Estimate],
 ) -> Outcome:
@@ -164,6 +176,8 @@ def _answers(
     """What each source says, in words."""
     name = landmark.name if landmark else guess.best.slug
     seen = f"{Source.LANDMARK}: {name}, confidence {guess.best.confidence:.{DECIMALS}f}"
+    if guess.thumbnail:
+        seen = f"{Source.LANDMARK}: none, by the thumbnail"
     return (
         seen,
         *(

@@ -1,8 +1,9 @@
 """What the stages share: their settings, a photo on its way, and what they need of others."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from tagger.errors import RunError
 from tagger.evidence.decide import MIN_CONF
@@ -20,12 +21,15 @@ from tagger.records import (
 from tagger.writing.recorded import Recorder
 from tagger.writing.write_tag import WriteOptions
 
+# Of --min-conf: the network for thumbnails lets pass what the classifier gives more.
+THUMBNAILS_FROM = 0.5
+
 
 class Memory(Recorder, Protocol):
     """What the pipeline needs of the ledger."""
 
     def recall(self, entry: Entry) -> Seen | None:
-        """What was seen of this very version of the photo, if anything."""
+        """The earlier result for exactly this version of the photo, if any."""
         ...
 
 
@@ -34,12 +38,12 @@ class Finder(Protocol):
     """A memory that knows photos by their content too."""
 
     def moved(self, entry: Entry) -> Seen | None:
-        """What was seen of this photo under another name or in another folder, if anything."""
+        """The earlier result for this photo under another name or in another folder, if any."""
         ...
 
 
-class Model(Protocol):
-    """What is known of a classifier without having it at hand."""
+class ModelFacts(Protocol):
+    """Model facts available before the weights are loaded."""
 
     @property
     def landmarks(self) -> Mapping[str, Landmark]: ...
@@ -48,7 +52,7 @@ class Model(Protocol):
     def sha256(self) -> str: ...
 
 
-class Classify(Model, Protocol):
+class Classify(ModelFacts, Protocol):
     """What the pipeline needs of a classifier."""
 
     lanes: int
@@ -75,7 +79,18 @@ class Settings:
     write: WriteOptions = field(default_factory=WriteOptions)
     writers: int = 1
     output: str = ""
+    endpoint_url: str = ""  # the server of s3://; empty for AWS's own setting
     sources: tuple[Source, ...] = (Source.LANDMARK,)
+    thorough: bool = False
+
+    @property
+    def by_thumbnails(self) -> bool:
+        """Whether a thumbnail may settle a photo: not for confidences that it was not made for.
+
+        Nor where photos are compared with the library: any may be a copy.
+        """
+        compared = Source.LIBRARY in self.sources
+        return not (self.thorough or compared) and self.min_conf >= THUMBNAILS_FROM
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_conf <= 1:  # not-a-number too
@@ -87,6 +102,13 @@ class Settings:
             )
 
 
+class Shot(NamedTuple):
+    """Photos of one shot that are decided together: the first one's key, and how many they are."""
+
+    first: str
+    photos: int
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """A photo after the first stages: settled, or decoded for the classifier, or with a guess.
@@ -94,6 +116,9 @@ class Looked:
     ``fresh`` is False where the guess is an earlier run's; ``estimates`` are what other sources
     than the classifier say of where it was taken. ``opened`` tells that its head was read and
     settles nothing, ``data`` are its bytes where these were all of them and are kept.
+
+    ``shot`` tells which photos it is decided with; ``shown`` is then the guess that counts, where
+    that is another's, and ``shown_by`` the name of that one.
     """
 
     entry: Entry
@@ -104,3 +129,15 @@ class Looked:
     estimates: tuple[Estimate, ...] = ()
     opened: bool = False
     data: bytes = b""
+    shot: Shot | None = None
+    shown: Guess | None = None
+    shown_by: str = ""
+
+
+def stamp(entry: Entry) -> str:
+    """What must be the same for a photo's row in the index to be true."""
+    version = entry.version
+    beside = f"{len(entry.sidecars)} {os.path.basename(entry.takeout)}"
+    if entry.movie:
+        beside += f" {os.path.basename(entry.movie)}"
+    return f"{version.size} {version.mtime_ns} {version.etag} {beside}"

@@ -41,7 +41,7 @@ class StopOnSignal:
         self._asked = True
 
     def until(self, items: Iterable[T]) -> Iterator[T]:
-        """The items until a signal comes; the next one is not begun."""
+        """The items until a signal arrives; the next one is not started."""
         for item in items:
             yield item
             if self._asked:

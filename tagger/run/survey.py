@@ -2,27 +2,33 @@
 
 import itertools
 import os
-import pickle
-import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from tagger import metadata
 from tagger.errors import PhotoError
+from tagger.evidence.families import family_of, one_shot, same_moment
 from tagger.evidence.sources import Sources
 from tagger.evidence.takeout import MOST_BYTES, parse
 from tagger.metadata.capture import Capture, capture
+from tagger.metadata.formats import detect
+from tagger.metadata.movie import movie
+from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome, Status
-from tagger.run.inspect import Glance, first_look
+from tagger.run.inspect import Glance, by_thumbnail, first_look
+from tagger.run.library_pass import look_at_library, with_earlier_look
 from tagger.run.ordered import in_order
-from tagger.run.stages import Looked
+from tagger.run.spool import Spool
+from tagger.run.stages import Looked, Shot, stamp
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
+from tagger.storage.raw_file import Ranges, RawFile
+from tagger.storage.suffixes import is_raw
 from tagger.writing import sidecars
 
-# Photos that are kept in memory between the two passes, about 700 bytes each; the rest lies in a
-# temporary file.
-KEPT = 50_000
+MOST_OF_PHOTO = 32_000_000  # bytes of a photo that is read whole for its EXIF alone
+MOST_OF_SHOT = 64  # photos that are decided together; of a longer burst, so many at a time
 # Bytes of small photos of a bucket that are kept between the passes rather than asked for again.
 MOST_KEPT = 32_000_000
 
@@ -33,29 +39,38 @@ def survey(
     sources: Sources,
     recalled: Callable[[Entry], Looked | None],
     workers: int,
+    net: ThumbnailNet | None = None,
 ) -> Iterator[Looked]:
     """Note when and where each photo was taken; then hand on all of them, in their order.
 
+    Photos of one shot that are not settled come in a row, where the first of them is.
+
     A photo that is settled by its first bytes, or by what an earlier run found, comes with its
-    outcome or guess; the others with what the sources say of them.
+    outcome or guess; the others with what the sources say of them. In a bucket ``net`` looks at the
+    thumbnails in these bytes; on a disk they are read again, at no cost, when a thread is free.
     """
     known: dict[str, Looked] = {}
 
-    remote, room = not isinstance(storage, LocalStorage), MOST_KEPT
+    remote, room, one = not isinstance(storage, LocalStorage), MOST_KEPT, threading.Lock()
 
     def look(entry: Entry) -> Looked:
         nonlocal room
-        before, heads = known.pop(entry.key, None), list[bytes]()
+        before, heads, firsts = known.pop(entry.key, None), list[bytes](), list[bytes]()
 
         def noted(head: bytes, whole: bool, outcome: Outcome | None) -> None:
-            heads.append(head if whole else b"")
+            raw = is_raw(entry.key)
+            heads.append(head if whole and not raw else b"")
+            firsts.append(b"" if raw else head)
             note(storage, sources, entry, head, whole, outcome)
 
         outcome = first_look(storage, entry, noted)
         if before or outcome or not (remote and heads):
             return before or Looked(entry, outcome)
-        data = heads[0] if len(heads[0]) <= room else b""
-        room -= len(data)
+        if net and firsts[0] and (guess := by_thumbnail(storage, entry, firsts[0], net)):
+            return Looked(entry, guess=guess, opened=True)
+        with one:
+            data = heads[0] if len(heads[0]) <= room else b""
+            room -= len(data)
         return Looked(entry, opened=True, data=data)
 
     glance = Glance(storage)
@@ -70,28 +85,62 @@ def survey(
             known[entry.key] = before
         return glance.quickly(lambda: look(entry))
 
+    library, placed = sources.library, Spool()
     spool, waiting = Spool(), False
     try:
         for item in in_order(look, entries, workers, 64 * workers, ready):
             # Until the first photo that needs the others, all are handed on as they come.
             waiting = waiting or item.outcome is None
+            if (
+                library
+                and item.outcome
+                and item.outcome.status is Status.HAS_GPS
+                and not library.index.known(item.entry.key, stamp(item.entry))
+            ):
+                placed.add(Looked(item.entry))
             if waiting:
-                spool.add(item)
+                undecided = sources.pairs and item.outcome is None
+                spool.add(item, family_of(item.entry.key) if undecided else "")
             else:
                 yield item
         sources.captures.flush()
-        for item in spool:
-            if item.outcome is None:
-                item = replace(item, estimates=tuple(sources.estimates(item.entry.key)))
-            yield item
+        if library:
+            entries = (item.entry for (item,) in placed)
+            look_at_library(storage, entries, sources, workers)
+        for items in spool:
+            yield from by_shot(items, sources)
     finally:
         spool.close()
+        placed.close()
 
 
-def stamp(entry: Entry) -> str:
-    """What must be the same for a photo's row in the index to be true."""
-    version, beside = entry.version, os.path.basename(entry.takeout)
-    return f"{version.size} {version.mtime_ns} {version.etag} {len(entry.sidecars)} {beside}"
+def by_shot(items: list[Looked], sources: Sources) -> Iterator[Looked]:
+    """Photos of one family's name, shot by shot, each with what the sources say of it."""
+    if len(items) == 1:
+        yield _answered(items[0], sources)
+        return
+    shots: list[tuple[Capture, list[Looked]]] = []
+    for item in items:
+        photo = sources.captures.get(item.entry.key) or Capture(item.entry.key)
+        same = (taken for first, taken in shots if one_shot(first, photo))
+        shot = next((taken for taken in same if len(taken) < MOST_OF_SHOT), None)
+        if shot is None:
+            shot = []
+            shots.append((photo, shot))
+        shot.append(item)
+    for _, taken in shots:
+        shared = Shot(taken[0].entry.key, len(taken)) if len(taken) > 1 else None
+        for item in taken:
+            yield replace(_answered(item, sources), shot=shared)
+
+
+def _answered(item: Looked, sources: Sources) -> Looked:
+    if item.outcome is not None:
+        return item
+    item = replace(item, estimates=tuple(sources.estimates(item.entry.key)))
+    if sources.library and item.guess:
+        return with_earlier_look(item, sources.library)
+    return item
 
 
 def note(
@@ -99,22 +148,52 @@ def note(
 ) -> None:
     """Add a photo to the index by its first bytes and by what lies beside it."""
     photo = capture(entry.key, head, whole)
+    if out is None and not whole and photo == Capture(entry.key, taken=False):
+        photo = _by_the_rest(storage, entry, head)
     if out is not None and out.status is Status.HAS_GPS and not photo.position:
         photo = replace(photo, position=_elsewhere(storage, entry, head))
     if entry.takeout:
         photo = _with_takeout(storage, entry, photo)
+    if entry.movie and sources.pairs and out is None:
+        _note_movie(storage, sources, entry.movie, photo)
     sources.note(photo, stamp(entry))
 
 
+def _by_the_rest(storage: Storage, entry: Entry, head: bytes) -> Capture:
+    """The facts of a photo whose EXIF is behind its picture, as libheif and libtiff put it."""
+    kind = detect.of(head[:16])
+    try:
+        if kind is detect.Format.TIFF:
+            return capture(entry.key, RawFile(storage, entry.key).exif(), whole=True)
+        flagged = kind is detect.Format.WEBP and head[12:16] == b"VP8X" and head[20] & 8
+        behind = flagged or (kind is detect.Format.HEIC and b"Exif" in head)
+        if behind and entry.version.size <= MOST_OF_PHOTO:
+            return capture(entry.key, storage.read(entry.key).data, whole=True)
+    except PhotoError:
+        pass
+    return Capture(entry.key, taken=False)
+
+
 def _elsewhere(storage: Storage, entry: Entry, head: bytes) -> tuple[float, float] | None:
-    """A position that is not in EXIF but in XMP or a sidecar, unless we wrote it."""
+    """The camera's position that is not in EXIF but in XMP or a sidecar, unless we wrote it."""
     places = itertools.chain(
         [head], (sidecar.blob.data for sidecar in sidecars.own(storage, entry))
     )
     for data in places:
-        if metadata.provenance(data) is None and (found := metadata.position(data)):
+        if metadata.provenance(data) is None and (found := metadata.camera_position(data)):
             return found
     return None
+
+
+def _note_movie(storage: Storage, sources: Sources, key: str, photo: Capture) -> None:
+    """Add the position of a Live Photo's movie to the index, for its family alone."""
+    try:
+        found = movie(key, Ranges(storage, key))
+    except PhotoError:
+        return
+    if found.position and same_moment(photo, found):
+        # Without a time, it is nobody's neighbour in time.
+        sources.note(replace(found, local=None, offset=None), "")
 
 
 def _with_takeout(storage: Storage, entry: Entry, photo: Capture) -> Capture:
@@ -126,39 +205,3 @@ def _with_takeout(storage: Storage, entry: Entry, photo: Capture) -> Capture:
     if photo.local is None and stated.taken is not None:
         photo = replace(photo, local=stated.taken, offset=0.0)
     return replace(photo, beside=stated)
-
-
-class Spool:
-    """Photos in order, the first of them in memory and the rest in a temporary file."""
-
-    def __init__(self) -> None:
-        self._kept: list[Looked] = []
-        self._more: list[Looked] = []
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
-        self._blocks = 0
-
-    def add(self, item: Looked) -> None:
-        if len(self._kept) < KEPT:
-            self._kept.append(item)
-            return
-        self._more.append(item)
-        if len(self._more) == 1000:
-            self._spill()
-
-    def _spill(self) -> None:
-        pickle.dump(self._more, self._file, pickle.HIGHEST_PROTOCOL)
-        self._blocks += 1
-        self._more.clear()
-
-    def __iter__(self) -> Iterator[Looked]:
-        """All that was added, once; memory is let go of on the way."""
-        self._kept.reverse()
-        while self._kept:
-            yield self._kept.pop()
-        self._file.seek(0)
-        for _ in range(self._blocks):
-            yield from pickle.load(self._file)
-        yield from self._more
-
-    def close(self) -> None:
-        self._file.close()

@@ -11,7 +11,7 @@ from tagger.ledger.recorder import RunRecorder
 from tagger.model.lazy import LazyClassifier
 from tagger.records import Outcome
 from tagger.run import pipeline
-from tagger.run.limits import Limits
+from tagger.run.limits import RunLimits
 from tagger.run.stages import Settings
 from tagger.storage.base import Storage
 from tagger.storage.urls import absolute
@@ -30,12 +30,12 @@ def tagging(
     output: str = "",
     engine: Callable[..., Iterator[Outcome]] = pipeline.run,
     stop: Callable[[], bool] = lambda: False,
-    limits: Limits | None = None,
+    limits: RunLimits | None = None,
     gather: Callable[[Path | None], Sources] | None = None,
 ) -> Iterator[Iterator[Outcome]]:
     """A run over ``paths``, which ``storage`` lists: the work is done as the outcomes are taken.
 
-    An outcome goes into the ledger once the next one is asked for, that is when whoever asks is
+    An outcome goes into the ledger when the next one is requested, that is when the caller is
     done with it. At the end of the block the run ends, also where outcomes are left.
 
     Args:
@@ -48,9 +48,9 @@ def tagging(
 
     Raises:
         RunError: the ledger, the output or the model cannot be used.
-        LockedError: another run is at work on some of the same photos.
+        LockedError: another run is working on some of the same photos.
     """
-    copies = output_at(output, paths) if output else None
+    copies = output_at(output, paths, settings.endpoint_url) if output else None
     with contextlib.ExitStack() as stack:
         book = None if dry_run else stack.enter_context(Ledger.open(ledger))
         if book is None or not book.has_run(classifier.sha256):
@@ -64,7 +64,10 @@ def tagging(
         sources = gather(book.path if book else None) if gather else None
         if sources:
             stack.callback(sources.close)
-        outcomes = engine(storage, classifier, recorder, settings, stop, copies, limits, sources)
+        outcomes = engine(
+            storage, classifier, recorder, settings, stop, copies, limits, sources,
+            classifier.thumbnails,
+        )  # fmt: skip
         yield stack.enter_context(contextlib.closing(_noted(outcomes, recorder)))
 
 

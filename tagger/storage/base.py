@@ -48,6 +48,13 @@ class Storage(Protocol):
         """The first ``size`` bytes, fewer where the photo is shorter."""
         ...
 
+    def read_part(self, key: str, start: int, size: int) -> Blob:
+        """``size`` bytes from ``start`` on, fewer where the photo ends; the version is the photo's.
+
+        ``start`` lies within the photo.
+        """
+        ...
+
     def read(self, key: str) -> Blob:
         """All bytes and the version they are of."""
         ...

@@ -34,7 +34,7 @@ from tagger.storage.bucket_listing import (
     wanted,
 )
 from tagger.storage.exclude import excluded, globs
-from tagger.storage.siblings import ordered
+from tagger.storage.siblings import is_shared, ordered
 from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
 from tagger.storage.urls import Location, bucket_of
@@ -154,6 +154,7 @@ class BucketStorage:
         exclude: Sequence[str] = (),
         since: datetime | None = None,
         skipping: Skipping | None = None,
+        endpoint_url: str = "",
     ) -> None:
         self._root = bucket_of(targets[0])
         self._targets = sorted({target[len(self._root) :].strip("/") for target in targets})
@@ -162,7 +163,7 @@ class BucketStorage:
         self._skipping = skipping or Skipping()
         for target in self._targets:
             self._skipping.check(f"{self._root}/{target}", target.split("/"))
-        self._endpoint = endpoint.current()
+        self._endpoint = endpoint.server(endpoint_url)
         self._link()
 
     def _link(self) -> tuple[Store, Index]:
@@ -189,7 +190,9 @@ class BucketStorage:
         """
         for target in self._targets:
             skipping, place = Skipping(self._skipping.on), f"{self._root}/{target}"
-            everything = BucketStorage([place], self._recursive, skipping=skipping).list()
+            everything = BucketStorage(
+                [place], self._recursive, skipping=skipping, endpoint_url=self._endpoint
+            ).list()
             if next(everything, None) is None and not skipping.folders:
                 raise RunError(NO_PHOTOS.format(place))
 
@@ -226,8 +229,10 @@ class BucketStorage:
         found = photo.found
         keys = tuple(f"{self._root}/{path}" for path in ordered(photo.sidecars, found.path))
         version = _version(found.size, found.etag)
-        key, shares = f"{self._root}/{found.path}", len(photo.sharing) > 1
-        return Entry(key, version, problem_of(found.path), keys, shares_stem=shares)
+        key, shares = f"{self._root}/{found.path}", is_shared(found.path, photo.sharing)
+        movie = f"{self._root}/{max(photo.movies)}" if photo.movies else ""
+        problem = problem_of(found.path)
+        return Entry(key, version, problem, keys, shares_stem=shares, movie=movie)
 
     def read_head(self, key: str, size: int) -> bytes:
         with self._explained("read"):
@@ -238,6 +243,19 @@ class BucketStorage:
                 if "416 Range" in str(error):  # there is no first byte of nothing
                     return b""
                 raise
+
+    def read_part(self, key: str, start: int, size: int) -> Blob:
+        with self._explained("read"):
+            options: Any = {"range": (start, start + size)}
+            try:
+                result = obstore.get(self._link()[0], self._path(key), options=options)
+            except BaseError as error:
+                # There is no first byte of nothing; so says S3, and so does obstore.
+                if start == 0 and ("416 Range" in str(error) or "Invalid range" in str(error)):
+                    return self.read(key)
+                raise
+            data = bytes(result.bytes())
+            return Blob(data, _version(result.meta["size"], result.meta["e_tag"]))
 
     def read(self, key: str) -> Blob:
         with self._explained("read"):

@@ -12,7 +12,13 @@ from tagger.storage.base import Traits
 from tagger.storage.exclude import excluded
 from tagger.storage.siblings import is_beside
 from tagger.storage.skipping import Skipping
-from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, sidecar_names, suffix
+from tagger.storage.suffixes import (
+    LISTED_SUFFIXES,
+    is_movie,
+    is_sidecar,
+    sidecar_names,
+    suffix,
+)
 
 
 class Found(NamedTuple):
@@ -49,11 +55,12 @@ class Index(Protocol):
 
 
 class Paired(NamedTuple):
-    """A listed photo, the names of the sidecars beside it, and of the photos of its stem."""
+    """A listed photo, the sidecars beside it, the photos of its stem, and its movies, by name."""
 
     found: Found
     sidecars: list[str]
     sharing: list[str]
+    movies: list[str]
 
 
 def paired(listing: Iterable[Found]) -> Iterator[Paired]:
@@ -84,9 +91,16 @@ def paired(listing: Iterable[Found]) -> Iterator[Paired]:
             for photo in waiting:
                 if is_beside(found.path, photo.found.path):
                     photo.sidecars.append(found.path)
+        elif is_movie(found.path):
+            early.append(found.path)
+            for photo in waiting:
+                if _stem(found.path) == _stem(photo.found.path):
+                    photo.movies.append(found.path)
         elif suffix(found.path) in LISTED_SUFFIXES:
             sidecars = [path for path in early if is_beside(path, found.path)]
-            waiting.append(Paired(found, sidecars, _sharing(found.path, waiting)))
+            same = [path for path in early if _stem(path) == _stem(found.path)]
+            movies = [path for path in same if is_movie(path)]
+            waiting.append(Paired(found, sidecars, _sharing(found.path, waiting), movies))
     yield from waiting
 
 

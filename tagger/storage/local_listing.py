@@ -13,7 +13,7 @@ from tagger.records import Entry, Version
 from tagger.storage.exclude import excluded
 from tagger.storage.siblings import Siblings
 from tagger.storage.skipping import Skipping
-from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
+from tagger.storage.suffixes import LISTED_SUFFIXES, is_movie, is_sidecar, suffix
 from tagger.system import is_gone
 
 TEMP_PREFIX = ".landmark-tag-"
@@ -86,7 +86,7 @@ def entry_at(path: str, beside: Siblings) -> Entry:
         return Entry(path, Version(0, 0), f"cannot be read ({error.strerror}); run again")
     # Opening a pipe or a device of that name could wait for ever.
     problem = "" if stat.S_ISREG(now.st_mode) else "is not a file, though named like a photo"
-    takeout = beside.takeout(name)
+    takeout, movie = beside.takeout(name), beside.movie(name)
     return Entry(
         path,
         version_of(now),
@@ -95,6 +95,7 @@ def entry_at(path: str, beside: Siblings) -> Entry:
         links=now.st_nlink,
         shares_stem=beside.share_stem(name),
         takeout=takeout and os.path.join(folder, takeout),
+        movie=movie and os.path.join(folder, movie),
     )
 
 
@@ -116,7 +117,7 @@ def siblings_of(names: Iterable[str]) -> Siblings:
     seen = [name for name in names if not name.startswith(".")]
     photos = (name for name in seen if suffix(name) in LISTED_SUFFIXES)
     takeout = (name for name in seen if suffix(name) == ".json")
-    return Siblings(photos, (name for name in seen if is_sidecar(name)), takeout)
+    return Siblings(photos, filter(is_sidecar, seen), takeout, filter(is_movie, seen))
 
 
 def temp_prefix() -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tagger.errors import RunError
 from tagger.records import HardLinks
+from tagger.storage import endpoint
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
 from tagger.storage.skipping import Skipping
@@ -24,6 +25,7 @@ class Selection:
     hard_links: HardLinks = HardLinks.SKIP
     skipping: Skipping = field(default_factory=Skipping)
     allow_empty: bool = True
+    endpoint_url: str = ""
 
 
 Opener = Callable[[Sequence[str], Selection], Storage]
@@ -49,8 +51,9 @@ def _bucket(targets: Sequence[str], selection: Selection) -> Storage:
             f"{targets[0]}: buckets need {error.name}; pip install 'landmark-tag[bucket]'"
         ) from error
     remote = BucketStorage(
-        targets, selection.recursive, selection.exclude, selection.since, selection.skipping
-    )
+        targets, selection.recursive, selection.exclude, selection.since, selection.skipping,
+        selection.endpoint_url,
+    )  # fmt: skip
     if not selection.allow_empty:
         remote.require_photos()
     return remote
@@ -69,8 +72,13 @@ def open_storage(
     hard_links: HardLinks = HardLinks.SKIP,
     skipping: Skipping | None = None,
     allow_empty: bool = True,
+    endpoint_url: str = "",
 ) -> Storage:
-    """The storage that the targets live in; ``since`` leaves older objects of a bucket out.
+    """The storage that the targets live in.
+
+    Args:
+        since: leaves older objects of a bucket out.
+        endpoint_url: the server of ``s3://``; empty for AWS's own setting.
 
     Raises:
         RunError: a target is empty, does not exist or cannot be reached, or its scheme is not
@@ -86,7 +94,9 @@ def open_storage(
     opener = OPENERS[Location(targets[0]).scheme if targets else ""]
     return opener(
         targets,
-        Selection(recursive, exclude, since, hard_links, skipping or Skipping(), allow_empty),
+        Selection(
+            recursive, exclude, since, hard_links, skipping or Skipping(), allow_empty, endpoint_url
+        ),
     )
 
 
@@ -104,12 +114,14 @@ def check_scheme(place: str) -> None:
         )
 
 
-def storage_at(key: str, hard_links: HardLinks = HardLinks.SKIP) -> Storage:
+def storage_at(key: str, hard_links: HardLinks = HardLinks.SKIP, endpoint_url: str = "") -> Storage:
     """The storage that a key, out of a report or the ledger, lives in."""
     check_scheme(key)
-    return _storage_of(bucket_of(key), hard_links)
+    return _storage_of(bucket_of(key), hard_links, endpoint.server(endpoint_url))
 
 
 @functools.cache
-def _storage_of(bucket: str, hard_links: HardLinks) -> Storage:
-    return open_storage([bucket] if bucket else [], hard_links=hard_links)
+def _storage_of(bucket: str, hard_links: HardLinks, endpoint_url: str) -> Storage:
+    return open_storage(
+        [bucket] if bucket else [], hard_links=hard_links, endpoint_url=endpoint_url
+    )

@@ -1,9 +1,10 @@
 """Which files of a folder go by a photo's name: its sidecars, and other photos of its stem."""
 
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 
+from tagger.storage.suffixes import is_raw
 from tagger.storage.takeout_names import name_for
 
 SIDECAR = ".xmp"
@@ -30,17 +31,34 @@ def ordered(sidecars: Iterable[str], photo: str) -> list[str]:
     )
 
 
+def is_shared(photo: str, photos: Iterable[str]) -> bool:
+    """Whether photo.xmp may be another photo's: one of the same stem, or named as the stem.
+
+    Of a raw file and a JPEG it is the raw file's: Adobe's programs embed into the JPEG.
+    """
+    others = (other for other in photos if other != photo)
+    return any(is_raw(other) or not is_raw(photo) for other in others)
+
+
 class Siblings:
-    """The photos, sidecars and Takeout files of one folder, looked up by name."""
+    """The photos of one folder, and what lies beside them, looked up by name."""
 
     def __init__(
-        self, photos: Iterable[str], sidecars: Iterable[str], takeout: Iterable[str] = ()
+        self,
+        photos: Iterable[str],
+        sidecars: Iterable[str],
+        takeout: Iterable[str] = (),
+        movies: Iterable[str] = (),
     ) -> None:
         self._photos, self._takeout = set(photos), frozenset(takeout)
-        self._stems = Counter(os.path.splitext(name)[0] for name in self._photos)
+        self._endings = defaultdict[str, list[str]](list)
+        for name in self._photos:
+            stem, ending = os.path.splitext(name)
+            self._endings[stem].append(ending)
         self._sidecars = defaultdict[str, list[str]](list)
         for name in sidecars:
             self._sidecars[name.lower()].append(name)
+        self._movies = {os.path.splitext(name)[0]: name for name in sorted(movies)}
 
     def sidecars(self, photo: str) -> list[str]:
         """Names of the sidecars that go by the photo's name."""
@@ -58,7 +76,12 @@ class Siblings:
         """Name of the photo's Google Takeout file; empty where there is none."""
         return (name_for(photo, self._takeout) or "") if self._takeout else ""
 
+    def movie(self, photo: str) -> str:
+        """Name of the movie of a photo's stem; empty where there is none."""
+        return self._movies.get(os.path.splitext(photo)[0], "") if self._movies else ""
+
     def share_stem(self, photo: str) -> bool:
-        """Whether photo.xmp may be another photo's: one of the same stem, or named as the stem."""
+        """Whether photo.xmp may be another photo's; see :func:`is_shared`."""
         stem, _ = os.path.splitext(photo)
-        return self._stems[stem] > 1 or stem in self._photos
+        beside = (f"{stem}{end}" for end in self._endings[stem])
+        return is_shared(photo, (*beside, *({stem} & self._photos)))

@@ -8,20 +8,31 @@ PHOTO_SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .jfi .jif .pjpeg .pjp .mpo .jps .insp .png .apng .tif .tiff .webp "
     ".heic .heif .hif .heics .heifs .avif .avifs".split()
 )
-# Listed so that they show up in the report; they cannot be decoded without a raw developer.
+# Camera raw: classified by its embedded preview, and never written.
 RAW_SUFFIXES = frozenset(
     ".3fr .arw .bay .cap .cr2 .cr3 .crw .cs1 .dcr .dcs .dng .drf .eip .erf .fff .gpr .iiq .k25 "
     ".kc2 .kdc .mdc .mef .mos .mrw .nef .nrw .orf .ori .pef .pxn .qtk .raf .raw .rw2 .rwl .rwz "
     ".sr2 .srf .srw .sti .x3f".split()
 )
-# Listed for the same reason; Pillow does not read them.
+# Listed so that they show up in the report; Pillow does not read them.
 UNREAD_SUFFIXES = frozenset(".jxl .jxr .hdp .wdp".split())
+MOVIE_SUFFIXES = frozenset((".mov", ".mp4"))  # read beside a photo (Live Photo), never listed
 LISTED_SUFFIXES = PHOTO_SUFFIXES | RAW_SUFFIXES | UNREAD_SUFFIXES
 
 
 def suffix(name: str) -> str:
     """A name's suffix in small letters, with its dot."""
     return os.path.splitext(name)[1].lower()
+
+
+def is_raw(key: str) -> bool:
+    """Whether a key names a camera raw file, which is never written."""
+    return suffix(key) in RAW_SUFFIXES
+
+
+def is_movie(key: str) -> bool:
+    """Whether a key names a movie, which may be the moving half of a photo; never written."""
+    return suffix(key) in MOVIE_SUFFIXES
 
 
 def sidecar_names(name: str) -> tuple[str, str]:

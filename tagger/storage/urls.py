@@ -1,11 +1,11 @@
-"""A place as a person names it: a path of this machine, or the URL of a bucket."""
+"""A place as users name it: a path of this machine, or the URL of a bucket."""
 
 import os
 from dataclasses import dataclass
 
 from tagger.errors import RunError
 
-_MARK = "://"  # what tells a URL from a path
+_MARK = "://"  # what distinguishes a URL from a path
 
 
 def is_url(place: str) -> bool:

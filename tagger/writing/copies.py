@@ -29,7 +29,7 @@ class Output:
         return Location(self.root).separator.join([self.root, *filter(None, parts)])
 
 
-def output_at(place: str, targets: Sequence[str]) -> Output:
+def output_at(place: str, targets: Sequence[str], endpoint_url: str = "") -> Output:
     """The output at a path or URL, for the photos of these targets.
 
     Raises:
@@ -46,7 +46,7 @@ def output_at(place: str, targets: Sequence[str]) -> Output:
     separator = Location(sources[0]).separator
     names = [folder.split(separator) for folder in folders]
     common = os.path.commonprefix(names)  # noqa: RUF071 - of lists it compares names
-    return Output(storage_at(root), root, separator.join(common))
+    return Output(storage_at(root, endpoint_url=endpoint_url), root, separator.join(common))
 
 
 def _folder(target: str) -> str:

@@ -21,7 +21,7 @@ class Recorder(Protocol):
         ...
 
     def settle(self, change: int, version: Version | None) -> None:
-        """The write is done; ``version`` is what the store made of it (None: it is gone)."""
+        """The write is done; ``version`` is the new version in the store (None: removed)."""
         ...
 
     def drop(self, change: int) -> None:

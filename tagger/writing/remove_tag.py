@@ -40,12 +40,12 @@ def remove(storage: Storage, recorder: Recorder | None) -> Iterator[Removed]:
                 if remove_tag(storage, recorder, key, storage.read(key)):
                     yield Removed(key)
             except VanishedError:
-                # Two photos of one name share a sidecar, which may be gone with the first of them.
+                # Two photos of one name share a sidecar; it may be removed with the first of them.
                 if key not in entry.sidecars:
                     yield Removed(key, "it vanished during the run; run again")
             except RunError:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever a photo does, the run goes on
+            except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues
                 known = isinstance(error, PhotoError)
                 yield Removed(key, str(error) if known else f"unexpected {error!r}; please report")
 

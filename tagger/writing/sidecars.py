@@ -24,14 +24,17 @@ def own(storage: Storage, entry: Entry) -> list[Sidecar]:
         PhotoError: one cannot be read.
     """
     read = (Sidecar(key, storage.read(key)) for key in entry.sidecars)
-    return [found for found in read if _is_own(found, entry.key)]
+    return [sidecar for sidecar in read if _is_own(sidecar, entry.key)]
 
 
 def _is_own(sidecar: Sidecar, photo: str) -> bool:
     if not _has_stem_name(sidecar.key, photo):
         return True
-    stated = metadata.sidecar_extension(sidecar.blob.data).lower()
-    return stated in ("", _extension(photo).lower())
+    return _stated(sidecar) in ("", _extension(photo).lower())
+
+
+def _stated(sidecar: Sidecar) -> str:
+    return metadata.sidecar_extension(sidecar.blob.data).lower()
 
 
 def _has_stem_name(sidecar: str, photo: str) -> bool:
@@ -57,8 +60,9 @@ class Target(NamedTuple):
 def target(entry: Entry, sidecars: list[Sidecar], naming: SidecarName) -> Target:
     """The sidecar for a photo's tag, never one that may be another photo's.
 
-    photo.xmp is not used where another photo has the same stem, or where it is another's: then
-    the tag goes into photo.jpg.xmp, whatever name was asked for.
+    photo.xmp is not used where it may be another photo's of the same stem, unless it says that it
+    is this one's: then the tag goes into photo.jpg.xmp, whatever name was asked for. Of a raw file
+    and a JPEG it is the raw file's.
 
     Args:
         entry: the photo.
@@ -67,9 +71,10 @@ def target(entry: Entry, sidecars: list[Sidecar], naming: SidecarName) -> Target
     """
     folder, slash, name = entry.key.rpartition("/")
     full, stem = (f"{folder}{slash}{new}" for new in sidecar_names(name))
-    for found in sidecars:
-        if not entry.shares_stem or found.key[:-4] == entry.key:
-            return Target(found.key, found.blob)
+    for sidecar in sidecars:
+        stated = _stated(sidecar) == _extension(name).lower() != ""
+        if not entry.shares_stem or sidecar.key[:-4] == entry.key or stated:
+            return Target(sidecar.key, sidecar.blob)
     others = any(_has_stem_name(key, entry.key) for key in entry.sidecars)
     if naming is SidecarName.STEM and not entry.shares_stem and not others:
         return Target(stem, None, _extension(name))

@@ -6,15 +6,20 @@ from dataclasses import dataclass
 from tagger import metadata
 from tagger.blob import Blob, Content, Digest
 from tagger.errors import ChangedError, RefusedError, UnsupportedError, VanishedError
-from tagger.ledger.fingerprint import fingerprint
+from tagger.imaging.room import MOST
+from tagger.ledger.fingerprint import fingerprint, of_parts
 from tagger.records import Entry, GpsState, HardLinks, SidecarMode, SidecarName, Tag
-from tagger.storage.base import Storage
+from tagger.storage.base import CHANGED, Storage
 from tagger.storage.local_errors import linked
+from tagger.storage.raw_file import RawFile
+from tagger.storage.suffixes import is_raw
 from tagger.storage.urls import bucket_of
 from tagger.writing import sidecars
 from tagger.writing.copies import Output
 from tagger.writing.recorded import Recorder, replace
 from tagger.writing.sidecars import Sidecar
+
+RAW = "camera raw is never written; its sidecar is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ def see_unlinked(entry: Entry, options: WriteOptions, output: Output | None = No
     Raises:
         UnsupportedError: one would.
     """
-    into = output is None and options.sidecar is not SidecarMode.ALWAYS
+    into = output is None and options.sidecar is not SidecarMode.ALWAYS and not is_raw(entry.key)
     if into and entry.links > 1 and options.hard_links is HardLinks.SKIP:
         raise UnsupportedError(f"{linked(entry.links)}, --sidecar always leaves it as it is")
 
@@ -59,7 +64,7 @@ def write_tag(
         where it went, for the report's reason column; empty when into the photo.
 
     Raises:
-        ChangedError: the photo is not what was looked at; it is left as it is.
+        ChangedError: the photo is not the one that was processed; it is left as it is.
         PhotoError: reading, tagging or writing failed; the photo is as it was.
     """
     see_unlinked(entry, options, output)
@@ -82,10 +87,11 @@ class _Writing:
     def write(self) -> str:
         """See :func:`write_tag`."""
         run_id, mode = self.tag.provenance.run_id, self.options.sidecar
-        blob = self.storage.read(self.entry.key)
-        if self.output is None and mode is not SidecarMode.ALWAYS:
+        raw = is_raw(self.entry.key)
+        blob, digest = self._looked_at() if raw else (self.storage.read(self.entry.key), None)
+        if self.output is None and mode is not SidecarMode.ALWAYS and not raw:
             blob = blob._replace(digest=Digest(blob.data))
-        ours, problem = False, _not_as_seen(blob, self.entry)
+        ours, problem = False, _not_as_seen(blob, self.entry, digest)
         if problem:
             ours = tagged_by(blob.data, run_id)
             if not ours:
@@ -97,6 +103,8 @@ class _Writing:
         why = "in a sidecar"
         if mode is not SidecarMode.ALWAYS:
             try:
+                if raw:
+                    raise RefusedError(RAW)
                 return self._into_photo(blob)
             except RefusedError as error:
                 if ours or mode is SidecarMode.NEVER:
@@ -104,6 +112,14 @@ class _Writing:
                 why = f"in a sidecar: {error}"
         self._into_sidecar(blob, beside)
         return why
+
+    def _looked_at(self) -> tuple[Blob, bytes]:
+        """A raw file's metadata in place of its bytes, and its fingerprint; all for a copy."""
+        file, whole = RawFile(self.storage, self.entry.key), self.output is not None
+        if whole and file.version.size > MOST:
+            raise UnsupportedError(f"is larger than {MOST // 1_000_000} MB and is not copied")
+        digest = of_parts(file) if self.entry.fingerprint else b""
+        return Blob(file.exif(), file.version), digest
 
     def _into_photo(self, blob: Blob) -> str:
         """Embed the tag, in the photo or in its copy; gives where."""
@@ -123,6 +139,10 @@ class _Writing:
             # The photo's copy carries no tag, but its sidecar does; photo.xmp may be another's.
             older = _older(self.output, key, after)
             known = older is not None and key[:-4] == self.entry.key
+            if is_raw(self.entry.key):
+                seen, photo = photo.version, self.storage.read(self.entry.key)
+                if photo.version != seen:
+                    raise ChangedError(CHANGED)
             copy = _older(self.output, self.entry.key, photo.data, known)
             self._copy(self.output, self.entry.key, photo, photo.data, copy)
             self._copy(self.output, key, before, after, older)
@@ -147,9 +167,12 @@ class _Writing:
         return to
 
 
-def _not_as_seen(blob: Blob, entry: Entry) -> str:
-    """Why the photo is not the one without GPS that was looked at; empty where it is."""
-    if _another(blob, entry):
+def _not_as_seen(blob: Blob, entry: Entry, digest: bytes | None = None) -> str:
+    """Why the photo is not the one that was processed; empty if it is.
+
+    ``digest`` is its fingerprint, where ``blob`` does not hold all of it.
+    """
+    if _another(blob, entry, digest):
         return "it changed since it was checked and is left as it is; run again"
     reading = metadata.gps_state(blob.data, whole=True)
     if reading is None or reading.state is not GpsState.EMPTY:
@@ -157,8 +180,8 @@ def _not_as_seen(blob: Blob, entry: Entry) -> str:
     return ""
 
 
-def _another(blob: Blob, entry: Entry) -> bool:
-    """Whether what was read is not what was looked at, or not surely.
+def _another(blob: Blob, entry: Entry, digest: bytes | None) -> bool:
+    """Whether the bytes may not be those that were processed.
 
     Size, time and ETag must be the same. What was decoded, now or by the earlier run whose guess
     is used, must have had the same head and tail. Where nothing was decoded only the inode (with
@@ -167,7 +190,7 @@ def _another(blob: Blob, entry: Entry) -> bool:
     if blob.version != entry.version:
         return True
     if entry.fingerprint:
-        return fingerprint(blob.data) != entry.fingerprint
+        return (digest or fingerprint(blob.data)) != entry.fingerprint
     return not blob.version.same_node(entry.version)
 
 
@@ -175,8 +198,8 @@ def tagged_by(data: bytes, run_id: str) -> bool:
     """Whether these bytes, of a photo (its head is enough) or sidecar, carry a tag of that run."""
     if not run_id or run_id.encode() not in data:  # spares most photos the parsing
         return False
-    found = metadata.provenance(data)
-    return found is not None and found.run_id == run_id
+    provenance = metadata.provenance(data)
+    return provenance is not None and provenance.run_id == run_id
 
 
 def _older(output: Output, key: str, after: Content, known: bool = False) -> Blob | None:

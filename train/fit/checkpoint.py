@@ -29,7 +29,7 @@ class EpochLog:
 
 
 @dataclass(slots=True)
-class Run:
+class TrainingRun:
     """What changes while training; all of it goes into the checkpoint."""
 
     model: nn.Module
@@ -49,7 +49,7 @@ def fingerprint(labels: Sequence[str], *parts: Tensor) -> str:
     return digest.hexdigest()
 
 
-def write(run: Run, recipe: Recipe, data: str, out: Path) -> None:
+def write(run: TrainingRun, recipe: Recipe, data: str, out: Path) -> None:
     """Checkpoint, best weights and metrics.csv, each replaced whole."""
     log = [asdict(line) for line in run.log]
     state = {
@@ -70,7 +70,7 @@ def write(run: Run, recipe: Recipe, data: str, out: Path) -> None:
         writer.writerows(log)
 
 
-def restore(run: Run, recipe: Recipe, data: str, checkpoint: Path) -> None:
+def restore(run: TrainingRun, recipe: Recipe, data: str, checkpoint: Path) -> None:
     """Put a checkpoint back into ``run``; ``data`` is the fingerprint of the photos.
 
     Raises:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from tagger.errors import RunError
-from train.fit.checkpoint import EpochLog, Run, fingerprint, restore, write
+from train.fit.checkpoint import EpochLog, TrainingRun, fingerprint, restore, write
 from train.fit.optimise import autocast, average, epoch_order, make_optimiser, set_lr, smooth
 from train.photos.arrays import Photos
 from train.photos.augment import augment, mix, resized
@@ -52,7 +52,7 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     ema = copy.deepcopy(model).eval().requires_grad_(False)
-    run = Run(model, ema, make_optimiser(model, recipe))
+    run = TrainingRun(model, ema, make_optimiser(model, recipe))
     pictures = (train.pixels, train.targets, validation.pixels, validation.targets)
     data = fingerprint(labels, *pictures)
     if resume and (out / "checkpoint.pt").exists():
@@ -90,7 +90,7 @@ def predict(model: nn.Module, pixels: Tensor, size: int, batch: int = 64) -> Ten
 
 def _epoch(
     parallel: nn.Module,
-    run: Run,
+    run: TrainingRun,
     train: Photos,
     recipe: Recipe,
     loss: Loss,
@@ -136,7 +136,7 @@ def _epoch(
     return mean_loss, accuracy
 
 
-def _validate(run: Run, photos: Photos, recipe: Recipe, epoch: int) -> tuple[float, float]:
+def _validate(run: TrainingRun, photos: Photos, recipe: Recipe, epoch: int) -> tuple[float, float]:
     """Loss and accuracy of the averaged weights on whole photos; keeps them if they are best."""
     if (epoch + 1) % recipe.validate_every and epoch + 1 < recipe.epochs:
         return math.nan, math.nan

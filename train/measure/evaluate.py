@@ -1,8 +1,10 @@
 """A model file against photos it never saw: all figures, as a table, as JSON and as plots."""
 
+import csv
+import math
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +19,25 @@ from tagger.model.devices import fast_dtype, pick_device
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
 from tagger.places.landmarks import load_landmarks
-from train.measure.metrics import Answers, figures, interval
-from train.photos.folders import Sample, read_folder, read_negatives
+from train.measure.groups import SURE, Pair, PhotoGroup, as_text, by_group, groupings, worst_pairs
+from train.measure.metrics import Answers, figures, intervals
+from train.measure.where import beside
+from train.photos.folders import STRANGER, Sample, read_folder, read_negatives
 from train.photos.pixel_cache import CACHE, load_pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything measured: figures with 95 % intervals, and per class how its photos fared."""
+    """Everything measured: figures with 95 % intervals, and how the photos of each class and of
+    each group fared; ``groups`` by what they are told.
+    """
 
     figures: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     classes: dict[str, dict[str, float]]
     photos: dict[str, int]
+    groups: dict[str, list[PhotoGroup]] = field(default_factory=dict)
+    confused: list[Pair] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,6 @@ class Evaluation:
     answers: Answers
     samples: tuple[Sample, ...]
     labels: tuple[str, ...]
-    references: NDArray[np.int64] | None = None  # photos of each landmark in the model file
 
 
 def evaluate(
@@ -53,6 +60,7 @@ def evaluate(
     cache: Path = CACHE,
     draws: int = 1000,
     left_out: Collection[Path] = (),
+    strangers: Iterable[Path] = (),
 ) -> Evaluation:
     """Run a model file as it is used in earnest (bfloat16 on a CPU that has it) and measure it.
 
@@ -62,28 +70,39 @@ def evaluate(
         negatives: folders of photos without landmarks, of each ``part`` where it is parted.
         draws: bootstrap draws of each interval.
         left_out: photos not to take, by their resolved paths.
+        strangers: folders of photos of landmarks that the model never learned.
     """
-    loaded = artifact.load(model)
+    loaded, places = artifact.load(model), load_landmarks()
     labels = loaded.manifest.labels
+    folders = [data] if isinstance(data, Path) else data
     samples = tuple(
         sample
-        for place in ([data] if isinstance(data, Path) else data)
+        for place in folders
         for sample in read_folder(place / part, labels, skip=True).samples
         if sample.path.resolve() not in left_out
     )
     for place in negatives:
         samples += read_negatives(place, part, left_out)
+    for place in strangers:
+        samples += tuple(
+            replace(sample, source=f"{STRANGER}/{sample.source}")
+            for sample in read_negatives(place, part, left_out)
+        )
     answers, kept = answer(loaded, samples, device, cache)
+    answers = replace(answers, beside=beside([places[label] for label in labels]))
     kinds = sorted(set(answers.kinds) - {"landmark"})
     wanted = figures(kinds)
+    counts = np.diff(loaded.references.landmarks) if loaded.references else None
+    names = groupings(kept, labels, folders, places, counts)
     report = Report(
         {name: figure(answers) for name, figure in wanted.items()},
-        {name: interval(figure, answers, draws) for name, figure in wanted.items()},
-        per_class(answers, labels),
+        intervals(wanted, answers, draws),
+        per_class(answers, labels, counts),
         {kind: int((answers.kinds == kind).sum()) for kind in ["landmark", *kinds]},
+        {name: by_group(answers, group, draws) for name, group in names.items()},
+        worst_pairs(answers, labels),
     )
-    counts = np.diff(loaded.references.landmarks) if loaded.references else None
-    return Evaluation(loaded.manifest.name, report, answers, kept, labels, counts)
+    return Evaluation(loaded.manifest.name, report, answers, kept, labels)
 
 
 def answer(
@@ -127,33 +146,50 @@ def _weighed(
 
 
 def per_class(
-    answers: Answers, labels: tuple[str, ...], threshold: float = 0.6
+    answers: Answers, labels: tuple[str, ...], counts: NDArray[np.int64] | None = None
 ) -> dict[str, dict[str, float]]:
-    """By slug: photos, share recognised, share tagged right, and wrong tags of this name."""
-    best = answers.probabilities.argmax(1)
-    accepted = answers.confidence >= threshold
+    """By slug: reference photos, photos, share recognised, share tagged right, and wrong tags of
+    this name.
+    """
+    accepted = answers.confidence >= SURE
     rows = {}
     for index, label in enumerate(labels):
         own = answers.labels == index
+        wrong = accepted & ~answers.placed & (answers.best == index)
         rows[label] = {
+            "references": float("nan") if counts is None else float(counts[index]),
             "photos": float(own.sum()),
-            "top1": float((best == index)[own].mean()) if own.any() else float("nan"),
-            "tagged_right": float(((best == index) & accepted)[own].mean())
-            if own.any()
-            else float("nan"),
-            "wrong_tags": float(((best == index) & accepted & ~own).sum()),
+            "top1": _mean(answers.right[own]),
+            "tagged_right": _mean((answers.placed & accepted)[own]),
+            "wrong_tags": float(wrong.sum()),
         }
     return rows
+
+
+def save_classes(report: Report, path: Path) -> None:
+    """By landmark as CSV; a share of no photos is left empty."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        for number, (slug, row) in enumerate(report.classes.items()):
+            if not number:
+                writer.writerow(["landmark", *row])
+            writer.writerow([slug, *("" if math.isnan(v) else f"{v:.4g}" for v in row.values())])
 
 
 def table(report: Report) -> str:
     """Figures and intervals as text, one a line."""
     counts = ", ".join(f"{count} {kind}" for kind, count in report.photos.items())
-    lines = [f"photos: {counts}", f"{'figure':<20}{'value':>9}  95 % interval"]
+    lines = [f"photos: {counts}", f"{'figure':<26}{'value':>9}  95 % interval"]
     for name, value in report.figures.items():
         low, high = report.intervals[name]
-        lines.append(f"{name:<20}{value:>9.4f}  {low:.4f} to {high:.4f}")
+        lines.append(f"{name:<26}{value:>9.4f}  {low:.4f} to {high:.4f}")
+    for name, groups in report.groups.items():
+        lines += ["", f"by {name}", as_text(groups)]
     return "\n".join(lines)
+
+
+def _mean(rows: NDArray[np.bool_]) -> float:
+    return float(rows.mean()) if len(rows) else float("nan")
 
 
 def as_json(report: Report) -> dict[str, object]:

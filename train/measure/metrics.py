@@ -1,51 +1,98 @@
 """Figures of a model from its answers: accuracy, rejection, calibration, with intervals."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from train.photos.folders import NO_LANDMARK
+from train.photos.folders import NO_LANDMARK, STRANGER
 
 Floats = NDArray[np.float64]
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+# Of a real library few photos show a landmark that is known: one in so many.
+ONE_IN = (20, 100)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answers:
     """What a model said of N photos: ``probabilities`` [N, C], ``labels`` int [N] with NO_LANDMARK
-    for photos that show none, ``kinds`` [N] text (``landmark``, ``near``, ``far``).
+    for photos that show none, ``kinds`` [N] text (``landmark``, ``near``, ``far``, ``stranger``),
+    ``beside`` bool [C, C] whether a photo of one landmark may be named for another, which stands
+    there too.
     """
 
     probabilities: Floats
     labels: NDArray[np.int64]
     kinds: NDArray[np.str_]
+    beside: NDArray[np.bool_] | None = None
 
-    @property
+    @cached_property
     def confidence(self) -> Floats:
         """The best class's probability, [N]."""
         best: Floats = self.probabilities.max(1)
         return best
 
-    @property
+    @cached_property
+    def best(self) -> NDArray[np.int64]:
+        """The best class, [N]."""
+        best: NDArray[np.int64] = self.probabilities.argmax(1)
+        return best
+
+    @cached_property
+    def rank(self) -> NDArray[np.int64]:
+        """How many classes stand before the one shown, [N]; all of them for NO_LANDMARK."""
+        own = self.probabilities[np.arange(len(self.labels)), self.labels][:, None]
+        earlier = np.arange(self.probabilities.shape[1]) < self.labels[:, None]
+        before = (self.probabilities > own) | ((self.probabilities == own) & earlier)
+        rank: NDArray[np.int64]
+        rank = np.where(self.labels == NO_LANDMARK, before.shape[1], before.sum(1))
+        return rank
+
+    @cached_property
     def right(self) -> NDArray[np.bool_]:
         """Whether the best class is the one shown, [N]; never so for NO_LANDMARK."""
-        right: NDArray[np.bool_] = self.probabilities.argmax(1) == self.labels
+        right: NDArray[np.bool_] = self.best == self.labels
         return right
+
+    @cached_property
+    def placed(self) -> NDArray[np.bool_]:
+        """Whether the best class's place is right, [N]: its own, or that of one ``beside``."""
+        if self.beside is None:
+            return self.right
+        found = self.beside[self.labels, self.best] & (self.labels != NO_LANDMARK)
+        placed: NDArray[np.bool_] = self.right | found
+        return placed
+
+    @property
+    def others(self) -> list[str]:
+        """Kinds that the mix's other half is of; landmarks that nobody taught are told apart."""
+        kinds = [str(kind) for kind in np.unique(self.kinds) if kind != "landmark"]
+        return [kind for kind in kinds if kind != STRANGER] or kinds
 
     @property
     def weights(self) -> Floats:
         """Weights [N] of a mix that is half landmarks, half others, near and far alike."""
         result = np.zeros(len(self.labels))
-        kinds = [kind for kind in np.unique(self.kinds) if kind != "landmark"]
+        kinds = self.others
         result[self.kinds == "landmark"] = 0.5 / max(1, (self.kinds == "landmark").sum())
         for kind in kinds:
             result[self.kinds == kind] = 0.5 / len(kinds) / (self.kinds == kind).sum()
         return result
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Answers":
-        return Answers(self.probabilities[rows], self.labels[rows], self.kinds[rows])
+        """The answers for some photos; what was worked out already is not worked out again."""
+        taken = replace(
+            self,
+            probabilities=self.probabilities[rows],
+            labels=self.labels[rows],
+            kinds=self.kinds[rows],
+        )
+        for name in ("confidence", "best", "rank", "right", "placed"):
+            if name in self.__dict__:
+                taken.__dict__[name] = self.__dict__[name][rows]
+        return taken
 
 
 Figure = Callable[[Answers], float]
@@ -55,9 +102,7 @@ def top(k: int) -> Figure:
     """Share of landmark photos whose class is among the best ``k``."""
 
     def figure(answers: Answers) -> float:
-        shown = answers.labels != NO_LANDMARK
-        best = np.argsort(-answers.probabilities[shown], 1)[:, :k]
-        return float((best == answers.labels[shown][:, None]).any(1).mean())
+        return float((answers.rank[answers.labels != NO_LANDMARK] < k).mean())
 
     return figure
 
@@ -66,7 +111,17 @@ def tagged_right(threshold: float) -> Figure:
     """Share of landmark photos that are accepted and right: recall."""
 
     def figure(answers: Answers) -> float:
-        accepted = (answers.confidence >= threshold) & answers.right
+        accepted = (answers.confidence >= threshold) & answers.placed
+        return float(accepted[answers.kinds == "landmark"].mean())
+
+    return figure
+
+
+def tagged_wrong(threshold: float) -> Figure:
+    """Share of landmark photos that are accepted and get a wrong place."""
+
+    def figure(answers: Answers) -> float:
+        accepted = (answers.confidence >= threshold) & ~answers.placed
         return float(accepted[answers.kinds == "landmark"].mean())
 
     return figure
@@ -81,13 +136,20 @@ def tagged(kind: str, threshold: float) -> Figure:
     return figure
 
 
-def precision(threshold: float) -> Figure:
-    """Share of accepted tags that are right, on the half-and-half mix."""
+def precision(threshold: float, share: float = 0.5, others: Sequence[str] = ()) -> Figure:
+    """Share of accepted tags that are right, where ``share`` of the photos show a landmark.
+
+    The others are of those kinds in equal parts; of all but strangers where none is given.
+    """
 
     def figure(answers: Answers) -> float:
-        accepted = (answers.confidence >= threshold) * answers.weights
-        total = accepted.sum()
-        return float((accepted * answers.right).sum() / total) if total else 1.0
+        accepted = answers.confidence >= threshold
+        kinds = others or answers.others
+        right = share * tagged_right(threshold)(answers)
+        wrong = share * tagged_wrong(threshold)(answers)
+        for kind in kinds:
+            wrong += (1 - share) / len(kinds) * accepted[answers.kinds == kind].mean()
+        return float(right / (right + wrong)) if right + wrong else 1.0
 
     return figure
 
@@ -119,7 +181,7 @@ def calibration_error(answers: Answers, bins: int = 15) -> float:
         rows = edges == edge
         share = weights[rows].sum()
         if share:
-            gap = (answers.right[rows] - answers.confidence[rows]) * weights[rows]
+            gap = (answers.placed[rows] - answers.confidence[rows]) * weights[rows]
             error += abs(gap.sum())
     return float(error / weights.sum())
 
@@ -128,14 +190,22 @@ def interval(
     figure: Figure, answers: Answers, draws: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
     """95 % bootstrap interval over photos, each kind drawn anew on its own."""
+    return intervals({"": figure}, answers, draws, seed)[""]
+
+
+def intervals(
+    wanted: Mapping[str, Figure], answers: Answers, draws: int = 1000, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """The intervals of several figures, from the same draws."""
     chance = np.random.default_rng(seed)
-    groups = [np.flatnonzero(answers.kinds == kind) for kind in np.unique(answers.kinds)]
-    values = [
-        figure(answers.take(np.concatenate([chance.choice(g, len(g)) for g in groups])))
-        for _ in range(draws)
-    ]
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    kinds = [np.flatnonzero(answers.kinds == kind) for kind in np.unique(answers.kinds)]
+    _ = answers.confidence, answers.rank, answers.placed  # once, not for each draw
+    values = []
+    for _ in range(draws):
+        drawn = answers.take(np.concatenate([chance.choice(rows, len(rows)) for rows in kinds]))
+        values.append([figure(drawn) for figure in wanted.values()])
+    low, high = np.percentile(values, [2.5, 97.5], axis=0)
+    return {name: (float(low[n]), float(high[n])) for n, name in enumerate(wanted)}
 
 
 def figures(kinds: Sequence[str]) -> dict[str, Figure]:
@@ -143,6 +213,7 @@ def figures(kinds: Sequence[str]) -> dict[str, Figure]:
     result: dict[str, Figure] = {"top1": top(1), "top5": top(5)}
     for threshold in THRESHOLDS:
         result[f"recall@{threshold}"] = tagged_right(threshold)
+        result[f"wrong@{threshold}"] = tagged_wrong(threshold)
     for kind in kinds:
         for threshold in THRESHOLDS:
             result[f"{kind} tagged@{threshold}"] = tagged(kind, threshold)
@@ -150,5 +221,10 @@ def figures(kinds: Sequence[str]) -> dict[str, Figure]:
     if kinds:
         for threshold in THRESHOLDS:
             result[f"precision@{threshold}"] = precision(threshold)
+            for count in ONE_IN:
+                result[f"1 in {count}@{threshold}"] = precision(threshold, 1 / count)
+                if "far" in kinds:
+                    only = precision(threshold, 1 / count, ["far"])
+                    result[f"1 in {count}, others far@{threshold}"] = only
         result["ece"] = calibration_error
     return result

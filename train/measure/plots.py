@@ -74,19 +74,19 @@ def reliability(answers: Answers, out: Path, bins: int = 10) -> None:
     """Confidence against how often it is right, on the half-and-half mix, and how many are so."""
     edges = np.minimum((answers.confidence * bins).astype(int), bins - 1)
     total = np.bincount(edges, answers.weights, bins)
-    right = np.bincount(edges, answers.weights * answers.right, bins)
-    said = np.bincount(edges, answers.weights * answers.confidence, bins)
+    right = np.bincount(edges, answers.weights * answers.placed, bins)
+    confidence = np.bincount(edges, answers.weights * answers.confidence, bins)
     filled = total > 0
     figure, (upper, lower) = plt.subplots(
         2, 1, figsize=(5, 6), sharex=True, height_ratios=(3, 1), layout="constrained"
     )
     upper.plot([0, 1], [0, 1], color=GREY, lw=1, ls="--", label="honest")
-    upper.plot(said[filled] / total[filled], right[filled] / total[filled], "o-", color=BLUE)
+    upper.plot(confidence[filled] / total[filled], right[filled] / total[filled], "o-", color=BLUE)
     upper.set(ylabel="share right", xlim=(0, 1), ylim=(0, 1.02))
     upper.legend(loc="upper left")
     upper.grid(alpha=0.3)
     mix = "half landmarks, half others" if (answers.labels == NO_LANDMARK).any() else "landmarks"
-    upper.set_title(f"{len(answers.labels)} photos, weighted to {mix}", fontsize=10)
+    upper.set_title(f"{(answers.weights > 0).sum()} photos, weighted to {mix}", fontsize=10)
     middles = (np.arange(bins) + 0.5) / bins
     lower.bar(middles, total / total.sum(), 0.9 / bins, color=BLUE)
     lower.set(xlabel="confidence", ylabel="share of mix")
@@ -97,7 +97,7 @@ def risk_coverage(answers: Answers, out: Path) -> None:
     """Wrong share among what is tagged against the share of landmark photos tagged right."""
     figure, axis = plt.subplots(figsize=(6, 4.2), layout="constrained")
     order = np.argsort(-answers.confidence, kind="stable")
-    weight, right = answers.weights[order], answers.right[order]
+    weight, right = answers.weights[order], answers.placed[order]
     landmark = answers.kinds[order] == "landmark"
     recall = np.cumsum(weight * right) / max(weight[landmark].sum(), 1e-12)
     risk = 1 - np.cumsum(weight * right) / np.cumsum(weight)
@@ -106,9 +106,9 @@ def risk_coverage(answers: Answers, out: Path) -> None:
         last = int((answers.confidence >= threshold).sum()) - 1
         if last >= 0:
             axis.plot(recall[last], risk[last], "o", color=ORANGE, ms=4)
-            axis.annotate(f" {threshold}", (recall[last], risk[last]), fontsize=8, va="bottom")
+            axis.annotate(f" {threshold}", (recall[last], risk[last]), fontsize=8, rotation=60)
     axis.set(xlabel="landmark photos tagged and right", ylabel="wrong among the tagged")
-    axis.set(xlim=(0, 1.02), ylim=(0, max(0.05, float(risk.max()) * 1.05)))
+    axis.set(xlim=(0, 1.02), ylim=(0, min(0.15, max(0.05, float(risk.max()) * 1.05))))
     axis.set_title("each dot: one --min-conf", fontsize=10)
     axis.grid(alpha=0.3)
     save(figure, out)
@@ -123,7 +123,7 @@ def worst(
         samples: the photos of ``answers``, in the same order.
         names: of the classes, in the order of the columns.
     """
-    mistakes = np.flatnonzero(~answers.right)
+    mistakes = np.flatnonzero(~answers.placed)
     chosen = mistakes[np.argsort(-answers.confidence[mistakes])][:count]
     captions = []
     for index in chosen:

@@ -30,7 +30,7 @@ class Excite(nn.Module):
         return x * torch.sigmoid(gates)[:, :, None, None]
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two dense 3 x 3 convolutions beside a shortcut; [N, before, H, W] to [N, width, H/s, W/s].
 
     Depthwise convolutions cost fewer operations but wait for memory when trained on a CPU. The
@@ -99,7 +99,7 @@ class ScratchNet(nn.Module):
         blocks = []
         for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             for place in range(depth):
-                blocks.append(Block(before, width, 2 if stage and not place else 1))
+                blocks.append(ResidualBlock(before, width, 2 if stage and not place else 1))
                 before = width
         self.trunk = nn.Sequential(stem, nn.Sequential(*blocks), Pool())
         self.dropout = nn.Dropout(dropout)

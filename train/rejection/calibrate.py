@@ -34,7 +34,7 @@ STRUCK = -1e4  # the logit of a class that is struck out
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class EmbeddedPhotos:
     """Photos as the network that ships sees them: embeddings [N, D], labels int64 [N], kinds."""
 
     embeddings: Tensor
@@ -42,7 +42,7 @@ class Seen:
     kinds: tuple[str, ...]
 
 
-def see(network: nn.Module, photos: Photos, kinds: tuple[str, ...]) -> Seen:
+def see(network: nn.Module, photos: Photos, kinds: tuple[str, ...]) -> EmbeddedPhotos:
     """Embed photos with batch norms folded, as on the CPU in use: bfloat16 or float32.
 
     Args:
@@ -61,17 +61,17 @@ def see(network: nn.Module, photos: Photos, kinds: tuple[str, ...]) -> Seen:
             parts.append(trunk(scaled.to(dtype)).float())
     labels = photos.targets.argmax(1)
     labels = torch.where(labels == photos.targets.shape[1] - 1, NO_LANDMARK, labels)
-    return Seen(torch.cat(parts), labels, kinds)
+    return EmbeddedPhotos(torch.cat(parts), labels, kinds)
 
 
-def mix_weights(seen: Seen) -> Tensor:
+def mix_weights(seen: EmbeddedPhotos) -> Tensor:
     """Weights float32 [N] of a mix that is half landmarks, half others, each kind alike."""
     others = sorted({kind for kind in seen.kinds if kind != "landmark"})
     share = {kind: 0.5 / len(others) for kind in others} | {"landmark": 0.5}
     return torch.tensor([share[kind] / seen.kinds.count(kind) for kind in seen.kinds])
 
 
-def with_unknown(logits: Tensor, seen: Seen) -> tuple[Tensor, Seen]:
+def with_unknown(logits: Tensor, seen: EmbeddedPhotos) -> tuple[Tensor, EmbeddedPhotos]:
     """Add each landmark photo once more as of an unknown landmark: its own class struck out.
 
     The few negatives that show buildings come from few sources; to a network that never learned
@@ -80,7 +80,7 @@ def with_unknown(logits: Tensor, seen: Seen) -> tuple[Tensor, Seen]:
     shown = seen.labels != NO_LANDMARK
     struck = logits[shown].scatter(1, seen.labels[shown, None], STRUCK)
     count = int(shown.sum())
-    more = Seen(
+    more = EmbeddedPhotos(
         torch.cat([seen.embeddings, seen.embeddings[shown]]),
         torch.cat([seen.labels, torch.full((count,), NO_LANDMARK)]),
         seen.kinds + ("unknown",) * count,
@@ -88,7 +88,9 @@ def with_unknown(logits: Tensor, seen: Seen) -> tuple[Tensor, Seen]:
     return torch.cat([logits, struck]), more
 
 
-def calibrate(head: Shipped, train: Seen, valid: Seen, doubt: Tensor) -> tuple[Shape, Calibration]:
+def calibrate(
+    head: Shipped, train: EmbeddedPhotos, valid: EmbeddedPhotos, doubt: Tensor
+) -> tuple[Shape, Calibration]:
     """Fit class means on training photos, and temperature and rule on validation photos.
 
     Args:
@@ -105,7 +107,7 @@ def calibrate(head: Shipped, train: Seen, valid: Seen, doubt: Tensor) -> tuple[S
 def calibrate_rule(
     shape: Shape,
     logits: Tensor,
-    photos: Seen,
+    photos: EmbeddedPhotos,
     doubt: Tensor,
     rule: Sequence[str] = RULE,
     steeper: float = STEEPER,

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from train.measure.metrics import Answers, Floats, area, calibration_error, tagged, tagged_right
 from train.photos.folders import NO_LANDMARK
-from train.rejection.calibrate import Seen, calibrate_rule, with_unknown
+from train.rejection.calibrate import EmbeddedPhotos, calibrate_rule, with_unknown
 from train.rejection.scores import Evidence, Shape, Shipped, fit_shape
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ RULES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScoreRow:
     """How well one score tells landmarks from each kind of other photos.
 
     ``auroc`` is the chance that a landmark scores higher; ``fpr95`` the share of the others that
@@ -51,7 +51,9 @@ class Row:
     ece: float = float("nan")
 
 
-def compare(head: Shipped, train: Seen, valid: Seen, doubt: Tensor) -> list[Row]:
+def compare(
+    head: Shipped, train: EmbeddedPhotos, valid: EmbeddedPhotos, doubt: Tensor
+) -> list[ScoreRow]:
     """One row a score; rules are fitted and measured on different validation photos, 5-fold.
 
     Args:
@@ -66,7 +68,7 @@ def compare(head: Shipped, train: Seen, valid: Seen, doubt: Tensor) -> list[Row]
     struck = torch.cat([torch.full_like(valid.labels, NO_LANDMARK), own])
     rows = []
     for name, score in plain_scores(logits, photos.embeddings, struck, train, shape).items():
-        rows.append(Row(name, *separation(score.double().numpy(), photos)))
+        rows.append(ScoreRow(name, *separation(score.double().numpy(), photos)))
     known = logits[:, :-1].softmax(1)
     with_background = logits.softmax(1)[:, :-1]
     rows.append(_measured("softmax of the landmarks", known, photos))
@@ -77,14 +79,14 @@ def compare(head: Shipped, train: Seen, valid: Seen, doubt: Tensor) -> list[Row]
     return rows
 
 
-def measured(rows: list[Row], rule: tuple[str, ...]) -> dict[str, float]:
+def measured(rows: list[ScoreRow], rule: tuple[str, ...]) -> dict[str, float]:
     """The figures of one rule by name, for a manifest: of validation photos held out of its fit."""
     (row,) = (row for row in rows if row.score == _name(rule))
     return {f"validation {name}": value for name, value in asdict(row).items() if name != "score"}
 
 
 def plain_scores(
-    logits: Tensor, embeddings: Tensor, struck: Tensor, train: Seen, shape: Shape
+    logits: Tensor, embeddings: Tensor, struck: Tensor, train: EmbeddedPhotos, shape: Shape
 ) -> dict[str, Tensor]:
     """Scores [N] without any fit of their own, by name; higher means a landmark.
 
@@ -107,7 +109,7 @@ def plain_scores(
     return scores
 
 
-def separation(score: Floats, photos: Seen) -> Iterator[float]:
+def separation(score: Floats, photos: EmbeddedPhotos) -> Iterator[float]:
     """The columns of :class:`Row` that need no probability, in order."""
     kinds = np.array(photos.kinds)
     landmark = score[kinds == "landmark"]
@@ -131,13 +133,13 @@ def _name(rule: tuple[str, ...]) -> str:
     return "calibrated rule of " + ", ".join(rule)
 
 
-def _measured(name: str, probabilities: Tensor, photos: Seen) -> Row:
+def _measured(name: str, probabilities: Tensor, photos: EmbeddedPhotos) -> ScoreRow:
     # Nobody hands in a photo with its class struck out: it stays out of what is promised.
     kinds = np.array(photos.kinds)
     answers = Answers(probabilities.double().numpy(), photos.labels.numpy(), kinds)
     real = answers.take(kinds != "unknown")
     return replace(
-        Row(name, *separation(answers.confidence, photos)),
+        ScoreRow(name, *separation(answers.confidence, photos)),
         recall=tagged_right(0.6)(real),
         far_tagged=tagged("far", 0.6)(real),
         near_tagged=tagged("near", 0.6)(real),
@@ -146,7 +148,7 @@ def _measured(name: str, probabilities: Tensor, photos: Seen) -> Row:
 
 
 def _held_out(
-    shape: Shape, logits: Tensor, photos: Seen, doubt: Tensor, rule: tuple[str, ...]
+    shape: Shape, logits: Tensor, photos: EmbeddedPhotos, doubt: Tensor, rule: tuple[str, ...]
 ) -> Tensor:
     """Probabilities [N, C], each photo's by a rule fitted without it (and its struck-out twin)."""
     count = sum(kind != "unknown" for kind in photos.kinds)
@@ -157,7 +159,7 @@ def _held_out(
     for number in range(FOLDS):
         kept = fold != number
         kinds = tuple(np.array(photos.kinds)[kept.numpy()])
-        part = Seen(photos.embeddings[kept], photos.labels[kept], kinds)
+        part = EmbeddedPhotos(photos.embeddings[kept], photos.labels[kept], kinds)
         calibration = calibrate_rule(shape, logits[kept], part, doubt, rule)
         evidence = Evidence(shape)(logits[~kept], photos.embeddings[~kept])
         known = logits[~kept][:, :-1] / calibration.temperature

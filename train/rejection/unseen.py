@@ -17,7 +17,7 @@ from train.photos.folders import NO_LANDMARK, Sample
 from train.photos.pixel_cache import CACHE
 from train.photos.split import Material
 from train.rejection.calibrate import (
-    Seen,
+    EmbeddedPhotos,
     calibrate_rule,
     doubts,
     mix_weights,
@@ -34,7 +34,7 @@ MOST = 80  # photos of each class to learn from
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RuleRow:
     """How one rule fares on photos of landmarks left out (``unseen``), at 0.6 where no other.
 
     ``loss`` is the cross-entropy of known or not, in nats, on a mix of half known landmarks and
@@ -82,7 +82,7 @@ def measure(
     epochs: int = 5,
     seed: int = 0,
     cache: Path = CACHE,
-) -> list[Row]:
+) -> list[RuleRow]:
     """Train without ``classes`` classes, calibrate as for shipping, and judge each rule."""
     part, strangers = leave_out(material, classes, seed)
     columns = len(part.labels) + 1
@@ -91,12 +91,12 @@ def measure(
     recipe = replace(recipe, sizes=SIZES, eval_size=EVALUATED)
     finetune.train_transfer(network, part, recipe, out, cache=cache)
 
-    def seen(samples: tuple[Sample, ...]) -> Seen:
+    def seen(samples: tuple[Sample, ...]) -> EmbeddedPhotos:
         return see(network, *load_photos(samples, columns, EVALUATED, finetune.RESIZE, cache))
 
     train, valid, unseen = seen(part.train), seen(part.valid), seen(strangers)
     shape = fit_shape(train.embeddings, train.labels, columns - 1)
-    test = Seen(
+    test = EmbeddedPhotos(
         torch.cat([valid.embeddings, unseen.embeddings]),
         torch.cat([valid.labels, unseen.labels]),
         valid.kinds + unseen.kinds,
@@ -116,7 +116,7 @@ def measure(
     return rows
 
 
-def judge(name: str, score: Tensor, best: Tensor, test: Seen) -> Row:
+def judge(name: str, score: Tensor, best: Tensor, test: EmbeddedPhotos) -> RuleRow:
     """One row: ``score`` float32 [N] in logits, ``best`` float32 [N, C] the classes' softmax."""
     probabilities = (score.sigmoid()[:, None] * best).double().numpy()
     answers = Answers(probabilities, test.labels.numpy(), np.array(test.kinds))
@@ -136,7 +136,7 @@ def judge(name: str, score: Tensor, best: Tensor, test: Seen) -> Row:
     mended, steeper, stricter = min(
         (loss(a, b), a, b) for a in np.arange(0.5, 2.05, 0.1) for b in np.arange(-1, 2.05, 0.1)
     )
-    return Row(
+    return RuleRow(
         name,
         auroc("unseen"),
         auroc("near"),

@@ -17,7 +17,7 @@ from train.photos.arrays import load_photos
 from train.photos.folders import NO_LANDMARK, STRANGER
 from train.photos.pixel_cache import CACHE
 from train.photos.split import Material
-from train.rejection.calibrate import RULE, Seen, calibrate, doubts, see
+from train.rejection.calibrate import RULE, EmbeddedPhotos, calibrate, doubts, see
 from train.rejection.compare import compare, measured, save
 from train.rejection.scores import Calibration, Shipped, fit_shape
 from train.ship.export import deployed, write
@@ -90,12 +90,12 @@ def ship(
     return write(module, manifest, out)
 
 
-def only_shipped(seen: Seen, classes: int) -> Seen:
+def only_shipped(seen: EmbeddedPhotos, classes: int) -> EmbeddedPhotos:
     """The same with photos of classes that do not ship as photos of no landmark."""
     beside = seen.labels >= classes
     labels = torch.where(beside, NO_LANDMARK, seen.labels)
     kinds = (STRANGER if one else kind for one, kind in zip(beside, seen.kinds, strict=True))
-    return Seen(seen.embeddings, labels, tuple(kinds))
+    return EmbeddedPhotos(seen.embeddings, labels, tuple(kinds))
 
 
 def calibration_of(path: Path) -> Calibration:

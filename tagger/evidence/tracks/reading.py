@@ -14,7 +14,7 @@ _JSON = frozenset(".json .geojson .rec".split())
 
 
 def read_tracks(
-    places: Sequence[Path], told: Callable[[str], None] = lambda _: None
+    places: Sequence[Path], warn: Callable[[str], None] = lambda _: None
 ) -> Iterator[Point]:
     """The points of every track in these files and folders, in no order.
 
@@ -31,7 +31,7 @@ def read_tracks(
                 try:
                     yield from _points(path)
                 except TrackError as error:
-                    told(f"--track {path}: skipped ({error})")
+                    warn(f"--track {path}: skipped ({error})")
         else:
             count = 0
             try:

@@ -59,14 +59,24 @@ class Change:
 class Container(Protocol):
     """A photo format that can be written; modules of this package implement it."""
 
+    HEAD_TELLS_ALL: bool  # whether the head that `write` gives holds all metadata
+
     def read(self, data: bytes) -> Parts:
         """The photo's metadata; RefusedError where it cannot be written without risk."""
         ...
 
     def write(self, data: bytes, change: Change) -> Spliced:
-        """The photo with other metadata, all of it in the head; RefusedError where it cannot be."""
+        """The photo with other metadata; RefusedError where it cannot be."""
         ...
 
     def check_rest(self, old: bytes, new: Spliced) -> None:
-        """RefusedError unless all but EXIF and XMP is the same, byte for byte."""
+        """RefusedError unless all but EXIF and XMP is the same, byte for byte.
+
+        Where the head does not tell all, ``new`` has to be all head.
+        """
         ...
+
+
+def legible(container: Container, new: Spliced) -> Spliced:
+    """What `write` gave, with all metadata in the head."""
+    return new if container.HEAD_TELLS_ALL else Spliced(bytes(new))

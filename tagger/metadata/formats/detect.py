@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from tagger.errors import RefusedError
-from tagger.metadata.formats import heif, jpeg, jpeg_write, png, tiff, webp
+from tagger.metadata.formats import heif, heif_write, jpeg, jpeg_write, png, tiff, webp
 from tagger.metadata.formats.container import Blocks, Container
 
 SIDECAR = "is not written in place; a sidecar is"
@@ -44,6 +44,7 @@ WRITERS: dict[Format, Container] = {
     Format.PNG: png,
     Format.WEBP: webp,
     Format.TIFF: tiff,
+    Format.HEIC: heif_write,
 }
 
 
@@ -57,8 +58,6 @@ def writer(data: bytes) -> Container:
     if kind in WRITERS:
         return WRITERS[kind]
     name = "this format" if kind is Format.OTHER else str(kind)
-    if kind is Format.HEIC and data[8:12] in (b"avif", b"avis"):
-        name = "AVIF"
     raise RefusedError(f"{name} {SIDECAR}")
 
 

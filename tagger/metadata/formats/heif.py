@@ -1,4 +1,4 @@
-"""HEIC and AVIF, read only: finds EXIF and XMP in items and boxes (ISO/IEC 14496-12, 23008-12)."""
+"""HEIC and AVIF: finds EXIF and XMP in items and boxes (ISO/IEC 14496-12, 23008-12)."""
 
 import struct
 from collections.abc import Iterator
@@ -7,6 +7,13 @@ from typing import NamedTuple
 
 from tagger.metadata.formats.container import Blocks
 
+AVIF_BRANDS = frozenset((b"avif", b"avis"))
+BRANDS = (
+    frozenset(
+        (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"mif2", b"msf1", b"miaf")
+    )
+    | AVIF_BRANDS
+)
 MAX_ITEMS = 4096
 MAX_METADATA = 1 << 26  # bytes of all items together
 EXIF, XMP = b"Exif", b"application/rdf+xml"
@@ -15,11 +22,29 @@ TIFF_HEADS, EXIF_HEAD = (b"II*\0", b"MM\0*"), b"Exif\0\0"
 
 
 class Box(NamedTuple):
-    """One box: its content from ``at`` to ``end``."""
+    """One box: its header from ``start``, its content from ``at`` to ``end``."""
 
     kind: bytes
     at: int
     end: int
+    start: int
+
+
+class Thumbnail(NamedTuple):
+    """The item that is a photo's thumbnail.
+
+    Attributes:
+        item: its number.
+        end: how many bytes of the file hold it and all that describes it.
+        primary_at, primary_width: where the number of the photo's own item stands.
+        reference_at: where the type of the reference stands that makes the item a thumbnail.
+    """
+
+    item: int
+    end: int
+    primary_at: int
+    primary_width: int
+    reference_at: int
 
 
 class Cut(Exception):
@@ -66,6 +91,39 @@ def _in_items(data: bytes, whole: bool) -> Blocks:
     return Blocks(*found, odd=(data,) if wanted else ())
 
 
+def brands(data: bytes) -> frozenset[bytes]:
+    """What an ISO base media file says it is (ISO/IEC 14496-12 section 4.3)."""
+    size = min(int.from_bytes(data[:4], "big"), 512)
+    return frozenset(data[at : at + 4] for at in range(8, size, 4) if at != 12)
+
+
+def thumbnail(data: bytes) -> Thumbnail | None:
+    """Where the first bytes of a HEIC or AVIF file say that its thumbnail is (23008-12 6.4.4).
+
+    Raises:
+        Cut, struct.error, IndexError: they end before they say it, or are damaged.
+    """
+    meta = next((box for box in boxes(data, 0, len(data)) if box.kind == b"meta"), None)
+    if meta is None or meta.end > len(data):
+        return None
+    inside = {box.kind: box for box in boxes(data, meta.at + 4, meta.end)}
+    if not {b"pitm", b"iref", b"iloc"} <= inside.keys():
+        return None
+    at, width = inside[b"pitm"].at + 4, 4 if data[inside[b"pitm"].at] else 2
+    primary = int.from_bytes(data[at : at + width], "big")
+    references = inside[b"iref"]
+    code = ">IHI" if data[references.at] else ">HHH"
+    idat = inside.get(b"idat")
+    places = dict(_locations(data, inside[b"iloc"], idat.at if idat else 0))
+    for box in boxes(data, references.at + 4, references.end):
+        if box.kind == b"thmb":
+            item, count, of = struct.unpack_from(code, data, box.at)
+            ends = [start + length for start, length in places.get(item, ())]
+            if count == 1 and of == primary and ends:
+                return Thumbnail(item, max(meta.end, *ends), at, width, box.at - 4)
+    return None
+
+
 def boxes(data: bytes, at: int, end: int) -> Iterator[Box]:
     """The boxes between two offsets (14496-12 section 4.2); the last may reach beyond the data."""
     while at + 8 <= min(end, len(data)):
@@ -79,7 +137,7 @@ def boxes(data: bytes, at: int, end: int) -> Iterator[Box]:
         stop = end if size == 0 else at + size
         if size and size < head:
             return
-        yield Box(kind, at + head, stop)
+        yield Box(kind, at + head, stop, at)
         at = stop
 
 

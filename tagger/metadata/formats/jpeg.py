@@ -75,34 +75,34 @@ def segments(data: bytes) -> Iterator[Segment]:
         at += 2 + length
 
 
-def scan(data: bytes, found: Header | None = None) -> Header:
+def scan(data: bytes, header: Header | None = None) -> Header:
     """Sort the segments of a JPEG by what they hold, into ``found`` where it is given.
 
     Raises:
         RefusedError: as :func:`segments`.
     """
-    found = found or Header()
+    header = header or Header()
     for segment in segments(data):
         if segment.marker == SOS:
-            found.sos, found.picture = segment.start, segment.at
+            header.sos, header.picture = segment.start, segment.at
             break
-        found.segments.append(segment)
+        header.segments.append(segment)
         if segment.marker == APP1:
             if data.startswith(EXIF, segment.at):
-                found.exif.append(segment)
+                header.exif.append(segment)
             elif data.startswith(XMP, segment.at):
-                found.xmp.append(segment)
+                header.xmp.append(segment)
             elif data.startswith(EXTENDED_XMP, segment.at):
-                found.extended.append(segment)
+                header.extended.append(segment)
             else:
-                found.odd.append(segment)
+                header.odd.append(segment)
         elif segment.marker == APP13:
-            found.photoshop.append(segment)
+            header.photoshop.append(segment)
         elif segment.marker == APP11:
-            found.odd.append(segment)
+            header.odd.append(segment)
         elif segment.marker == APP2 and data.startswith(MPF, segment.at):
-            found.mpf.append(segment)
-    return found
+            header.mpf.append(segment)
+    return header
 
 
 def first_exif(head: bytes) -> bytes:
@@ -144,7 +144,7 @@ def blocks(data: bytes, whole: bool) -> Blocks:
 
 
 def _photoshop(data: bytes, header: Header) -> bytes:
-    """Photoshop's image resources, of which one may go on in the next segment."""
+    """Photoshop's image resources; one may continue in the next segment."""
     parts = [data[part.at : part.end] for part in header.photoshop]
     return b"".join(part.removeprefix(inside.PHOTOSHOP_HEAD) for part in parts)
 
@@ -222,9 +222,9 @@ def density(data: bytes, header: Header) -> Density | None:
     """The resolution that JFIF states, or else Photoshop."""
     for marker, read_of in ((APP0, resolution.of_jfif), (APP13, resolution.of_photoshop)):
         for part in header.segments:
-            found = read_of(data[part.at : part.end]) if part.marker == marker else None
-            if found:
-                return found
+            stated = read_of(data[part.at : part.end]) if part.marker == marker else None
+            if stated:
+                return stated
     return None
 
 

@@ -24,7 +24,9 @@ from tagger.metadata.formats.jpeg import (
     scan,
 )
 
-__all__ = ["check_rest", "read", "write"]
+__all__ = ["HEAD_TELLS_ALL", "check_rest", "read", "write"]
+
+HEAD_TELLS_ALL = True
 
 
 def write(data: bytes, change: Change) -> Spliced:

@@ -14,6 +14,7 @@ from tagger.metadata.formats import raw_profile
 from tagger.metadata.formats.container import Blocks, Change, Parts
 from tagger.metadata.resolution import Density
 
+HEAD_TELLS_ALL = True
 START = 8  # the signature
 XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 XMP_HEAD = XMP_KEYWORD + b"\0\0\0\0"  # not compressed, no language, no translated keyword
@@ -23,7 +24,7 @@ MAX_INFLATING = 16  # chunks of one file that are inflated; one or two hold meta
 MAX_CHUNKS = 200_000  # of 8 KB as libpng writes them, 1.6 GB
 
 
-class Chunk(NamedTuple):
+class PngChunk(NamedTuple):
     """One chunk: ``start`` is its length field, ``at`` its data, ``end`` what follows its CRC."""
 
     kind: bytes
@@ -32,7 +33,7 @@ class Chunk(NamedTuple):
     end: int
 
 
-def chunks(data: bytes) -> Iterator[Chunk]:
+def chunks(data: bytes) -> Iterator[PngChunk]:
     """The chunks that lie wholly in the data, up to and with IEND."""
     at = START
     for _ in range(MAX_CHUNKS):
@@ -41,7 +42,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         length, kind = struct.unpack_from(">I4s", data, at)
         if at + 12 + length > len(data):
             return
-        yield Chunk(kind, at, at + 8, at + 12 + length)
+        yield PngChunk(kind, at, at + 8, at + 12 + length)
         if kind == b"IEND":
             return
         at += 12 + length
@@ -61,10 +62,10 @@ def blocks(data: bytes, whole: bool) -> Blocks:
             if body.startswith(XMP_KEYWORD):
                 xmp.append(_text(body, chunk.kind))
             else:
-                found = raw_profile.blocks(_text(body, chunk.kind))
-                exif += found.exif
-                xmp += found.xmp
-                odd += found.odd
+                profile = raw_profile.blocks(_text(body, chunk.kind))
+                exif += profile.exif
+                xmp += profile.xmp
+                odd += profile.odd
         ended, last = chunk.kind == b"IEND", chunk.end
     if whole and not ended:
         odd.append(data[last:])  # a chunk that is cut short
@@ -106,17 +107,17 @@ def read(data: bytes) -> Parts:
     Raises:
         RefusedError: it cannot be written without risk.
     """
-    found = list(chunks(data))
-    if len(found) < 3 or found[0].kind != b"IHDR" or found[-1].kind != b"IEND":
+    parts = list(chunks(data))
+    if len(parts) < 3 or parts[0].kind != b"IHDR" or parts[-1].kind != b"IEND":
         raise RefusedError("its PNG chunks do not parse; re-save a copy")
-    iptc = _check_profiles(data, found)
-    exif = [chunk for chunk in found if chunk.kind == b"eXIf"]
-    xmp = [chunk for chunk in found if _is_xmp(data, chunk)]
+    iptc = _check_profiles(data, parts)
+    exif = [chunk for chunk in parts if chunk.kind == b"eXIf"]
+    xmp = [chunk for chunk in parts if _is_xmp(data, chunk)]
     if len(exif) > 1:
         raise RefusedError("has more than one EXIF block; merge them with a metadata editor first")
     if exif and not data.startswith((b"II*\0", b"MM\0*"), exif[0].at):
         raise RefusedError("has an EXIF block with a wrong header; repair the EXIF first")
-    texts = [chunk for chunk in found if _is_text_xmp(data, chunk)]
+    texts = [chunk for chunk in parts if _is_text_xmp(data, chunk)]
     trouble = ""
     if texts:
         trouble = "it has XMP in a chunk of plain text" if not xmp else "it has two XMP packets"
@@ -128,41 +129,41 @@ def read(data: bytes) -> Parts:
         data[exif[0].at : exif[0].end - 4] if exif else None,
         data[xmp[0].at + len(XMP_HEAD) : xmp[0].end - 4] if xmp and not trouble else None,
         trouble,
-        density=_density(data, found),
+        density=_density(data, parts),
         caption=iptc,
         keywords=iptc,
     )
 
 
-def _check_profiles(data: bytes, found: list[Chunk]) -> bool:
+def _check_profiles(data: bytes, parts: list[PngChunk]) -> bool:
     """Whether there may be IPTC in a raw profile.
 
     Raises:
         RefusedError: there is EXIF or XMP in one, or EXIF in an odd chunk.
     """
-    named = [chunk for chunk in found if chunk.kind in METADATA]
+    named = [chunk for chunk in parts if chunk.kind in METADATA]
     profiles = [
         data[chunk.at : chunk.end - 4] for chunk in named if data.startswith(RAW_PROFILE, chunk.at)
     ]
     names = {body[len(RAW_PROFILE) :].partition(b"\0")[0].lower() for body in profiles}
     if names & {b"exif", b"app1", b"xmp"}:
         raise RefusedError("keeps EXIF in the old way of ImageMagick; re-save a copy")
-    if any(chunk.kind.lower() in EXIF_KINDS and chunk.kind != b"eXIf" for chunk in found):
+    if any(chunk.kind.lower() in EXIF_KINDS and chunk.kind != b"eXIf" for chunk in parts):
         raise RefusedError("keeps EXIF in a non-standard chunk; re-save a copy")
     return bool(names & {b"iptc", b"8bim"})
 
 
-def _is_text_xmp(data: bytes, chunk: Chunk) -> bool:
+def _is_text_xmp(data: bytes, chunk: PngChunk) -> bool:
     return chunk.kind in (b"tEXt", b"zTXt") and data.startswith(XMP_KEYWORD, chunk.at)
 
 
-def _is_xmp(data: bytes, chunk: Chunk) -> bool:
+def _is_xmp(data: bytes, chunk: PngChunk) -> bool:
     return chunk.kind == b"iTXt" and data.startswith(XMP_KEYWORD, chunk.at)
 
 
-def _density(data: bytes, found: list[Chunk]) -> Density | None:
+def _density(data: bytes, parts: list[PngChunk]) -> Density | None:
     """Resolution per inch from pHYs, where that is absolute."""
-    for chunk in found:
+    for chunk in parts:
         if chunk.kind == b"pHYs" and chunk.end - chunk.at == 13:
             x, y, unit = struct.unpack_from(">IIB", data, chunk.at)
             if unit == 1:
@@ -173,17 +174,17 @@ def _density(data: bytes, found: list[Chunk]) -> Density | None:
 
 def write(data: bytes, change: Change) -> Spliced:
     """The PNG with other EXIF and XMP; new EXIF goes behind IHDR, new XMP behind EXIF."""
-    found = list(chunks(data))
-    exif = [chunk for chunk in found if chunk.kind == b"eXIf"]
-    edits = [_edit(found, exif, b"eXIf", change.exif)]
+    parts = list(chunks(data))
+    exif = [chunk for chunk in parts if chunk.kind == b"eXIf"]
+    edits = [_edit(parts, exif, b"eXIf", change.exif)]
     if not change.leave_xmp:
-        xmp = [chunk for chunk in found if _is_xmp(data, chunk)]
+        xmp = [chunk for chunk in parts if _is_xmp(data, chunk)]
         body = None if change.xmp is None else XMP_HEAD + change.xmp
-        edits.append(_edit(exif or found, xmp, b"iTXt", body))
+        edits.append(_edit(exif or parts, xmp, b"iTXt", body))
     return Spliced(apply(data, edits))
 
 
-def _edit(before: list[Chunk], old: list[Chunk], kind: bytes, body: bytes | None) -> Edit:
+def _edit(before: list[PngChunk], old: list[PngChunk], kind: bytes, body: bytes | None) -> Edit:
     place = (old[0].start, old[0].end) if old else (before[0].end, before[0].end)
     if body is None:
         return Edit(*place, b"")
@@ -202,6 +203,6 @@ def check_rest(old: bytes, new: Spliced) -> None:
 
 
 def _rest(data: bytes) -> list[bytes]:
-    found = list(chunks(data))
-    kept = [chunk for chunk in found if chunk.kind != b"eXIf" and not _is_xmp(data, chunk)]
-    return [data[chunk.start : chunk.end] for chunk in kept] + [data[found[-1].end :]]
+    parts = list(chunks(data))
+    kept = [chunk for chunk in parts if chunk.kind != b"eXIf" and not _is_xmp(data, chunk)]
+    return [data[chunk.start : chunk.end] for chunk in kept] + [data[parts[-1].end :]]

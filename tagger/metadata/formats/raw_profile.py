@@ -22,6 +22,6 @@ def blocks(text: bytes) -> Blocks:
 
 
 def _decoded(text: bytes) -> bytes:
-    found = PROFILE.match(text)
-    digits = re.sub(rb"[^0-9A-Fa-f]", b"", found[1]) if found else b""
+    match = PROFILE.match(text)
+    digits = re.sub(rb"[^0-9A-Fa-f]", b"", match[1]) if match else b""
     return bytes.fromhex(digits[: len(digits) & ~1].decode("ascii"))

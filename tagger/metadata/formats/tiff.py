@@ -8,6 +8,7 @@ from tagger.errors import RefusedError
 from tagger.metadata import exif, gps, ifd, inside
 from tagger.metadata.formats.container import Blocks, Change, Parts
 
+HEAD_TELLS_ALL = True
 XMP_TAG = inside.XMP_TAG
 NEW_SUBFILE_TYPE, PHOTOMETRIC, DNG_VERSION, MAKER_NOTE = 254, 262, 0xC612, 0x927C
 SENSOR = (32803, 34892)  # a colour filter array, linear raw (DNG 1.4)

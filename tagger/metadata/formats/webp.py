@@ -8,13 +8,14 @@ from tagger.blob import Spliced
 from tagger.errors import RefusedError
 from tagger.metadata.formats.container import Blocks, Change, Parts
 
+HEAD_TELLS_ALL = True
 EXIF_FLAG, XMP_FLAG, ALPHA_FLAG = 0x08, 0x04, 0x10
 PREFIX = b"Exif\0\0"  # some writers put JPEG's prefix before the TIFF header
 MAX_CHUNKS = 200_000  # an animation has one a frame
 PICTURE = (b"ICCP", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L", b"VP8X")
 
 
-class Chunk(NamedTuple):
+class RiffChunk(NamedTuple):
     """One chunk: its data from ``at`` to ``end``, padding not counted."""
 
     kind: bytes
@@ -22,7 +23,7 @@ class Chunk(NamedTuple):
     end: int
 
 
-def chunks(data: bytes) -> Iterator[Chunk]:
+def chunks(data: bytes) -> Iterator[RiffChunk]:
     """The chunks that lie wholly in the data."""
     at = 12
     for _ in range(MAX_CHUNKS):
@@ -31,21 +32,21 @@ def chunks(data: bytes) -> Iterator[Chunk]:
         kind, length = struct.unpack_from("<4sI", data, at)
         if at + 8 + length > len(data):
             return
-        yield Chunk(kind, at + 8, at + 8 + length)
+        yield RiffChunk(kind, at + 8, at + 8 + length)
         at += 8 + length + length % 2
 
 
 def blocks(data: bytes, whole: bool) -> Blocks:
     """EXIF and XMP in the first bytes of a WebP; they stand behind the picture."""
-    found = list(chunks(data))
+    parts = list(chunks(data))
     exif = tuple(
-        [data[c.at : c.end].removeprefix(PREFIX) for c in found if c.kind == b"EXIF"],
+        [data[c.at : c.end].removeprefix(PREFIX) for c in parts if c.kind == b"EXIF"],
     )
-    xmp = tuple([data[c.at : c.end] for c in found if c.kind == b"XMP "])
+    xmp = tuple([data[c.at : c.end] for c in parts if c.kind == b"XMP "])
     if len(data) < 20:
         return Blocks(settled=whole)
     (length,) = struct.unpack_from("<I", data, 4)
-    last = found[-1].end if found else 12
+    last = parts[-1].end if parts else 12
     odd = (data[last:],) if whole else ()  # a chunk that is cut short, or what follows them all
     simple = data[12:16] in (b"VP8 ", b"VP8L")
     if simple and length <= 13 + struct.unpack_from("<I", data, 16)[0]:
@@ -59,22 +60,22 @@ def read(data: bytes) -> Parts:
     Raises:
         RefusedError: it cannot be written without risk.
     """
-    found = list(chunks(data))
+    parts = list(chunks(data))
     (length,) = struct.unpack_from("<I", data, 4)
-    last = found[-1].end + (found[-1].end - found[-1].at) % 2 if found else 0
-    if not found or 8 + length != len(data) or last != len(data):
+    last = parts[-1].end + (parts[-1].end - parts[-1].at) % 2 if parts else 0
+    if not parts or 8 + length != len(data) or last != len(data):
         raise RefusedError("its WebP chunks do not fill the file; re-save a copy")
-    kinds = [chunk.kind for chunk in found]
-    if kinds[0] != b"VP8X" and (len(found) > 1 or kinds[0] not in (b"VP8 ", b"VP8L")):
+    kinds = [chunk.kind for chunk in parts]
+    if kinds[0] != b"VP8X" and (len(parts) > 1 or kinds[0] not in (b"VP8 ", b"VP8L")):
         raise RefusedError("its WebP layout is not one the standard knows; re-save a copy")
-    if kinds[0] == b"VP8X" and found[0].end - found[0].at != 10:
+    if kinds[0] == b"VP8X" and parts[0].end - parts[0].at != 10:
         raise RefusedError("its WebP header has a wrong size; re-save a copy")
     if kinds.count(b"EXIF") > 1:
         raise RefusedError("has more than one EXIF block; merge them with a metadata editor first")
     if kinds[0] != b"VP8X":
-        _size(data, found[0])
-    exif = [data[c.at : c.end] for c in found if c.kind == b"EXIF"]
-    xmp = [data[c.at : c.end] for c in found if c.kind == b"XMP "]
+        _size(data, parts[0])
+    exif = [data[c.at : c.end] for c in parts if c.kind == b"EXIF"]
+    xmp = [data[c.at : c.end] for c in parts if c.kind == b"XMP "]
     return Parts(
         exif[0].removeprefix(PREFIX) if exif else None,
         xmp[0] if xmp else None,
@@ -84,11 +85,11 @@ def read(data: bytes) -> Parts:
 
 def write(data: bytes, change: Change) -> Spliced:
     """The WebP with other EXIF and XMP, in the extended layout, behind the picture."""
-    found = list(chunks(data))
+    parts = list(chunks(data))
     prefix = b""
     exif, xmp = list[bytes](), list[bytes]()
     picture, others = list[tuple[bytes, bytes]](), list[tuple[bytes, bytes]]()
-    for chunk in found:
+    for chunk in parts:
         body = data[chunk.at : chunk.end]
         if chunk.kind == b"EXIF":
             prefix = PREFIX if body.startswith(PREFIX) else b""
@@ -101,7 +102,7 @@ def write(data: bytes, change: Change) -> Spliced:
     if not change.leave_xmp:
         xmp = [change.xmp] if change.xmp is not None else []
     if picture[0][0] != b"VP8X":
-        width, height, alpha = _size(data, found[0])
+        width, height, alpha = _size(data, parts[0])
         sizes = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
         picture.insert(0, (b"VP8X", bytes([ALPHA_FLAG if alpha else 0, 0, 0, 0]) + sizes))
     head = picture[0][1]
@@ -119,7 +120,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack("<4sI", kind, len(body)) + body + b"\0" * (len(body) % 2)
 
 
-def _size(data: bytes, chunk: Chunk) -> tuple[int, int, bool]:
+def _size(data: bytes, chunk: RiffChunk) -> tuple[int, int, bool]:
     """Width, height and use of alpha of a simple WebP (RFC 6386 section 9.1, RFC 9649 3.4)."""
     if chunk.kind == b"VP8 " and data[chunk.at + 3 : chunk.at + 6] == b"\x9d\x01\x2a":
         width, height = struct.unpack_from("<HH", data, chunk.at + 6)

@@ -102,9 +102,13 @@ class Weigher:
         self._filled = np.flatnonzero(self._counts)
         self._doubts = np.zeros(len(self._counts), np.float32) if doubts is None else doubts
 
+    def placed(self, embeddings: Floats) -> Floats:
+        """Embeddings [N, D] in the components that are compared, float32 [N, E] of length 1."""
+        return unit(embeddings @ self._components)
+
     def look(self, probabilities: Floats, embedding: Floats) -> tuple[Seen, Floats]:
         """What is known before local features are, and cosines [P] to the reference photos."""
-        place = unit(embedding[None] @ self._components)[0]
+        place = self.placed(embedding[None])[0]
         cosines = self._known @ place
         alike = np.full(len(self._counts), -1, np.float32)
         if len(cosines):

@@ -82,4 +82,4 @@ def keys(key: str) -> None:
 
 
 def _nothing() -> None:
-    """For events that nobody waits for; without a callback they could not be sent at all."""
+    """A callback for ignored events; without one they could not be sent."""

@@ -32,12 +32,12 @@ def show_photo(
 ) -> None:
     """Draw the photo at ``order[place]`` with its buttons; ``alike`` are its near-duplicates."""
     row, root = order[place], options.root
-    found = whereabouts.around(review.sheet, row, root, options.ledger)
+    strip = whereabouts.around(review.sheet, row, root, options.ledger)
     with st.container(key="photo_part"):
         _picture(review, row, root)
-        if found:
+        if strip:
             with st.container(key="around_part"):
-                around(f"around_{row}", *found)
+                around(f"around_{row}", *strip)
     with st.container(key="facts_part", gap="small"):
         _facts(review, row, root)
         can = review.sheet.cell(row, "status") in REVIEWABLE
@@ -68,12 +68,12 @@ def _facts(review: Review, row: int, root: Root) -> None:
         )
     ]  # fmt: skip
     decision = review.decision(row)
-    tone, said = _SAID[decision.verdict] if decision else (_TONES.get(status, "bad"), "")
+    tone, words = _SAID[decision.verdict] if decision else (_TONES.get(status, "bad"), "")
     if decision and decision.verdict is Verdict.REJECT and status == Status.NO_LANDMARK:
-        tone, said = "soft", "You agreed: no landmark"
+        tone, words = "soft", "You agreed: no landmark"
     place = ", ".join(filter(None, (cell("city"), cell("country"))))
     style.card(
-        style.verdict(tone, said or status.replace("_", " ").capitalize()),
+        style.verdict(tone, words or status.replace("_", " ").capitalize()),
         style.lines(
             review.sheet.headline(row),
             place,
@@ -108,9 +108,9 @@ def _verdict_buttons(review: Review, order: list[int], place: int, can: bool) ->
     for column, key in guesses if dismissed else guesses[1:]:
         name = review.original(row, column).lstrip("'")
         if name in slugs:
-            said = Decision(Verdict.LANDMARK, slugs[name])
+            choice = Decision(Verdict.LANDMARK, slugs[name])
             st.button(f"It is {name}", shortcut=key, width="stretch", key=column, disabled=not can,
-                      on_click=decide, args=(review, order, place, said))  # fmt: skip
+                      on_click=decide, args=(review, order, place, choice))  # fmt: skip
 
 
 def _move_buttons(review: Review, order: list[int], place: int) -> None:

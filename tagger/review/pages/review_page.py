@@ -148,12 +148,12 @@ def _from_start() -> None:
 
 def _progress(review: Review, view: View) -> None:
     total = view.total
-    said = [decision.verdict for decision in review.decisions.values()]
-    done = len(said)
-    corrected = sum(verdict in (Verdict.LANDMARK, Verdict.PLACE) for verdict in said)
+    verdicts = [decision.verdict for decision in review.decisions.values()]
+    done = len(verdicts)
+    corrected = sum(verdict in (Verdict.LANDMARK, Verdict.PLACE) for verdict in verdicts)
     words = (
-        f"{done:,} of {total:,} reviewed: {said.count(Verdict.ACCEPT):,} accepted, "
-        f"{said.count(Verdict.REJECT):,} rejected, {corrected:,} corrected"
+        f"{done:,} of {total:,} reviewed: {verdicts.count(Verdict.ACCEPT):,} accepted, "
+        f"{verdicts.count(Verdict.REJECT):,} rejected, {corrected:,} corrected"
     )
     st.progress(min(1.0, done / total) if total else 1.0, text=words)
 

@@ -40,11 +40,11 @@ def verdict(kind: str, text: str) -> str:
 
 def bars(rows: list[tuple[str, float]], none: float | None = None) -> str:
     """Names with their probabilities as bars, which a screen reader reads as text."""
-    found = [(name, share, "") for name, share in rows]
+    entries = [(name, share, "") for name, share in rows]
     if none is not None:
-        found.append(("No known landmark", none, " lt-none"))
-        found.sort(key=lambda row: -row[1])
-    return "".join(_bar(*row) for row in found)
+        entries.append(("No known landmark", none, " lt-none"))
+        entries.sort(key=lambda row: -row[1])
+    return "".join(_bar(*row) for row in entries)
 
 
 def _bar(name: str, share: float, kind: str) -> str:

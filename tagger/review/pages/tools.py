@@ -20,9 +20,8 @@ from tagger.review.pages import style
 from tagger.review.pages.components import world
 from tagger.review.session import Review
 from tagger.review.sheet import position_by, printable
-from tagger.review.trusted_root import Root
+from tagger.review.trusted_root import BucketRoot, Root
 from tagger.review.view import View
-from tagger.storage import endpoint
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
@@ -44,10 +43,10 @@ def show_map(review: Review, options: AppOptions, rows: NDArray[np.int64]) -> No
             st.session_state.view = "Photos"
             st.session_state.pop("current", None)
 
-    found = lessons.places(review, rows.tolist())
-    if not found:
+    points = lessons.places(review, rows.tolist())
+    if not points:
         st.info("No photo of this selection has a place.")
-    world("world", found, on_place=chosen)
+    world("world", points, on_place=chosen)
     st.caption(
         "A dot is a place, its number the photos there: click it to see them. Places close "
         "together are one dot, which a click zooms into."
@@ -169,16 +168,16 @@ def show_lessons(review: Review, root: Root) -> None:
     )
     st.subheader("Which --min-conf gives the precision you want?")
     wanted = st.slider("Precision wanted, %", 50, 100, 95, key="precision")
-    found = suggest(judged, wanted / 100)
-    if found is None:
+    advice = suggest(judged, wanted / 100)
+    if advice is None:
         st.warning(f"No threshold reaches {wanted} % on the rows reviewed so far.")
     else:
         st.success(
-            f"**--min-conf {found.threshold:.2f}**: {100 * found.precision:.1f} % of "
-            f"{found.count:,} reviewed rows at or above it were right; with 95 % certainty the "
-            f"true figure lies between {100 * found.least:.1f} and {100 * found.most:.1f} %."
+            f"**--min-conf {advice.threshold:.2f}**: {100 * advice.precision:.1f} % of "
+            f"{advice.count:,} reviewed rows at or above it were right; with 95 % certainty the "
+            f"true figure lies between {100 * advice.least:.1f} and {100 * advice.most:.1f} %."
         )
-        if not found.proven:
+        if not advice.proven:
             st.caption(f"Not proven yet: the lower figure is below {wanted} %. Review more rows.")
     _export(review, root)
 
@@ -245,7 +244,7 @@ def show_apply(
 
 
 def _confirmed(asked: list[int]) -> bool:
-    """Whether a person has pressed Write, and then confirmed how many photos that is."""
+    """Whether the user pressed Write and confirmed the number of photos."""
     write = f"Write into {photos(len(asked))}"
     if not asked or st.session_state.get("confirming") != asked:
         st.button(write, type="primary", disabled=not asked, key="apply", on_click=_confirm,
@@ -277,14 +276,14 @@ def _write(review: Review, asked: list[int], options: AppOptions) -> None:
     refused = [outcome for outcome in outcomes if outcome.status is not Status.TAGGED]
     if refused:
         st.warning(f"{photos(len(refused))} left unchanged:")
-        told = [f"{printable(item.entry.key)}: {item.reason}" for item in refused[:200]]
-        style.card(*map(style.note, told))
+        reasons = [f"{printable(item.entry.key)}: {item.reason}" for item in refused[:200]]
+        style.card(*map(style.note, reasons))
 
 
 def _command(options: AppOptions, *words: str) -> str:
     """A command on the ledger of this review, ready for a shell."""
     ledger = ["--ledger", str(options.ledger.absolute())] if options.ledger else []
-    server = endpoint.current()
+    server = options.root.endpoint_url if isinstance(options.root, BucketRoot) else ""
     where = ["--endpoint-url", server] if server and words[0] == "undo" else []
     return shlex.join(["landmark-tag", *words, *ledger, *where])
 

@@ -1,0 +1,89 @@
+"""Photos of one shot: RAW and JPEG, an edited copy, a burst, known by name and time."""
+
+import os
+import re
+
+from tagger.metadata.capture import Capture
+from tagger.storage.suffixes import suffix
+from tagger.storage.takeout_names import EDITED
+
+# Of one press of the shutter, in seconds; of a burst; of the 3 s of a Live Photo's movie.
+SHOT, BURST, MOVING = 2.0, 10.0, 5.0
+# A phone's raw file and JPEG, its portraits and motion photos: PXL_20240501_100000123.RAW-01.COVER
+_PIXEL = re.compile(r"(PXL_\d{8}_\d{9})[.~].*", re.S)
+# Apple's edited copy of IMG_0001, Google's of any.
+_APPLE, _GOOGLE = re.compile(r"IMG_E(\d{4})"), re.compile(r"(.+)~\d", re.S)
+# 00003IMG_00003_BURST20240501100000123_COVER; IMG_20240501_100000_BURST003; 20240501_100000_003
+_BURSTS = (
+    re.compile(r".*(BURST\d{14,17})(?:_COVER)?", re.S),
+    re.compile(r"(.+)_BURST\d{1,4}(?:_COVER)?", re.S),
+    re.compile(r"(\d{8}_\d{6})_\d{3}"),
+)
+_NUMBERED = re.compile(r"(.*)(\(\d+\))", re.S)
+# Screenshots, drawings and downloads: where one of these states no time, its name proves nothing.
+_DRAWN = frozenset((".png", ".apng", ".webp"))
+
+
+def family_of(key: str) -> str:
+    """What photos of one shot have in common: their folder, and the name without its variations.
+
+    >>> family_of("a/IMG_1.CR2"), family_of("a/IMG_1-edited.jpg"), family_of("a/IMG_1(1).jpg")
+    ('a/IMG_1', 'a/IMG_1', 'a/IMG_1(1)')
+    """
+    folder, name = os.path.split(key)
+    stem = os.path.splitext(name)[0]
+    pattern = _PIXEL if stem.startswith("PXL_") else _burst(stem)
+    if pattern and (match := pattern.fullmatch(stem)):
+        return f"{folder}/{match[1]}"
+    if match := _APPLE.fullmatch(stem):
+        stem = f"IMG_{match[1]}"
+    elif "~" in stem and (match := _GOOGLE.fullmatch(stem)):
+        stem = match[1]
+    number = ""
+    if stem.endswith(")") and (match := _NUMBERED.fullmatch(stem)):
+        stem, number = match.groups()
+    if stem.lower().endswith(EDITED):
+        stem = stem[: -len(next(word for word in EDITED if stem.lower().endswith(word)))]
+    return f"{folder}/{stem}{number}"
+
+
+def _burst(stem: str) -> re.Pattern[str] | None:
+    """The pattern of a burst that a name without its suffix has."""
+    if "BURST" not in stem and not stem[:8].isdigit():  # spares nearly all of them the patterns
+        return None
+    return next((pattern for pattern in _BURSTS if pattern.fullmatch(stem)), None)
+
+
+def is_burst(key: str) -> bool:
+    """Whether a name says that the photo is one of a burst."""
+    return _burst(os.path.splitext(os.path.basename(key))[0]) is not None
+
+
+def one_shot(photo: Capture, other: Capture, within: float = SHOT) -> bool:
+    """Whether two photos of one family's name were taken together.
+
+    Where both state a time it must be the same. Where one does not, the name has to do; it does not
+    for bursts and for what is as likely drawn as taken.
+    """
+    times = [
+        abs(ours - theirs)
+        for ours, theirs in ((photo.local, other.local), (_utc(photo), _utc(other)))
+        if ours is not None and theirs is not None
+    ]
+    burst = is_burst(photo.key) and is_burst(other.key)
+    if times:
+        return min(times) <= (BURST if burst else within)
+    untimed = [one.key for one in (photo, other) if one.local is None]
+    return not burst and not any(suffix(key) in _DRAWN for key in untimed)
+
+
+def same_moment(photo: Capture, movie: Capture) -> bool:
+    """Whether a movie is a photo's moving half: of its name, and of a stated time."""
+    timed = photo.local is not None and movie.local is not None
+    return timed and one_shot(photo, movie, MOVING)
+
+
+def _utc(photo: Capture) -> float | None:
+    if photo.local is None or photo.offset is None:
+        return None
+    return photo.local - photo.offset

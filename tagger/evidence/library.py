@@ -1,0 +1,185 @@
+"""The source ``library``: copies of a photo that carries GPS, and photos of the same view."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tagger.errors import RunError
+from tagger.evidence.estimate import Estimate, Neighbour
+from tagger.evidence.views import Kept, ViewsIndex
+from tagger.imaging.decode import Resize, Views, to_views
+from tagger.model.local_features.same_view import Codebook, Described, FoundAgain, compare
+from tagger.places.distance import distance_m
+from tagger.records import Source
+
+LIKEST, LEAST_ALIKE = 24, 0.4  # photos of the library that one is compared with, by embedding
+# 1. A copy (resized, cropped, saved again): most of it is found again, all over the picture, just
+#    where it was, and its grey values are the same.
+COPY_SPOTS, COPY_CELLS, COPY_SHARE, COPY_ALIKE = 12, 5, 0.5, 0.93
+COPY_M = 15.0  # a phone's receiver
+# 2. Evidence against: whatever is seen in photos of places far apart (a logo, a toy, a horizon)
+#    tells no place. Fewer spots are enough for that than for a view.
+SEEN_SPOTS = 7
+# 3. The same view: found again all over the picture, the edges too, for what fills the middle
+#    may be a thing that travels.
+VIEW_SPOTS, VIEW_CELLS, VIEW_SHARE = 16, 8, 0.5
+# Several photos have to show it that were taken at different times: seconds.
+SEVERAL, ANOTHER_TIME = 2, 600.0
+VIEW_M = 150.0  # the camera may have stood so far from where the other one stood
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A photo of the library, and what it has in common with the one that is looked at."""
+
+    kept: Kept
+    found: FoundAgain
+
+    @property
+    def at(self) -> tuple[float, float]:
+        return self.kept.latitude, self.kept.longitude
+
+    @property
+    def copy(self) -> bool:
+        """Whether one is a copy of the other."""
+        return (
+            self.found.spots >= COPY_SPOTS
+            and self.found.cells >= COPY_CELLS
+            and self.found.share >= COPY_SHARE
+            and self.found.alike >= COPY_ALIKE
+            and self.found.off <= 1
+        )
+
+    @property
+    def same_view(self) -> bool:
+        """Whether both show the same, to the edges."""
+        return (
+            self.found.spots >= VIEW_SPOTS
+            and self.found.cells >= VIEW_CELLS
+            and self.found.share >= VIEW_SHARE
+        )
+
+
+class Describer(Protocol):
+    """What the source needs of a classifier."""
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def image_size(self) -> int: ...
+
+    @property
+    def resize(self) -> Resize: ...
+
+    @property
+    def codebook(self) -> Codebook | None: ...
+
+    def describe(self, photos: Sequence[Views]) -> list[Described]: ...
+
+
+class LibrarySource:
+    """Positions of photos of the same library that show the same.
+
+    Args:
+        model: looks at the photos.
+        index: the file of the index; None for a temporary one.
+        max_radius_m: photos further apart than this that show the same are no evidence.
+
+    Raises:
+        RunError: the model cannot compare photos, or the index cannot be used.
+    """
+
+    source = Source.LIBRARY
+
+    def __init__(self, model: Describer, index: Path | None, max_radius_m: float) -> None:
+        if model.codebook is None:
+            raise RunError(
+                "--from library: the model file has no reference photos, which photos are compared "
+                "with the help of; put them in (python -m train references MODEL), or leave "
+                "library out of --from"
+            )
+        self._model, self._max_radius_m = model, max_radius_m
+        self.index = ViewsIndex(index, model.sha256, model.codebook)
+
+    def look(self, data: bytes) -> Described:
+        """What a photo looks like.
+
+        Raises:
+            PhotoError: it cannot be decoded.
+        """
+        views = to_views(data, self._model.image_size, self._model.resize)
+        return self.describe([views])[0]
+
+    def describe(self, views: Sequence[Views]) -> list[Described]:
+        """What decoded photos look like, in the same order."""
+        return self._model.describe(views) if views else []
+
+    def estimate_of(self, key: str, seen: Described) -> Estimate | None:
+        """Where the photo ``key`` was taken, by what it looks like; None where that is open."""
+        likest = self.index.likest(seen.embedding, LIKEST, LEAST_ALIKE, key)
+        found = [Match(kept, compare(seen.view, kept.view)) for kept in likest]
+        return judged([match for match in found if match.found.spots], self._max_radius_m)
+
+
+def judged(matches: Sequence[Match], max_radius_m: float) -> Estimate | None:
+    """The estimate by what was found in the library, by the rules 1 to 3 above."""
+    matches = sorted(matches, key=lambda match: -match.found.spots)
+    copies = [match for match in matches if match.copy]
+    if copies:
+        apart = spread(copies)
+        words = f"copy of {_names(copies[:1])}"
+        if apart <= max(COPY_M, 0.1 * max_radius_m):
+            return _estimate(copies, 0.5 * COPY_M, COPY_M + apart, 0.999, words)
+        return _estimate(
+            copies, apart, 2 * apart, 0.5, words, f"its copies were taken {apart:,.0f} m apart"
+        )
+    if spread([match for match in matches if match.found.spots >= SEEN_SPOTS]) > max_radius_m:
+        return None
+    views = _of_different_times([match for match in matches if match.same_view])
+    if len(views) < SEVERAL:
+        return None
+    radius = max(VIEW_M, 2 * spread(views))
+    refused = "" if radius <= max_radius_m else f"may be {radius:,.0f} m off; see --max-radius"
+    words = f"same view as {_names(views[:SEVERAL])}"
+    return _estimate(views, radius / 1.6, radius, 0.95, words, refused)
+
+
+def spread(matches: Sequence[Match]) -> float:
+    """Metres between the two photos that are furthest apart."""
+    return max((distance_m(a.at, b.at) for a in matches for b in matches), default=0.0)
+
+
+def _of_different_times(matches: Sequence[Match]) -> list[Match]:
+    """Of photos taken within ANOTHER_TIME (a burst) one; those of unknown time count as one."""
+    kept: list[Match] = []
+    for match in matches:
+        times = [other.kept.taken for other in kept]
+        now = match.kept.taken
+        if now is None:
+            if None not in times:
+                kept.append(match)
+        elif all(time is None or abs(time - now) > ANOTHER_TIME for time in times):
+            kept.append(match)
+    return kept
+
+
+def _names(matches: Sequence[Match]) -> str:
+    return " and ".join(os.path.basename(match.kept.key) for match in matches)
+
+
+def _estimate(
+    matches: Sequence[Match],
+    radius_68_m: float,
+    radius_95_m: float,
+    probability: float,
+    words: str,
+    refused: str = "",
+) -> Estimate:
+    neighbours = tuple(Neighbour(match.kept.key, 0.0, *match.at) for match in matches[:8])
+    return Estimate(
+        Source.LIBRARY, *matches[0].at, radius_68_m, radius_95_m, probability, words, refused,
+        neighbours,
+    )  # fmt: skip

@@ -1,0 +1,108 @@
+"""The first look: a small network that says of a thumbnail that nothing known is shown."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tagger.errors import RunError
+from tagger.imaging.decode import Picture, fit
+from tagger.imaging.thumbnail import reach, thumbnail
+
+PASSES = 0.5  # the file is calibrated so that less means: surely nothing known
+MightKnow = Callable[[Picture], bool]
+
+
+class ThumbnailNet:
+    """Looks at thumbnails; what it does not settle is decoded and classified as ever.
+
+    It only ever says that a photo shows nothing known: no tag is written on its word. Whoever
+    knows more places than the classifier (a pack, the user's own library) joins ``others``, and
+    what one of them might know is decoded too.
+
+    Attributes:
+        sha256: of the file, in hex; an outcome that rests on it is good for this file only.
+        others: asked about each thumbnail that the network would settle.
+    """
+
+    def __init__(self, path: Path, others: Sequence[MightKnow] = ()) -> None:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise RunError(
+                f"{path}: cannot be read ({error.strerror}); install landmark-tag again, or add "
+                "--thorough"
+            ) from error
+        self.sha256: str = hashlib.sha256(data).hexdigest()
+        self.others = list(others)
+        self._path = path
+        self._lock, self._threads = threading.Lock(), threading.local()
+        self._module: Any = None
+        self._size = 0
+
+    def settles(self, head: bytes, more: Callable[[int], bytes]) -> bool:
+        """Whether the photo's own thumbnail shows that nothing known is in it.
+
+        Args:
+            head: the photo's first bytes.
+            more: gives so many of them, where the thumbnail ends later.
+        """
+        wanted = reach(head)
+        picture = thumbnail(more(wanted) if wanted > len(head) else head)
+        if picture is None or self.known(picture) >= PASSES:
+            return False
+        return not any(other(picture) for other in self.others)
+
+    def known(self, picture: Picture) -> float:
+        """How likely an upright RGB thumbnail shows something known; below PASSES, surely not."""
+        import torch
+
+        module = self._loaded()
+        if not getattr(self._threads, "set", False):  # one photo a thread, as the classifier does
+            torch.set_num_threads(1)
+            self._threads.set = True
+        pixels = torch.frombuffer(
+            bytearray(fit(picture, self._size, self._resize).tobytes()), dtype=torch.uint8
+        )
+        with torch.inference_mode():
+            found, _ = module(pixels.view(1, self._size, self._size, 3).permute(0, 3, 1, 2))
+            return float(found[0, 0])
+
+    def _loaded(self) -> Any:
+        with self._lock:
+            if self._module is None:
+                import torch
+
+                from tagger.model import artifact
+                from tagger.model.devices import fast_dtype
+
+                cpu = torch.device("cpu")
+                loaded = artifact.load(self._path)
+                self._size, self._resize = loaded.manifest.image_size, loaded.manifest.resize
+                self._module = artifact.prepare(loaded.module, cpu, fast_dtype(cpu))
+            return self._module
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _shared, (self._path, tuple(self.others))
+
+
+def beside(model: Path) -> ThumbnailNet | None:
+    """The network that belongs to a model file: ``default.thumbnail.pt`` to ``default.pt``.
+
+    A model without one, such as one of your own, has all photos decoded.
+    """
+    path = model.with_suffix(".thumbnail.pt")
+    return ThumbnailNet(path) if path.is_file() else None
+
+
+_MADE: dict[Path, ThumbnailNet] = {}
+_MAKING = threading.Lock()
+
+
+def _shared(path: Path, others: tuple[MightKnow, ...]) -> ThumbnailNet:
+    """One for all tasks of a process: workers of a cluster get it with each."""
+    with _MAKING:
+        if path not in _MADE:
+            _MADE[path] = ThumbnailNet(path, others)
+        return _MADE[path]

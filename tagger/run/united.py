@@ -1,0 +1,70 @@
+"""One decision for the photos of one shot, from the one that shows most."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from tagger.evidence.decide import decide
+from tagger.evidence.estimate import Estimate
+from tagger.records import Outcome, Source, Status
+from tagger.run.stages import Looked
+
+
+def united(items: Iterable[Looked], min_conf: float) -> Iterator[Looked]:
+    """The photos in their order; those of one shot, which come in a row, with one answer."""
+    shot: list[Looked] = []
+    for item in items:
+        if shot and item.shot != shot[0].shot:
+            yield from _decided(shot, min_conf)
+            shot = []
+        if item.shot is None:
+            yield item
+            continue
+        shot.append(item)
+        if len(shot) == item.shot.photos:
+            yield from _decided(shot, min_conf)
+            shot = []
+    if shot:
+        yield from _decided(shot, min_conf)
+
+
+def _decided(shot: Sequence[Looked], min_conf: float) -> Iterator[Looked]:
+    """Each photo with the guess of the best, and with what any source says of any of them.
+
+    Where two photos surely show different landmarks, none of them is believed.
+    """
+    guesses = {item.entry.key: item.guess for item in shot if item.guess and not item.outcome}
+    estimates = _all_estimates(shot)
+    sure = {
+        guess.best.slug: key for key, guess in guesses.items() if decide(guess, min_conf).accepted
+    }
+    carried = any(one.source is Source.PAIR and not one.refused for one in estimates)
+    if len(sure) > 1 and not carried:
+        yield from (_doubted(item, tuple(sure.values())) for item in shot)
+        return
+    best = max(guesses, key=lambda key: guesses[key].best.confidence, default="")
+    for item in shot:
+        if item.outcome or not item.guess:
+            yield item
+        elif item.entry.key == best:
+            yield replace(item, estimates=estimates)
+        else:
+            name = os.path.basename(best)
+            yield replace(item, estimates=estimates, shown=guesses[best], shown_by=name)
+
+
+def _doubted(item: Looked, keys: Sequence[str]) -> Looked:
+    if item.outcome or not item.guess:
+        return item
+    names = " and ".join(map(os.path.basename, keys))
+    reason = f"photos of one shot show different landmarks: {names}"
+    return replace(item, outcome=Outcome(item.entry, Status.UNSURE, reason, item.guess))
+
+
+def _all_estimates(shot: Sequence[Looked]) -> tuple[Estimate, ...]:
+    """One estimate of each source, one that may be written before one that may not."""
+    found: dict[Source, Estimate] = {}
+    for one in sorted((e for item in shot for e in item.estimates), key=lambda e: bool(e.refused)):
+        found.setdefault(one.source, one)
+    pair = found.get(Source.PAIR)
+    return (pair,) if pair else tuple(found.values())

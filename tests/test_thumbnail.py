@@ -1,0 +1,288 @@
+"""A photo's own thumbnail: which is trusted, and what is settled by looking at it alone."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import piexif
+import pytest
+import torch
+from conftest import COLOURS, photo
+from PIL import Image, ImageDraw
+
+from tagger import metadata
+from tagger.blob import Blob
+from tagger.imaging.decode import Resize, open_upright
+from tagger.imaging.thumbnail import reach, thumbnail
+from tagger.ledger.ledger import Ledger
+from tagger.model import artifact
+from tagger.model.classifier import Classifier
+from tagger.model.thumbnail_net import ThumbnailNet, beside
+from tagger.records import Outcome, Status
+from tagger.run.pipeline import run
+from tagger.run.stages import Settings
+from tagger.storage.local import LocalStorage
+
+GREY, RED = (120, 120, 120), COLOURS["Taj_Mahal"]
+
+
+def scene(size: tuple[int, int]) -> Image.Image:
+    """A picture that looks different whichever way it is turned or mirrored."""
+    picture = Image.new("RGB", size, (90, 140, 200))
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((0, size[1] * 2 // 3, size[0], size[1]), fill=(60, 110, 40))
+    draw.rectangle((size[0] // 8, size[1] // 6, size[0] // 3, size[1]), fill=(200, 60, 40))
+    return picture
+
+
+def jpeg(picture: Image.Image, **save: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=80, **save)
+    return buffer.getvalue()
+
+
+def with_bars(picture: Image.Image, size: tuple[int, int] = (160, 120)) -> Image.Image:
+    """As cameras do: all of the picture in a box of 4:3, black where it does not reach."""
+    scale = min(size[0] / picture.width, size[1] / picture.height)
+    inner = picture.resize((round(picture.width * scale), round(picture.height * scale)))
+    box = Image.new("RGB", size)
+    box.paste(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
+    return box
+
+
+def from_camera(
+    picture: Image.Image,
+    small: bytes | None = None,
+    orientation: int = 1,
+    stated: tuple[int, int] | None = None,
+) -> bytes:
+    """A camera's JPEG with its thumbnail."""
+    wide, tall = stated or picture.size
+    exif = {
+        "0th": {piexif.ImageIFD.Make: b"Maker", piexif.ImageIFD.Orientation: orientation},
+        "Exif": {piexif.ExifIFD.PixelXDimension: wide, piexif.ExifIFD.PixelYDimension: tall},
+        "1st": {piexif.ImageIFD.Compression: 6},
+        "thumbnail": jpeg(with_bars(picture)) if small is None else small,
+    }
+    return jpeg(picture, exif=piexif.dump(exif))
+
+
+def alike(data: bytes) -> float:
+    """How well thumbnail and photo correlate, 1 at most; 0 where no thumbnail is trusted."""
+    found = thumbnail(data[: metadata.HEAD_BYTES])
+    if found is None:
+        return 0.0
+    whole = open_upright(data, 64)
+    assert (found.width < found.height) == (whole.width < whole.height)
+    a, b = (np.asarray(p.resize((24, 24)), float).ravel() for p in (found, whole))
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    ("size", "small"),
+    [((800, 600), None), ((900, 600), None), ((960, 540), None), ((600, 800), (120, 160))],
+)
+def test_bars_are_cut_off_and_it_stands_upright(
+    size: tuple[int, int], small: tuple[int, int] | None, orientation: int
+) -> None:
+    picture = scene(size)
+    coded = jpeg(picture.resize(small)) if small else None
+    data = from_camera(picture, coded, orientation)
+    assert alike(data) > 0.97
+    found = thumbnail(data)
+    assert found is not None and found.convert("L").getextrema()[0] > 20  # type: ignore[operator]
+
+
+def other(size: tuple[int, int] = (160, 120)) -> bytes:
+    return jpeg(scene(size))
+
+
+@pytest.mark.parametrize(
+    ("why", "data"),
+    [
+        ("cropped since to another shape", from_camera(scene((600, 600)), other())),
+        ("a panorama", from_camera(scene((1800, 600)), jpeg(with_bars(scene((1800, 600)))))),
+        ("scaled or cropped since", from_camera(scene((800, 600)), stated=(4000, 3000))),
+        ("turned since", from_camera(scene((600, 800)), other())),
+        ("blank", from_camera(scene((800, 600)), jpeg(Image.new("RGB", (160, 120), "grey")))),
+        ("too small", from_camera(scene((800, 600)), other((80, 60)))),
+        ("damaged", from_camera(scene((800, 600)), other()[:900] + bytes(400))),
+        ("cut off", from_camera(scene((800, 600)))[:900]),
+        ("no EXIF", jpeg(scene((800, 600)))),
+        ("no photo", b"hello"),
+        ("nothing", b""),
+    ],
+)
+def test_what_may_not_show_the_photo_is_not_trusted(why: str, data: bytes) -> None:
+    assert thumbnail(data) is None, why
+
+
+def test_a_dark_edge_of_the_picture_is_no_bar() -> None:
+    """A square crop keeps the thumbnail of before: its sides are picture, dark or not."""
+    night = Image.new("RGB", (800, 600), (30, 30, 45))
+    ImageDraw.Draw(night).rectangle((300, 200, 500, 599), fill=(220, 200, 90))
+    assert (
+        thumbnail(from_camera(night.crop((100, 0, 700, 600)), jpeg(night.resize((160, 120)))))
+        is None
+    )
+
+
+def test_any_bytes_are_answered() -> None:
+    chance = np.random.default_rng(0)
+    whole = bytearray(from_camera(scene((640, 480))))
+    for _ in range(300):
+        broken = bytearray(whole)
+        for at in chance.integers(0, 3000, 6):
+            broken[at] = chance.integers(256)
+        data = bytes(broken[: int(chance.integers(10, len(broken)))])
+        assert reach(data) >= len(data)
+        thumbnail(data)
+
+
+def test_heic_is_shown_by_its_thumbnail_item() -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(scene((1200, 900))).save(buffer, quality=60, thumbnails=[320])
+    data = buffer.getvalue()
+    whole = reach(data)
+    found = thumbnail(data[:whole])
+    assert found is not None and max(found.size) == 320
+    assert alike(data) > 0.97
+
+
+class ByRed(torch.nn.Module):
+    """What is red may be known."""
+
+    scale: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.tensor(255.0))
+
+    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        colour = (pictures.to(self.scale.dtype) / self.scale).float().mean((2, 3))
+        red = torch.sigmoid(20 * (colour[:, :1] - colour[:, 1:2]) - 1)
+        return red, colour
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> ThumbnailNet:
+    path = tmp_path_factory.mktemp("net") / "colour.thumbnail.pt"
+    artifact.save(ByRed(), artifact.Manifest(("known",), 32, Resize.SQUASH, 3, "red"), path)
+    return ThumbnailNet(path)
+
+
+@pytest.fixture(scope="module")
+def classifier(colour_model: Path) -> Classifier:
+    return Classifier(colour_model, "cpu")
+
+
+def coloured(colour: tuple[int, int, int], small: tuple[int, int, int] | None = None) -> bytes:
+    """A photo of one colour whose thumbnail may have another."""
+    picture = Image.open(io.BytesIO(photo(colour, (800, 600))))
+    return from_camera(picture, photo(small or colour, (160, 120)))
+
+
+class Reading(LocalStorage):
+    """Counts the bytes that are read of photos."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__([folder])
+        self.whole, self.heads = list[str](), list[str]()
+
+    def read_head(self, key: str, size: int) -> bytes:
+        self.heads.append(os.path.basename(key))
+        return super().read_head(key, size)
+
+    def read(self, key: str) -> Blob:
+        self.whole.append(os.path.basename(key))
+        return super().read(key)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Grey as grey, red as red, and a red photo whose thumbnail is (wrongly) grey."""
+    place = tmp_path / "photos"
+    place.mkdir()
+    padding = bytes(300_000)  # behind the picture, as in a photo of usual size
+    (place / "grey.jpg").write_bytes(coloured(GREY) + padding)
+    (place / "red.jpg").write_bytes(coloured(RED) + padding)
+    (place / "stale.jpg").write_bytes(coloured(RED, GREY) + padding)
+    (place / "none.jpg").write_bytes(photo(GREY, (800, 600)) + padding)
+    return place
+
+
+def tagged(
+    folder: Path, classifier: Classifier, net: ThumbnailNet | None, **settings: Any
+) -> tuple[dict[str, Outcome], Reading]:
+    storage = Reading(folder)
+    found = run(storage, classifier, None, Settings("run-1", **settings), thumbnails=net)
+    return {os.path.basename(o.entry.key): o for o in found}, storage
+
+
+def test_what_the_thumbnail_settles_is_not_read(
+    folder: Path, classifier: Classifier, net: ThumbnailNet
+) -> None:
+    found, storage = tagged(folder, classifier, net)
+    assert {name: o.status for name, o in found.items()} == {
+        "grey.jpg": Status.NO_LANDMARK, "red.jpg": Status.WOULD_TAG,
+        "stale.jpg": Status.NO_LANDMARK, "none.jpg": Status.NO_LANDMARK,
+    }  # fmt: skip
+    assert sorted(storage.whole) == ["none.jpg", "red.jpg"]
+    assert "thumbnail" in found["grey.jpg"].reason and "--thorough" in found["grey.jpg"].reason
+    assert "thumbnail" not in found["none.jpg"].reason
+
+
+@pytest.mark.parametrize("settings", [{"thorough": True}, {"min_conf": 0.3}])
+def test_thorough_decodes_all(
+    folder: Path, classifier: Classifier, net: ThumbnailNet, settings: dict[str, Any]
+) -> None:
+    """So does a --min-conf below what the network was made for."""
+    found, storage = tagged(folder, classifier, net, **settings)
+    assert found["stale.jpg"].status is Status.WOULD_TAG
+    assert len(storage.whole) == 4
+
+
+def test_who_might_know_more_lets_pass(
+    folder: Path, classifier: Classifier, net: ThumbnailNet
+) -> None:
+    more = ThumbnailNet(net._path, [lambda picture: True])
+    assert len(tagged(folder, classifier, more)[1].whole) == 4
+    less = ThumbnailNet(net._path, [lambda picture: False])
+    assert len(tagged(folder, classifier, less)[1].whole) == 2
+
+
+def test_the_ledger_remembers_who_looked(
+    folder: Path, classifier: Classifier, net: ThumbnailNet, tmp_path: Path
+) -> None:
+    """The same network is not asked again; another one, or --thorough, looks again."""
+
+    def read(net: ThumbnailNet | None, run_id: str, **settings: Any) -> tuple[list[str], list[str]]:
+        storage = Reading(folder)
+        with (
+            Ledger.open(tmp_path / "ledger.db") as book,
+            book.begin(run_id, [str(folder)], {}, classifier.sha256) as recorder,
+        ):
+            chosen = Settings(run_id, min_conf=0.9999, **settings)
+            for outcome in run(storage, classifier, recorder, chosen, thumbnails=net):
+                recorder.seen(outcome)
+        return sorted(storage.whole), sorted(set(storage.heads))
+
+    assert read(net, "a")[0] == ["none.jpg", "red.jpg"]
+    assert read(net, "b") == ([], [])
+    newer = ThumbnailNet(net._path)
+    newer.sha256 = "another"
+    settled = ["grey.jpg", "stale.jpg"]  # by their thumbnails alone
+    assert read(newer, "c") == ([], settled)
+    assert read(newer, "d") == ([], [])
+    assert read(newer, "e", thorough=True)[0] == settled
+    assert read(newer, "f") == ([], [])  # what was looked at in full needs no other look
+
+
+def test_it_is_what_lies_beside_the_model(net: ThumbnailNet, colour_model: Path) -> None:
+    assert beside(colour_model) is None
+    found = beside(net._path.with_name("colour.pt"))
+    assert found is not None and found.sha256 == net.sha256
