@@ -5,7 +5,9 @@ from setuptools import Extension, setup
 FLAGS = ["-O3", "-fno-trapping-math", "-fno-math-errno"]  # loops over floats become vectors
 # Without a C compiler Pillow decodes; local features have no other way.
 OPTIONAL = ("imaging/_fast_jpeg",)
-NAMES = *OPTIONAL, "model/local_features/_sift", "model/local_features/_match"
+NAMES = (
+    *OPTIONAL, "model/local_features/_sift", "model/local_features/_match", "places/_bits",
+)  # fmt: skip
 
 setup(
     ext_modules=[

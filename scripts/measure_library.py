@@ -17,9 +17,9 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from tagger.errors import PhotoError
-from tagger.evidence.estimate import distance_m
 from tagger.evidence.library import LibrarySource
 from tagger.model.lazy import LazyClassifier
+from tagger.places.distance import distance_m
 from tagger.storage.suffixes import PHOTO_SUFFIXES
 
 APART = 1.0  # degrees of latitude, 111 km

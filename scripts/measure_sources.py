@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from tagger.evidence.estimate import between, distance_m
+from tagger.evidence.estimate import between
 from tagger.evidence.sources import Sources
 from tagger.evidence.track_source import Tracks
 from tagger.evidence.tracks.point import Point
 from tagger.evidence.tracks.reading import read_tracks
 from tagger.evidence.zones import ahead_in
 from tagger.metadata.capture import Capture
+from tagger.places.distance import distance_m
 
 Position = tuple[float, float]
 Hide = Callable[[Sequence[Capture], random.Random], set[str]]

@@ -11,9 +11,10 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from tagger.evidence.estimate import between, distance_m
+from tagger.evidence.estimate import between
 from tagger.evidence.zones import ahead_in
 from tagger.metadata.capture import Capture
+from tagger.places.distance import distance_m
 
 Position = tuple[float, float]
 DAY, HOUR, MINUTE = 86_400.0, 3600.0, 60.0

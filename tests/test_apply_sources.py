@@ -15,10 +15,11 @@ from walk_photos import photo, write
 
 from tagger import metadata
 from tagger.cli.main import main
-from tagger.evidence.estimate import Estimate, distance_m
+from tagger.evidence.estimate import Estimate
 from tagger.evidence.weigh import Sight, weigh
 from tagger.ledger.ledger import Ledger
 from tagger.metadata.capture import Capture
+from tagger.places.distance import distance_m
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Source
 

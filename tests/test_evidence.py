@@ -10,11 +10,12 @@ from walk_photos import walk
 
 from tagger.evidence.captures import Captures
 from tagger.evidence.clocks import Clock, clock_of, stated
-from tagger.evidence.estimate import Estimate, Neighbour, between, distance_m
+from tagger.evidence.estimate import Estimate, Neighbour, between
 from tagger.evidence.motion import PRIOR_PACE, Fix, Motion, locate, motion_of
 from tagger.evidence.time_source import Limits, TimeSource
 from tagger.evidence.weigh import Conclusion, Sight, raised, weigh
 from tagger.metadata.capture import Capture
+from tagger.places.distance import distance_m
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Source
 

@@ -14,9 +14,9 @@ from PIL import Image, ImageDraw, ImageOps
 
 from tagger import metadata
 from tagger.cli.main import main
-from tagger.evidence.estimate import distance_m
 from tagger.evidence.library import LibrarySource
 from tagger.model.lazy import LazyClassifier
+from tagger.places.distance import distance_m
 from tagger.records import Source
 
 NAMES = (

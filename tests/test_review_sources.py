@@ -15,9 +15,9 @@ from walk_photos import photo
 from tagger import metadata
 from tagger.cli.main import main
 from tagger.evidence.captures import index_beside
-from tagger.evidence.estimate import distance_m
 from tagger.evidence.neighbours import neighbours
 from tagger.metadata.capture import Capture
+from tagger.places.distance import distance_m
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Status
 from tagger.review import lessons, whereabouts, writeback

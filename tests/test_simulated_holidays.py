@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 from simulated_holiday import DAY, HOUR, hidden, photos
 
-from tagger.evidence.estimate import Estimate, distance_m
+from tagger.evidence.estimate import Estimate
 from tagger.evidence.sources import Sources
 from tagger.metadata.capture import Capture
+from tagger.places.distance import distance_m
 
 NOON = 1_714_564_800.0
 PARIS, NEW_YORK, AUCKLAND = (48.85826, 2.2945), (40.758, -73.9855), (-36.8485, 174.7633)

@@ -16,8 +16,8 @@ from walk_photos import WALKS, photo, walk, write
 
 from tagger import metadata
 from tagger.cli.main import main
-from tagger.evidence.estimate import distance_m
 from tagger.metadata.capture import Capture
+from tagger.places.distance import distance_m
 
 needs_walks = pytest.mark.skipif(
     not WALKS.is_dir(), reason="the walks of real libraries are not here"

@@ -284,6 +284,50 @@ def evaluate(
         fill(card, result.name, result.report, comparison)
 
 
+@main.command()
+@click.option("--photos", type=FOLDER, help="Folder with a folder of photos for each place.")
+@click.option("--places", type=FOLDER, help="CSV: folder or landmark_id, latitude, longitude ...")
+@click.option("--gld", type=FOLDER, help="Google Landmarks v2's train.csv; --photos is its train.")
+@click.option("--pack", "packs", type=FOLDER, multiple=True, help="Pack to take in; repeatable.")
+@click.option("--out", type=FOLDER, required=True, help="The pack to write.")
+@click.option("--best", type=click.IntRange(1), default=25, show_default=True, help="Photos kept.")
+@click.option(
+    "--points", type=click.IntRange(1), default=480, show_default=True, help="Of a photo."
+)
+@click.option("--licence", default="", help="Of the photos.")
+@click.option("--model", type=FOLDER, help="Model file; default: the one that ships.")
+@click.option("--device", default="auto", show_default=True)
+def pack(
+    photos: Path | None,
+    places: Path | None,
+    gld: Path | None,
+    packs: tuple[Path, ...],
+    out: Path,
+    best: int,
+    points: int,
+    licence: str,
+    model: Path | None,
+    device: str,
+) -> None:
+    """Make a pack of places from photos and other packs, with the best photos of each place.
+
+    What a stopped run has learned lies in OUT.parts, and the same command goes on from there.
+    """
+    from tagger.model import DEFAULT_MODEL
+    from tagger.model.classifier import Classifier
+    from train import packs as packing
+
+    if bool(photos) != bool(places) or not (photos or packs):
+        raise click.UsageError("give --photos and --places, or --pack, or all of them")
+    parts: list[Path] = []
+    if photos and places:
+        chosen = packing.lessons(photos, places, gld)
+        classifier = Classifier(model or DEFAULT_MODEL, device)
+        parts = packing.build(chosen, classifier, out.with_suffix(".parts"), licence)
+    count, kept = packing.merged((*parts, *packs), out, best, points)
+    click.echo(f"{out}: {count} places, {kept} photos, {out.stat().st_size / 1e6:.1f} MB")
+
+
 @main.command("show-data")
 @click.argument("directory", type=FOLDER)
 @click.option("--negatives", type=FOLDER, multiple=True, help=NEGATIVES)

@@ -15,6 +15,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Output": (
         "html", "thumbnails", "sidecar", "sidecar_name", "hard_links", "new_mtime", "ledger",
     ),
+    "Places": (
+        "at", "radius", "not", "licence", "shared", "pack", "own_places", "yes", "json",
+    ),
     "Model": ("model", "without", "device", "batch_size", "workers"),
     "Sources of a position": (
         "pairs", "max_radius", "max_gap", "utc_offset", "time_zone", "clock_offset",

@@ -175,13 +175,13 @@ def apply(
     coordinates of your own. Photos that changed since the report are left alone.
     """
     from tagger.ledger.ledger import Ledger, new_run_id
-    from tagger.places.landmarks import load_landmarks
+    from tagger.places.own import known_places
     from tagger.report import apply, reader
     from tagger.report.delivery import local_file
     from tagger.report.writer import ReportWriter
     from tagger.writing.write_tag import WriteOptions
 
-    known, run_id = load_landmarks(), new_run_id()
+    known, run_id = known_places(), new_run_id()
     write = WriteOptions(
         SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
     )

@@ -19,6 +19,7 @@ from click_default_group import DefaultGroup
 from tagger import __version__
 from tagger.cli import config, files, history, options, review, unattended
 from tagger.cli import engine as engines
+from tagger.cli import places as own
 from tagger.cli import sources as evidence
 from tagger.cli.help import Grouped
 from tagger.records import Coords, HardLinks, Outcome, SidecarMode, SidecarName, Source, Status
@@ -100,6 +101,7 @@ def main() -> None:
     metavar="NAME",
     help="References beside the model file to leave alone: castles (photos under CC BY-NC).",
 )
+@own.run_options
 @click.option(
     "--device",
     default="auto",
@@ -149,15 +151,17 @@ def tag(**options: Any) -> None:
     sys.exit(unattended.attended(_tag, options))
 
 
-for command in (tag, *history.COMMANDS, *review.COMMANDS, *evidence.COMMANDS):
+for command in (tag, *history.COMMANDS, *review.COMMANDS, *evidence.COMMANDS, *own.COMMANDS):
     main.add_command(config.configurable(command, tag))
+main.add_command(own.places)
 main.add_command(config.group(tag))
 
 
 def _tag(
     log: "RunLog", paths: tuple[str, ...], min_conf: float, report: str, dry_run: bool,
     recursive: bool, exclude: tuple[str, ...], coords: str, sidecar: str, sidecar_name: str,
-    rescan: bool, model: Path | None, without: tuple[str, ...], device: str, batch_size: int,
+    rescan: bool, model: Path | None, without: tuple[str, ...],
+    packs: tuple[Path, ...], own_places: bool, device: str, batch_size: int,
     workers: int | None, ledger: Path | None, output: str, since: datetime | None, quiet: bool,
     verbose: bool, engine: str, hard_links: str, new_mtime: bool, keep_reports: int,
     report_news_only: bool, allow_empty: bool, strict: bool, skip: bool,
@@ -171,6 +175,8 @@ def _tag(
     from tagger.ledger.ledger import new_run_id
     from tagger.model import DEFAULT_MODEL
     from tagger.model.lazy import LazyClassifier
+    from tagger.places.known import Names
+    from tagger.places.own import opened
     from tagger.report.delivery import local_file
     from tagger.report.writer import ReportWriter
     from tagger.run.stages import Settings
@@ -182,7 +188,8 @@ def _tag(
     run = engines.runner(engine, device, **cluster)
     if engine == "ray":
         workers, device = workers or engines.THREADS, "cpu"  # for the command's own checks
-    classifier = LazyClassifier(model or DEFAULT_MODEL, device, without)
+    learned = opened(packs, own_places and model is None)
+    classifier = LazyClassifier(model or DEFAULT_MODEL, device, without, learned)
     sources = evidence.comparing(sources, classifier, engine, quiet)
     settings = Settings(
         new_run_id(), min_conf, Coords(coords), batch_size,
@@ -199,7 +206,7 @@ def _tag(
         hard_links=HardLinks(hard_links), skipping=log.skipping, allow_empty=allow_empty,
         endpoint_url=endpoint_url,
     )  # fmt: skip
-    names = {slug: landmark.name for slug, landmark in classifier.landmarks.items()}
+    names = Names(classifier.landmarks)
     gather = partial(
         evidence.gathered, tracks=tracks, max_radius=max_radius, max_gap=max_gap,
         utc_offsets=utc_offsets, time_zone=time_zone, clock_offsets=clock_offsets, pairs=pairs,

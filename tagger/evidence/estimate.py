@@ -1,13 +1,11 @@
 """What every source of a position answers: a place on Earth, how far off it may be, and why."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from tagger.metadata.capture import Capture
 from tagger.records import Source
 
-EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG
 # The report shows degrees with this many decimals, a metre; a camera's position is written with no
 # more, so that a dry run's report, applied, writes the same bytes.
 DEGREE_DECIMALS = 5
@@ -66,21 +64,6 @@ def allowed(sources: tuple[Source, ...], pairs: bool) -> tuple[Source, ...]:
     """The sources that may write: with ``pairs``, a photo of the same shot always may."""
     others = tuple(one for one in sources if one is not Source.PAIR)
     return (*others, Source.PAIR) if pairs else others
-
-
-def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Great-circle distance in metres between two positions in degrees (haversine).
-
-    >>> round(distance_m((48.85826, 2.2945), (48.8606, 2.3376)))
-    3164
-    """
-    lat_a, lat_b = math.radians(a[0]), math.radians(b[0])
-    turn = math.radians(b[1] - a[1])
-    h = (
-        math.sin((lat_b - lat_a) / 2) ** 2
-        + math.cos(lat_a) * math.cos(lat_b) * math.sin(turn / 2) ** 2
-    )
-    return 2 * EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(h)))
 
 
 def between(a: tuple[float, float], b: tuple[float, float], share: float) -> tuple[float, float]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from tagger.errors import RunError
-from tagger.evidence.estimate import Estimate, Neighbour, distance_m
+from tagger.evidence.estimate import Estimate, Neighbour
 from tagger.evidence.views import Kept, ViewsIndex
 from tagger.imaging.decode import Resize, Views, to_views
 from tagger.model.local_features.same_view import Codebook, Described, FoundAgain, compare
+from tagger.places.distance import distance_m
 from tagger.records import Source
 
 LIKEST, LEAST_ALIKE = 24, 0.4  # photos of the library that one is compared with, by embedding

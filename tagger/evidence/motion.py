@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tagger.evidence.estimate import between, distance_m
+from tagger.evidence.estimate import between
+from tagger.places.distance import distance_m
 
 # How far off a position may be is measured, not derived. On the libraries of
 # scripts/measure_sources.py and on five real journeys of other people, positions were hidden in

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from tagger.evidence.captures import By, Captures, Placed
 from tagger.evidence.clocks import DAYLIGHT, Clock, clock_of
-from tagger.evidence.estimate import Estimate, Neighbour, distance_m
+from tagger.evidence.estimate import Estimate, Neighbour
 from tagger.evidence.motion import (
     FASTEST_WALK,
     UNSURE,
@@ -21,6 +21,7 @@ from tagger.evidence.motion import (
 )
 from tagger.evidence.zones import ahead_at, ahead_in
 from tagger.metadata.capture import Capture
+from tagger.places.distance import distance_m
 from tagger.records import Source
 
 # A journey shows only by a position at its other end, which may lie further off than --max-gap.

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from tagger.evidence.estimate import Estimate, distance_m
+from tagger.evidence.estimate import Estimate
 from tagger.evidence.time_source import far
+from tagger.places.distance import distance_m
 from tagger.records import Landmark, Source
 
 # A landmark is photographed from this far at most, beyond its own radius: towers, mountains.

@@ -14,11 +14,18 @@ from tagger.imaging.decode import Picture, Resize, Views, views_of
 from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, fast_dtype, pick_devices
+from tagger.model.learned import LearnedGuess, LearnedPlaces, merged
+from tagger.model.learning import encoded, encoder_of, in_bytes, placed
 from tagger.model.local_features.matching import Bytes, describe
+from tagger.model.local_features.references import References
 from tagger.model.local_features.same_view import Codebook, Described, PhotoView, small
+from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
 from tagger.places.landmarks import load_landmarks
+from tagger.places.own import own_path
+from tagger.places.pack import Pack, PlaceReference, foreign, refusal
 from tagger.records import Candidate, Guess, Landmark
+from tagger.terminal import tell
 
 KEPT = 5  # candidates kept of each guess: what the report and the app show
 THREADS = torch.get_num_threads()  # the processors, or what OMP_NUM_THREADS says
@@ -37,7 +44,11 @@ class Classifier:
     """
 
     def __init__(
-        self, path: Path = DEFAULT_MODEL, device: str = "auto", without: Collection[str] = ()
+        self,
+        path: Path = DEFAULT_MODEL,
+        device: str = "auto",
+        without: Collection[str] = (),
+        packs: Sequence[Pack] = (),
     ) -> None:
         """Load and check a model file.
 
@@ -45,10 +56,11 @@ class Classifier:
             path: the model file.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, or several: ``cuda:0,cuda:1``.
             without: files of references beside the model file to leave alone: ``castles``.
+            packs: places besides, learned without training.
 
         Raises:
-            RunError: the file fails a check, names a landmark unknown here, or there is no such
-                device.
+            RunError: the file fails a check, names a landmark unknown here, there is no such
+                device, or a pack was made by another model.
         """
         loaded = artifact.load(path, without)
         known = load_landmarks()
@@ -69,6 +81,13 @@ class Classifier:
         if loaded.references:
             extents = [self.landmarks[label].extent for label in self._labels]
             self._weigher = Weigher(loaded.references, doubts(extents))
+        self._references = loaded.references
+        self._learned: LearnedPlaces | None = None
+        # Now: making the module ready for a device changes it.
+        known_by = loaded.references
+        self.encoder = encoder_of(loaded.module, known_by) if known_by else ""
+        if packs:
+            self._learned = self._learned_from(packs)
         self._threads = ThreadPoolExecutor(THREADS, "classify", torch.set_num_threads, (1,))
         runners: list[OnCpu | OnGpu] = []
         for number, where in enumerate(pick_devices(device)):
@@ -86,10 +105,10 @@ class Classifier:
         """A guess for each of N photos, in the same order."""
         if not photos:
             return []
-        probabilities = self.probabilities(photos)
+        probabilities, learned = self._looked(photos)
         values, places = probabilities.topk(min(KEPT, len(self._labels)))
         nothing = (1 - probabilities.sum(1)).clamp(0, 1)
-        return [
+        guesses = [
             Guess(
                 tuple(
                     Candidate(self._labels[place], value)
@@ -100,6 +119,10 @@ class Classifier:
             for row_values, row_places, none in zip(
                 values.tolist(), places.tolist(), nothing.tolist(), strict=True
             )
+        ]
+        return [
+            merged(guess, judged, self.landmarks) if judged else guess
+            for guess, judged in zip(guesses, learned, strict=True)
         ]
 
     @property
@@ -127,7 +150,53 @@ class Classifier:
             self._idle.put(runner)
         return float(found.max())
 
+    def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
+        """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""
+        return self._looked(photos)[0]
+
+    def references(self, photos: Sequence[Views]) -> list[PlaceReference]:
+        """Each photo as a reference that a pack keeps.
+
+        Raises:
+            RunError: the model has no references that others could be like.
+        """
+        known = self._comparable()
+        embeddings = self._look(photos)[1].numpy()
+        return [
+            PlaceReference(in_bytes(placed(known, embedding)), *encoded(known, photo.grey))
+            for embedding, photo in zip(embeddings, photos, strict=True)
+        ]
+
+    def made_by(self) -> tuple[str, int, int]:
+        """The encoder, and the sizes E and M of its references; see :class:`Pack`."""
+        known = self._comparable()
+        return self.encoder, known.components.shape[1], len(known.codebook)
+
+    def _comparable(self) -> References:
+        if self._references is None:
+            raise RunError(
+                "--model: has no references, so that no places can be learned with it; leave "
+                "--model out, or make it by python -m train transfer"
+            )
+        return self._references
+
+    def _learned_from(self, packs: Sequence[Pack]) -> LearnedPlaces | None:
+        known, (encoder, size, parts) = self._comparable(), self.made_by()
+        usable = []
+        for pack in packs:
+            if pack.encoder != encoder:
+                if pack.path != own_path():  # nobody named it: the run goes on without
+                    raise foreign(pack)
+                tell(f"places left out: {foreign(pack)}", err=True)
+                continue
+            usable.append(pack)
+            if pack.embeddings.shape[1] != size or pack.codes.shape[1] != parts:
+                raise refusal(pack.path, "its arrays are not of the size that its encoder makes")
+        shipped = [self.landmarks[label] for label in self._labels]
+        return LearnedPlaces(usable, known, shipped) if usable else None
+
     def _look(self, photos: Sequence[Views]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the network says: probabilities [N, C] and embeddings [N, D]."""
         # Unlike numpy.stack, this leaves the channels last in memory.
         pictures = torch.cat([torch.from_numpy(photo.square)[None] for photo in photos])
         runner = self._idle.get()
@@ -136,14 +205,26 @@ class Classifier:
         finally:
             self._idle.put(runner)
 
-    def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
-        """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""
+    def _looked(self, photos: Sequence[Views]) -> tuple[torch.Tensor, list[LearnedGuess | None]]:
         found, embeddings = self._look(photos)
         if self._weigher is None:
-            return found
+            return found, [None] * len(photos)
         greys = [photo.grey for photo in photos]
-        weighed = self._threads.map(self._weigher.weighed, found.numpy(), embeddings.numpy(), greys)
-        return torch.from_numpy(np.stack(list(weighed)))
+        weighed = self._threads.map(self._weighed, found.numpy(), embeddings.numpy(), greys)
+        rows, learned = zip(*weighed, strict=True)
+        return torch.from_numpy(np.stack(rows)), list(learned)
+
+    def _weighed(
+        self, found: Floats, embedding: Floats, grey: Bytes
+    ) -> tuple[Floats, LearnedGuess | None]:
+        """Probabilities by the model's own references, and the learned place that is likest."""
+        assert self._weigher
+        row = self._weigher.weighed(found, embedding, grey)
+        if self._learned is None:
+            return row, None
+        seen, _ = self._weigher.look(found, embedding)
+        place = placed(self._weigher.references, embedding)
+        return row, self._learned.judged(place, seen, lambda: describe(grey))
 
 
 def _view(grey: Bytes) -> PhotoView:

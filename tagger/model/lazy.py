@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,8 @@ from tagger.imaging.decode import Picture, Resize, Views
 from tagger.model import DEFAULT_MODEL, packs
 from tagger.model.devices import count_lanes
 from tagger.model.thumbnail_net import ThumbnailNet, beside
-from tagger.places.landmarks import load_landmarks
+from tagger.places.known import KnownPlaces, with_packs
+from tagger.places.pack import Pack
 from tagger.records import Guess, Landmark
 
 if TYPE_CHECKING:
@@ -29,11 +30,16 @@ class LazyClassifier:
         lanes: how many batches it works on at once, see :func:`count_lanes`.
         path: the model file.
         packs: the files of references beside it that are taken in, by name.
+        learned: packs of places besides.
         thumbnails: the small network that is asked first, where one lies beside the model file.
     """
 
     def __init__(
-        self, path: Path = DEFAULT_MODEL, device: str = "auto", without: Collection[str] = ()
+        self,
+        path: Path = DEFAULT_MODEL,
+        device: str = "auto",
+        without: Collection[str] = (),
+        learned: Sequence[Pack] = (),
     ) -> None:
         try:
             self.packs = packs.read(path, without)
@@ -42,11 +48,13 @@ class LazyClassifier:
             raise RunError(
                 f"--model {path}: cannot be read ({error.strerror}); give the path of a model file"
             ) from error
-        self.sha256: str = packs.identity(data, self.packs)
+        self.sha256: str = with_packs(packs.identity(data, self.packs), learned)
         self.name: str = f"{path.stem}@{self.sha256}"
-        self.landmarks: dict[str, Landmark] = load_landmarks()
+        self.learned = tuple(learned)
+        self.landmarks: Mapping[str, Landmark] = KnownPlaces(learned)
         self.lanes: int = count_lanes(device)
-        self.thumbnails: ThumbnailNet | None = beside(path)
+        # It knows the model's landmarks, and would pass over photos of learned places.
+        self.thumbnails: ThumbnailNet | None = None if learned else beside(path)
         self.path, self._device, self._without = path, device, tuple(without)
         self._lock = threading.Lock()
         self._loaded: Classifier | None = None
@@ -66,7 +74,7 @@ class LazyClassifier:
                     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
                 from tagger.model.classifier import Classifier
 
-                self._loaded = Classifier(self.path, self._device, self._without)
+                self._loaded = Classifier(self.path, self._device, self._without, self.learned)
             return self._loaded
 
     @property

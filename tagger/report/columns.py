@@ -1,5 +1,7 @@
 """The columns of the report, and how an outcome fills them."""
 
+from collections.abc import Mapping
+
 from tagger.evidence.decide import DECIMALS
 from tagger.evidence.estimate import DEGREE_DECIMALS
 from tagger.records import Candidate, Outcome, Source
@@ -16,7 +18,7 @@ SUBJECT_ONLY = "subject"
 FIRST_COLUMNS = "path,status,"  # what distinguishes a report from other files
 
 
-def row(outcome: Outcome, names: dict[str, str], model: str, run_id: str) -> list[str]:
+def row(outcome: Outcome, names: Mapping[str, str], model: str, run_id: str) -> list[str]:
     """One row, in the order of :data:`COLUMNS`; ``names`` gives the name of a slug."""
     empty = Candidate("", 0.0)
     best, second, third = (*(outcome.guess.candidates if outcome.guess else ()), *[empty] * 3)[:3]
@@ -62,7 +64,7 @@ def _source(outcome: Outcome) -> str:
     return ""
 
 
-def _confidence(candidate: Candidate, names: dict[str, str]) -> tuple[str, str]:
+def _confidence(candidate: Candidate, names: Mapping[str, str]) -> tuple[str, str]:
     if not candidate.slug:
         return "", ""
     name = names.get(candidate.slug, candidate.slug)

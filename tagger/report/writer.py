@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Mapping
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +33,7 @@ class ReportWriter:
     def __init__(
         self,
         path: Path,
-        names: dict[str, str],
+        names: Mapping[str, str],
         model: str,
         run_id: str,
         keep: int | None = None,

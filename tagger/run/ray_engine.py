@@ -29,6 +29,7 @@ from tagger.ledger.recorder import Intent, RunRecorder
 from tagger.model import packs
 from tagger.model.lazy import LazyClassifier
 from tagger.model.thumbnail_net import ThumbnailNet
+from tagger.places.pack import SUFFIX, open_pack
 from tagger.records import Entry, Landmark, Outcome, Version
 from tagger.run.inspect import inspect
 from tagger.run.known import news, recalled
@@ -42,6 +43,7 @@ from tagger.run.united import united
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 
+MOST_PLACES = 20_000  # of packs: each task is told all of them
 MODEL = "model.pt"  # what the model file is called on a node
 # A task takes so many photos: long against what a task costs (some ms), short against what is done
 # again when a node is lost, and small in the object store (32 pictures of 256 pixels: 6 MB).
@@ -184,7 +186,19 @@ def _files(classifier: LazyClassifier) -> dict[str, bytes]:
     """The model file and the references taken in beside it, by the names they get on a node."""
     path = Path(MODEL)
     beside = {packs.place(path, name).name: data for name, data in classifier.packs.items()}
-    return {MODEL: classifier.path.read_bytes(), **beside}
+    learned = {pack.path.name: pack.path.read_bytes() for pack in classifier.learned}
+    return {MODEL: classifier.path.read_bytes(), **beside, **learned}
+
+
+def _spread(classifier: LazyClassifier) -> dict[str, Landmark]:
+    """All places, for nodes that have no pack at hand."""
+    count = sum(map(len, classifier.learned))
+    if count > MOST_PLACES:
+        raise RunError(
+            f"--engine ray: the packs hold {count:,} places, a cluster takes {MOST_PLACES:,}; "
+            "leave one out, or run without --engine ray"
+        )
+    return dict(classifier.landmarks)
 
 
 class Classifying:
@@ -194,7 +208,11 @@ class Classifying:
         with tempfile.TemporaryDirectory() as folder:
             for name, data in ray.get(job.model).items():
                 (Path(folder) / name).write_bytes(data)
-            self._classifier = LazyClassifier(Path(folder) / MODEL, device).load()
+            learned = sorted(Path(folder).glob(f"*{SUFFIX}"))
+            packed_places = [open_pack(path) for path in learned]
+            self._classifier = LazyClassifier(
+                Path(folder) / MODEL, device, learned=packed_places
+            ).load()
         self._size = job.settings.batch_size
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -263,7 +281,7 @@ def run(
         @functools.cache  # until there is work to do, the model need not be loaded
         def job() -> Job:
             return Job(
-                storage, output, settings, classifier.landmarks, classifier.sha256,
+                storage, output, settings, _spread(classifier), classifier.sha256,
                 classifier.image_size, classifier.resize,
                 ray.put(_files(classifier)), books, net,
             )  # fmt: skip

@@ -10,6 +10,7 @@ from tagger.evidence.decide import DECIMALS, decide
 from tagger.evidence.estimate import DEGREE_DECIMALS, Estimate
 from tagger.evidence.weigh import Conclusion, Sight, weigh
 from tagger.failing import outcome_of
+from tagger.places.known import pack_of
 from tagger.records import (
     Acceptance,
     CameraPosition,
@@ -98,6 +99,8 @@ def decided(
 ) -> Outcome:
     """The outcome before anything is written: what the photo shows, and where it was taken."""
     decision = decide(guess, settings.min_conf)
+    if decision.accepted and (pack := pack_of(guess.best.slug)):
+        decision = replace(decision, reason=f"{decision.reason}; place of the pack {pack}")
     outcome = Outcome(entry, decision.status, decision.reason, guess)
     landmark = model.landmarks.get(guess.best.slug)
     if Source.LANDMARK in settings.sources and not estimates and not _others(settings):

@@ -1,7 +1,7 @@
 """What the stages share: their settings, a photo on its way, and what they need of others."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -46,7 +46,7 @@ class ModelFacts(Protocol):
     """Model facts available before the weights are loaded."""
 
     @property
-    def landmarks(self) -> dict[str, Landmark]: ...
+    def landmarks(self) -> Mapping[str, Landmark]: ...
 
     @property
     def sha256(self) -> str: ...

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.evidence.estimate import distance_m
+from tagger.places.distance import distance_m
 from tagger.records import Landmark
 
 # A photo of the Sphinx that is named for the Pyramids gets a place that is right. So does each

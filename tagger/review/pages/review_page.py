@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from tagger.errors import PhotoError
-from tagger.places.landmarks import load_landmarks
+from tagger.places.own import known_places
 from tagger.records import Source, Status
 from tagger.review import thumbnails
 from tagger.review.decision import Decision, Verdict
@@ -31,7 +31,7 @@ _POOL = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
 @st.cache_resource(show_spinner=False)
 def opened(report: Path, root: Root) -> tuple[Review, View]:
     """The review of this server; all its browser tabs share it."""
-    review = Review(report, load_landmarks())
+    review = Review(report, known_places())
     return review, View(review, root)
 
 
@@ -54,7 +54,7 @@ def show(options: AppOptions) -> None:
     rows = view.rows(wanted)
     match chosen:
         case "Places":
-            tools.show_map(review, rows)
+            tools.show_map(review, options, rows)
         case "Accuracy":
             tools.show_lessons(review, options.root)
         case "Apply":

@@ -4,6 +4,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from tagger.errors import RunError
 from tagger.records import Status
-from tagger.review import lessons, writeback
+from tagger.review import lessons, teaching, writeback
 from tagger.review.calibration import bands, suggest
 from tagger.review.decision import Decision, Verdict
 from tagger.review.options import AppOptions
@@ -22,11 +23,14 @@ from tagger.review.sheet import position_by, printable
 from tagger.review.trusted_root import BucketRoot, Root
 from tagger.review.view import View
 
+if TYPE_CHECKING:
+    from tagger.model.classifier import Classifier
+
 # What python -m train asks for of each class.
 _TO_TRAIN = 10
 
 
-def show_map(review: Review, rows: NDArray[np.int64]) -> None:
+def show_map(review: Review, options: AppOptions, rows: NDArray[np.int64]) -> None:
     """All places of the selection; a click on one filters by it. Below, bulk accept."""
 
     def chosen() -> None:
@@ -48,6 +52,63 @@ def show_map(review: Review, rows: NDArray[np.int64]) -> None:
         "together are one dot, which a click zooms into."
     )
     _bulk(review, rows.tolist())
+    _teaching(review, options)
+    _own_places()
+
+
+def _teaching(review: Review, options: AppOptions) -> None:
+    """Learn places that a person named, and remember guesses that were wrong."""
+    found = teaching.teachable(review, options.root)
+    if not found:
+        return
+    st.subheader("Learn from this review")
+    st.caption(
+        "Later runs then recognise the places that you named or corrected, and do not repeat the "
+        "guesses that you rejected. Takes seconds; nothing leaves this machine."
+    )
+    words = {
+        number: style.plain(
+            f"{'not ' if one.wrong else ''}{printable(one.lesson.name)}: "
+            f"{photos(len(one.lesson.photos))}"
+        )
+        for number, one in enumerate(found)
+    }
+    chosen = st.multiselect(
+        "Places to learn", list(words), default=list(words), format_func=words.__getitem__,
+        key="teach_chosen",
+    )  # fmt: skip
+    if st.button("Learn these places from these photos", key="teach", disabled=not chosen):
+        try:
+            with st.spinner("Learning ..."):
+                count = teaching.teach([found[n] for n in chosen], _learner(options.model))
+            st.success(f"Learned from {photos(count)}. The next run uses them.")
+        except RunError as error:
+            st.error(style.plain(str(error)))
+
+
+@st.cache_resource(show_spinner=False)
+def _learner(model: Path) -> "Classifier":
+    from tagger.model.classifier import Classifier  # torch is slow to load
+
+    return Classifier(model, "cpu")
+
+
+def _own_places() -> None:
+    """The places that were learned, on a map."""
+    try:
+        pack = teaching.own_pack()
+        marks = [
+            (pack.landmark(n), int(pack.counts[n])) for n in range(len(pack)) if pack.named(n)
+        ] if pack else []  # fmt: skip
+    except RunError as error:
+        st.error(style.plain(str(error)))
+        return
+    if marks:
+        st.subheader("Your places")
+        world("own_world", [
+            lessons.Place(mark.name, mark.latitude, mark.longitude, count)
+            for mark, count in marks
+        ], on_place=lambda: None)  # fmt: skip
 
 
 def _bulk(review: Review, rows: Sequence[int]) -> None:

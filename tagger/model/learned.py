@@ -1,0 +1,241 @@
+"""Places learned without training: what a photo's likest references say, by a rule of their own."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from tagger.model.learning import as_references
+from tagger.model.local_features.matching import Features
+from tagger.model.local_features.references import NEAREST, OF_ONE, References
+from tagger.model.local_features.sift import Floats
+from tagger.model.local_features.weigh import ALIKE, BY_CHANCE, SPOT, SPOTS, Findings, sigmoid
+from tagger.places.distance import distance_m
+from tagger.places.pack import Pack
+from tagger.places.search import PackSearch
+from tagger.records import Candidate as Named
+from tagger.records import Guess, Landmark
+
+RULE_FILE = Path(__file__).with_name("learned.json")
+ASKED = 96  # references, the likest, of which no more than OF_ONE of a place are taken
+LEAST = 0.02  # confidence of the first step from which local features are asked
+NUMBERS = 13  # that the rule weighs
+FOUND = 6  # spots that two photos of one place have in common, where that is no chance
+SURE_SPOTS, ALL_SPOTS = 8, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A place that some of the likest references show.
+
+    Attributes:
+        pack, number: which place.
+        alike: cosines to its references among the likest, the highest first.
+        spots: found again in each of these, 0 where they were not compared.
+        rival: cosine to the likest photo of another place, shipped or learned.
+        rival_spots: the most found again in such a photo.
+        count: references that the place has.
+    """
+
+    pack: int
+    number: int
+    alike: tuple[float, ...]
+    spots: tuple[int, ...]
+    rival: float
+    rival_spots: int
+    count: int
+
+    @property
+    def score(self) -> float:
+        """By which the place is chosen that is judged."""
+        found = min(max(0, max(self.spots) - BY_CHANCE), SPOTS)
+        return ALIKE * self.alike[0] + SPOT * found
+
+    def evidence(self, seen: Findings) -> Floats:
+        """The NUMBERS that the rule weighs; the first is 1."""
+        best = max(self.spots)
+        values = (
+            1.0,
+            self.alike[0],
+            self.alike[0] - self.rival,
+            seen.others,
+            np.log(self.count),
+            float(np.mean(self.alike[:2])),
+            float(seen.network.max(initial=-12.0)),
+            min(best, BY_CHANCE),
+            np.clip(best - BY_CHANCE, 0, SURE_SPOTS - BY_CHANCE),
+            np.clip(best - SURE_SPOTS, 0, ALL_SPOTS - SURE_SPOTS),
+            min(self.rival_spots, SURE_SPOTS),
+            sum(spots >= FOUND for spots in self.spots[1:]),
+            float(self.count < 3),
+        )
+        return np.array(values, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedGuess:
+    """The learned place that most speaks for, and the confidence that it is right."""
+
+    slug: str
+    landmark: Landmark | None
+    confidence: float
+
+
+@cache
+def shipped_rule() -> Floats:
+    """The rule [2, NUMBERS] that ``scripts/measure_learning.py`` fitted."""
+    return np.array(json.loads(RULE_FILE.read_text(encoding="utf-8"))["rule"], np.float32)
+
+
+class LearnedPlaces:
+    """The places of some packs, ready to judge photos; several threads may at once.
+
+    A learned place has no probability of the network. What counts is how like its likest reference
+    is, how much more than another place's, how like other things, and which spots are found again;
+    the rule was fitted on landmarks that the network never learned.
+    """
+
+    def __init__(
+        self,
+        packs: Sequence[Pack],
+        references: References,
+        shipped: Sequence[Landmark],
+        rule: Floats | None = None,
+    ) -> None:
+        self.packs = packs
+        self._rule = shipped_rule() if rule is None else rule
+        self._searches = [PackSearch(pack) for pack in packs]
+        self._references = [as_references(references, pack) for pack in packs]
+        self._shipped = shipped
+
+    def judged(
+        self, place: Floats, seen: Findings, features: Callable[[], Features]
+    ) -> LearnedGuess | None:
+        """The likest place and how sure it is; None where nothing is like it at all.
+
+        Args:
+            place: the photo's embedding, float32 [E] of length 1.
+            seen: what the model's own landmarks say of the photo.
+            features: gives the photo's local features, which takes as long as the network.
+        """
+        candidate = self.likest(place, seen)
+        if candidate is None:
+            return None
+        sure = self._confidence(candidate, seen, 0)
+        if sure >= LEAST:
+            candidate = self.compared(place, seen, features())
+            sure = self._confidence(candidate, seen, 1)
+        pack = self.packs[candidate.pack]
+        named = pack.named(candidate.number)
+        landmark = pack.landmark(candidate.number) if named else None
+        return LearnedGuess(pack.slug(candidate.number), landmark, sure)
+
+    def likest(self, place: Floats, seen: Findings) -> Contender | None:
+        """The place of the likest reference, before local features are known."""
+        return self._chosen(self._near(place), {}, seen)
+
+    def compared(self, place: Floats, seen: Findings, photo: Features) -> Contender:
+        """The same with local features, which may speak for another place."""
+        near = self._near(place)
+        spots: dict[tuple[int, int], int] = {}
+        for number, known in enumerate(self._references):
+            rows = [row for pack, row, _ in near[:NEAREST] if pack == number]
+            if rows:
+                found = known.supports(rows, photo).tolist()
+                spots |= {(number, row): count for row, count in zip(rows, found, strict=True)}
+        chosen = self._chosen(near, spots, seen)
+        assert chosen
+        return chosen
+
+    def _near(self, place: Floats) -> list[tuple[int, int, float]]:
+        """Pack, row and cosine of the likest references, no more than OF_ONE of a place."""
+        found = []
+        for number, search in enumerate(self._searches):
+            rows, cosines = search.nearest(place, ASKED)
+            found += [
+                (number, row, cosine)
+                for row, cosine in zip(rows.tolist(), cosines.tolist(), strict=True)
+            ]
+        found.sort(key=lambda one: -one[2])
+        taken: dict[tuple[int, int], int] = {}
+        near = []
+        for number, row, cosine in found:
+            owner = number, int(self.packs[number].owners[row])
+            taken[owner] = taken.get(owner, 0) + 1
+            if taken[owner] <= OF_ONE:
+                near.append((number, row, cosine))
+        return near
+
+    def _chosen(
+        self, near: list[tuple[int, int, float]], spots: dict[tuple[int, int], int], seen: Findings
+    ) -> Contender | None:
+        """The place that most speaks for, with what speaks for another one."""
+        by_place: dict[tuple[int, int], list[tuple[float, int]]] = {}
+        for pack, row, cosine in near:
+            owner = pack, int(self.packs[pack].owners[row])
+            by_place.setdefault(owner, []).append((cosine, spots.get((pack, row), 0)))
+        best = [
+            Contender(
+                *owner, tuple(cosine for cosine, _ in found), tuple(count for _, count in found),
+                -1.0, 0, int(self.packs[owner[0]].counts[owner[1]]),
+            )
+            for owner, found in by_place.items()
+        ]  # fmt: skip
+        if not best:
+            return None
+        chosen = max(best, key=lambda one: one.score)
+        rivals = [one for one in best if one is not chosen and not self._same(one, chosen)]
+        alike, found_again = [one.alike[0] for one in rivals], [max(one.spots) for one in rivals]
+        mark = self._mark(chosen)
+        for landmark in np.argsort(-seen.alike)[:3].tolist():
+            if mark is None or not _one_spot(self._shipped[landmark], mark):
+                alike.append(float(seen.alike[landmark]))
+                found_again.append(int(seen.spots[landmark]))
+        return Contender(
+            chosen.pack, chosen.number, chosen.alike, chosen.spots, max(alike, default=-1.0),
+            max(found_again, default=0), chosen.count,
+        )  # fmt: skip
+
+    def _mark(self, one: Contender) -> Landmark | None:
+        pack = self.packs[one.pack]
+        return pack.landmark(one.number) if pack.named(one.number) else None
+
+    def _same(self, one: Contender, other: Contender) -> bool:
+        """Whether two packs mean one place; photos that do not show a place never do."""
+        marks = self._mark(one), self._mark(other)
+        return marks[0] is not None and marks[1] is not None and _one_spot(marks[0], marks[1])
+
+    def _confidence(self, candidate: Contender, seen: Findings, step: int) -> float:
+        return sigmoid(float(candidate.evidence(seen) @ self._rule[step]))
+
+
+def _one_spot(one: Landmark, other: Landmark) -> bool:
+    """Whether two places are the same, or one lies in the other."""
+    away = distance_m((one.latitude, one.longitude), (other.latitude, other.longitude))
+    return away <= max(one.radius_m, other.radius_m)
+
+
+def merged(guess: Guess, judged: LearnedGuess, shipped: Mapping[str, Landmark]) -> Guess:
+    """The model's guess and a learned place as one: what contradicts each other both lose.
+
+    Either may be right, or neither, but not both: their confidences are those given that.
+    """
+    sure, best = judged.confidence, guess.best.confidence
+    mark = judged.landmark
+    if mark and best and _one_spot(mark, shipped[guess.best.slug]):
+        lost = (1 - max(sure, best)) / max(1e-9, 1 - best) if sure > best else 1.0
+        own = sure if sure > best else min(sure, 1 - best)
+    else:
+        both = 1 - sure * best
+        own = sure * (1 - best) / both if both > 0 else 0.0
+        lost = (1 - sure) / both if both > 0 else 0.0
+    kept = [Named(slug, value * lost) for slug, value in guess.candidates]
+    if mark and sure > best and _one_spot(mark, shipped[guess.best.slug]):
+        kept = [Named(slug, min(value, 1 - sure)) for slug, value in kept]
+    if mark:
+        kept = sorted([Named(judged.slug, own), *kept], key=lambda one: -one.confidence)
+    kept = kept[: len(guess.candidates)]
+    return Guess(tuple(kept), max(0.0, 1 - sum(one.confidence for one in kept)))

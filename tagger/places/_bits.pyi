@@ -1,0 +1,3 @@
+from typing import Any
+
+def nearest(rows: Any, query: Any, found: Any) -> int: ...

@@ -1,0 +1,124 @@
+"""Packs that are edited: the user's own one, and any other file, by one process at a time."""
+
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import platformdirs
+
+from tagger.errors import RunError
+from tagger.places.known import KnownPlaces
+from tagger.places.landmarks import load_landmarks
+from tagger.places.pack import SUFFIX, Pack, PackPlace, foreign, open_pack, write_pack
+from tagger.records import Landmark
+from tagger.storage.local_writing import no_link
+from tagger.system import lock
+
+NOT = "not:"  # begins the slug of photos that do not show a place
+
+
+def own_path() -> Path:
+    """The pack of this user, for example ~/.local/share/landmark-tag/mine.places."""
+    return platformdirs.user_data_path("landmark-tag", appauthor=False) / f"mine{SUFFIX}"
+
+
+def opened(paths: tuple[Path, ...], own: bool) -> list[Pack]:
+    """The packs of a run: the user's own where there is one and ``own``, and those named.
+
+    Raises:
+        RunError: one cannot be used, or two have the same name.
+    """
+    mine = own_path()
+    chosen = [mine] if own and mine.exists() and mine not in paths else []
+    packs = [open_pack(path) for path in (*chosen, *paths)]
+    names = [pack.name for pack in packs]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise RunError(f"--pack: two packs are called {', '.join(twice)}; rename one of the files")
+    return packs
+
+
+def known_places() -> dict[str, Landmark]:
+    """The landmarks, and the user's own places where their pack can be read."""
+    try:
+        return dict(KnownPlaces(opened((), own=True)))
+    except RunError:
+        return dict(load_landmarks())
+
+
+class Editing:
+    """The places of a pack by slug, to be changed; ``private`` is the pack's flag."""
+
+    def __init__(self, pack: Pack | None, private: bool) -> None:
+        self.places = {place.landmark.slug: place for place in pack.places()} if pack else {}
+        self.private = pack.private if pack else private
+
+    def add(self, place: PackPlace) -> int:
+        """Add a place, or photos to the one of that slug; how many were not known yet."""
+        slug = place.landmark.slug
+        before = self.places.get(slug)
+        known = {one.facts.get("sha256") for one in before.references} if before else set()
+        new = tuple(one for one in place.references if one.facts.get("sha256") not in known)
+        references = (*before.references, *new) if before else new
+        self.places[slug] = replace(place, references=references)
+        return len(new)
+
+    def find(self, name: str) -> PackPlace | None:
+        """The place of that name or slug."""
+        wanted = slug_of(name)
+        return next(
+            (
+                place
+                for slug, place in self.places.items()
+                if place.named and wanted in (slug, slug_of(place.landmark.name))
+            ),
+            None,
+        )
+
+
+@contextmanager
+def editing(path: Path, encoder: str, sizes: tuple[int, int], private: bool) -> Iterator[Editing]:
+    """Change a pack: one process at a time, written in one step at the end of the block.
+
+    Args:
+        path: the file, which need not be there yet.
+        encoder: that all references have to be of; empty for whatever the pack has.
+        sizes: see :func:`write_pack`.
+        private: of a new pack.
+
+    Raises:
+        RunError: it cannot be used or written, or is of another encoder.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        gate = open(path.with_name(f"{path.name}.lock"), "ab", opener=no_link)  # noqa: SIM115
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be written ({error.strerror}); choose another place with --pack"
+        ) from error
+    with gate:
+        lock(gate, wait=True)
+        pack = open_pack(path) if path.exists() else None
+        if pack and encoder and pack.encoder != encoder:
+            raise foreign(pack)
+        if pack:
+            sizes = pack.embeddings.shape[1], pack.codes.shape[1]
+        edited = Editing(pack, private)
+        yield edited
+        made_by = encoder or (pack.encoder if pack else "")
+        write_pack(path, made_by, edited.places.values(), sizes, edited.private)
+
+
+def new_landmark(name: str, latitude: float, longitude: float, radius_m: int) -> Landmark:
+    return Landmark(
+        slug_of(name), name, name, latitude, longitude, radius_m, "", "", "", "", "", "point", ""
+    )
+
+
+def slug_of(name: str) -> str:
+    """A name as a slug: small letters of any language, digits, and _ between them."""
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    letters = "".join(letter if letter.isalnum() else " " for letter in plain)
+    return "_".join(letters.split())

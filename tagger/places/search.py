@@ -1,0 +1,61 @@
+"""The references of a pack most like a photo: all of few are compared, of many the signs."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.errors import RunError
+from tagger.places.pack import Pack, signs
+
+try:
+    from tagger.places import _bits
+except ImportError as error:
+    raise RunError(
+        "this copy of landmark-tag is not compiled; install it (pip install .) where there is a C "
+        "compiler, or install a wheel"
+    ) from error
+
+Floats = NDArray[np.float32]
+EXACT = 20_000  # references up to which each one is compared in full
+COMPARED = 2_000  # of more references, those whose signs differ least
+
+
+class PackSearch:
+    """A pack made ready to be asked; several threads may ask at once.
+
+    Of many references, the signs of all embeddings, 32 bytes each, are compared with the photo's,
+    and only those of which fewest differ are compared in full. docs/scaling.md compares that with
+    usearch, hnswlib and faiss.
+    """
+
+    def __init__(self, pack: Pack, exact: int = EXACT, compared: int = COMPARED) -> None:
+        self._pack, self._compared = pack, compared
+        self._all = unit(pack.embeddings) if len(pack.owners) <= exact else None
+
+    def nearest(self, place: Floats, count: int) -> tuple[NDArray[np.int64], Floats]:
+        """The ``count`` references most like an embedding [E] of length 1, and their cosines."""
+        if self._all is not None:
+            cosines: Floats = self._all @ place
+            best = _best(cosines, count)
+            return best, cosines[best]
+        found = np.empty(self._compared, np.int32)
+        held = _bits.nearest(self._pack.bits, signs(place[None]), found)
+        rows = found[:held].astype(np.int64)
+        cosines = unit(self._pack.embeddings[rows]) @ place
+        best = _best(cosines, count)
+        return rows[best], cosines[best]
+
+
+def _best(values: Floats, count: int) -> NDArray[np.int64]:
+    """Where the highest are, these first."""
+    if len(values) > count:
+        some = np.argpartition(-values, count)[:count]
+        return some[np.argsort(-values[some], kind="stable")]
+    return np.argsort(-values, kind="stable")
+
+
+def unit(rows: NDArray[np.generic]) -> Floats:
+    """Rows [N, E] of length 1."""
+    values = rows.astype(np.float32)
+    lengths = np.sqrt(np.einsum("ij,ij->i", values, values))
+    scaled: Floats = values / (lengths[:, None] + np.float32(1e-9))
+    return scaled

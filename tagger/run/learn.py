@@ -1,0 +1,258 @@
+"""Learning places: photos that show a place become references of a pack."""
+
+import csv
+import hashlib
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tagger import metadata
+from tagger.errors import PhotoError, RunError
+from tagger.imaging.decode import to_views
+from tagger.places.distance import distance_m
+from tagger.places.own import NOT, Editing, editing, new_landmark, slug_of
+from tagger.places.pack import Pack, PackPlace, PlaceReference
+from tagger.records import Landmark
+from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
+
+if TYPE_CHECKING:
+    from tagger.model.classifier import Classifier
+
+RADIUS_M = 100  # of a place that nobody gave one: a house and its street
+FARTHEST_M = 2_000  # that photos of one place lie apart, unless a radius says more
+TABLE = "places.csv"
+BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is to be learned: a name, its photos, and where it is, if that was said."""
+
+    name: str
+    photos: tuple[Path, ...]
+    position: tuple[float, float] | None = None
+    radius_m: int | None = None
+    landmark: Landmark | None = None  # all that is known of the place
+
+
+@dataclass(frozen=True, slots=True)
+class LessonResult:
+    """What was learned of one place.
+
+    Attributes:
+        landmark: the place as the pack has it now.
+        new, known: photos that were added, and that were there.
+        apart_m: how far the photos' own positions lie apart, None where fewer than two have one.
+        problems: photos that could not be read, and why.
+    """
+
+    landmark: Landmark
+    new: int
+    known: int
+    apart_m: float | None
+    problems: tuple[str, ...]
+
+
+def learn(
+    lessons: Iterable[Lesson], path: Path, classifier: "Classifier", *, licence: str = "",
+    private: bool = True, wrong: bool = False,
+) -> Iterator[LessonResult]:  # fmt: skip
+    """Add places, or photos to known ones, to a pack; it is written once all are learned.
+
+    Args:
+        lessons: the places.
+        path: the pack's file, made where it is not there.
+        classifier: what embeds photos.
+        licence: of the photos, for the pack.
+        private: of a new pack.
+        wrong: the photos do NOT show the place, which is to be remembered.
+
+    Raises:
+        RunError: a place has no position, its photos lie too far apart, or the pack cannot be used.
+    """
+    encoder, *sizes = classifier.made_by()
+    with editing(path, encoder, (sizes[0], sizes[1]), private) as pack:
+        for lesson in lessons:
+            yield _learned(lesson, pack, classifier, licence, wrong)
+
+
+def _learned(
+    lesson: Lesson, pack: Editing, classifier: "Classifier", licence: str, wrong: bool
+) -> LessonResult:
+    before = pack.find(lesson.name)
+    references, positions, problems = _read(lesson.photos, classifier, licence)
+    if not references:
+        raise RunError(f"{lesson.name}: none of its photos can be read: {'; '.join(problems)}")
+    if wrong:
+        mark = before.landmark if before else new_landmark(lesson.name, 0, 0, RADIUS_M)
+        mark = replace(mark, slug=NOT + mark.slug)
+        apart = None
+    else:
+        mark, apart = _marked(lesson, before.landmark if before else None, positions)
+    count = pack.add(PackPlace(mark, tuple(references), licence, named=not wrong))
+    return LessonResult(mark, count, len(references) - count, apart, tuple(problems))
+
+
+def _marked(
+    lesson: Lesson, before: Landmark | None, positions: Sequence[tuple[float, float]]
+) -> tuple[Landmark, float | None]:
+    """The place, and how far its photos lie apart."""
+    if not slug_of(lesson.name):
+        raise RunError(f"{lesson.name!r}: a place needs a name with letters or digits")
+    middle = (
+        (statistics.median(p[0] for p in positions), statistics.median(p[1] for p in positions))
+        if positions
+        else None
+    )
+    at = lesson.position or (before and (before.latitude, before.longitude)) or middle
+    if at is None:
+        raise RunError(
+            f"{lesson.name}: none of its photos carries GPS; say where it is with --at LAT,LON"
+        )
+    away = max((distance_m(at, point) for point in positions), default=0.0)
+    radius = lesson.radius_m or (before.radius_m if before else None)
+    if not lesson.position and not before and away > max(FARTHEST_M, radius or 0):
+        raise RunError(
+            f"{lesson.name}: its photos lie up to {away:,.0f} m from their middle; say where it is "
+            "with --at LAT,LON, or how large with --radius"
+        )
+    # Where the place was said to be, one photo with a wrong position must not make it large.
+    radius = radius or (RADIUS_M if lesson.position else max(RADIUS_M, round(away)))
+    known = lesson.landmark or before or new_landmark(lesson.name, *at, radius)
+    slug = before.slug if before else slug_of(lesson.name)
+    mark = replace(known, slug=slug, latitude=at[0], longitude=at[1], radius_m=radius)
+    apart = max((distance_m(one, other) for one in positions for other in positions), default=0.0)
+    return mark, apart if len(positions) > 1 else None
+
+
+def _read(
+    paths: Sequence[Path], classifier: "Classifier", licence: str
+) -> tuple[list[PlaceReference], list[tuple[float, float]], list[str]]:
+    """References of the photos that can be read, positions of those that carry one, problems."""
+    references, positions, problems = [], [], []
+    for start in range(0, len(paths), BATCH):
+        views, facts = [], []
+        for path in paths[start : start + BATCH]:
+            try:
+                data = path.read_bytes()
+                views.append(to_views(data, classifier.image_size, classifier.resize))
+            except OSError as error:
+                problems.append(f"{path}: {error.strerror}")
+                continue
+            except PhotoError as error:
+                problems.append(f"{path}: {error}")
+                continue
+            digest = hashlib.sha256(data).hexdigest()
+            known = {"sha256": digest, "path": str(path.absolute()), "licence": licence}
+            facts.append({name: text for name, text in known.items() if text})
+            # What this tool wrote is no evidence of where a place is.
+            if metadata.provenance(data) is None and (point := metadata.position(data)):
+                positions.append(point)
+        if views:
+            references += [
+                replace(one, facts=said)
+                for one, said in zip(classifier.references(views), facts, strict=True)
+            ]
+    return references, positions, problems
+
+
+def in_folders(folder: Path) -> list[Lesson]:
+    """A lesson for each folder of photos, with what ``places.csv`` says of it.
+
+    The table has the columns folder (or slug, or name), latitude, longitude, and may have name,
+    radius_m and those of landmarks.csv.
+
+    Raises:
+        RunError: there are no such folders, or the table cannot be read.
+    """
+    table = _table(folder / TABLE)
+    try:
+        named = sorted(one for one in folder.iterdir() if one.is_dir())
+    except OSError as error:
+        raise RunError(f"--from {folder}: cannot be read ({error.strerror})") from error
+    lessons = []
+    for place in named:
+        photos = photos_in(place)
+        row = table.get(place.name, {})
+        if photos:
+            lessons.append(lesson_of(row, place.name, photos, folder / TABLE))
+    if not lessons:
+        raise RunError(f"--from {folder}: no folder of photos in it; name folders by place")
+    return lessons
+
+
+def photos_in(folder: Path) -> tuple[Path, ...]:
+    """The photos of a folder, by name."""
+    found = (one for one in folder.rglob("*") if suffix(one.name) in LISTED_SUFFIXES)
+    return tuple(sorted(one for one in found if one.is_file()))
+
+
+def _table(path: Path) -> dict[str, dict[str, str]]:
+    if not path.exists():
+        return {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(file)]
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError(f"{path}: cannot be read ({error}); save it as UTF-8 CSV") from error
+    return {row.get("folder") or row.get("slug") or row.get("name", ""): row for row in rows}
+
+
+def lesson_of(row: dict[str, str], folder: str, photos: tuple[Path, ...], table: Path) -> Lesson:
+    """A lesson by a row of a table of places, or by the folder's name alone.
+
+    Raises:
+        RunError: the row has no usable position.
+    """
+    name = row.get("name") or folder.replace("_", " ")
+    if not row.get("latitude"):
+        return Lesson(name, photos)
+    try:
+        at = float(row["latitude"]), float(row["longitude"])
+        radius = round(float(row.get("radius_m") or RADIUS_M))
+        if not (-90 <= at[0] <= 90 and -180 <= at[1] <= 180 and 1 <= radius <= 200_000):
+            raise ValueError("is not on Earth")
+    except (ValueError, KeyError, OverflowError) as error:
+        raise RunError(f"{table}: {name}: position or radius is none ({error})") from error
+    words = {
+        key: row[key]
+        for key in ("local_name", "city", "region", "country", "country_code", "wikidata",
+                    "extent", "source")
+        if row.get(key)
+    }  # fmt: skip
+    mark = replace(new_landmark(name, *at, radius), **words)  # type: ignore[arg-type]
+    return Lesson(name, photos, at, radius, mark)
+
+
+def relearned(pack: Pack, classifier: "Classifier") -> Iterator[tuple[PackPlace, list[str]]]:
+    """Each place of a pack by the model in use, from the photos where they were, and those gone."""
+    for place in pack.places():
+        made, problems = [], []
+        for one in place.references:
+            path = one.facts.get("path", "")
+            found, _, trouble = _read([Path(path)], classifier, one.facts.get("licence", ""))
+            same = [ref for ref in found if ref.facts["sha256"] == one.facts.get("sha256")]
+            made += same or found
+            problems += trouble or ([] if path else ["a photo whose path is not known"])
+        yield replace(place, references=tuple(made)), problems
+
+
+def confused(pack: Pack) -> list[tuple[str, str, str]]:
+    """Photos of the pack that are more like another place's: photo, its place, the other one."""
+    from tagger.places.search import unit
+
+    found, known = [], unit(pack.embeddings)
+    marks = [pack.landmark(number) for number in range(len(pack))]
+    for row, owner in enumerate(pack.owners.tolist()):
+        alike = known @ known[row]
+        alike[row] = -1
+        if pack.counts[owner] < 2 or not len(alike):
+            continue
+        other = int(pack.owners[int(alike.argmax())])
+        if other != owner:
+            photo = pack.photo(row)
+            name = photo.get("path") or photo.get("source") or photo.get("sha256", "")[:12]
+            found.append((name, marks[owner].name, marks[other].name))
+    return found

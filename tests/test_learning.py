@@ -1,0 +1,324 @@
+"""Learning places: from photos to a tag, and how learned places go through undo and apply."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import SAMPLES
+from PIL import Image
+
+from tagger import metadata
+from tagger.cli.main import main
+from tagger.model.classifier import Classifier
+from tagger.model.learned import NUMBERS, Contender, LearnedGuess, merged, shipped_rule
+from tagger.model.local_features.weigh import Findings
+from tagger.places.landmarks import load_landmarks
+from tagger.places.own import known_places, new_landmark
+from tagger.places.pack import open_pack, write_pack
+from tagger.records import Candidate as Named
+from tagger.records import Guess, Position
+from tagger.review.decision import Decision, Verdict
+from tagger.review.session import Review
+from tagger.review.teaching import teach, teachable
+
+AT = "52.62000,4.65000"
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def mine(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "landmark-tag" / "mine.places"
+
+
+def landmark_tag(*words: str | Path, code: int = 0) -> str:
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def views(folder: Path, count: int, first: int = 0, name: str = "windmills.jpg") -> list[Path]:
+    """Cut-outs of a photo, as if taken from several spots."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    with Image.open(SAMPLES / name) as picture:
+        wide, high = picture.size
+        for number in range(first, first + count):
+            by = 0.02 * (1 + number)
+            box = (by * wide, by * high / 2, (1 - by / 2) * wide, (1 - by) * high)
+            made.append(folder / f"view{number}.jpg")
+            cut = picture.convert("RGB").crop(tuple(map(round, box)))  # type: ignore[arg-type]
+            cut.save(made[-1], quality=88 - number)
+    return made
+
+
+def rows_of(report: Path) -> dict[str, dict[str, str]]:
+    with report.open(encoding="utf-8", newline="") as file:
+        return {Path(row["path"]).name: row for row in csv.DictReader(file)}
+
+
+def test_a_place_is_learned_tagged_and_undone(tmp_path: Path) -> None:
+    told = landmark_tag("learn", "Our windmill", "--at", AT, *views(tmp_path / "known", 3))
+    assert "Our windmill: 3 photos learned; 52.62000, 4.65000 within 100 m" in told
+    library, report = tmp_path / "library", tmp_path / "report.csv"
+    photo = views(library, 1, first=4)[0]
+    (library / "tea.jpg").write_bytes((SAMPLES / "cup_of_tea.jpg").read_bytes())
+    before = photo.read_bytes()
+    landmark_tag(library, "--report", report, "--quiet")
+    rows = rows_of(report)
+    assert (rows["view4.jpg"]["status"], rows["tea.jpg"]["status"]) == ("tagged", "no_landmark")
+    assert rows["view4.jpg"]["landmark"] == "Our windmill"
+    assert rows["view4.jpg"]["reason"].endswith("; place of the pack mine")
+    assert metadata.position(photo.read_bytes()) == pytest.approx((52.62, 4.65), abs=1e-5)
+    landmark_tag("undo", "last")
+    assert photo.read_bytes() == before
+
+
+def test_a_run_can_leave_own_places_out(tmp_path: Path) -> None:
+    landmark_tag("learn", "Our windmill", "--at", AT, *views(tmp_path / "known", 3))
+    library, report = tmp_path / "library", tmp_path / "report.csv"
+    views(library, 1, first=4)
+    landmark_tag(library, "--report", report, "--dry-run", "--no-own-places", "-q")
+    assert rows_of(report)["view4.jpg"]["status"] != "would_tag"
+
+
+def test_a_report_with_a_learned_place_is_applied(tmp_path: Path) -> None:
+    landmark_tag("learn", "Our windmill", "--at", AT, *views(tmp_path / "known", 3))
+    library, report = tmp_path / "library", tmp_path / "report.csv"
+    photo = views(library, 1, first=4)[0]
+    landmark_tag(library, "--report", report, "--dry-run", "-q")
+    assert rows_of(report)["view4.jpg"]["status"] == "would_tag"
+    landmark_tag("apply", report)
+    assert metadata.position(photo.read_bytes()) == pytest.approx((52.62, 4.65), abs=1e-5)
+    assert b"Our windmill" in photo.read_bytes()
+
+
+def test_an_unchanged_photo_is_looked_at_again_once_a_place_is_learned(tmp_path: Path) -> None:
+    library, report = tmp_path / "library", tmp_path / "report.csv"
+    photo = views(library, 1, first=4)[0]
+    landmark_tag(library, "--report", report, "-q")
+    assert metadata.position(photo.read_bytes()) is None
+    landmark_tag("learn", "Our windmill", "--at", AT, *views(tmp_path / "known", 3))
+    landmark_tag(library, "--report", report, "-q")
+    assert rows_of(report)["view4.jpg"]["status"] == "tagged"
+
+
+def test_what_is_said_not_to_be_the_place_is_remembered(tmp_path: Path) -> None:
+    landmark_tag("learn", "Our windmill", "--at", AT, *views(tmp_path / "known", 2))
+    library, report = tmp_path / "library", tmp_path / "report.csv"
+    wrong = views(library, 1, first=4)
+    told = landmark_tag("learn", "--not", "Our windmill", *wrong)
+    assert "what is not it" in told
+    landmark_tag(library, "--report", report, "--dry-run", "-q")
+    assert rows_of(report)["view4.jpg"]["status"] != "would_tag"
+    assert "not Our windmill: 1 photos" in landmark_tag("places", "list")
+
+
+def test_the_position_comes_from_photos_that_carry_one(tmp_path: Path) -> None:
+    photos = views(tmp_path, 2)
+    told = landmark_tag("learn", "Mill", photos[0], code=2)
+    assert "none of its photos carries GPS; say where it is with --at LAT,LON" in told
+    told = landmark_tag("learn", "Tower", SAMPLES / "eiffel_tower_with_gps.jpg", photos[0])
+    assert "Tower: 2 photos learned; 48.8" in told
+
+
+def test_photos_of_one_place_must_not_lie_far_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = views(tmp_path, 2)
+    found = iter([Position(48.1, 11.5), Position(48.2, 11.5)] * 2)
+    monkeypatch.setattr("tagger.run.learn.metadata.position", lambda data: next(found))
+    told = landmark_tag("learn", "Mill", *photos, code=2)
+    assert "lie up to 5,560 m from their middle" in told
+    assert not mine(tmp_path).exists()
+    told = landmark_tag("learn", "Mill", "--at", "48.1,11.5", *photos)
+    assert "within 100 m; its photos lie up to 11,120 m apart" in told
+
+
+def test_folders_with_a_table_are_learned(tmp_path: Path) -> None:
+    views(tmp_path / "places" / "mill", 2)
+    views(tmp_path / "places" / "tea", 1, name="cup_of_tea.jpg")
+    (tmp_path / "places" / "places.csv").write_text(
+        "folder,name,latitude,longitude,radius_m,city\nmill,Big mill,52.62,4.65,80,Schermerhorn\n"
+        "tea,Tea room,48.1,11.5,,\n",
+        encoding="utf-8",
+    )
+    landmark_tag("learn", "--from", tmp_path / "places")
+    shown = [json.loads(line) for line in landmark_tag("places", "list", "--json").splitlines()]
+    assert [(one["name"], one["photos"], one["radius_m"]) for one in shown] == [
+        ("Big mill", 2, 80), ("Tea room", 1, 100),
+    ]  # fmt: skip
+    assert open_pack(mine(tmp_path)).landmark(0).city == "Schermerhorn"
+
+
+def test_photos_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no photo")
+    told = landmark_tag(
+        "learn", "Mill", "--at", AT, *views(tmp_path, 1), tmp_path / "bad.jpg", tmp_path / "no.jpg",
+        code=1,
+    )  # fmt: skip
+    assert "bad.jpg" in told and "no.jpg" in told and "Mill: 1 photos learned" in told
+    told = landmark_tag("learn", "Barn", "--at", AT, tmp_path / "bad.jpg", code=2)
+    assert "none of its photos can be read" in told
+
+
+def test_places_are_shown_checked_and_forgotten(tmp_path: Path) -> None:
+    photos = views(tmp_path / "known", 2)
+    landmark_tag("learn", "Mill", "--at", AT, *photos)
+    again = landmark_tag("learn", "Mill", *photos)
+    assert "Mill: 0 photos learned, 2 known before" in again
+    assert "view0.jpg" in landmark_tag("places", "show", "mill")
+    assert "the file is whole" in landmark_tag("places", "check")
+    landmark_tag("places", "forget", "Mill")
+    assert landmark_tag("places", "list") == ""
+    assert "no such place" in landmark_tag("places", "forget", "Mill", code=2)
+
+
+def test_check_tells_which_photos_are_taken_for_another_place(tmp_path: Path) -> None:
+    mill = views(tmp_path / "a", 3)
+    tea = views(tmp_path / "b", 2, name="cup_of_tea.jpg")
+    landmark_tag("learn", "Mill", "--at", AT, mill[0], mill[1], tea[0])
+    landmark_tag("learn", "Tea", "--at", "48.1,11.5", tea[1], mill[2])
+    told = landmark_tag("places", "check", code=1)
+    assert "learned as Mill, more like Tea" in told
+
+
+def test_private_places_leave_only_after_a_question(tmp_path: Path) -> None:
+    landmark_tag("learn", "Mill", "--at", AT, *views(tmp_path / "known", 1))
+    out = tmp_path / "out.places"
+    assert "the places are private; add --yes" in landmark_tag("places", "export", out, code=2)
+    assert not out.exists()
+    landmark_tag("places", "export", out, "--yes")
+    assert b"known" not in out.read_bytes()  # no path of a photo
+    assert not open_pack(out).private
+    landmark_tag("places", "merge", out, "--pack", tmp_path / "two.places")
+    assert len(open_pack(tmp_path / "two.places")) == 1
+
+
+def test_a_private_pack_stays_private_when_it_is_merged(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.places", tmp_path / "two.places"
+    landmark_tag("learn", "Mill", "--at", AT, "--pack", one, *views(tmp_path, 1))
+    landmark_tag("learn", "Barn", "--at", AT, "--pack", two, "--shared", *views(tmp_path, 1))
+    assert not open_pack(two).private
+    landmark_tag("places", "merge", one, "--pack", two)
+    assert open_pack(two).private
+
+
+def test_a_pack_of_another_model_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    landmark_tag("learn", "Mill", "--at", AT, *views(tmp_path / "known", 2))
+    pack, other = open_pack(mine(tmp_path)), tmp_path / "other.places"
+    write_pack(other, "0" * 64, pack.places(), (256, 16), private=True)
+    library = tmp_path / "library"
+    views(library, 1, first=4)
+    words = library, "--dry-run", "--report", tmp_path / "r.csv"
+    told = landmark_tag(*words, "--pack", other, code=2)
+    assert "learned with another model" in told and "places relearn" in told
+    mine(tmp_path).write_bytes(other.read_bytes())
+    told = landmark_tag(*words)  # nobody named it: it is left out
+    assert "places left out" in told
+    landmark_tag("places", "relearn")
+    assert open_pack(mine(tmp_path)).encoder == pack.encoder
+    assert "would be tagged" in landmark_tag(*words)
+
+
+def test_a_damaged_pack_stops_the_run_before_it_starts(tmp_path: Path) -> None:
+    pack = tmp_path / "bad.places"
+    pack.write_bytes(b"\0" * 100)
+    told = landmark_tag(
+        SAMPLES, "--dry-run", "--report", tmp_path / "r.csv", "--pack", pack, code=2
+    )
+    assert "bad.places: not a pack that can be used" in told
+
+
+def seen(best: float = -5.0) -> Findings:
+    none = np.zeros(1, np.int64)
+    return Findings(np.array([best], np.float32), np.zeros(1, np.float32), 0.38, none, none)
+
+
+def confidence(alike: float, rival: float, spots: int, count: int) -> float:
+    one = Contender(0, 0, (alike,) * min(4, count), (spots,) * min(4, count), rival, 0, count)
+    evidence = one.evidence(seen())
+    assert evidence.shape == (NUMBERS,)
+    return float(1 / (1 + np.exp(-evidence @ shipped_rule()[1])))
+
+
+def test_more_evidence_is_more_confidence() -> None:
+    likeness = [confidence(alike, 0.2, 4, 3) for alike in (0.2, 0.4, 0.6, 0.8)]
+    apart = [confidence(0.6, rival, 4, 3) for rival in (0.6, 0.4, 0.2)]
+    found = [confidence(0.5, 0.3, spots, 3) for spots in (0, 4, 8, 16)]
+    for rising in (likeness, apart, found):
+        assert rising == sorted(rising)
+    assert confidence(0.45, 0.43, 0, 10) < 0.2  # unknown is the default answer
+    assert confidence(0.8, 0.3, 16, 3) > 0.9
+
+
+def guess(slug: str, sure: float) -> Guess:
+    return Guess((Named(slug, sure), Named("Taj_Mahal", 0.0)), 1 - sure)
+
+
+@pytest.mark.parametrize(("shipped", "learned"), [(0.9, 0.9), (0.0, 0.9), (0.9, 0.0), (0.5, 0.7)])
+def test_a_learned_place_and_a_landmark_are_one_guess(shipped: float, learned: float) -> None:
+    mark = new_landmark("Mill", 52.6, 4.6, 60)
+    both = merged(
+        guess("Eiffel_Tower", shipped), LearnedGuess("mine/mill", mark, learned), load_landmarks()
+    )
+    total = sum(one.confidence for one in both.candidates) + both.none
+    assert total == pytest.approx(1, abs=1e-6)
+    sure = {one.slug: one.confidence for one in both.candidates}
+    assert sure["mine/mill"] <= learned and sure["Eiffel_Tower"] <= shipped
+    if shipped == learned:
+        assert both.best.confidence < 0.5  # they contradict each other
+    if 0 in (shipped, learned):
+        assert both.best.confidence == pytest.approx(0.9)
+
+
+def test_a_learned_place_at_a_landmark_does_not_contradict_it() -> None:
+    tower = load_landmarks()["Eiffel_Tower"]
+    mark = new_landmark("Eiffel Tower", tower.latitude, tower.longitude, 60)
+    both = merged(
+        guess("Eiffel_Tower", 0.8), LearnedGuess("mine/tower", mark, 0.9), load_landmarks()
+    )
+    assert both.best == Named("mine/tower", 0.9)
+    both = merged(
+        guess("Eiffel_Tower", 0.9), LearnedGuess("mine/tower", mark, 0.8), load_landmarks()
+    )
+    assert both.best == Named("Eiffel_Tower", 0.9)
+
+
+def test_photos_that_are_not_a_place_take_confidence_away() -> None:
+    both = merged(
+        guess("Eiffel_Tower", 0.8), LearnedGuess("mine/not:x", None, 0.9), load_landmarks()
+    )
+    assert both.best.slug == "Eiffel_Tower" and both.best.confidence < 0.5
+
+
+def test_a_review_teaches_places_and_what_is_not_one(tmp_path: Path) -> None:
+    library, report = tmp_path / "library", tmp_path / "report.csv"
+    photos = views(library, 3)
+    landmark_tag(library, "--report", report, "--dry-run", "-q")
+    with report.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    rows[3][1], rows[3][2] = "unsure", "Eiffel Tower"
+    with report.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    review = Review(report, load_landmarks())
+    review.decide([0, 1], Decision(Verdict.PLACE, "", 52.62, 4.65, "Our windmill"))
+    review.decide([2], Decision(Verdict.REJECT))
+    found = teachable(review, library)
+    assert [(one.lesson.name, len(one.lesson.photos), one.wrong) for one in found] == [
+        ("Our windmill", 2, False), ("Eiffel Tower", 1, True),
+    ]  # fmt: skip
+    assert teachable(review, tmp_path / "elsewhere") == []  # only photos below the root
+    classifier = Classifier(device="cpu")
+    assert teach(found, classifier) == 3
+    assert teach(found, classifier) == 0  # nothing twice
+    pack = open_pack(mine(tmp_path))
+    assert [pack.named(number) for number in range(len(pack))] == [False, True]
+    assert known_places()["mine/our_windmill"].latitude == 52.62
+    assert photos[0].exists()
