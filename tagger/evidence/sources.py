@@ -3,20 +3,21 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tagger.evidence.captures import Captures, index_beside
 from tagger.evidence.clocks import DAY, HOUR, stated
 from tagger.evidence.estimate import Estimate, PositionSource
-from tagger.evidence.library import Describer, LibrarySource
 from tagger.evidence.pair_source import PairSource
 from tagger.evidence.takeout import TakeoutSource
 from tagger.evidence.time_source import Limits, TimeSource
 from tagger.evidence.track_source import Tracks, TrackSource
 from tagger.evidence.tracks.reading import read_tracks
-from tagger.evidence.views import views_beside
 from tagger.evidence.zones import ahead_at
 from tagger.metadata.capture import Capture
+
+if TYPE_CHECKING:  # they load torch
+    from tagger.evidence.library import Describer, LibrarySource
 
 AMBIGUOUS = 9.5 * HOUR  # a clock further ahead of UTC may as well be behind it, a day off
 
@@ -38,7 +39,7 @@ class Sources:
         limits: Limits | None = None,
         tracks: Tracks | None = None,
         pairs: bool = True,
-        library: LibrarySource | None = None,
+        library: "LibrarySource | None" = None,
     ) -> None:
         self.captures, self._tracks, self.pairs = Captures(index), tracks, pairs
         self.library = library
@@ -59,7 +60,7 @@ class Sources:
         tracks: Sequence[Path] = (),
         say: Callable[[str], None] = lambda _: None,
         pairs: bool = True,
-        model: Describer | None = None,
+        model: "Describer | None" = None,
     ) -> Self:
         """The sources whose index lies beside a ledger, if there is one.
 
@@ -77,6 +78,9 @@ class Sources:
         index = index_beside(ledger) if ledger else None
         library = None
         if model is not None:
+            from tagger.evidence.library import LibrarySource
+            from tagger.evidence.views import views_beside
+
             views = views_beside(ledger) if ledger else None
             library = LibrarySource(model, views, (limits or Limits()).max_radius_m)
         points = Tracks(read_tracks(tracks, say)) if tracks else None

@@ -2,19 +2,22 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tagger.errors import PhotoError
-from tagger.evidence.library import LibrarySource
 from tagger.evidence.sources import Sources
 from tagger.imaging.room import ROOM
 from tagger.metadata.capture import Capture
-from tagger.model.local_features.same_view import Described
 from tagger.records import Entry
 from tagger.run.ordered import in_order
 from tagger.run.stages import Looked, stamp
 from tagger.storage.base import Storage
 
-Look = tuple[Entry, Capture, Described]
+if TYPE_CHECKING:  # they load torch
+    from tagger.evidence.library import LibrarySource
+    from tagger.model.local_features.same_view import Described
+
+Look = tuple[Entry, Capture, "Described"]
 
 
 def look_at_library(
@@ -45,7 +48,7 @@ def look_at_library(
         library.index.ready()
 
 
-def with_earlier_look(item: Looked, library: LibrarySource) -> Looked:
+def with_earlier_look(item: Looked, library: "LibrarySource") -> Looked:
     """A photo whose guess is an earlier run's, compared by how it looked then.
 
     Where that was not kept, the guess is left out, so that the photo is looked at again.
@@ -57,7 +60,7 @@ def with_earlier_look(item: Looked, library: LibrarySource) -> Looked:
     return _compared(item, library, seen)
 
 
-def compared(items: Sequence[Looked], library: LibrarySource) -> list[Looked]:
+def compared(items: Sequence[Looked], library: "LibrarySource") -> list[Looked]:
     """A batch in which the photos that were decoded have what the library says of them."""
     decoded = [item.views for item in items if item.views]
     looks = iter(library.describe(decoded))
@@ -71,6 +74,6 @@ def compared(items: Sequence[Looked], library: LibrarySource) -> list[Looked]:
     return done
 
 
-def _compared(item: Looked, library: LibrarySource, seen: Described) -> Looked:
+def _compared(item: Looked, library: "LibrarySource", seen: "Described") -> Looked:
     estimate = library.estimate_of(item.entry.key, seen)
     return replace(item, estimates=(*item.estimates, estimate)) if estimate else item
