@@ -123,7 +123,10 @@ def test_names_of_two_families(one: str, two: str) -> None:
         ("x_BURST001.jpg", "x_BURST002.jpg", 11, False), ("x_BURST001.jpg", "x.jpg", 9, False),
         ("a.heic", "a.jpg", None, True), ("a.jpg", "a-edited.jpg", None, True),
         ("a.jpg", "a.png", None, False), ("a.jpg", "a.png", 0.0, True),
-        ("x_BURST001.jpg", "x_BURST002.jpg", None, False),
+        ("x_BURST001.jpg", "x_BURST002.jpg", None, False), ("a.avif", "a.jpg", 0.0, True),
+        ("a.jpg", "a.avif", None, False), ("a.jpg", "a.JPG", None, False),
+        ("a.jpeg", "a.jpg", None, False), ("a.jpg", "a.jpeg", 0.0, True),
+        ("a.heic", "a.HIF", None, False), ("a.tif", "a.jpg", None, True),
     ],
 )  # fmt: skip
 def test_times_of_one_shot(one: str, two: str, apart: float | None, same: bool) -> None:
@@ -202,6 +205,7 @@ def test_the_raw_files_sidecar_gives_its_position_to_the_jpeg(
         ([], {"a.cr2": cr2(preview(GREY)), "a.jpg": jpeg(-3, VEGAS)}),
         ([], {"a.cr2": cr2(preview(GREY)), "b.jpg": jpeg(at=VEGAS)}),
         ([], {"a.png": other("PNG", jpeg(None)), "a.jpg": jpeg(at=VEGAS)}),
+        ([], {"a.jpeg": jpeg(None), "a.jpg": jpeg(at=VEGAS)}),
     ],
 )
 def test_what_is_no_family_shares_nothing(

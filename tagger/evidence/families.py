@@ -21,7 +21,10 @@ _BURSTS = (
 )
 _NUMBERED = re.compile(r"(.*)(\(\d+\))", re.S)
 # Screenshots, drawings and downloads: where one of these states no time, its name proves nothing.
-_DRAWN = frozenset((".png", ".apng", ".webp"))
+_DRAWN = frozenset((".png", ".apng", ".webp", ".avif", ".avifs"))
+# One format under several names: no camera writes IMG_1.jpg and IMG_1.JPEG of one shot.
+_JPEG = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".pjpeg", ".pjp"))
+_SPELT = {".tiff": ".tif", ".heif": ".heic", ".hif": ".heic"} | dict.fromkeys(_JPEG, ".jpg")
 
 
 def family_of(key: str) -> str:
@@ -63,7 +66,8 @@ def one_shot(photo: Capture, other: Capture, within: float = SHOT) -> bool:
     """Whether two photos of one family's name were taken together.
 
     Where both state a time it must be the same. Where one does not, the name has to do; it does not
-    for bursts and for what is as likely drawn as taken.
+    for bursts, for what is as likely drawn as taken, and for two files of one format whose names
+    differ only in how its suffix is spelt.
     """
     times = [
         abs(ours - theirs)
@@ -74,7 +78,14 @@ def one_shot(photo: Capture, other: Capture, within: float = SHOT) -> bool:
     if times:
         return min(times) <= (BURST if burst else within)
     untimed = [one.key for one in (photo, other) if one.local is None]
-    return not burst and not any(suffix(key) in _DRAWN for key in untimed)
+    if burst or any(suffix(key) in _DRAWN for key in untimed):
+        return False
+    return _name_and_format(photo.key) != _name_and_format(other.key)
+
+
+def _name_and_format(key: str) -> tuple[str, str]:
+    ending = suffix(key)
+    return key[: len(key) - len(ending)], _SPELT.get(ending, ending)
 
 
 def same_moment(photo: Capture, movie: Capture) -> bool:
