@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import COLOURS, SAMPLES, photo
 from PIL import Image
+from raw_photos import dng
 from test_review_core import read_report, write_report
 
 from tagger.cli.main import main
@@ -115,16 +116,18 @@ def reviewed(page: "Page", count: int) -> None:
 
 
 def test_uploads_are_recognised(browser: "BrowserContext", tmp_path: Path, free_port: int) -> None:
-    """Five files dropped at once, each handled as the command handles it."""
+    """Six files dropped at once, each handled as the command handles it."""
     pillow_heif = pytest.importorskip("pillow_heif")
     with Image.open(SAMPLES / "taj_mahal.jpg") as taj:
         taj.resize((8660, 5774)).save(tmp_path / "large.jpg", quality=60)  # 50 megapixels
         pillow_heif.from_pillow(taj).save(tmp_path / "phone.heic")
+    (tmp_path / "camera.dng").write_bytes(dng((SAMPLES / "taj_mahal.jpg").read_bytes()))
     (tmp_path / "text.jpg").write_text("not a photo")
     verdicts = {
         SAMPLES / "taj_mahal.jpg": "Would be tagged",
         tmp_path / "large.jpg": "Would be tagged",
         tmp_path / "phone.heic": "Would be tagged",
+        tmp_path / "camera.dng": "Would be tagged",
         SAMPLES / "cup_of_tea.jpg": "No known landmark here, left alone",
         tmp_path / "text.jpg": "Not supported",
     }
@@ -140,9 +143,9 @@ def test_uploads_are_recognised(browser: "BrowserContext", tmp_path: Path, free_
             bars = 6 if verdict != "Not supported" else 0  # the five best, and no known landmark
             assert card.locator(".lt-row").count() == bars
         page.get_by_role("button", name="Download the sidecar").wait_for()
-        assert page.get_by_label("Taj Mahal: 1 photo").count() == 3  # on the maps
-        assert page.get_by_text("Agra, Uttar Pradesh, India").count() == 3  # on the cards
-        for number, name in enumerate(("taj_mahal.jpg", "large.jpg")):
+        assert page.get_by_label("Taj Mahal: 1 photo").count() == 4  # on the maps
+        assert page.get_by_text("Agra, Uttar Pradesh, India").count() == 4  # on the cards
+        for number, name in enumerate(("taj_mahal.jpg", "large.jpg", "phone.heic")):
             with page.expect_download() as download:
                 page.get_by_role("button", name="Download the tagged photo").nth(number).click()
             assert download.value.suggested_filename == name
