@@ -294,6 +294,55 @@ def test_landmarks_by_name_and_places_by_click(
     assert degrees == pytest.approx([52, 13], abs=0.6)  # a pixel of the small map
 
 
+def test_places_are_learned_from_a_review(
+    browser: "BrowserContext", tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place named by hand and a rejected guess are learned, shown, and used by the next run."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder, report = tmp_path / "photos", tmp_path / "report.csv"
+    folder.mkdir()
+    for name in ("victoria_memorial_london.jpg", "windmills.jpg"):
+        shutil.copy(SAMPLES / name, folder)
+    run = [str(folder), "--dry-run", "--quiet", "--report", str(report)]
+    assert CliRunner().invoke(main, run).exit_code == 0
+    (unsure,) = [row for row in read_report(report) if row["status"] == "unsure"]
+    with served(report, "--root", folder, port=free_port) as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        page.get_by_text("0 of 2 reviewed").wait_for()
+        page.locator(".lt-card").get_by_text("victoria_memorial_london.jpg").wait_for()
+        page.get_by_role("button", name="Reject").click()
+        page.get_by_text("1 of 2 reviewed").wait_for()
+        page.locator(".lt-card").get_by_text("windmills.jpg").wait_for()
+        page.get_by_text("A place on the map").click()
+        page.get_by_label("Latitude, longitude").fill("51.88, 4.64")
+        page.get_by_label("Latitude, longitude").press("Enter")
+        page.get_by_label("Chosen place: 1 photo").wait_for()
+        page.get_by_label("Name of the place").fill("Mill <b>&")
+        page.get_by_label("Name of the place").press("Enter")
+        page.get_by_role("button", name="Save place").click()
+        page.get_by_text("2 of 2 reviewed").wait_for()
+        page.get_by_role("radio", name="Places").click()
+        page.get_by_title("Mill <b>&: 1 photo").wait_for()
+        page.get_by_title(f"not {unsure['landmark']}: 1 photo").wait_for()
+        page.get_by_role("button", name="Learn these places").click()
+        page.get_by_text("Learned from 2 photos").wait_for()
+        page.get_by_text("Learned: Mill <b>& (1 photo).").wait_for()
+        page.get_by_text(f"wrong guesses: {unsure['landmark']} (1 photo).").wait_for()
+        page.locator(".st-key-own_world svg.world").wait_for()
+        page.get_by_role("button", name="Learn these places").click()
+        page.get_by_text("nothing is new").wait_for()
+    report.unlink()
+    assert CliRunner().invoke(main, run).exit_code == 0
+    rows = {Path(row["path"]).name: row for row in read_report(report)}
+    assert rows["windmills.jpg"]["landmark"] == "Mill <b>&"
+    assert rows["windmills.jpg"]["status"] == "would_tag"
+    again = rows["victoria_memorial_london.jpg"]
+    assert again["status"] != "would_tag"
+    assert float(again["confidence"]) < float(unsure["confidence"])
+
+
 def at_rest(shown: "Locator") -> None:
     """Wait until what slides open has stopped moving, so that a click lands where it is aimed."""
     shown.wait_for()

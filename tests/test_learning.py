@@ -12,6 +12,7 @@ from PIL import Image
 
 from tagger import metadata
 from tagger.cli.main import main
+from tagger.errors import RunError
 from tagger.model.classifier import Classifier
 from tagger.model.learned import NUMBERS, Contender, LearnedGuess, merged, shipped_rule
 from tagger.model.local_features.weigh import Findings
@@ -22,7 +23,7 @@ from tagger.records import Candidate as Named
 from tagger.records import Guess, Position
 from tagger.review.decision import Decision, Verdict
 from tagger.review.session import Review
-from tagger.review.teaching import teach, teachable
+from tagger.review.teaching import own_names, own_pack, teach, teachable
 
 AT = "52.62000,4.65000"
 
@@ -322,3 +323,44 @@ def test_a_review_teaches_places_and_what_is_not_one(tmp_path: Path) -> None:
     assert [pack.named(number) for number in range(len(pack))] == [False, True]
     assert known_places()["mine/our_windmill"].latitude == 52.62
     assert photos[0].exists()
+
+
+def test_one_name_for_two_places_moves_no_photo(tmp_path: Path) -> None:
+    """A name that was given to two places far apart is refused, here and in the pack."""
+    library, report = tmp_path / "library", tmp_path / "report.csv"
+    views(library, 3)
+    landmark_tag(library, "--report", report, "--dry-run", "-q")
+    review = Review(report, load_landmarks())
+    review.decide([0], Decision(Verdict.PLACE, "", 52.62, 4.65, "Mill"))
+    review.decide([1], Decision(Verdict.PLACE, "", 52.621, 4.65, "Mill"))
+    review.decide([2], Decision(Verdict.PLACE, "", 40.0, 20.0, "mill"))
+    found = teachable(review, library)
+    assert [(one.lesson.name, len(one.lesson.photos)) for one in found] == [
+        ("Mill", 2),
+        ("mill", 1),
+    ]
+    classifier = Classifier(device="cpu")
+    with pytest.raises(RunError, match="mill: another place of that name lies 1,825 km away"):
+        teach(found, classifier)
+    assert own_pack() is None
+    assert teach(found[:1], classifier) == 2
+    with pytest.raises(RunError, match="mill: another place of that name"):
+        teach(found[1:], classifier)
+    pack = own_pack()
+    assert pack
+    ((mark, count),), refused = own_names(pack)
+    assert (mark.name, mark.latitude, count, refused) == ("Mill", 52.62, 2, [])
+
+
+def test_a_name_that_starts_like_a_formula_is_rejected_as_it_is(tmp_path: Path) -> None:
+    library, report = tmp_path / "library", tmp_path / "report.csv"
+    views(library, 1)
+    landmark_tag(library, "--report", report, "--dry-run", "-q")
+    with report.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    rows[1][1], rows[1][2] = "unsure", "''t Hof"
+    with report.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    review = Review(report, load_landmarks())
+    review.decide([0], Decision(Verdict.REJECT))
+    assert [one.lesson.name for one in teachable(review, library)] == ["'t Hof"]

@@ -195,6 +195,18 @@ def test_sources_in_words(source: str, said: str) -> None:
     assert "".join(whereabouts.words(source, "120", "")) == said
 
 
+def test_the_answers_that_the_report_keeps(review: Review) -> None:
+    """The source's position with its evidence and the landmarks seen, also once it is rejected."""
+    before = dict(whereabouts.answers(review, 1))
+    assert " within " in before["Time"] and "1 min after" in before["Time"]
+    seen = [review.original(1, name) for name in ("landmark", "second", "third")]
+    assert any(seen) and all(name in before["Landmark"] for name in seen)
+    assert before["Landmark"].startswith("not written: ") is not bool(seen[0])
+    review.decide([1], Decision(Verdict.REJECT))
+    assert dict(whereabouts.answers(review, 1)) == before
+    assert whereabouts.answers(review, 0) == []
+
+
 def test_the_html_report_shows_source_and_evidence(report: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     write_html(report, out, tmp_path, 0)

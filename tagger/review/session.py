@@ -8,7 +8,7 @@ from tagger.errors import RunError
 from tagger.records import Landmark
 from tagger.review.decision import CELLS, Decision, effect, widened
 from tagger.review.decision_log import DecisionLog
-from tagger.review.sheet import Sheet, number
+from tagger.review.sheet import Sheet, number, plain_cell
 
 
 class Review:
@@ -52,9 +52,9 @@ class Review:
         return stack[-1] if stack else None
 
     def original(self, row: int, name: str) -> str:
-        """A cell as the run wrote it, whatever was decided since."""
+        """What the run wrote into a cell, whatever was decided since, without marks of the file."""
         if row in self._originals and name in CELLS:
-            return self._originals[row][CELLS.index(name)]
+            return plain_cell(name, self._originals[row][CELLS.index(name)])
         return self.sheet.cell(row, name)
 
     def decide(self, rows: Sequence[int], decision: Decision) -> None:

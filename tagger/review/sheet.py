@@ -50,10 +50,10 @@ class Sheet:
     def column(self, name: str) -> list[str]:
         """All cells of one column, without the mark against formulas."""
         place = self._place[name]
-        return [_plain(name, row[place]) for row in self.rows]
+        return [plain_cell(name, row[place]) for row in self.rows]
 
     def cell(self, row: int, name: str) -> str:
-        return _plain(name, self.rows[row][self._place[name]])
+        return plain_cell(name, self.rows[row][self._place[name]])
 
     def photo(self, row: int) -> str:
         """The photo's path as the system knows it; text that cannot be one stays as it is."""
@@ -125,7 +125,7 @@ def position_by(source: str) -> str:
     return f"Position by {names.get(source, source)}"
 
 
-def _plain(name: str, cell: str) -> str:
+def plain_cell(name: str, cell: str) -> str:
     """A cell in the one spelling that is compared, whatever a spreadsheet or an editor made of it.
 
     A path may begin or end with spaces.

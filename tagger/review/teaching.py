@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagger.places.own import own_path
+from tagger.errors import RunError
+from tagger.places.distance import distance_m
+from tagger.places.own import own_path, slug_of
 from tagger.places.pack import Pack, open_pack
-from tagger.records import Status
+from tagger.records import Landmark, Status
 from tagger.review.decision import Verdict
 from tagger.review.session import Review
 from tagger.review.trusted_root import Root, inside
-from tagger.run.learn import Lesson, learn
+from tagger.run.learn import FARTHEST_M, Lesson, learn
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
@@ -33,9 +35,19 @@ def own_pack() -> Pack | None:
     return open_pack(path) if path.exists() else None
 
 
+def own_names(pack: Pack) -> tuple[list[tuple[Landmark, int]], list[tuple[Landmark, int]]]:
+    """The places of a pack and what was rejected, each with the count of its photos."""
+    known: list[tuple[Landmark, int]] = []
+    refused: list[tuple[Landmark, int]] = []
+    for number in range(len(pack)):
+        kind = known if pack.named(number) else refused
+        kind.append((pack.landmark(number), int(pack.counts[number])))
+    return known, refused
+
+
 def teachable(review: Review, root: Root) -> list[Teachable]:
     """What the decisions teach: photos of one place together, places with most photos first."""
-    shown: dict[str, tuple[Lesson, list[Path]]] = {}
+    shown: list[tuple[Lesson, list[Path]]] = []
     wrong: dict[str, list[Path]] = {}
     for row, decision in sorted(review.decisions.items()):
         photo = review.sheet.photo(row)
@@ -48,29 +60,64 @@ def teachable(review: Review, root: Root) -> list[Teachable]:
             case Verdict.PLACE if decision.name.strip():
                 named = decision.name.strip()
                 at = decision.latitude, decision.longitude
-                shown.setdefault(named, (Lesson(named, (), at), []))[1].append(Path(photo))
+                _add(shown, Lesson(named, (), at), Path(photo))
             case Verdict.LANDMARK:
                 mark = review.landmarks[decision.landmark]
                 named, at = mark.name, (mark.latitude, mark.longitude)
                 lesson = Lesson(named, (), at, mark.radius_m, mark)
-                shown.setdefault(named, (lesson, []))[1].append(Path(photo))
+                _add(shown, lesson, Path(photo))
         refused = decision.verdict is not Verdict.ACCEPT and guessed not in ("", named)
         if refused and status in GUESSED:
             wrong.setdefault(guessed, []).append(Path(photo))
     found = [
         Teachable(Lesson(one.name, tuple(photos), one.position, one.radius_m, one.landmark))
-        for one, photos in shown.values()
+        for one, photos in shown
     ]
     found += [Teachable(Lesson(name, tuple(photos)), wrong=True) for name, photos in wrong.items()]
     return sorted(found, key=lambda one: (one.wrong, -len(one.lesson.photos)))
+
+
+def _add(shown: list[tuple[Lesson, list[Path]]], lesson: Lesson, photo: Path) -> None:
+    """A photo of a place; one name for two places far apart makes two lessons."""
+    for known, photos in shown:
+        if known.name == lesson.name and not _apart(known, lesson):
+            photos.append(photo)
+            return
+    shown.append((lesson, [photo]))
+
+
+def _apart(one: Lesson, other: Lesson) -> bool:
+    """Whether two places lie too far apart to be the same."""
+    assert one.position and other.position
+    reach = max(FARTHEST_M, one.radius_m or 0, other.radius_m or 0)
+    return distance_m(one.position, other.position) > reach
+
+
+def _refuse_moved(lessons: Sequence[Lesson]) -> None:
+    """Raise where a name stands for two places far apart: the photos of one would move."""
+    pack = own_pack()
+    known = [mark for mark, _ in own_names(pack)[0]] if pack else []
+    before = [
+        Lesson(mark.name, (), (mark.latitude, mark.longitude), mark.radius_m) for mark in known
+    ]
+    for number, lesson in enumerate(lessons):
+        for other in (*before, *lessons[:number]):
+            if slug_of(other.name) == slug_of(lesson.name) and _apart(other, lesson):
+                assert other.position and lesson.position
+                away = distance_m(other.position, lesson.position) / 1000
+                raise RunError(
+                    f"{lesson.name}: another place of that name lies {away:,.0f} km away; give one "
+                    "of them another name, or leave one out"
+                )
 
 
 def teach(chosen: Sequence[Teachable], classifier: "Classifier") -> int:
     """Add what is taught to the user's own pack; how many photos were new.
 
     Raises:
-        RunError: a photo is gone, or the pack cannot be used.
+        RunError: a photo is gone, one name stands for two places, or the pack cannot be used.
     """
+    _refuse_moved([one.lesson for one in chosen if not one.wrong])
     count = 0
     for wrong in (False, True):
         lessons = [one.lesson for one in chosen if one.wrong is wrong]

@@ -13,6 +13,7 @@ from tagger.ledger.schema import default_path
 from tagger.records import Source
 from tagger.report.columns import SUBJECT_ONLY
 from tagger.review import thumbnails
+from tagger.review.session import Review
 from tagger.review.sheet import Sheet, number, printable
 from tagger.review.trusted_root import Root, inside
 
@@ -52,6 +53,31 @@ def words(source: str, radius_m: str, evidence: str) -> list[str]:
     radius = number(radius_m)
     within = "" if radius is None else f", within {far(radius)}"
     return [f"Camera position by {_BY[known]}{within}.", *filter(None, [evidence])]
+
+
+def answers(review: Review, row: int) -> list[tuple[str, str]]:
+    """What the report keeps of each source's answer: whose it is, and the answer in words.
+
+    The report has the position that the run wrote or would write, and the landmarks that the
+    photo looks like; answers of further sources are told by ``tag --verbose`` only.
+    """
+    source = source_of(review.original(row, "source"))
+    at = [review.original(row, name) for name in ("latitude", "longitude")]
+    if source is None or not all(at):
+        return []
+    radius = number(review.original(row, "radius_m"))
+    within = "" if radius is None else f" within {far(radius)}"
+    evidence = review.original(row, "evidence")
+    told = [
+        (f"{source}".capitalize(), ", ".join(filter(None, [f"{', '.join(at)}{within}", evidence])))
+    ]
+    likely = [review.original(row, name) for name in ("landmark", "second", "third")]
+    if named := [name for name in likely if name]:
+        seen = named[0] if likely[0] else f"not written: {named[0]}"
+        told.append(
+            ("Landmark", seen if len(named) == 1 else f"{seen}, then {', '.join(named[1:])}")
+        )
+    return told
 
 
 def around(

@@ -61,7 +61,7 @@ def _facts(review: Review, row: int, root: Root) -> None:
 
     status = cell("status")
     shares = [
-        (review.original(row, name).lstrip("'"), number(cell(confidence)))
+        (review.original(row, name), number(cell(confidence)))
         for name, confidence in (
             ("landmark", "confidence"), ("second", "second_confidence"),
             ("third", "third_confidence"),
@@ -77,10 +77,11 @@ def _facts(review: Review, row: int, root: Root) -> None:
         style.lines(
             review.sheet.headline(row),
             place,
-            *whereabouts.words(cell("source"), cell("radius_m"), cell("evidence")),
+            *whereabouts.words(cell("source"), cell("radius_m"), ""),
             *([] if cell("evidence") and cell("evidence") in cell("reason") else [cell("reason")]),
         ),
         style.bars([(name, share) for name, share in shares if name and share is not None]),
+        style.table("What the report keeps of each source", whereabouts.answers(review, row)),
         style.note(printable(relative(review.sheet.photo(row), root))),
     )
 
@@ -106,7 +107,7 @@ def _verdict_buttons(review: Review, order: list[int], place: int, can: bool) ->
     slugs = {landmark.name: slug for slug, landmark in review.landmarks.items()}
     guesses = (("landmark", "1"), ("second", "2"), ("third", "3"))
     for column, key in guesses if dismissed else guesses[1:]:
-        name = review.original(row, column).lstrip("'")
+        name = review.original(row, column)
         if name in slugs:
             choice = Decision(Verdict.LANDMARK, slugs[name])
             st.button(f"It is {name}", shortcut=key, width="stretch", key=column, disabled=not can,

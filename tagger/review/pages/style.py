@@ -56,6 +56,17 @@ def _bar(name: str, share: float, kind: str) -> str:
     )
 
 
+def table(title: str, rows: list[tuple[str, str]]) -> str:
+    """A small table of names and texts, escaped; nothing where there are no rows."""
+    if not rows:
+        return ""
+    body = "".join(
+        f'<tr><th scope="row">{_shown(name)}</th><td>{_shown(text)}</td></tr>'
+        for name, text in rows
+    )
+    return f'<table class="lt-table"><caption>{_shown(title)}</caption>{body}</table>'
+
+
 def card(*parts: str) -> None:
     """A panel of ready HTML; whatever comes from files must be escaped already."""
     st.html(f'<div class="lt-card">{"".join(parts)}</div>')

@@ -11,7 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from tagger.errors import RunError
-from tagger.records import Status
+from tagger.records import Landmark, Status
 from tagger.review import lessons, teaching, writeback
 from tagger.review.calibration import bands, suggest
 from tagger.review.decision import Decision, Verdict
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # What python -m train asks for of each class.
 _TO_TRAIN = 10
+_LISTED = 100
 
 
 def show_map(review: Review, options: AppOptions, rows: NDArray[np.int64]) -> None:
@@ -67,10 +68,8 @@ def _teaching(review: Review, options: AppOptions) -> None:
         "guesses that you rejected. Takes seconds; nothing leaves this machine."
     )
     words = {
-        number: style.plain(
-            f"{'not ' if one.wrong else ''}{printable(one.lesson.name)}: "
-            f"{photos(len(one.lesson.photos))}"
-        )
+        number: f"{'not ' if one.wrong else ''}{printable(one.lesson.name)}: "
+        f"{photos(len(one.lesson.photos))}"
         for number, one in enumerate(found)
     }
     chosen = st.multiselect(
@@ -81,7 +80,11 @@ def _teaching(review: Review, options: AppOptions) -> None:
         try:
             with st.spinner("Learning ..."):
                 count = teaching.teach([found[n] for n in chosen], _learner(options.model))
-            st.success(f"Learned from {photos(count)}. The next run uses them.")
+            st.success(
+                f"Learned from {photos(count)}. The next run uses them."
+                if count
+                else "These photos were learned before; nothing is new."
+            )
         except RunError as error:
             st.error(style.plain(str(error)))
 
@@ -94,21 +97,31 @@ def _learner(model: Path) -> "Classifier":
 
 
 def _own_places() -> None:
-    """The places that were learned, on a map."""
+    """The places that were learned, on a map, and the guesses that were rejected."""
     try:
         pack = teaching.own_pack()
-        marks = [
-            (pack.landmark(n), int(pack.counts[n])) for n in range(len(pack)) if pack.named(n)
-        ] if pack else []  # fmt: skip
+        marks, refused = teaching.own_names(pack) if pack else ([], [])
     except RunError as error:
         st.error(style.plain(str(error)))
         return
-    if marks:
+    if marks or refused:
         st.subheader("Your places")
+    if marks:
         world("own_world", [
             lessons.Place(mark.name, mark.latitude, mark.longitude, count)
             for mark, count in marks
         ], on_place=lambda: None)  # fmt: skip
+        st.caption(f"Learned: {_counted(marks)}.")
+    if refused:
+        st.caption(f"Remembered as wrong guesses: {_counted(refused)}.")
+
+
+def _counted(marks: Sequence[tuple[Landmark, int]]) -> str:
+    """Places with their photos, the first hundred by name."""
+    named = sorted((mark.name, count) for mark, count in marks)
+    more = [f"and {len(named) - _LISTED:,} more"] if len(named) > _LISTED else []
+    told = [f"{style.plain(name)} ({photos(count)})" for name, count in named[:_LISTED]]
+    return ", ".join([*told, *more])
 
 
 def _bulk(review: Review, rows: Sequence[int]) -> None:
