@@ -217,6 +217,17 @@ def test_what_is_no_family_shares_nothing(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
 
 
+def test_a_third_file_does_not_pass_a_position_on(tmp_path: Path, tag: Any) -> None:
+    """The TIFF may be of either JPEG's shot; that does not make the two JPEGs one."""
+    put(
+        tmp_path,
+        {"a.jpeg": jpeg(None), "a.jpg": jpeg(at=VEGAS), "a.tif": other("TIFF", jpeg(None))},
+    )
+    rows = tag()
+    assert rows["a.tif"]["source"] == "pair"
+    assert rows["a.jpeg"]["status"] == "no_landmark"
+
+
 def test_a_family_lies_in_one_folder(tmp_path: Path, tag: Any) -> None:
     folder = put(tmp_path, {"a.cr2": cr2(preview(GREY))})
     (folder / "sub").mkdir()

@@ -72,6 +72,16 @@ def test_a_neighbour_in_time_places_a_photo(tmp_path: Path, tag: Any) -> None:
     assert undone.exit_code == 0 and (folder(tmp_path) / "b.jpg").read_bytes() == before
 
 
+def test_what_takeout_states_is_evidence_once_it_is_written_too(tmp_path: Path, tag: Any) -> None:
+    write(folder(tmp_path), [one("a.jpg", 0), one("b.jpg", 60)])
+    stated = {"geoData": {"latitude": PARIS[0], "longitude": PARIS[1]}}
+    (folder(tmp_path) / "a.jpg.json").write_text(json.dumps(stated))
+    _, rows = tag("--from", "takeout")
+    assert rows["a.jpg"]["source"] == "takeout" and "time places it" in rows["b.jpg"]["reason"]
+    _, rows = tag("--from", "time")
+    assert rows["a.jpg"]["status"] == "has_gps" and rows["b.jpg"]["evidence"] == "1 min after a.jpg"
+
+
 def test_what_we_wrote_is_no_evidence(tmp_path: Path, tag: Any) -> None:
     """Positions by time must not pass on from photo to photo."""
     write(folder(tmp_path), [one("a.jpg", 0, PARIS), one("b.jpg", 600)])

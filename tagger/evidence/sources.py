@@ -91,7 +91,7 @@ class Sources:
         carried = photo.position is not None and not photo.ours
         if photo.ours:
             photo = replace(photo, position=None)
-        elif photo.position is None and photo.beside and photo.beside.position:
+        if photo.position is None and photo.beside and photo.beside.position:
             photo = replace(photo, position=photo.beside.position)
         ahead = known = stated(photo)
         if known is None and photo.position and photo.local is not None:

@@ -15,7 +15,7 @@ from tagger.metadata.capture import Capture, capture
 from tagger.metadata.formats import detect
 from tagger.metadata.movie import movie
 from tagger.model.thumbnail_net import ThumbnailNet
-from tagger.records import Entry, Outcome, Status
+from tagger.records import Entry, Outcome, Source, Status
 from tagger.run.inspect import Glance, by_thumbnail, first_look
 from tagger.run.library_pass import look_at_library, with_earlier_look
 from tagger.run.ordered import in_order
@@ -120,9 +120,14 @@ def by_shot(items: list[Looked], sources: Sources) -> Iterator[Looked]:
         yield _answered(items[0], sources)
         return
     shots: list[tuple[Capture, list[Looked]]] = []
-    for item in items:
+    for item in (_answered(item, sources) for item in items):
         photo = sources.captures.get(item.entry.key) or Capture(item.entry.key)
-        same = (taken for first, taken in shots if one_shot(first, photo))
+        # A position is not passed on from photo to photo: each must be of the shot that states it.
+        same = (
+            taken
+            for first, taken in shots
+            if one_shot(first, photo) and _stated(taken[0]) == _stated(item)
+        )
         shot = next((taken for taken in same if len(taken) < MOST_OF_SHOT), None)
         if shot is None:
             shot = []
@@ -131,7 +136,12 @@ def by_shot(items: list[Looked], sources: Sources) -> Iterator[Looked]:
     for _, taken in shots:
         shared = Shot(taken[0].entry.key, len(taken)) if len(taken) > 1 else None
         for item in taken:
-            yield replace(_answered(item, sources), shot=shared)
+            yield replace(item, shot=shared)
+
+
+def _stated(item: Looked) -> bool:
+    """Whether another photo of its shot states the photo's position."""
+    return any(estimate.source is Source.PAIR for estimate in item.estimates)
 
 
 def _answered(item: Looked, sources: Sources) -> Looked:
