@@ -1,8 +1,10 @@
 """Sources of a position where things lie elsewhere: in a bucket, a sidecar, another process."""
 
 import csv
+import functools
 import io
 import json
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -15,7 +17,7 @@ from walk_photos import photo, write
 
 from tagger.cli.main import main
 from tagger.errors import RunError
-from tagger.evidence.captures import Captures
+from tagger.evidence.captures import Captures, patiently
 from tagger.metadata.capture import Capture
 from tagger.storage.bucket_listing import Found, paired
 from tagger.storage.takeout_names import _candidates, last_name_for
@@ -131,3 +133,22 @@ def test_two_processes_note_photos_in_one_index(tmp_path: Path) -> None:
 def test_an_index_that_cannot_be_written_is_told() -> None:
     with pytest.raises(RunError, match=r"/proc/ledger\.db\.captures: .* check the free space and"):
         Captures(Path("/proc/ledger.db.captures"))
+
+
+def test_an_index_that_is_prepared_by_another_process_is_waited_for() -> None:
+    tries = iter((sqlite3.OperationalError("database is locked"), None))
+
+    def prepare() -> None:
+        if problem := next(tries):
+            raise problem
+
+    patiently(prepare)
+    assert next(tries, "used up") == "used up"
+    with pytest.raises(sqlite3.OperationalError, match="malformed"):
+        patiently(functools.partial(raises, sqlite3.OperationalError("malformed")))
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        patiently(functools.partial(raises, sqlite3.OperationalError("locked")), seconds=0)
+
+
+def raises(problem: Exception) -> None:
+    raise problem

@@ -2,7 +2,8 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -37,6 +38,25 @@ FORMAT = 3
 _COLUMNS = "key, local, utc, camera, latitude, longitude, error_m"
 _ROWS = 2000
 MOST_OF_FAMILY = 32  # photos of one family that are asked; a burst has more
+
+
+def patiently(prepare: Callable[[], None], seconds: float = 30.0) -> None:
+    """Prepare a database that another process may be preparing too.
+
+    SQLite does not wait for a lock where two connections would wait for each other, as when both
+    turn the write-ahead log on.
+
+    Raises:
+        sqlite3.Error: of ``prepare``; that the database is locked only after so many seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return prepare()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 class Placed(NamedTuple):
@@ -85,19 +105,22 @@ class Captures:
             if read_only:
                 self._db.execute("SELECT key FROM captures LIMIT 1")  # opens the file
                 return
-            if path:
-                self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = OFF")  # a cache; a torn one is made anew
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version not in (0, FORMAT):
-                self._db.execute("DROP TABLE captures")
-            for statement in filter(str.strip, TABLES.split(";")):
-                self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {FORMAT}")
+            patiently(self._prepare)
         except sqlite3.Error as error:
             with suppress(AttributeError):
                 self._db.close()
             raise self._unusable(error) from error
+
+    def _prepare(self) -> None:
+        if self._path:
+            self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = OFF")  # a cache; a torn one is made anew
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version not in (0, FORMAT):
+            self._db.execute("DROP TABLE IF EXISTS captures")
+        for statement in filter(str.strip, TABLES.split(";")):
+            self._db.execute(statement)
+        self._db.execute(f"PRAGMA user_version = {FORMAT}")
 
     def _unusable(self, error: sqlite3.Error) -> RunError:
         return RunError(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.errors import RunError
+from tagger.evidence.captures import patiently
 from tagger.model.local_features.same_view import SMALL, Codebook, Described, PhotoView
 from tagger.model.local_features.sift import Floats
 
@@ -58,20 +59,23 @@ class ViewsIndex:
             self._db = sqlite3.connect(
                 str(path or ""), timeout=30.0, isolation_level=None, check_same_thread=False
             )
-            if path:
-                self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = OFF")  # a cache; a torn one is made anew
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version not in (0, FORMAT):
-                self._db.execute("DROP TABLE IF EXISTS views")
-            self._db.execute(TABLE)
-            self._db.execute(f"PRAGMA user_version = {FORMAT}")
-            # What an earlier model made is of no use to this one.
-            self._db.execute("DELETE FROM views WHERE encoder <> ?", (encoder,))
+            patiently(self._prepare)
         except sqlite3.Error as error:
             with suppress(AttributeError):
                 self._db.close()
             raise self._unusable(error) from error
+
+    def _prepare(self) -> None:
+        if self._path:
+            self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = OFF")  # a cache; a torn one is made anew
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version not in (0, FORMAT):
+            self._db.execute("DROP TABLE IF EXISTS views")
+        self._db.execute(TABLE)
+        self._db.execute(f"PRAGMA user_version = {FORMAT}")
+        # What an earlier model made is of no use to this one.
+        self._db.execute("DELETE FROM views WHERE encoder <> ?", (self._encoder,))
 
     def _unusable(self, error: sqlite3.Error) -> RunError:
         return RunError(
