@@ -147,6 +147,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
                 "tagger/ledger/schema.py",
                 "tagger/ledger/ledger.py",
                 "tagger/ledger/recorder.py",
+                "tagger/evidence/cache_file.py",
                 "tagger/evidence/captures.py",
                 "tagger/evidence/neighbours.py",
                 "tagger/evidence/views.py",

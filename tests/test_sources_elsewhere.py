@@ -17,7 +17,8 @@ from walk_photos import photo, write
 
 from tagger.cli.main import main
 from tagger.errors import RunError
-from tagger.evidence.captures import Captures, patiently
+from tagger.evidence.cache_file import patiently
+from tagger.evidence.captures import Captures
 from tagger.metadata.capture import Capture
 from tagger.storage.bucket_listing import Found, paired
 from tagger.storage.takeout_names import _candidates, last_name_for

@@ -2,14 +2,14 @@
 
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
 from tagger.errors import RunError
+from tagger.evidence.cache_file import as_stored, connected, opened, unusable
 from tagger.evidence.families import family_of
 from tagger.metadata.capture import Beside, Capture
 
@@ -35,28 +35,10 @@ CREATE INDEX IF NOT EXISTS captures_by_clock ON captures (camera, local)
     WHERE ahead IS NOT NULL AND local IS NOT NULL;
 """
 FORMAT = 3
+CALLED = "the index of capture times"
 _COLUMNS = "key, local, utc, camera, latitude, longitude, error_m"
 _ROWS = 2000
 MOST_OF_FAMILY = 32  # photos of one family that are asked; a burst has more
-
-
-def patiently(prepare: Callable[[], None], seconds: float = 30.0) -> None:
-    """Prepare a database that another process may be preparing too.
-
-    SQLite does not wait for a lock where two connections would wait for each other, as when both
-    turn the write-ahead log on.
-
-    Raises:
-        sqlite3.Error: of ``prepare``; that the database is locked only after so many seconds.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return prepare()
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 class Placed(NamedTuple):
@@ -96,38 +78,18 @@ class Captures:
         self._path, self._lock = path, threading.RLock()
         self._alone: dict[int, bool] = {}
         self._waiting: list[tuple[object, ...]] = []
+        if not (path and read_only):
+            self._db = opened(path, TABLES, FORMAT, CALLED)
+            return
         try:
-            # An empty name is a temporary database: SQLite spills it to disk and removes it.
-            name = f"{path.absolute().as_uri()}?mode=ro" if path and read_only else str(path or "")
-            self._db = sqlite3.connect(
-                name, timeout=30.0, isolation_level=None, check_same_thread=False, uri=read_only
-            )
-            if read_only:
+            self._db = connected(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            try:
                 self._db.execute("SELECT key FROM captures LIMIT 1")  # opens the file
-                return
-            patiently(self._prepare)
-        except sqlite3.Error as error:
-            with suppress(AttributeError):
+            except sqlite3.Error:
                 self._db.close()
-            raise self._unusable(error) from error
-
-    def _prepare(self) -> None:
-        if self._path:
-            self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = OFF")  # a cache; a torn one is made anew
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version not in (0, FORMAT):
-            self._db.execute("DROP TABLE IF EXISTS captures")
-        for statement in filter(str.strip, TABLES.split(";")):
-            self._db.execute(statement)
-        self._db.execute(f"PRAGMA user_version = {FORMAT}")
-
-    def _unusable(self, error: sqlite3.Error) -> RunError:
-        return RunError(
-            f"{self._path or 'the temporary folder'}: the index of capture times cannot be used "
-            f"({error}); check the free space and permissions there, or delete that file: it is "
-            "made anew"
-        )
+                raise
+        except sqlite3.Error as error:
+            raise unusable(path, CALLED, error) from error
 
     def close(self) -> None:
         """Write what waits and let go of the file."""
@@ -138,7 +100,7 @@ class Captures:
     def known(self, key: str, stamp: str | None) -> bool:
         """Whether this very version of the photo is in the index; None stands for any."""
         row = self._db.execute(
-            "SELECT stamp FROM captures WHERE key = ?", (_bytes(key),)
+            "SELECT stamp FROM captures WHERE key = ?", (as_stored(key),)
         ).fetchone()
         return row is not None and stamp in (None, row[0])
 
@@ -158,9 +120,9 @@ class Captures:
         """
         beside, position = photo.beside or Beside(""), photo.position or (None, None)
         row = (
-            _bytes(photo.key), stamp, photo.local, ahead, utc, photo.camera, *position,
+            as_stored(photo.key), stamp, photo.local, ahead, utc, photo.camera, *position,
             photo.error_m, photo.taken, beside.name or None, *(beside.position or (None, None)),
-            _bytes(family_of(photo.key)), stated,
+            as_stored(family_of(photo.key)), stated,
         )  # fmt: skip
         with self._lock:
             self._waiting.append(row)
@@ -182,7 +144,7 @@ class Captures:
                 except sqlite3.Error as error:
                     if self._db.in_transaction:
                         self._db.execute("ROLLBACK")
-                    raise self._unusable(error) from error
+                    raise unusable(self._path, CALLED, error) from error
                 self._waiting.clear()
 
     def get(self, key: str) -> Capture | None:
@@ -192,7 +154,7 @@ class Captures:
             row = self._db.execute(
                 "SELECT local, ahead, camera, latitude, longitude, error_m, taken, beside,"
                 " beside_latitude, beside_longitude FROM captures WHERE key = ?",
-                (_bytes(key),),
+                (as_stored(key),),
             ).fetchone()
         if row is None:
             return None
@@ -217,7 +179,7 @@ class Captures:
             rows = self._db.execute(
                 "SELECT key, local, ahead, camera, latitude, longitude, error_m FROM captures"
                 " WHERE family = ? AND stated AND key <> ? ORDER BY local LIMIT ?",
-                (_bytes(family_of(key)), _bytes(key), MOST_OF_FAMILY),
+                (as_stored(family_of(key)), as_stored(key), MOST_OF_FAMILY),
             ).fetchall()
         return [
             Capture(
@@ -312,8 +274,3 @@ class Captures:
 def index_beside(ledger: Path) -> Path:
     """Where the index of a ledger lies."""
     return ledger.with_name(f"{ledger.name}.captures")
-
-
-def _bytes(key: str) -> bytes:
-    """A key as stored; names that are not UTF-8 keep their bytes."""
-    return key.encode("utf-8", "surrogateescape")

@@ -2,15 +2,13 @@
 
 import sqlite3
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.errors import RunError
-from tagger.evidence.captures import patiently
+from tagger.evidence.cache_file import as_stored, opened, unusable
 from tagger.model.local_features.same_view import SMALL, Codebook, Described, PhotoView
 from tagger.model.local_features.sift import Floats
 
@@ -23,6 +21,7 @@ CREATE TABLE IF NOT EXISTS views (
     height INTEGER NOT NULL, places BLOB NOT NULL, codes BLOB NOT NULL, small BLOB NOT NULL)
 """
 FORMAT = 1
+CALLED = "the index of views"
 POINTS = 200  # of a photo, the strongest
 SCALE = 127  # of an embedding's numbers: a byte each
 CHUNK = 65_536  # embeddings that are compared at once
@@ -55,33 +54,16 @@ class ViewsIndex:
         self._lock = threading.RLock()
         self._rows: NDArray[np.int64] | None = None
         self._embeddings: NDArray[np.int8] | None = None
-        try:
-            self._db = sqlite3.connect(
-                str(path or ""), timeout=30.0, isolation_level=None, check_same_thread=False
-            )
-            patiently(self._prepare)
-        except sqlite3.Error as error:
-            with suppress(AttributeError):
-                self._db.close()
-            raise self._unusable(error) from error
-
-    def _prepare(self) -> None:
-        if self._path:
-            self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = OFF")  # a cache; a torn one is made anew
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version not in (0, FORMAT):
-            self._db.execute("DROP TABLE IF EXISTS views")
-        self._db.execute(TABLE)
-        self._db.execute(f"PRAGMA user_version = {FORMAT}")
+        self._db = opened(path, TABLE, FORMAT, CALLED)
         # What an earlier model made is of no use to this one.
-        self._db.execute("DELETE FROM views WHERE encoder <> ?", (self._encoder,))
+        self._run("DELETE FROM views WHERE encoder <> ?", (encoder,))
 
-    def _unusable(self, error: sqlite3.Error) -> RunError:
-        return RunError(
-            f"{self._path or 'the temporary folder'}: the index of views cannot be used ({error}); "
-            "check the free space and permissions there, or delete that file: it is made anew"
-        )
+    def _run(self, statement: str, values: tuple[object, ...]) -> None:
+        with self._lock:
+            try:
+                self._db.execute(statement, values)
+            except sqlite3.Error as error:
+                raise unusable(self._path, CALLED, error) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -91,7 +73,7 @@ class ViewsIndex:
         """Whether this very version of the photo is in the index."""
         with self._lock:
             row = self._db.execute(
-                "SELECT stamp FROM views WHERE key = ?", (_bytes(key),)
+                "SELECT stamp FROM views WHERE key = ?", (as_stored(key),)
             ).fetchone()
         return row is not None and row[0] == stamp
 
@@ -114,28 +96,16 @@ class ViewsIndex:
         places, codes = self._codebook.code(seen.view.features, POINTS)
         latitude, longitude = position or (None, None)
         row = (
-            _bytes(key), stamp, self._encoder, latitude, longitude, taken,
+            as_stored(key), stamp, self._encoder, latitude, longitude, taken,
             np.round(seen.embedding * SCALE).astype(np.int8).tobytes(),
             seen.view.width, seen.view.height,
             places.tobytes(), codes.tobytes(), seen.view.small.tobytes(),
         )  # fmt: skip
-        with self._lock:
-            try:
-                marks = ", ".join("?" * len(row))
-                self._db.execute(f"INSERT OR REPLACE INTO views VALUES ({marks})", row)
-            except sqlite3.Error as error:
-                raise self._unusable(error) from error
-
-    def begin(self) -> None:
-        """Write many at once, from here to :meth:`ready`."""
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+        self._run(f"INSERT OR REPLACE INTO views VALUES ({', '.join('?' * len(row))})", row)
 
     def ready(self) -> None:
-        """Write what waits, and take the photos that have a position into memory."""
+        """From here on, compare with what was added until now."""
         with self._lock:
-            if self._db.in_transaction:
-                self._db.execute("COMMIT")
             self._rows = self._embeddings = None
 
     def view(self, key: str) -> Described | None:
@@ -143,7 +113,7 @@ class ViewsIndex:
         with self._lock:
             row = self._db.execute(
                 "SELECT embedding, width, height, places, codes, small FROM views WHERE key = ?",
-                (_bytes(key),),
+                (as_stored(key),),
             ).fetchone()
         if row is None:
             return None
@@ -211,8 +181,3 @@ class ViewsIndex:
 def views_beside(ledger: Path) -> Path:
     """Where the index of a ledger lies."""
     return ledger.with_name(f"{ledger.name}.views")
-
-
-def _bytes(key: str) -> bytes:
-    """A key as stored; names that are not UTF-8 keep their bytes."""
-    return key.encode("utf-8", "surrogateescape")

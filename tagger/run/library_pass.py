@@ -37,15 +37,11 @@ def look_at_library(
         except PhotoError:
             return None
 
-    library.index.begin()
-    try:
-        for found in in_order(look, entries, workers, 4 * workers):
-            if found:
-                entry, photo, seen = found
-                moment = photo.local
-                library.index.add(entry.key, stamp(entry), seen, photo.position, moment)
-    finally:
-        library.index.ready()
+    for found in in_order(look, entries, workers, 4 * workers):
+        if found:
+            entry, photo, seen = found
+            library.index.add(entry.key, stamp(entry), seen, photo.position, photo.local)
+    library.index.ready()
 
 
 def with_earlier_look(item: Looked, library: "LibrarySource") -> Looked:
