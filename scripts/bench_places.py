@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.model import DEFAULT_MODEL, artifact
+from tagger.places.embeddings import unit
 from tagger.places.pack import Pack, begins, joined, open_pack, save, signs
-from tagger.places.search import PackSearch, unit
+from tagger.places.search import PackSearch
 
 OF_ONE = 5  # references of a place
 ASKED, NEAREST = 200, 24

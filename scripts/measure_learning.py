@@ -28,7 +28,6 @@ from tagger.imaging.decode import to_views
 from tagger.model import DEFAULT_MODEL
 from tagger.model.classifier import Classifier
 from tagger.model.learned import LEAST, LearnedPlaces, merged
-from tagger.model.learning import placed
 from tagger.model.local_features.matching import Features, describe
 from tagger.model.local_features.weigh import Findings
 from tagger.places.own import new_landmark
@@ -122,7 +121,7 @@ def looked(
         row, embedding = found.numpy()[0], embeddings.numpy()[0]
         yield PreparedPhoto(
             kind, place, classifier.references([views])[0], describe(views.grey),
-            placed(weigher.references, embedding), weigher.look(row, embedding)[0],
+            weigher.placed(embeddings.numpy())[0], weigher.look(row, embedding)[0],
             classifier.classify([views])[0],
         )  # fmt: skip
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from tagger.errors import RunError
 from tagger.places import arrays, own
+from tagger.places.embeddings import unit
 from tagger.places.known import KnownPlaces, Names, with_packs
 from tagger.places.own import editing, new_landmark, opened, slug_of
 from tagger.places.pack import Pack, PackPlace, PlaceReference, open_pack, signs, write_pack
-from tagger.places.search import PackSearch, unit
+from tagger.places.search import PackSearch
 
 SIZES = (64, 16)
 

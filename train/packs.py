@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from tagger.errors import RunError
 from tagger.model.classifier import Classifier
+from tagger.places.embeddings import unit
 from tagger.places.pack import PackPlace, open_pack, refusal, write_pack
-from tagger.places.search import unit
 from tagger.run.learn import Lesson, learn, lesson_of, photos_in
 
 log = logging.getLogger(__name__)

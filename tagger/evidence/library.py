@@ -10,9 +10,10 @@ from tagger.errors import RunError
 from tagger.evidence.estimate import Estimate, Neighbour
 from tagger.evidence.views import Kept, ViewsIndex
 from tagger.imaging.decode import Resize, Views, to_views
-from tagger.model.local_features.same_view import Codebook, Described, FoundAgain, compare
+from tagger.model.local_features.quantisation import Codebook
+from tagger.model.local_features.same_view import Described, FoundAgain, compare
 from tagger.places.distance import distance_m
-from tagger.records import Source
+from tagger.records import Guess, Source
 
 LIKEST, LEAST_ALIKE = 24, 0.4  # photos of the library that one is compared with, by embedding
 # 1. A copy (resized, cropped, saved again): most of it is found again, all over the picture, just
@@ -79,6 +80,10 @@ class Describer(Protocol):
 
     def describe(self, photos: Sequence[Views]) -> list[Described]: ...
 
+    def classify_and_describe(
+        self, photos: Sequence[Views]
+    ) -> tuple[list[Guess], list[Described]]: ...
+
 
 class LibrarySource:
     """Positions of photos of the same library that show the same.
@@ -111,11 +116,11 @@ class LibrarySource:
             PhotoError: it cannot be decoded.
         """
         views = to_views(data, self._model.image_size, self._model.resize)
-        return self.describe([views])[0]
+        return self._model.describe([views])[0]
 
-    def describe(self, views: Sequence[Views]) -> list[Described]:
-        """What decoded photos look like, in the same order."""
-        return self._model.describe(views) if views else []
+    def classify(self, views: Sequence[Views]) -> tuple[list[Guess], list[Described]]:
+        """A guess for each decoded photo, and what it looks like."""
+        return self._model.classify_and_describe(views)
 
     def estimate_of(self, key: str, seen: Described) -> Estimate | None:
         """Where the photo ``key`` was taken, by what it looks like; None where that is open."""

@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.evidence.cache_file import as_stored, opened, unusable
-from tagger.model.local_features.same_view import SMALL, Codebook, Described, PhotoView
+from tagger.model.local_features.matching import Features
+from tagger.model.local_features.quantisation import Codebook
+from tagger.model.local_features.references import packed, unpacked
+from tagger.model.local_features.same_view import SMALL, Described, PhotoView
 from tagger.model.local_features.sift import Floats
 
 # A cache, as that of capture times: it can be deleted, and photos are looked at again. About 5 kB a
@@ -93,7 +96,8 @@ class ViewsIndex:
             position: degrees, where it was taken; None where that is not known.
             taken: seconds since 1970, by whatever clock.
         """
-        places, codes = self._codebook.code(seen.view.features, POINTS)
+        places = packed(seen.view.features.places[:POINTS])
+        codes = self._codebook.codes(seen.view.features.descriptors[:POINTS])
         latitude, longitude = position or (None, None)
         row = (
             as_stored(key), stamp, self._encoder, latitude, longitude, taken,
@@ -170,9 +174,8 @@ class ViewsIndex:
     ) -> PhotoView:
         points = np.frombuffer(places, np.uint8).reshape(-1, 3)
         parts = len(self._codebook.centres)
-        features = self._codebook.features(
-            points, np.frombuffer(codes, np.uint8).reshape(-1, parts)
-        )
+        descriptors = self._codebook.descriptors(np.frombuffer(codes, np.uint8).reshape(-1, parts))
+        features = Features(unpacked(points), descriptors)
         return PhotoView(
             features, width, height, np.frombuffer(small, np.uint8).reshape(SMALL, SMALL)
         )

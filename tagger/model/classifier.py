@@ -15,12 +15,14 @@ from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, fast_dtype, pick_devices
 from tagger.model.learned import LearnedGuess, LearnedPlaces, merged
-from tagger.model.learning import encoded, encoder_of, in_bytes, placed
+from tagger.model.learning import encoded, encoder_of
 from tagger.model.local_features.matching import Bytes, describe
+from tagger.model.local_features.quantisation import Codebook
 from tagger.model.local_features.references import References
-from tagger.model.local_features.same_view import Codebook, Described, PhotoView, small
+from tagger.model.local_features.same_view import Described, PhotoView, small
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
+from tagger.places.embeddings import in_bytes
 from tagger.places.landmarks import load_landmarks
 from tagger.places.own import own_path
 from tagger.places.pack import Pack, PlaceReference, foreign, refusal
@@ -103,9 +105,17 @@ class Classifier:
 
     def classify(self, photos: Sequence[Views]) -> list[Guess]:
         """A guess for each of N photos, in the same order."""
-        if not photos:
-            return []
-        probabilities, learned = self._looked(photos)
+        return self._guesses(photos, *self._look(photos)) if photos else []
+
+    def classify_and_describe(self, photos: Sequence[Views]) -> tuple[list[Guess], list[Described]]:
+        """As :meth:`classify` and :meth:`describe`, with one pass of the network for both."""
+        found, embeddings = self._look(photos)
+        return self._guesses(photos, found, embeddings), self._described(photos, embeddings)
+
+    def _guesses(
+        self, photos: Sequence[Views], found: torch.Tensor, embeddings: torch.Tensor
+    ) -> list[Guess]:
+        probabilities, learned = self._judged(photos, found, embeddings)
         values, places = probabilities.topk(min(KEPT, len(self._labels)))
         nothing = (1 - probabilities.sum(1)).clamp(0, 1)
         guesses = [
@@ -128,14 +138,14 @@ class Classifier:
     @property
     def codebook(self) -> Codebook | None:
         """What the points of :meth:`describe` can be kept by; None without reference photos."""
-        if self._weigher is None:
-            return None
-        return Codebook(self._weigher.references.codebook.astype(np.float32))
+        return self._references.quantiser if self._references else None
 
     def describe(self, photos: Sequence[Views]) -> list[Described]:
         """What each of N photos is compared with others by; only where there is a codebook."""
+        return self._described(photos, self._look(photos)[1])
+
+    def _described(self, photos: Sequence[Views], embeddings: torch.Tensor) -> list[Described]:
         assert self._weigher is not None
-        _, embeddings = self._look(photos)
         places = self._weigher.placed(embeddings.numpy())
         views = self._threads.map(_view, (photo.grey for photo in photos))
         return [Described(place, view) for place, view in zip(places, views, strict=True)]
@@ -152,7 +162,7 @@ class Classifier:
 
     def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
         """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""
-        return self._looked(photos)[0]
+        return self._judged(photos, *self._look(photos))[0]
 
     def references(self, photos: Sequence[Views]) -> list[PlaceReference]:
         """Each photo as a reference that a pack keeps.
@@ -161,10 +171,11 @@ class Classifier:
             RunError: the model has no references that others could be like.
         """
         known = self._comparable()
-        embeddings = self._look(photos)[1].numpy()
+        assert self._weigher
+        places = self._weigher.placed(self._look(photos)[1].numpy())
         return [
-            PlaceReference(in_bytes(placed(known, embedding)), *encoded(known, photo.grey))
-            for embedding, photo in zip(embeddings, photos, strict=True)
+            PlaceReference(in_bytes(place), *encoded(known, photo.grey))
+            for place, photo in zip(places, photos, strict=True)
         ]
 
     def made_by(self) -> tuple[str, int, int]:
@@ -205,8 +216,10 @@ class Classifier:
         finally:
             self._idle.put(runner)
 
-    def _looked(self, photos: Sequence[Views]) -> tuple[torch.Tensor, list[LearnedGuess | None]]:
-        found, embeddings = self._look(photos)
+    def _judged(
+        self, photos: Sequence[Views], found: torch.Tensor, embeddings: torch.Tensor
+    ) -> tuple[torch.Tensor, list[LearnedGuess | None]]:
+        """The network's probabilities by what references say, and the likest learned places."""
         if self._weigher is None:
             return found, [None] * len(photos)
         greys = [photo.grey for photo in photos]
@@ -223,7 +236,7 @@ class Classifier:
         if self._learned is None:
             return row, None
         seen, _ = self._weigher.look(found, embedding)
-        place = placed(self._weigher.references, embedding)
+        place = self._weigher.placed(embedding[None])[0]
         return row, self._learned.judged(place, seen, lambda: describe(grey))
 
 

@@ -17,7 +17,8 @@ from tagger.records import Guess, Landmark
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
-    from tagger.model.local_features.same_view import Codebook, Described
+    from tagger.model.local_features.quantisation import Codebook
+    from tagger.model.local_features.same_view import Described
 
 
 class LazyClassifier:
@@ -97,3 +98,8 @@ class LazyClassifier:
 
     def describe(self, photos: Sequence[Views]) -> "list[Described]":
         return self.load().describe(photos)
+
+    def classify_and_describe(
+        self, photos: Sequence[Views]
+    ) -> "tuple[list[Guess], list[Described]]":
+        return self.load().classify_and_describe(photos)

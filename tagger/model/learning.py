@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tagger.model.local_features.matching import Bytes, Features, describe
 from tagger.model.local_features.references import References, ends, packed
-from tagger.model.local_features.sift import VERSION, Floats
+from tagger.model.local_features.sift import VERSION
 from tagger.places.pack import Pack
 
 POINTS = 480  # of a photo, the strongest: as many as a landmark with few photos has in the model
@@ -26,20 +25,6 @@ def encoder_of(module: torch.nn.Module, references: References) -> str:
     return digest.hexdigest()
 
 
-def placed(references: References, embedding: Floats) -> Floats:
-    """The network's embedding [D] as the references' are, float32 [E] of length 1."""
-    place = embedding @ references.components.astype(np.float32)
-    scaled: Floats = place / (np.linalg.norm(place) + np.float32(1e-9))
-    return scaled
-
-
-def in_bytes(place: Floats) -> NDArray[np.int8]:
-    """An embedding in a byte each."""
-    most = np.abs(place).max(initial=1e-9)
-    whole: NDArray[np.int8] = np.round(place * (127 / most)).astype(np.int8)
-    return whole
-
-
 def encoded(references: References, grey: Bytes) -> tuple[Bytes, Bytes]:
     """Local features of a picture as References keeps them: codes [N, M] and spots [N, 3]."""
     return coded(references, describe(grey))
@@ -47,14 +32,8 @@ def encoded(references: References, grey: Bytes) -> tuple[Bytes, Bytes]:
 
 def coded(references: References, features: Features) -> tuple[Bytes, Bytes]:
     """As :func:`encoded`, of features that are there."""
-    descriptors = features.descriptors[:POINTS]
-    centres = references.codebook.astype(np.float32)  # [M, 256, wide]
-    parts = np.split(descriptors, len(centres), axis=1)
-    codes = [
-        ((words**2).sum(1) - 2 * part @ words.T).argmin(1)
-        for part, words in zip(parts, centres, strict=True)
-    ]
-    return np.stack(codes, 1).astype(np.uint8), packed(features.places[:POINTS])
+    codes = references.quantiser.codes(features.descriptors[:POINTS])
+    return codes, packed(features.places[:POINTS])
 
 
 def as_references(model: References, pack: Pack) -> References:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.errors import RunError
+from tagger.places.embeddings import Floats, unit
 from tagger.places.pack import Pack, signs
 
 try:
@@ -14,7 +15,6 @@ except ImportError as error:
         "compiler, or install a wheel"
     ) from error
 
-Floats = NDArray[np.float32]
 EXACT = 20_000  # references up to which each one is compared in full
 COMPARED = 2_000  # of more references, those whose signs differ least
 
@@ -51,11 +51,3 @@ def _best(values: Floats, count: int) -> NDArray[np.int64]:
         some = np.argpartition(-values, count)[:count]
         return some[np.argsort(-values[some], kind="stable")]
     return np.argsort(-values, kind="stable")
-
-
-def unit(rows: NDArray[np.generic]) -> Floats:
-    """Rows [N, E] of length 1."""
-    values = rows.astype(np.float32)
-    lengths = np.sqrt(np.einsum("ij,ij->i", values, values))
-    scaled: Floats = values / (lengths[:, None] + np.float32(1e-9))
-    return scaled

@@ -12,6 +12,7 @@ from tagger import metadata
 from tagger.errors import PhotoError, RunError
 from tagger.imaging.decode import to_views
 from tagger.places.distance import distance_m
+from tagger.places.embeddings import unit
 from tagger.places.own import NOT, Editing, editing, new_landmark, slug_of
 from tagger.places.pack import Pack, PackPlace, PlaceReference
 from tagger.records import Landmark
@@ -241,8 +242,6 @@ def relearned(pack: Pack, classifier: "Classifier") -> Iterator[tuple[PackPlace,
 
 def confused(pack: Pack) -> list[tuple[str, str, str]]:
     """Photos of the pack that are more like another place's: photo, its place, the other one."""
-    from tagger.places.search import unit
-
     found, known = [], unit(pack.embeddings)
     marks = [pack.landmark(number) for number in range(len(pack))]
     for row, owner in enumerate(pack.owners.tolist()):

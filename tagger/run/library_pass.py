@@ -56,14 +56,14 @@ def with_earlier_look(item: Looked, library: "LibrarySource") -> Looked:
     return _compared(item, library, seen)
 
 
-def compared(items: Sequence[Looked], library: "LibrarySource") -> list[Looked]:
+def compared(
+    items: Sequence[Looked], looks: Iterable["Described"], library: "LibrarySource"
+) -> list[Looked]:
     """A batch in which the photos that were decoded have what the library says of them."""
-    decoded = [item.views for item in items if item.views]
-    looks = iter(library.describe(decoded))
-    done = []
+    each, done = iter(looks), []
     for item in items:
         if item.views:
-            seen = next(looks)
+            seen = next(each)
             library.index.add(item.entry.key, stamp(item.entry), seen, None, None)
             item = _compared(item, library, seen)
         done.append(item)

@@ -109,12 +109,17 @@ def classified(
     library = sources.library if sources else None
 
     def guessed(batch: list[Looked]) -> list[Looked]:
-        if library:
-            batch = compared(batch, library)
         views = [item.views for item in batch if item.views]
-        guesses = iter(classifier.classify(views) if views else [])
+        if not views:
+            return batch
+        if library:
+            guesses, looks = library.classify(views)
+            batch = compared(batch, looks, library)
+        else:
+            guesses = classifier.classify(views)
+        each = iter(guesses)
         return [
-            replace(item, views=None, guess=next(guesses)) if item.views else item for item in batch
+            replace(item, views=None, guess=next(each)) if item.views else item for item in batch
         ]
 
     whole = batches(looked, lambda item: item.views is not None, size, MOST_WAITING, PATIENCE)

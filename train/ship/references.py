@@ -26,7 +26,8 @@ from tagger.model.local_features.matching import (
 )
 from tagger.model.local_features.references import RULE, References, ends, packed
 from tagger.model.local_features.sift import Floats
-from tagger.model.local_features.weigh import Weigher, doubts, unit
+from tagger.model.local_features.weigh import Weigher, doubts
+from tagger.places.embeddings import in_bytes, unit
 from tagger.places.landmarks import load_landmarks
 from train.measure.evaluate import answer_alone
 from train.photos.folders import NO_LANDMARK, Sample
@@ -134,13 +135,6 @@ def gathered(
         in_bytes(unit(others @ whole.astype(np.float32))),
         np.zeros((2, RULE), np.float32),
     )
-
-
-def in_bytes(values: Floats) -> NDArray[np.int8]:
-    """Whole numbers in proportion to these, up to 127."""
-    most = np.abs(values).max(initial=1e-9)
-    whole: NDArray[np.int8] = np.round(values * (127 / most)).astype(np.int8)
-    return whole
 
 
 def build(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.model.local_features.matching import STEPS, Bytes, Features, matches, moved, spots
+from tagger.model.local_features.quantisation import Codebook
 from tagger.model.local_features.sift import VERSION, Floats
 
 # Photos that a photo is compared with, the likest of any landmark; of one landmark, and at once.
@@ -44,13 +45,16 @@ class References:
     others: NDArray[np.int8]
     rule: Floats
 
+    @property
+    def quantiser(self) -> Codebook:
+        """What codes stand for."""
+        return Codebook(self.codebook.astype(np.float32))
+
     def points(self, photos: Sequence[int]) -> tuple[Features, NDArray[np.int32]]:
         """The points of some photos, one photo after the other, and where each one's begin."""
         spans = [np.arange(*self.photos[photo : photo + 2]) for photo in photos]
-        mine, (parts, centres, wide) = np.concatenate(spans), self.codebook.shape
-        rows = self.codes[mine] + centres * np.arange(parts)
-        words = self.codebook.reshape(-1, wide).astype(np.float32)
-        descriptors = words.take(rows, axis=0).reshape(-1, 128)
+        mine = np.concatenate(spans)
+        descriptors = self.quantiser.descriptors(self.codes[mine])
         starts = np.cumsum([0, *map(len, spans)], dtype=np.int32)
         return Features(unpacked(self.places[mine]), descriptors), starts
 

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.model.local_features.matching import Bytes, Features, matches, moved, spots
-from tagger.model.local_features.references import packed, unpacked
 from tagger.model.local_features.sift import Floats
 
 Doubles = NDArray[np.float64]
@@ -150,31 +149,3 @@ def smoothed(picture: Bytes) -> Doubles:
 def _cells(places: Floats) -> int:
     """How many cells of the picture have one of the places [K, 2], 0..1."""
     return len(np.unique(np.clip(places * GRID, 0, GRID - 1).astype(int), axis=0))
-
-
-@dataclass(frozen=True, slots=True)
-class Codebook:
-    """Descriptors in a byte for each of M parts (product quantisation, Jegou et al. 2011).
-
-    Attributes:
-        centres: float32 [M, 256, 128 / M].
-    """
-
-    centres: Floats
-
-    def code(self, features: Features, most: int) -> tuple[Bytes, Bytes]:
-        """The first ``most`` points: places uint8 [N, 3] and codes uint8 [N, M]."""
-        parts, _, wide = self.centres.shape
-        rows = features.descriptors[:most].reshape(-1, parts, wide)
-        codes = np.zeros(rows.shape[:2], np.uint8)
-        for part, centres in enumerate(self.centres):
-            # Squared distances less what is the same for all centres.
-            far = (centres * centres).sum(1) - 2 * rows[:, part] @ centres.T
-            codes[:, part] = far.argmin(1)
-        return packed(features.places[:most]), codes
-
-    def features(self, places: Bytes, codes: Bytes) -> Features:
-        """The points that :meth:`code` gave, as near as a byte a part tells."""
-        parts, _, wide = self.centres.shape
-        rows = self.centres[np.arange(parts), codes]
-        return Features(unpacked(places), np.ascontiguousarray(rows.reshape(-1, parts * wide)))

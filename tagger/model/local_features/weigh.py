@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tagger.model.local_features.matching import Bytes, describe
 from tagger.model.local_features.references import NEAREST, OF_ONE, References
 from tagger.model.local_features.sift import Floats
+from tagger.places.embeddings import unit
 
 # 1. What counts in choosing the landmark that is judged: an embedding as like as can be is worth
 #    so many logits, each spot above BY_CHANCE so many, up to so many spots.
@@ -169,10 +170,3 @@ class Weigher:
             if len(near) == NEAREST:
                 break
         return near
-
-
-def unit(rows: NDArray[np.generic]) -> Floats:
-    """Rows [N, E] of length 1."""
-    values = rows.astype(np.float32)
-    scaled: Floats = values / (np.linalg.norm(values, axis=1, keepdims=True) + 1e-9)
-    return scaled
