@@ -11,6 +11,16 @@ class RunError(TaggerError):
     exit_code = 2
 
 
+class NotCompiledError(RunError):
+    """A part in C that cannot be done without is missing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this copy of landmark-tag is not compiled; install it (pip install .) where there is "
+            "a C compiler, or install a wheel"
+        )
+
+
 class LockedError(RunError):
     """Another run is working on some of the same photos."""
 

@@ -1,5 +1,6 @@
 """Shared fixtures: a tiny real model file that tells landmarks by colour, and photos for it."""
 
+import csv
 import io
 import os
 import secrets
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner, Result
 from PIL import Image
 
+from tagger.cli.main import main
 from tagger.imaging.decode import Resize
 from tagger.model import artifact
 
@@ -61,8 +64,12 @@ class ByColour(torch.nn.Module):
         super().__init__()
         self.register_buffer("scale", torch.tensor(255.0))
 
+    def mean(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Of each channel, float32 [N, 3] from 0 to 1."""
+        return (pictures.to(self.scale.dtype) / self.scale).float().mean((2, 3))
+
     def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        colour = (pictures.to(self.scale.dtype) / self.scale).float().mean((2, 3))
+        colour = self.mean(pictures)
         score = torch.cat([12 * (colour - colour.mean(1, keepdim=True)), colour[:, :1] * 0 + 2], 1)
         return score.softmax(1)[:, :3], colour
 
@@ -134,3 +141,23 @@ def bucket(s3_server: "s3.Server", monkeypatch: pytest.MonkeyPatch) -> "Iterator
     yield bucket
     s3_server.fail(0, 0)
     s3_server.expire(-1)
+
+
+@pytest.fixture
+def tag_photos(tmp_path: Path, colour_model: Path) -> Any:
+    """Run the command over tmp_path/photos: its result, and the report's rows by file name."""
+
+    def run(*options: str, code: int = 0) -> tuple[Result, dict[str, dict[str, str]]]:
+        report = tmp_path / "report.csv"
+        result = CliRunner().invoke(
+            main,
+            [
+                str(tmp_path / "photos"), "--model", str(colour_model), "--report", str(report),
+                "--ledger", str(tmp_path / "ledger.db"), *options,
+            ],
+        )  # fmt: skip
+        assert result.exit_code == code, result.output
+        with report.open(newline="", encoding="utf-8") as file:
+            return result, {Path(row["path"]).name: row for row in csv.DictReader(file)}
+
+    return run

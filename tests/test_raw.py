@@ -1,6 +1,5 @@
 """Camera raw: looked at through its preview, tagged in a sidecar, never written."""
 
-import csv
 import io
 import os
 import shutil
@@ -102,23 +101,9 @@ DARKTABLE = b"""<?xml version="1.0" encoding="UTF-8"?>
 
 
 @pytest.fixture
-def tag(tmp_path: Path, colour_model: Path) -> Any:
+def tag(tag_photos: Any) -> Any:
     """Run the command over tmp_path/photos; the report's rows by file name."""
-
-    def run(*options: str, code: int = 0) -> dict[str, dict[str, str]]:
-        report = tmp_path / "report.csv"
-        result = CliRunner().invoke(
-            main,
-            [
-                str(tmp_path / "photos"), "--model", str(colour_model), "--report", str(report),
-                "--ledger", str(tmp_path / "ledger.db"), *options,
-            ],
-        )  # fmt: skip
-        assert result.exit_code == code, result.output
-        with report.open(newline="", encoding="utf-8") as file:
-            return {Path(row["path"]).name: row for row in csv.DictReader(file)}
-
-    return run
+    return lambda *options, code=0: tag_photos(*options, code=code)[1]
 
 
 def shelf(tmp_path: Path, **files: bytes) -> Path:

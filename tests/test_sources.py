@@ -1,6 +1,5 @@
 """Sources of positions in whole runs: what is written, what is refused, what is said."""
 
-import csv
 import json
 import random
 import shutil
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from conftest import COLOURS
 from walk_photos import WALKS, photo, walk, write
 
@@ -27,23 +26,8 @@ NOON = 1_714_564_800.0
 
 
 @pytest.fixture
-def tag(tmp_path: Path, colour_model: Path) -> Any:
-    """Run the command over tmp_path/photos; the report's rows by file name."""
-
-    def run(*options: str, code: int = 0) -> tuple[Result, dict[str, dict[str, str]]]:
-        report = tmp_path / "report.csv"
-        result = CliRunner().invoke(
-            main,
-            [
-                str(tmp_path / "photos"), "--model", str(colour_model), "--report", str(report),
-                "--ledger", str(tmp_path / "ledger.db"), *options,
-            ],
-        )  # fmt: skip
-        assert result.exit_code == code, result.output
-        with report.open(newline="", encoding="utf-8") as file:
-            return result, {Path(row["path"]).name: row for row in csv.DictReader(file)}
-
-    return run
+def tag(tag_photos: Any) -> Any:
+    return tag_photos
 
 
 def folder(tmp_path: Path) -> Path:

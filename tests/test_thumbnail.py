@@ -9,7 +9,7 @@ import numpy as np
 import piexif
 import pytest
 import torch
-from conftest import COLOURS, photo
+from conftest import COLOURS, ByColour, photo
 from PIL import Image, ImageDraw
 
 from tagger import metadata
@@ -153,17 +153,11 @@ def test_heic_is_shown_by_its_thumbnail_item() -> None:
     assert alike(data) > 0.97
 
 
-class ByRed(torch.nn.Module):
+class ByRed(ByColour):
     """What is red may be known."""
 
-    scale: torch.Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("scale", torch.tensor(255.0))
-
     def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        colour = (pictures.to(self.scale.dtype) / self.scale).float().mean((2, 3))
+        colour = self.mean(pictures)
         red = torch.sigmoid(20 * (colour[:, :1] - colour[:, 1:2]) - 1)
         return red, colour
 

@@ -3,17 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.errors import RunError
+from tagger.errors import NotCompiledError
 from tagger.places.embeddings import Floats, unit
 from tagger.places.pack import Pack, signs
 
 try:
     from tagger.places import _bits
 except ImportError as error:
-    raise RunError(
-        "this copy of landmark-tag is not compiled; install it (pip install .) where there is a C "
-        "compiler, or install a wheel"
-    ) from error
+    raise NotCompiledError from error
 
 EXACT = 20_000  # references up to which each one is compared in full
 COMPARED = 2_000  # of more references, those whose signs differ least
