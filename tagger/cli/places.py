@@ -17,7 +17,7 @@ from tagger.terminal import printable, tell
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
-    from tagger.places.pack import Pack
+    from tagger.places.pack import Pack, PackPlace
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 Command = Callable[..., Any]
@@ -190,9 +190,9 @@ def show(name: str, pack: Path | None) -> None:
     landmark-tag places show "Grandmother's house"
     """
     opened = _opened(pack)
-    place = _found(opened, name) if opened else None
-    if place is None:
-        raise RunError(f"{name}: there is no such place; landmark-tag places list shows them")
+    if opened is None:
+        raise RunError(f"{name}: there is no such place")
+    place = _required(opened, name)
     mark = place.landmark
     tell(printable(f"{mark.name} ({mark.slug}): {mark.latitude:.5f}, {mark.longitude:.5f} within "
                    f"{mark.radius_m:,} m"))  # fmt: skip
@@ -370,22 +370,15 @@ def _opened(path: Path | None) -> "Pack | None":
     return open_pack(path or own_path())
 
 
-def _found(pack: "Pack", name: str) -> Any:
-    from tagger.places.own import slug_of
+def _required(pack: "Pack", name: str) -> "PackPlace":
+    from tagger.places.own import is_called
 
-    wanted = slug_of(name)
     for number in range(len(pack)):
-        mark = pack.landmark(number)
-        if pack.named(number) and wanted in (slug_of(mark.name), mark.slug.partition("/")[2]):
+        if pack.named(number) and is_called(pack.landmark(number), name):
             return pack.place(number)
-    return None
-
-
-def _required(pack: "Pack", name: str) -> Any:
-    place = _found(pack, name)
-    if place is None:
-        raise RunError(f"{name}: there is no such place in {pack.path}")
-    return place
+    raise RunError(
+        f"{name}: there is no such place in {pack.path}; landmark-tag places list shows them"
+    )
 
 
 for command in (list_, show, forget, check, export, merge, relearn):

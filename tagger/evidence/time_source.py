@@ -36,9 +36,8 @@ UNKNOWN = "nothing shows that this camera was where the other one was"
 PAIRS, SPEED_S = 24, 6 * 3600.0
 # Two phones of one model have one name; one of them does not go so fast for so long, trains aside.
 SAME_NAME_M_S, SAME_NAME_S = 60.0, 1800.0
-PROBABLE = (
-    0.98  # that neighbours in time were where the photo was, as long as nothing speaks against it
-)
+# That neighbours in time were where the photo was, as long as nothing speaks against it.
+PROBABLE = 0.98
 
 
 @dataclass(frozen=True, slots=True)

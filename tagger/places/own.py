@@ -67,15 +67,8 @@ class Editing:
 
     def find(self, name: str) -> PackPlace | None:
         """The place of that name or slug."""
-        wanted = slug_of(name)
-        return next(
-            (
-                place
-                for slug, place in self.places.items()
-                if place.named and wanted in (slug, slug_of(place.landmark.name))
-            ),
-            None,
-        )
+        places = self.places.values()
+        return next((one for one in places if one.named and is_called(one.landmark, name)), None)
 
 
 @contextmanager
@@ -115,6 +108,11 @@ def new_landmark(name: str, latitude: float, longitude: float, radius_m: int) ->
     return Landmark(
         slug_of(name), name, name, latitude, longitude, radius_m, "", "", "", "", "", "point", ""
     )
+
+
+def is_called(place: Landmark, name: str) -> bool:
+    """Whether that is the place's name or slug, the pack's own name before it left out."""
+    return slug_of(name) in (place.slug.rpartition("/")[2], slug_of(place.name))
 
 
 def slug_of(name: str) -> str:
