@@ -98,8 +98,7 @@ class S3:
             PhotoError: it cannot be read.
         """
         with _explained("read"):
-            tags = self._tags(path)  # first: HEAD does not say what is wrong with a request
-            head = self._client.head_object(Bucket=self._bucket, Key=path, ChecksumMode="ENABLED")
+            tags, head = self._tags(path), self._head(path)
             if named := sorted(_RESERVED & {name.lower() for name in head["Metadata"]}):
                 raise RefusedError(
                     f"has user metadata named like a header, which would be lost; rename {named[0]}"
@@ -111,6 +110,17 @@ class S3:
             return Traits(
                 attributes | head["Metadata"], tags, head["ETag"], head.get("VersionId", ""), kept
             )
+
+    def _head(self, path: str) -> dict[str, Any]:
+        try:
+            head: dict[str, Any] = self._client.head_object(
+                Bucket=self._bucket, Key=path, ChecksumMode="ENABLED"
+            )
+        except ClientError as error:
+            if _status(error) == 400:  # the answer to HEAD does not say why, that to GET does
+                self._tags(path)
+            raise
+        return head
 
     def _protection(self, path: str, head: dict[str, Any]) -> dict[str, Any]:
         """Encryption, lock and checksum, as arguments to write with."""
