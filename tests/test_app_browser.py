@@ -283,7 +283,7 @@ def test_landmarks_by_name_and_places_by_click(
         page.get_by_role("button", name="Save place").click()
         reviewed(page, 2)
         page.get_by_role("radio", name="Places").click()
-        page.get_by_role("button", name="Seattle Japanese Garden: 1 photo").click()
+        page.get_by_role("button", name="Seattle Japanese Garden: 1 photo", exact=True).click()
         page.locator(".gallery").get_by_text("Seattle Japanese Garden").wait_for()
         page.locator(".gallery li").nth(1).wait_for(state="detached")  # filtered by the dot
     rows = {Path(row["path"]).name: row for row in read_report(dry_run)}
