@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from conftest import SAMPLES
 from PIL import Image
 
+import tagger
 from tagger import metadata
 from tagger.cli.main import main
 from tagger.errors import RunError
@@ -364,3 +365,19 @@ def test_a_name_that_starts_like_a_formula_is_rejected_as_it_is(tmp_path: Path) 
     review = Review(report, load_landmarks())
     review.decide([0], Decision(Verdict.REJECT))
     assert [one.lesson.name for one in teachable(review, library)] == ["'t Hof"]
+
+
+def test_python_learns_into_the_own_pack_and_tag_reads_it(tmp_path: Path) -> None:
+    learned = tagger.learn("Our windmill", views(tmp_path / "known", 3), at=(52.62, 4.65))
+    assert (learned.landmark.name, learned.new, learned.problems) == ("Our windmill", 3, ())
+    library = tmp_path / "library"
+    views(library, 1, first=4)
+    for own, named in ((True, "Our windmill"), (False, "")):
+        with tagger.tag(library, own_places=own) as run:
+            (outcome,) = run
+        place = outcome.place
+        assert bool(place and place.name == named) == own
+    with pytest.raises(RunError, match="Barn: give photos of the place"):
+        tagger.learn("Barn", [], at=(1, 2))
+    with pytest.raises(RunError, match=r"Barn: not a place .* is not on Earth"):
+        tagger.learn("Barn", views(tmp_path / "barn", 1), at=(91, 2))

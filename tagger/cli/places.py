@@ -110,12 +110,10 @@ def learn(
     if folder:
         lessons = learning.in_folders(folder)
     else:
-        found: list[Path] = []
-        for path in photos:
-            found += learning.photos_in(path) if path.is_dir() else [path]
+        found = learning.photos_at(photos)
         if not found:
             raise RunError(f"learn {name}: give photos of the place, two to five of them")
-        lessons = [learning.Lesson(name or "", tuple(found), at, radius)]
+        lessons = [learning.Lesson(name or "", found, at, radius)]
     where, failed = pack or own_path(), 0
     classifier = _classifier(model)
     for one in learning.learn(

@@ -183,6 +183,11 @@ def in_folders(folder: Path) -> list[Lesson]:
     return lessons
 
 
+def photos_at(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Files, and the photos of folders among them."""
+    return tuple(one for path in paths for one in (photos_in(path) if path.is_dir() else (path,)))
+
+
 def photos_in(folder: Path) -> tuple[Path, ...]:
     """The photos of a folder, by name."""
     found = (one for one in folder.rglob("*") if suffix(one.name) in LISTED_SUFFIXES)
