@@ -119,7 +119,7 @@ def test_what_is_said_not_to_be_the_place_is_remembered(tmp_path: Path) -> None:
     assert "what is not it" in told
     landmark_tag(library, "--report", report, "--dry-run", "-q")
     assert rows_of(report)["view4.jpg"]["status"] != "would_tag"
-    assert "not Our windmill: 1 photos" in landmark_tag("places", "list")
+    assert "not Our windmill: 1 photo" in landmark_tag("places", "list")
 
 
 def test_the_position_comes_from_photos_that_carry_one(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_photos_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         "learn", "Mill", "--at", AT, *views(tmp_path, 1), tmp_path / "bad.jpg", tmp_path / "no.jpg",
         code=1,
     )  # fmt: skip
-    assert "bad.jpg" in told and "no.jpg" in told and "Mill: 1 photos learned" in told
+    assert "bad.jpg" in told and "no.jpg" in told and "Mill: 1 photo learned" in told
     told = landmark_tag("learn", "Barn", "--at", AT, tmp_path / "bad.jpg", code=2)
     assert "none of its photos can be read" in told
 

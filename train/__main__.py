@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from tagger.errors import RunError, TaggerError
+from tagger.terminal import counted
 
 FOLDER = click.Path(path_type=Path)
 NEGATIVES = "Folder of photos without landmarks, any nesting; DIR/train and DIR/test if there."
@@ -205,7 +206,7 @@ def write_places(model: Path, places: Path) -> None:
             f"{', '.join(labels[:5])}{' ...' if len(labels) > 5 else ''}"
         )
     artifact.add_places(model, {**loaded.places, **given}.values())
-    click.echo(f"{model}: {len(given)} places written")
+    click.echo(f"{model}: {counted(len(given), 'place')} written")
 
 
 @main.command()
@@ -242,7 +243,7 @@ def part(
     material = gather(data, negatives, seed, least=min_photos, left_out=left_out, known=table)
     count, size = parted(model, material.whole() if whole else material, source, name)
     click.echo(
-        f"{count} photos are now in {model.with_suffix(f'.{name}.npz')}, {size / 1e6:.1f} MB"
+        f"{counted(count, 'photo')} now in {model.with_suffix(f'.{name}.npz')}, {size / 1e6:.1f} MB"
     )
 
 
@@ -377,7 +378,8 @@ def pack(
         classifier = Classifier(model or DEFAULT_MODEL, device)
         parts = packing.build(chosen, classifier, out.with_suffix(".parts"), licence)
     count, kept = packing.merged((*parts, *packs), out, best, points)
-    click.echo(f"{out}: {count} places, {kept} photos, {out.stat().st_size / 1e6:.1f} MB")
+    held = f"{counted(count, 'place')}, {counted(kept, 'photo')}"
+    click.echo(f"{out}: {held}, {out.stat().st_size / 1e6:.1f} MB")
 
 
 @main.command("show-data")

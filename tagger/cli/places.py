@@ -13,7 +13,7 @@ from tagger.cli import options
 from tagger.cli.exits import exits
 from tagger.cli.help import Grouped
 from tagger.errors import RunError
-from tagger.terminal import printable, tell
+from tagger.terminal import counted, printable, tell
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
@@ -128,7 +128,7 @@ def learn(
         place = "what is not it" if wrong else (
             f"{mark.latitude:.5f}, {mark.longitude:.5f} within {mark.radius_m:,} m"
         )  # fmt: skip
-        tell(printable(f"{mark.name}: {one.new} photos learned{known}; {place}{apart}"))
+        tell(printable(f"{mark.name}: {counted(one.new, 'photo')} learned{known}; {place}{apart}"))
     tell(f"pack: {where}")
     return 1 if failed else 0
 
@@ -168,10 +168,10 @@ def list_(pack: Path | None, as_json: bool) -> None:
         elif named:
             tell(printable(
                 f"{mark.name}: {mark.latitude:.5f}, {mark.longitude:.5f} within "
-                f"{mark.radius_m:,} m, {count} photos"
+                f"{mark.radius_m:,} m, {counted(count, 'photo')}"
             ))  # fmt: skip
         else:
-            tell(printable(f"not {mark.name}: {count} photos"))
+            tell(printable(f"not {mark.name}: {counted(count, 'photo')}"))
 
 
 @click.command(cls=Grouped)
@@ -194,7 +194,7 @@ def show(name: str, pack: Path | None) -> None:
     for one in place.references:
         facts = one.facts
         words = (facts.get("path") or facts.get("source") or facts.get("sha256", "")[:12],
-                 facts.get("licence", ""), f"{len(one.codes)} points")  # fmt: skip
+                 facts.get("licence", ""), counted(len(one.codes), "point"))  # fmt: skip
         tell(printable("    " + ", ".join(filter(None, words))))
 
 
@@ -242,8 +242,9 @@ def check(pack: Path | None) -> int:
     few = [opened.landmark(n).name for n in range(len(opened)) if opened.counts[n] < 2]
     for name in few:
         tell(printable(f"{name}: one photo only; learn more of it"))
-    tell(f"{len(opened)} places, {len(opened.owners)} photos: the file is whole, "
-         f"{len(found)} photos are more like another place")  # fmt: skip
+    whole = f"{counted(len(opened), 'place')}, {counted(len(opened.owners), 'photo')}"
+    alike = f"; more like another place: {counted(len(found), 'photo')}" if found else ""
+    tell(f"{whole}: the file is whole{alike}")
     return 1 if found else 0
 
 
@@ -286,7 +287,7 @@ def export(out: Path, names: tuple[str, ...], pack: Path | None, yes: bool) -> N
     ]  # fmt: skip
     sizes = opened.embeddings.shape[1], opened.codes.shape[1]
     write_pack(out, opened.encoder, clean, sizes, private=False)
-    tell(f"{out}: {len(clean)} places")
+    tell(f"{out}: {counted(len(clean), 'place')}")
 
 
 @click.command(cls=Grouped)
@@ -311,7 +312,7 @@ def merge(packs: tuple[Path, ...], pack: Path | None) -> None:
         edited.private = edited.private or any(one.private for one in others)
         for other in others:
             count = sum(edited.add(place) for place in other.places())
-            tell(f"{other.path}: {len(other)} places, {count} new photos")
+            tell(f"{other.path}: {counted(len(other), 'place')}, {counted(count, 'new photo')}")
 
 
 @click.command(cls=Grouped)
@@ -324,27 +325,21 @@ def relearn(pack: Path | None, model: Path | None) -> int:
     \b
     landmark-tag places relearn
     """
-    from tagger.places.pack import write_pack
-    from tagger.run.learn import relearned
+    from tagger.run.learn import before, relearned
 
     opened = _opened(pack)
     if opened is None:
         return 0
-    classifier = _classifier(model)
-    encoder, *sizes = classifier.made_by()
-    kept, lost = [], 0
-    for place, problems in relearned(opened, classifier):
+    kept = lost = 0
+    for place, problems in relearned(opened.path, _classifier(model)):
         lost += len(problems)
+        kept += bool(place.references)
         for problem in problems:
             tell(printable(f"{place.landmark.name}: {problem}"), err=True)
-        if place.references:
-            kept.append(place)
     if lost:
-        aside = opened.path.with_name(f"{opened.path.name}.before")
-        aside.write_bytes(opened.path.read_bytes())
-        tell(f"the pack as it was is kept as {aside}", err=True)
-    write_pack(opened.path, encoder, kept, (sizes[0], sizes[1]), opened.private)
-    tell(f"{opened.path}: {len(kept)} places learned again, {lost} photos are gone")
+        tell(f"the pack as it was is kept as {before(opened.path)}", err=True)
+    gone = f"; {counted(lost, 'photo')} gone" if lost else ""
+    tell(f"{opened.path}: {counted(kept, 'place')} learned again{gone}")
     return 1 if lost else 0
 
 

@@ -91,7 +91,9 @@ class Editing:
 
 
 @contextmanager
-def editing(path: Path, encoder: str, sizes: tuple[int, int], private: bool) -> Iterator[Editing]:
+def editing(
+    path: Path, encoder: str, sizes: tuple[int, int], private: bool, anew: bool = False
+) -> Iterator[Editing]:
     """Change a pack: one process at a time, written in one step at the end of the block.
 
     Args:
@@ -99,6 +101,7 @@ def editing(path: Path, encoder: str, sizes: tuple[int, int], private: bool) -> 
         encoder: that all references have to be of; empty for whatever the pack has.
         sizes: see :func:`write_pack`.
         private: of a new pack.
+        anew: all references will be made again, by ``encoder``.
 
     Raises:
         RunError: it cannot be used or written, or is of another encoder.
@@ -113,9 +116,9 @@ def editing(path: Path, encoder: str, sizes: tuple[int, int], private: bool) -> 
     with gate:
         lock(gate, wait=True)
         pack = open_pack(path) if path.exists() else None
-        if pack and encoder and pack.encoder != encoder:
+        if pack and encoder and pack.encoder != encoder and not anew:
             raise foreign(pack)
-        if pack:
+        if pack and not anew:
             sizes = pack.embeddings.shape[1], pack.codes.shape[1]
         edited = Editing(pack, private)
         yield edited
