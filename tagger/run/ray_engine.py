@@ -186,7 +186,7 @@ def _files(classifier: LazyClassifier) -> dict[str, bytes]:
     """The model file and the references taken in beside it, by the names they get on a node."""
     path = Path(MODEL)
     beside = {packs.place(path, name).name: data for name, data in classifier.packs.items()}
-    learned = {pack.path.name: pack.path.read_bytes() for pack in classifier.learned}
+    learned = {f"{pack.name}{SUFFIX}": pack.path.read_bytes() for pack in classifier.learned}
     return {MODEL: classifier.path.read_bytes(), **beside, **learned}
 
 
@@ -210,9 +210,10 @@ class Classifying:
                 (Path(folder) / name).write_bytes(data)
             learned = sorted(Path(folder).glob(f"*{SUFFIX}"))
             packed_places = [open_pack(path) for path in learned]
-            self._classifier = LazyClassifier(
-                Path(folder) / MODEL, device, learned=packed_places
-            ).load()
+            classifier = LazyClassifier(Path(folder) / MODEL, device, learned=packed_places)
+            if classifier.sha256 != job.sha256:
+                raise RunError("--engine ray: a pack changed while the run began; run again")
+            self._classifier = classifier.load()
         self._size = job.settings.batch_size
 
     def __call__(self, table: pa.Table) -> pa.Table:
