@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.places.embeddings import unit
-from tagger.places.pack import begins, joined, open_pack, save, signs
+from tagger.places.embeddings import signs, unit
+from tagger.places.opening import open_pack
+from tagger.places.pack_writing import begins, joined, save
 from tagger.places.search import PackSearch
 
 COUNTS = (1_000, 100_000, 1_000_000)

@@ -18,8 +18,9 @@ from tagger.model.classifier import Classifier
 from tagger.model.learned import NUMBERS, Contender, LearnedGuess, merged, shipped_rule
 from tagger.model.local_features.weigh import Findings
 from tagger.places.landmarks import load_landmarks
+from tagger.places.opening import open_pack
 from tagger.places.own import known_places, new_landmark
-from tagger.places.pack import open_pack, write_pack
+from tagger.places.pack_writing import write_pack
 from tagger.records import Candidate as Named
 from tagger.records import Guess, Position
 from tagger.review.decision import Decision, Verdict

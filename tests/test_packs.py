@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from tagger.errors import RunError
 from tagger.imaging.decode import Resize, Views
 from tagger.places import arrays, own
-from tagger.places.embeddings import unit
+from tagger.places.embeddings import signs, unit
 from tagger.places.known import KnownPlaces, Names, with_packs
+from tagger.places.opening import open_pack
 from tagger.places.own import editing, new_landmark, opened, slug_of
-from tagger.places.pack import Pack, PackPlace, PlaceReference, open_pack, signs, write_pack
+from tagger.places.pack import Pack, PackPlace, PlaceReference
+from tagger.places.pack_writing import write_pack
 from tagger.places.search import PackSearch
 from tagger.run.learn import relearned
 

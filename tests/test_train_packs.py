@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from conftest import SAMPLES
 from test_learning import views
 
-from tagger.places.pack import open_pack
+from tagger.places.opening import open_pack
 from train.__main__ import main
 from train.packs import lessons
 

@@ -13,7 +13,9 @@ from tqdm import tqdm
 from tagger.errors import RunError
 from tagger.model.classifier import Classifier
 from tagger.places.embeddings import unit
-from tagger.places.pack import PackPlace, open_pack, refusal, write_pack
+from tagger.places.opening import open_pack
+from tagger.places.pack import PackPlace, refusal
+from tagger.places.pack_writing import write_pack
 from tagger.places.table import label_of, read_rows
 from tagger.run.learn import Lesson, learn, lesson_of, photos_in
 

@@ -12,7 +12,9 @@ from tagger.errors import RunError
 from tagger.places.in_model import places_in
 from tagger.places.known import KnownPlaces
 from tagger.places.landmarks import load_landmarks
-from tagger.places.pack import SUFFIX, Pack, PackPlace, foreign, open_pack, write_pack
+from tagger.places.opening import open_pack
+from tagger.places.pack import SUFFIX, Pack, PackPlace, foreign
+from tagger.places.pack_writing import write_pack
 from tagger.records import Landmark
 from tagger.storage.local_writing import no_link
 from tagger.system import lock

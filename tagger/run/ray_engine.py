@@ -29,7 +29,8 @@ from tagger.ledger.recorder import Intent, RunRecorder
 from tagger.model import packs
 from tagger.model.lazy import LazyClassifier
 from tagger.model.thumbnail_net import ThumbnailNet
-from tagger.places.pack import SUFFIX, open_pack
+from tagger.places.opening import open_pack
+from tagger.places.pack import SUFFIX
 from tagger.records import Entry, Landmark, Outcome, Version
 from tagger.run.inspect import inspect
 from tagger.run.known import news, recalled
