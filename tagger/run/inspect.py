@@ -9,7 +9,7 @@ from typing import TypeVar
 from tagger import metadata
 from tagger.errors import RunError, UnsupportedError
 from tagger.failing import outcome_of
-from tagger.imaging import decode
+from tagger.imaging import decode, thumbnail
 from tagger.imaging.room import MOST, ROOM
 from tagger.ledger.fingerprint import fingerprint, of_parts
 from tagger.model.thumbnail_net import ThumbnailNet
@@ -95,7 +95,8 @@ def inspect(
 
     ``moved`` may know it from another place; then it is not decoded again. Where the photo was
     ``opened`` already its head is not asked for again, nor is the rest where that is ``data``.
-    What ``net`` sees to show nothing known, by its thumbnail, is not read any further.
+    What ``net`` sees to show nothing known, by its thumbnail, is not read any further; of photos
+    ``opened`` already it was asked then, see :func:`tagger.run.thumbnails.looked_at`.
 
     A tag of this very run counts as none: who wrote it was lost before telling, so that the
     photo goes the same way again.
@@ -105,7 +106,7 @@ def inspect(
             return _inspect_raw(storage, entry, size, resize, run_id, moved)
         with ROOM.file(entry.version.size):
             outcome = None
-            heads = [data] if data else []
+            heads = list[bytes]()
             if not opened:
                 outcome, data = _without_decoding(
                     storage, entry, run_id, note=lambda head, *_: heads.append(head)
@@ -114,8 +115,6 @@ def inspect(
                 return Looked(entry, outcome)
             if known := moved(entry):
                 return known
-            if net and opened and not data and isinstance(storage, LocalStorage):
-                heads = [storage.read_head(entry.key, metadata.HEAD_BYTES)]
             if net and heads and (guess := by_thumbnail(storage, entry, heads[0], net)):
                 return Looked(entry, guess=guess)
             data = data or storage.read(entry.key).data
@@ -134,16 +133,24 @@ def inspect(
 
 
 def by_thumbnail(storage: Storage, entry: Entry, head: bytes, net: ThumbnailNet) -> Guess | None:
-    """The guess that nothing known is shown, where the photo's own thumbnail says so.
+    """The guess that nothing known is shown, where the photo's own thumbnail says so."""
+    picture = thumbnail_of(storage, entry, head)
+    return nothing_known(net) if picture and net.settles([picture])[0] else None
+
+
+def thumbnail_of(storage: Storage, entry: Entry, head: bytes) -> decode.Picture | None:
+    """The thumbnail that a photo may be settled by.
 
     Photos whose position may lie beyond these bytes are read whole first.
     """
-    whole = len(head) == entry.version.size
-    if metadata.gps_state(head, whole) is None:
+    if metadata.gps_state(head, whole=len(head) == entry.version.size) is None:
         return None
-    if net.settles(head, lambda size: storage.read_head(entry.key, size)):
-        return Guess((), 1.0, net.sha256)
-    return None
+    return thumbnail.found(head, lambda size: storage.read_head(entry.key, size))
+
+
+def nothing_known(net: ThumbnailNet) -> Guess:
+    """The guess of a photo of which only the thumbnail was looked at."""
+    return Guess((), 1.0, net.sha256)
 
 
 def _inspect_raw(
