@@ -12,7 +12,6 @@ from tagger.metadata import (
     ifd,
     inside,
     own_tag,
-    prefixes,
     reading,
     resolution,
     signed,
@@ -112,7 +111,7 @@ def _unreadable(text: bytes) -> str:
 def _unwritable(text: bytes) -> str:
     """Why no tag can be merged into an XMP packet; empty where that does not show at once."""
     try:
-        prefixes.of(xmp_packet.parse(text))
+        xmp.names_for_tag(xmp_packet.parse(text))
     except RefusedError as error:
         return str(error)
     return ""
