@@ -140,15 +140,11 @@ class Classifier:
         views = self._threads.map(_view, (photo.grey for photo in photos))
         return [Described(place, view) for place, view in zip(places, views, strict=True)]
 
-    def likeliest(self, picture: Picture) -> float:
-        """The highest probability that the network alone gives a thumbnail, on this thread."""
-        square = views_of(picture, self.image_size, self.resize).square
-        runner = self._idle.get()
-        try:
-            found, _ = runner.look(torch.from_numpy(square)[None])
-        finally:
-            self._idle.put(runner)
-        return float(found.max())
+    def likeliest(self, pictures: Sequence[Picture]) -> list[float]:
+        """The highest probability that the network alone gives each of N thumbnails."""
+        squares = [views_of(picture, self.image_size, self.resize) for picture in pictures]
+        found, _ = self._look(squares)
+        return [float(value) for value in found.amax(1)]
 
     def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
         """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""

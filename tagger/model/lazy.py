@@ -90,8 +90,8 @@ class LazyClassifier:
     def resize(self) -> Resize:
         return self.load().resize
 
-    def likeliest(self, picture: Picture) -> float:
-        return self.load().likeliest(picture)
+    def likeliest(self, pictures: Sequence[Picture]) -> list[float]:
+        return self.load().likeliest(pictures)
 
     def classify(self, photos: Sequence[Views]) -> list[Guess]:
         return self.load().classify(photos)
