@@ -54,7 +54,7 @@ def table(figures: dict[str, float | str]) -> str:
 
 PLACES = (
     ("ms of a core added to a photo", "core_ms", "{:.2f}"),
-    ("ms a photo, 2 cores", "ms", "{:.2f}"),
+    ("ms that pass for a photo, 2 threads on 2 cores", "ms", "{:.2f}"),
     ("MB more resident, all of the map that was touched", "mb", "{:.0f}"),
     ("ms to open", "open_ms", "{:.1f}"),
     ("MB on disk", "disk_mb", "{:.0f}"),

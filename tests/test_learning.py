@@ -20,6 +20,7 @@ from tagger.model.local_features.weigh import Findings
 from tagger.places.landmarks import load_landmarks
 from tagger.places.opening import open_pack
 from tagger.places.own import known_places, new_landmark
+from tagger.places.pack import PackPlace
 from tagger.places.pack_writing import write_pack
 from tagger.records import Candidate as Named
 from tagger.records import Guess, Position
@@ -202,6 +203,21 @@ def test_private_places_leave_only_after_a_question(tmp_path: Path) -> None:
     assert not open_pack(out).private
     landmark_tag("places", "merge", out, "--pack", tmp_path / "two.places")
     assert len(open_pack(tmp_path / "two.places")) == 1
+
+
+def test_whoever_exports_private_places_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, known = tmp_path / "out.places", [PackPlace(new_landmark("Mill", 52.6, 4.6, 60), ())]
+    mine(tmp_path).parent.mkdir(parents=True)
+    write_pack(mine(tmp_path), "e", known, (64, 16), private=True)
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True)
+    words = ["places", "export", str(out)]
+    told = CliRunner().invoke(main, words, input="n\n")
+    assert told.exit_code == 2 and "1 private place will be in" in told.output
+    assert "Mill. Export" in told.output and not out.exists()
+    assert CliRunner().invoke(main, words, input="y\n").exit_code == 0
+    assert not open_pack(out).private
 
 
 def test_a_private_pack_stays_private_when_it_is_merged(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tagger.places import arrays, own
 from tagger.places.embeddings import signs, unit
 from tagger.places.known import KnownPlaces, Names, with_packs
 from tagger.places.opening import open_pack
-from tagger.places.own import editing, new_landmark, opened, slug_of
+from tagger.places.own import editing, known_places, new_landmark, opened, slug_of
 from tagger.places.pack import Pack, PackPlace, PlaceReference
 from tagger.places.pack_writing import write_pack
 from tagger.places.search import PackSearch
@@ -296,6 +296,22 @@ def test_known_places_are_those_of_packs_too(pack: Path) -> None:
     assert Names(known).get("home/barn") == "Barn"
     assert [known.get(slug) for slug in ("home/none", "none/barn", "barn")] == [None] * 3
     assert {"home/barn", "Eiffel_Tower"} <= set(known)
+
+
+def test_apply_and_review_know_the_places_of_packs(
+    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own, "own_path", lambda: write(tmp_path / "mine.places", place("Mill", 9)))
+    known = known_places((pack,))
+    assert {"home/barn", "mine/mill", "Eiffel_Tower"} <= set(known)
+    own.own_path().write_bytes(b"damaged")
+    assert "Eiffel_Tower" in known_places()
+    bad = tmp_path / "bad.places"
+    bad.write_bytes(b"damaged")
+    with pytest.raises(RunError, match=r"bad\.places: not a pack"):
+        known_places((bad,))
+    with pytest.raises(RunError, match=r"--model .*none\.pt: cannot be read"):
+        known_places((), tmp_path / "none.pt")
 
 
 def test_what_is_not_a_place_is_never_named(tmp_path: Path) -> None:

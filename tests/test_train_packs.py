@@ -102,8 +102,10 @@ def test_google_landmarks_are_built_stopped_and_gone_on_with(
         f"13,{commons}Nowhere,,,\n",
         encoding="utf-8",
     )
-    words: list[str | Path] = ["pack", "--photos", tmp_path / "train", "--gld", train_csv, "--places", table,
-             "--out", out, "--best", "2", "--points", "40", "--device", "cpu"]  # fmt: skip
+    words: list[str | Path] = [
+        "pack", "--photos", tmp_path / "train", "--gld", train_csv, "--places", table,
+        "--out", out, "--best", "2", "--points", "40", "--device", "cpu",
+    ]  # fmt: skip
     monkeypatch.setattr("train.packs.PART", 1)
     with monkeypatch.context() as cut:  # the power fails in the second part
         cut.setattr("train.packs.learn", stopping_after(1))

@@ -41,7 +41,8 @@ def export(out: Path, names: tuple[str, ...], pack: Path | None, yes: bool) -> N
         chosen = [required(opened, name) for name in names]
     if opened.private and not yes:
         listed = ", ".join(place.landmark.name for place in chosen[:10])
-        question = f"{len(chosen)} private places will be in {out}: {listed}. Export them?"
+        count = counted(len(chosen), "private place")
+        question = f"{count} will be in {out}: {listed}. Export?"
         if not sys.stdin.isatty() or not click.confirm(printable(question)):
             raise RunError(f"{out}: not written: the places are private; add --yes to export them")
     clean = [
