@@ -13,7 +13,7 @@ import io
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -32,7 +32,7 @@ from tagger.records import Outcome, Status
 from tagger.run.pipeline import run
 from tagger.run.stages import Settings
 from tagger.storage.opening import open_storage
-from tagger.storage.suffixes import SUFFIXES
+from tagger.storage.suffixes import PHOTO_SUFFIXES
 
 BOX = (160, 120)
 
@@ -65,25 +65,20 @@ def from_camera(source: Path) -> bytes:
     return whole.getvalue()
 
 
-def gathered(made: Path, as_is: Path, into: Path) -> Iterator[None]:
-    """Copies of all photos, in a folder for each one given."""
-    for path in sorted(made.rglob("*")) if made else []:
-        yield None
+def copied(folder: Path, into: Path, make: bool, most: int) -> None:
+    """Every so many photos of a folder; with thumbnails where these are to be made."""
+    photos = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in PHOTO_SUFFIXES]
+    for number, path in enumerate(photos[:: max(1, len(photos) // most)]):
+        place = into / f"{number:05}_{path.name}"
+        if make:
+            place.with_suffix(".jpg").write_bytes(from_camera(path))
+        else:
+            shutil.copyfile(path, place)
 
 
-def copied(folder: Path, into: Path, make: bool) -> None:
-    """The photos of a folder, of any depth; with thumbnails where these are to be made."""
-    for number, path in enumerate(sorted(folder.rglob("*"))):
-        if path.is_file() and path.suffix.lower() in SUFFIXES:
-            place = into / path.relative_to(folder).parent / f"{number:05}_{path.name}"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if make:
-                place.with_suffix(".jpg").write_bytes(from_camera(path))
-            else:
-                shutil.copyfile(path, place)
-
-
-def outcomes(folder: Path, classifier: Classifier, min_conf: float, thorough: bool) -> list[Outcome]:
+def outcomes(
+    folder: Path, classifier: Classifier, min_conf: float, thorough: bool
+) -> list[Outcome]:
     """What a run that writes nothing says of each photo, in the order of their names."""
     settings = Settings(new_run_id(), min_conf, thorough=thorough)
     sources, storage = Sources.beside(None, Limits(), []), open_storage([str(folder)])
@@ -93,6 +88,22 @@ def outcomes(folder: Path, classifier: Classifier, min_conf: float, thorough: bo
     return sorted(found, key=lambda outcome: outcome.entry.key)
 
 
+def compared(folder: Path, classifier: Classifier, min_conf: float) -> Counter[str]:
+    """How many photos of a folder each way tags, and how many are settled by their thumbnails."""
+    ways = (outcomes(folder, classifier, min_conf, thorough) for thorough in (True, False))
+    counts = Counter[str]()
+    for whole, first in zip(*ways, strict=True):
+        tags = [it.status is Status.WOULD_TAG for it in (whole, first)]
+        counts["photos"] += 1
+        counts["thorough"] += tags[0]
+        counts["same"] += all(tags) and whole.place == first.place
+        counts["only ours"] += tags[1] and whole.place != first.place
+        counts["by thumbnail"] += first.reason == THUMBNAIL
+        if tags[0] and not tags[1]:
+            click.echo(f"  not tagged: {Path(first.entry.key).name} ({first.reason})")
+    return counts
+
+
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -100,13 +111,22 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--made", multiple=True, type=FOLDER, help="Photos that get thumbnails.")
 @click.option("--as-is", multiple=True, type=FOLDER, help="Photos with what they have.")
 @click.option("--min-conf", default=0.6, show_default=True)
-def main(made: tuple[Path, ...], as_is: tuple[Path, ...], min_conf: float) -> None:
+@click.option("--most", default=100_000, show_default=True, help="Photos of a folder, at most.")
+def main(made: tuple[Path, ...], as_is: tuple[Path, ...], min_conf: float, most: int) -> None:
     """Compare thumbnails first with --thorough, on copies of the photos of these folders."""
-    classifier = Classifier(device="cpu")
-    totals = np.zeros(4, int)
+    classifier, total = Classifier(device="cpu"), Counter[str]()
     for folder, make in [*((path, True) for path in made), *((path, False) for path in as_is)]:
         with tempfile.TemporaryDirectory() as scratch:
-            copied(folder, Path(scratch), make)
-            for part in sorted({path.parent for path in Path(scratch).rglob("*.*")}):
-                pass
-            full, first = (outcomes(Path(scratch), classifier, min_conf, it) for it in (True, False))
+            copied(folder, Path(scratch), make, most)
+            counts = compared(Path(scratch), classifier, min_conf)
+        click.echo(f"{folder}: {dict(counts)}")
+        total += counts
+    share = total["same"] / max(1, total["thorough"])
+    click.echo(
+        f"of {total['thorough']:,} photos that --thorough tags {total['same']:,} are tagged the "
+        f"same, {share:.2%}; {total['only ours']} are tagged that it does not tag so"
+    )
+
+
+if __name__ == "__main__":
+    main()
