@@ -24,7 +24,6 @@ from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
 from tagger.model.thumbnail_net import logit
 from tagger.places.embeddings import in_bytes
-from tagger.places.landmarks import load_landmarks
 from tagger.places.own import own_path
 from tagger.places.pack import Pack, PlaceReference, foreign, refusal
 from tagger.records import Candidate, Guess, Landmark
@@ -62,22 +61,13 @@ class Classifier:
             packs: places besides, learned without training.
 
         Raises:
-            RunError: the file fails a check, names a landmark unknown here, there is no such
+            RunError: the file fails a check, the place of a label is not known, there is no such
                 device, or a pack was made by another model.
         """
         loaded = artifact.load(path, without)
-        known = load_landmarks()
-        unknown = [label for label in loaded.manifest.labels if label not in known]
-        if unknown:
-            raise RunError(
-                f"--model {path}: names {', '.join(unknown[:3])}, which landmarks.csv does not "
-                "know; add the place there or use another model"
-            )
         self.image_size: int = loaded.manifest.image_size
         self.resize: Resize = loaded.manifest.resize
-        self.landmarks: dict[str, Landmark] = {
-            label: known[label] for label in loaded.manifest.labels
-        }
+        self.landmarks: dict[str, Landmark] = loaded.known
         self.sha256: str = loaded.sha256
         self._labels = loaded.manifest.labels
         self._weigher: Weigher | None = None

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tagger import metadata
+from tagger.blob import fingerprint
 from tagger.errors import RunError, UnsupportedError
 from tagger.failing import outcome_of
 from tagger.imaging import decode, thumbnail
 from tagger.imaging.room import MOST, ROOM
-from tagger.ledger.fingerprint import fingerprint, of_parts
+from tagger.metadata.formats.detect import Head
+from tagger.metadata.reading import state_of
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import (
     Entry,
@@ -66,12 +68,9 @@ class Glance:
 def first_look(
     storage: Storage,
     entry: Entry,
-    note: Callable[[bytes, bool, Outcome | None], None] | None = None,
+    note: Callable[[Head, Outcome | None], None] | None = None,
 ) -> Outcome | None:
-    """The photo's outcome where its first bytes settle it; ``note`` is called with these.
-
-    ``note`` gets the bytes, whether they are all there are, and the outcome.
-    """
+    """The photo's outcome where its first bytes settle it; ``note`` is called with these and it."""
     try:
         return _without_decoding(storage, entry, whole=False, note=note)[0]
     except RunError:
@@ -106,10 +105,10 @@ def inspect(
             return _inspect_raw(storage, entry, size, resize, run_id, moved)
         with ROOM.file(entry.version.size):
             outcome = None
-            heads = list[bytes]()
+            heads = list[Head]()
             if not opened:
                 outcome, data = _without_decoding(
-                    storage, entry, run_id, note=lambda head, *_: heads.append(head)
+                    storage, entry, run_id, note=lambda head, _: heads.append(head)
                 )
             if outcome is not None:
                 return Looked(entry, outcome)
@@ -121,7 +120,8 @@ def inspect(
             if opened and (outcome := _by_all(entry, data, run_id)):
                 return Looked(entry, outcome)
             unsettled = opened and metadata.gps_state(data[: metadata.HEAD_BYTES]) is None
-            if net and unsettled and (guess := by_thumbnail(storage, entry, data, net)):
+            photo = Head(data, whole=True)
+            if net and unsettled and (guess := by_thumbnail(storage, entry, photo, net)):
                 return Looked(entry, guess=guess)
             if not entry.version.etag:
                 entry = replace(entry, fingerprint=fingerprint(data))
@@ -132,20 +132,20 @@ def inspect(
         return Looked(entry, outcome_of(entry, error))
 
 
-def by_thumbnail(storage: Storage, entry: Entry, head: bytes, net: ThumbnailNet) -> Guess | None:
+def by_thumbnail(storage: Storage, entry: Entry, head: Head, net: ThumbnailNet) -> Guess | None:
     """The guess that nothing known is shown, where the photo's own thumbnail says so."""
     picture = thumbnail_of(storage, entry, head)
     return nothing_known(net) if picture and net.settles([picture])[0] else None
 
 
-def thumbnail_of(storage: Storage, entry: Entry, head: bytes) -> decode.Picture | None:
+def thumbnail_of(storage: Storage, entry: Entry, head: Head) -> decode.Picture | None:
     """The thumbnail that a photo may be settled by.
 
     Photos whose position may lie beyond these bytes are read whole first.
     """
-    if metadata.gps_state(head, whole=len(head) == entry.version.size) is None:
+    if state_of(head) is None:
         return None
-    return thumbnail.found(head, lambda size: storage.read_head(entry.key, size))
+    return thumbnail.found(head.data, lambda size: storage.read_head(entry.key, size))
 
 
 def nothing_known(net: ThumbnailNet) -> Guess:
@@ -165,8 +165,8 @@ def _inspect_raw(
     if outcome := _of_problem(entry):
         return Looked(entry, outcome)
     file = RawFile(storage, entry.key)
-    reading = metadata.gps_state(file.exif(), whole=True)
-    if outcome := _by_gps(storage, entry, reading, file.exif(), run_id):
+    head = Head(file.exif(), whole=True)
+    if outcome := _by_gps(storage, entry, state_of(head), head, run_id):
         return Looked(entry, outcome)
     if known := moved(entry):
         return known
@@ -174,7 +174,7 @@ def _inspect_raw(
     if outcome := _by_all(entry, data, run_id):
         return Looked(entry, outcome)
     if not entry.version.etag:
-        entry = replace(entry, fingerprint=of_parts(file))
+        entry = replace(entry, fingerprint=fingerprint(file))
     return Looked(entry, views=decode.to_views(data, size, resize))
 
 
@@ -189,32 +189,32 @@ def _without_decoding(
     entry: Entry,
     run_id: str = "",
     whole: bool = True,
-    note: Callable[[bytes, bool, Outcome | None], None] | None = None,
+    note: Callable[[Head, Outcome | None], None] | None = None,
 ) -> tuple[Outcome | None, bytes]:
     """What settles the photo, and its bytes where all were read: if need be and ``whole``."""
     if outcome := _of_problem(entry):
         return outcome, b""
     if is_raw(entry.key):
-        head = RawFile(storage, entry.key).exif()
-        outcome = _by_gps(storage, entry, metadata.gps_state(head, whole=True), head, run_id)
+        head = Head(RawFile(storage, entry.key).exif(), whole=True)
+        outcome = _by_gps(storage, entry, state_of(head), head, run_id)
         if note:
-            note(head, True, outcome)
+            note(head, outcome)
         return outcome, b""
     if entry.version.size > MOST_BYTES:
         limit = f"is larger than {MOST_BYTES // 1_000_000} MB"
         raise UnsupportedError(f"{limit}, more than is read here; export a JPEG, or exclude it")
-    head, data, reading = _read(storage, entry)
+    head, reading = _read(storage, entry)
     if reading is None and whole:
-        data = storage.read(entry.key).data
-        reading = metadata.gps_state(data, whole=True)
-    outcome = _by_gps(storage, entry, reading, data or head, run_id)
+        head = Head(storage.read(entry.key).data, whole=True)
+        reading = state_of(head)
+    outcome = _by_gps(storage, entry, reading, head, run_id)
     if note:
-        note(data or head, bool(data), outcome)
-    return outcome, data
+        note(head, outcome)
+    return outcome, head.data if head.whole else b""
 
 
-def _read(storage: Storage, entry: Entry) -> tuple[bytes, bytes, metadata.GpsReading | None]:
-    """A photo's first bytes, all where these were all of them, and what they say of its position.
+def _read(storage: Storage, entry: Entry) -> tuple[Head, metadata.GpsReading | None]:
+    """A photo's first bytes, and what they say of its position.
 
     From a bucket so many are asked for as most photos need.
     """
@@ -222,22 +222,27 @@ def _read(storage: Storage, entry: Entry) -> tuple[bytes, bytes, metadata.GpsRea
     if not isinstance(storage, LocalStorage):
         sizes.insert(0, FIRST_BYTES)
     for size in sizes:
-        head = storage.read_head(entry.key, size)
-        data = head if len(head) < size else b""
-        reading = metadata.gps_state(head, whole=bool(data))
+        head = read_head(storage, entry, size)
+        reading = state_of(head)
         if reading is not None:
             break
-    return head, data, reading
+    return head, reading
+
+
+def read_head(storage: Storage, entry: Entry, size: int) -> Head:
+    """A photo's first ``size`` bytes."""
+    data = storage.read_head(entry.key, size)
+    return Head(data, whole=len(data) < size)
 
 
 def _by_all(entry: Entry, data: bytes, run_id: str) -> Outcome | None:
     """As :func:`_by_gps`, by the whole file; its sidecars were asked before."""
-    reading = metadata.gps_state(data, whole=True)
-    return _of_reading(entry, reading, data, run_id) if reading else None
+    photo = Head(data, whole=True)
+    return _of_reading(entry, state_of(photo), photo, run_id)
 
 
 def _by_gps(
-    storage: Storage, entry: Entry, reading: metadata.GpsReading | None, head: bytes, run_id: str
+    storage: Storage, entry: Entry, reading: metadata.GpsReading | None, head: Head, run_id: str
 ) -> Outcome | None:
     """The outcome of a photo that is not to be tagged because of the GPS data it has."""
     if reading is None:
@@ -252,10 +257,12 @@ def _by_gps(
 
 
 def _of_reading(
-    entry: Entry, reading: metadata.GpsReading, data: bytes, run_id: str
+    entry: Entry, reading: metadata.GpsReading | None, head: Head, run_id: str
 ) -> Outcome | None:
+    if reading is None:
+        return None
     match reading.state:
-        case GpsState.VALID | GpsState.VOID if not tagged_by(data, run_id):
+        case GpsState.VALID | GpsState.VOID if not tagged_by(head.data, run_id):
             return Outcome(entry, Status.HAS_GPS, reading.reason)
         case GpsState.MALFORMED:
             return Outcome(entry, Status.UNSUPPORTED, f"left alone: {reading.reason}")

@@ -8,7 +8,7 @@ from tagger.errors import PhotoError
 from tagger.imaging.decode import Picture
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry
-from tagger.run.inspect import nothing_known, thumbnail_of
+from tagger.run.inspect import nothing_known, read_head, thumbnail_of
 from tagger.run.stages import Looked
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
@@ -33,7 +33,7 @@ def looked_at(
             if known := moved(item.entry):
                 answers[number] = replace(known, estimates=item.estimates, shot=item.shot)
                 continue
-            head = storage.read_head(item.entry.key, metadata.HEAD_BYTES)
+            head = read_head(storage, item.entry, metadata.HEAD_BYTES)
             picture = thumbnail_of(storage, item.entry, head)
         except PhotoError:  # whoever reads all of it meets it again, and tells
             continue
