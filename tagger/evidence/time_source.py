@@ -5,8 +5,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tagger.evidence.captures import By, Captures, Placed
-from tagger.evidence.clocks import DAYLIGHT, Clock, clock_of
+from tagger.evidence.captures import BY_UTC, By, Captures
+from tagger.evidence.clocks import AGREE, DAYLIGHT, Clock, clock_of
 from tagger.evidence.estimate import Estimate, Neighbour
 from tagger.evidence.motion import (
     FASTEST_WALK,
@@ -19,6 +19,7 @@ from tagger.evidence.motion import (
     motion_of,
     pace_of,
 )
+from tagger.evidence.one_name import Placed, one_counter
 from tagger.evidence.zones import ahead_at, ahead_in
 from tagger.metadata.capture import Capture
 from tagger.places.distance import distance_m
@@ -31,6 +32,7 @@ MOST = 24  # other cameras' photos that are looked at before, and after
 # photos of two cameras are compared if they were taken within so many seconds.
 TOGETHER_S, COMPARED_S = 6 * 3600.0, 3600.0
 APART = "the cameras were at different places about then"
+TWO = "two cameras of one name were at two places"
 UNKNOWN = "nothing shows that this camera was where the other one was"
 # How one moves about then: by this many positions at most, of so many seconds before and after.
 PAIRS, SPEED_S = 24, 6 * 3600.0
@@ -72,26 +74,45 @@ class TimeSource:
 
     def estimate(self, photo: Capture) -> Estimate | None:
         """See :class:`tagger.evidence.estimate.PositionSource`."""
-        if photo.local is None or not photo.taken:
+        local = photo.local
+        if local is None or not photo.taken:
             return None
         clock = self.clock(photo)
-        own = self._own(photo, photo.local, clock)
-        if clock is None:
-            return self._by_wall(photo, photo.local, own)
-        others = self._fixes(By.UTC, photo.local - clock.ahead, photo)
-        return self._answer(own, others, self._captures.alone(photo.local - clock.ahead))
+        if clock is not None:
+            own = self._fixes(By.TOLD, local - clock.ahead, photo)
+            own += self._fixes(By.UNTOLD, local, photo)
+            return self._by_utc(photo, local - clock.ahead, own)
+        readings = self._readings(photo, local)
+        if not readings:
+            return self._by_wall(photo, local)
+        answers = [
+            self._by_utc(photo, local - ahead, self._fixes(By.OWN, local - ahead, photo))
+            for ahead in readings
+        ]
+        return self._agreed(answers, photo)
 
-    def _own(self, photo: Capture, local: float, clock: Clock | None) -> list[Fix]:
-        """This camera's positions: a phone's clock jumps where zones change, UTC does not."""
+    def _by_utc(self, photo: Capture, utc: float, own: list[Fix]) -> Estimate | None:
+        return self._answer(photo, utc, own, self._fixes(By.UTC, utc, photo))
+
+    def _readings(self, photo: Capture, local: float) -> list[float]:
+        """How far ahead of UTC the clock may have been, by photos of its camera about then.
+
+        Where it was set, or travelled, there are several. One is possible if the photo just
+        before or just after the moment that it means shows the same.
+        """
         if not photo.camera:
             return []
-        if clock is None and self._captures.clock(photo.camera, local, 1):
-            return []  # it was set about then, or travelled
-        if clock is None:
-            return self._fixes(By.CAMERA, local, photo)
-        stated = self._fixes(By.TOLD, local - clock.ahead, photo)
-        untold = self._fixes(By.UNTOLD, local, photo)
-        return sorted(stated + untold, key=lambda fix: fix.seconds)
+        found = self._captures.readings(photo.camera, local)
+        if len(found) < 2:
+            return found
+        possible = []
+        for ahead in found:
+            moment = local - ahead
+            sides = self._captures.around(By.OWN, moment, JOURNEY_SECONDS, photo.camera, 1)
+            shown = [row.local - row.utc for side in sides for row in side if row.local and row.utc]
+            if any(abs(other - ahead) <= AGREE for other in shown):
+                possible.append(ahead)
+        return possible or found
 
     def clock(self, photo: Capture) -> Clock | None:
         """The clock of the photo's camera when it was taken, where it is known."""
@@ -111,28 +132,31 @@ class TimeSource:
         fast = self._limits.fast
         return fast.get(photo.camera, fast.get(""))
 
-    def _by_wall(self, photo: Capture, local: float, own: list[Fix]) -> Estimate | None:
+    def _by_wall(self, photo: Capture, local: float) -> Estimate | None:
         """Other cameras by the clock on the wall; this camera's may be an hour off it."""
         fast = self._fast(photo)
+
+        def read(off: float) -> Estimate | None:
+            others = self._fixes(By.WALL, local + off, photo)
+            return self._answer(photo, local + off, [], others)
+
         if fast is not None:
-            others = self._fixes(By.WALL, local - fast, photo)
-            return self._answer(own, others, self._captures.alone(local - fast))
-        answer = self._answer(own, [])
-        if answer is not None:
-            return answer
-        alone = self._captures.alone(local)
-        first = self._answer([], self._fixes(By.WALL, local, photo), alone)
+            return read(-fast)
+        first = read(0.0)
         if first is None or first.refused:
             return first
-        readings = [
-            self._answer([], self._fixes(By.WALL, local + off, photo), alone)
-            for off in self._offs(first, local)
-        ]
+        return self._agreed([first, *(read(off) for off in self._offs(first, local))], photo)
+
+    def _agreed(self, answers: Sequence[Estimate | None], photo: Capture) -> Estimate | None:
+        """The first answer, if all readings of a clock lead to about the same place."""
+        first = answers[0]
+        if first is None or len(answers) == 1:
+            return first
         apart_m = max(
             math.inf
-            if other is None or other.refused
+            if first.refused or other is None or other.refused
             else distance_m((first.latitude, first.longitude), (other.latitude, other.longitude))
-            for other in readings
+            for other in answers[1:]
         )
         if apart_m + first.radius_95_m <= self._limits.max_radius_m:
             return replace(first, radius_95_m=first.radius_95_m + apart_m)
@@ -159,31 +183,48 @@ class TimeSource:
         before, after = self._captures.around(by, moment, JOURNEY_SECONDS, photo.camera, most)
 
         def fix(row: Placed) -> Fix:
-            at = row.utc if by in (By.UTC, By.TOLD) else row.local
+            at = row.utc if by in BY_UTC else row.local
             assert at is not None
             key = row.key.decode("utf-8", "surrogateescape")
             return Fix(at - moment, (row.latitude, row.longitude), row.error_m, key, row.camera)
 
         return [made for row in [*before[::-1], *after] if (made := fix(row)).key != photo.key]
 
-    def _answer(self, own: list[Fix], others: list[Fix], alone: bool = False) -> Estimate | None:
-        """By this camera's photos; by others' where they were with it, as far as that shows."""
+    def _answer(
+        self, photo: Capture, utc: float, fixes: list[Fix], others: list[Fix]
+    ) -> Estimate | None:
+        """By this camera's photos; by others' where they were with it, as far as that shows.
+
+        Args:
+            fixes: of cameras of this name.
+            others: of cameras of other names.
+        """
+        shared = bool(fixes) and self._captures.shared(photo.camera, utc)
+        own = []
+        for fix in sorted(fixes, key=lambda fix: fix.seconds):
+            same = one_counter(photo.key, fix.key, fix.seconds)
+            if same or (same is None and not shared):
+                own.append(fix)
+            else:
+                others = [*others, replace(fix, camera=f"another {fix.camera}")]
         by_own, by_others = self._located(own), self._located(others)
         near = [fix for fix in own if abs(fix.seconds) <= TOGETHER_S]
         if leaps(near, SAME_NAME_M_S, SAME_NAME_S):
-            return self._told(own, by_own, "two cameras of one name were at two places")
+            return self._told(own, by_own, TWO)
         if by_others is None:
             return self._told(own, by_own)
         both = sorted(own + others, key=lambda fix: fix.seconds)
         close = [fix for fix in both if abs(fix.seconds) <= TOGETHER_S]
         together = company(close, FASTEST_WALK, COMPARED_S, own[0].camera if own else "")
         if together is None and not own:
-            together = alone
-        if not together:
-            if by_own is not None:
-                return self._told(own, by_own)
-            return self._told(others, by_others, APART if together is False else UNKNOWN)
-        return self._told(both, self._located(both))
+            together = not shared and self._captures.alone(utc)
+        if together:
+            return self._told(both, self._located(both))
+        if by_own is not None:
+            return self._told(own, by_own)
+        if shared and not own:
+            return self._told(both, by_others, TWO)
+        return self._told(both, by_others, APART if together is False else UNKNOWN)
 
     def _located(self, fixes: Sequence[Fix]) -> Located | None:
         before = [fix for fix in fixes if fix.seconds < 0][-2:]
