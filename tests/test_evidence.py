@@ -9,7 +9,7 @@ from walk_photos import WALKS as LIBRARIES
 from walk_photos import walk
 
 from tagger.evidence.captures import Captures
-from tagger.evidence.clocks import Clock, clock_of, stated
+from tagger.evidence.clocks import Run, measured, readings, runs_of, stated
 from tagger.evidence.estimate import Estimate, Neighbour, between
 from tagger.evidence.motion import PRIOR_PACE, Fix, Motion, locate, motion_of
 from tagger.evidence.time_source import Limits, TimeSource
@@ -110,12 +110,25 @@ def test_what_a_photo_states_of_its_clock(facts: dict[str, float], ahead: float 
 
 
 def test_a_clock_is_known_by_the_cameras_other_photos() -> None:
-    one = Capture("a", local=1e9)
-    assert clock_of(one, [(1e9 + 60, 3600.0), (1e9 - 600, 3602.0)]) == Clock(
-        3601.0, "as measured on this camera's photos with GPS time"
-    )
-    assert clock_of(one, [(1e9 + 60, 3600.0), (1e9 + 700, 7200.0)]) is None  # it was set between
-    assert clock_of(one, [(1e9 + 30 * 86_400, 3600.0)]) is None  # too long ago
+    assert measured(1e9, [(1e9 + 60, 3600.0), (1e9 - 600, 3602.0)]) == 3601.0
+    assert measured(1e9, [(1e9 + 60, 3600.0), (1e9 + 700, 7200.0)]) is None  # it was set between
+    assert measured(1e9, [(1e9 + 30 * 86_400, 3600.0)]) is None  # too long ago
+
+
+def test_a_time_may_mean_two_moments_where_the_clock_was_put_back() -> None:
+    """Eight hours over the ocean to where it is six hours earlier."""
+    here, there = 7200.0, 7200.0 - 6 * 3600
+    runs = runs_of([(0.0, here), (600.0, here), (8 * 3600.0, there), (9 * 3600.0, there)])
+    assert runs == [Run(0.0, 600.0, here), Run(8 * 3600.0, 9 * 3600.0, there)]
+    assert readings(runs, here - 7 * 3600.0) == [here]
+    assert readings(runs, 4 * 3600.0 + here) == [here, there]
+    assert readings(runs, 15 * 3600.0 + there) == [there]
+    assert readings(runs, 30 * 86_400.0) == []
+
+
+def test_the_time_of_an_old_position_does_not_set_the_clock() -> None:
+    rows = [(0.0, 3600.0), (60.0, 3600.0 + 1000), (900.0, 3601.0), (990.0, 3600.0)]
+    assert runs_of(rows) == [Run(0.0, 990.0, 3600.0)]
 
 
 def test_a_neighbour_of_the_same_camera_gives_its_position() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tagger.errors import RunError
 from tagger.evidence.cache_file import as_stored, connected, opened, unusable
+from tagger.evidence.clocks import Run, runs_of
 from tagger.evidence.families import family_of
 from tagger.evidence.one_name import Placed, two_at_once
 from tagger.metadata.capture import Beside, Capture
@@ -30,7 +31,7 @@ CREATE INDEX IF NOT EXISTS captures_by_utc ON captures (utc)
 CREATE INDEX IF NOT EXISTS captures_by_wall ON captures (local)
     WHERE latitude IS NOT NULL AND local IS NOT NULL;
 CREATE INDEX IF NOT EXISTS captures_by_camera_utc ON captures (camera, utc)
-    WHERE latitude IS NOT NULL AND utc IS NOT NULL;
+    WHERE utc IS NOT NULL;
 CREATE INDEX IF NOT EXISTS captures_by_clock ON captures (camera, local)
     WHERE ahead IS NOT NULL AND local IS NOT NULL;
 """
@@ -53,9 +54,8 @@ class By(Enum):
 
 
 BY_UTC = frozenset((By.OWN, By.TOLD, By.UTC))
-# Zones are at most 26 hours apart: what clocks showed further away says nothing of this one.
-ZONES_APART = 27 * 3600.0
 WEEK = 7 * 86_400.0
+MOST_RUNS = 500  # weeks of cameras whose clocks are kept in memory
 
 
 class Captures:
@@ -71,8 +71,9 @@ class Captures:
 
     def __init__(self, path: Path | None = None, read_only: bool = False) -> None:
         self._path, self._lock = path, threading.RLock()
-        self._alone: dict[int, bool] = {}
+        self._positioned: dict[int, int] = {}
         self._shared: dict[tuple[str, int], bool] = {}
+        self._runs: dict[tuple[str, int], list[Run]] = {}
         self._waiting: list[tuple[object, ...]] = []
         if not (path and read_only):
             self._db = opened(path, TABLES, FORMAT, CALLED)
@@ -129,8 +130,9 @@ class Captures:
         """Write what waits."""
         with self._lock:
             if self._waiting:
-                self._alone.clear()
+                self._positioned.clear()
                 self._shared.clear()
+                self._runs.clear()
                 places = ", ".join("?" * 15)
                 try:
                     self._db.execute("BEGIN IMMEDIATE")
@@ -230,31 +232,42 @@ class Captures:
                 ).fetchall()
         return sorted(rows, key=lambda row: abs(row[0] - local))
 
-    def readings(self, camera: str, local: float) -> list[float]:
-        """Seconds that a camera's clock was ahead of UTC about then, by photos with a position."""
-        with self._lock:
-            self.flush()
-            rows = self._db.execute(
-                "SELECT min(local - utc) FROM captures WHERE camera = ? AND latitude IS NOT NULL"
-                " AND local >= ? AND local <= ? AND utc IS NOT NULL"
-                " GROUP BY round((local - utc) / 900)",
-                (camera, local - ZONES_APART, local + ZONES_APART),
-            ).fetchall()
-        return [ahead for (ahead,) in rows]
+    def runs(self, camera: str, local: float) -> list[Run]:
+        """What a camera's clock showed in the weeks around, by photos that tell it.
 
-    def alone(self, moment: float) -> bool:
-        """Whether but one camera noted positions in the weeks around; ``moment`` is about UTC."""
-        number = int(moment // WEEK)
-        if number not in self._alone:
+        Where none states or measures it, positions do: the clock showed the time of the place.
+        """
+        week = int(local // WEEK)
+        if (camera, week) not in self._runs:
+            if len(self._runs) >= MOST_RUNS:
+                self._runs.clear()
+            span = (camera, (week - 1) * WEEK, (week + 2) * WEEK)
             with self._lock:
                 self.flush()
-                rows = self._db.execute(
-                    "SELECT DISTINCT camera FROM captures WHERE latitude IS NOT NULL"
-                    " AND utc >= ? AND utc < ? LIMIT 2",
+                for known in ("ahead", "latitude"):
+                    rows = self._db.execute(
+                        "SELECT utc, local - utc FROM captures WHERE camera = ? AND utc >= ?"
+                        f" AND utc < ? AND local IS NOT NULL AND {known} IS NOT NULL ORDER BY utc",
+                        span,
+                    )
+                    if found := runs_of(rows):
+                        break
+            self._runs[camera, week] = found
+        return self._runs[camera, week]
+
+    def positioned(self, moment: float) -> int:
+        """How many cameras noted positions in the weeks around ``moment``, which is about UTC."""
+        number = int(moment // WEEK)
+        if number not in self._positioned:
+            with self._lock:
+                self.flush()
+                (count,) = self._db.execute(
+                    "SELECT count(DISTINCT camera) FROM captures WHERE latitude IS NOT NULL"
+                    " AND utc >= ? AND utc < ?",
                     ((number - 1) * WEEK, (number + 2) * WEEK),
-                ).fetchall()
-            self._alone[number] = len(rows) < 2
-        return self._alone[number]
+                ).fetchone()
+            self._positioned[number] = count
+        return self._positioned[number]
 
     def shared(self, camera: str, moment: float) -> bool:
         """Whether a name stands for two cameras in the weeks around ``moment``, which is UTC."""

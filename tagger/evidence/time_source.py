@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tagger.evidence.captures import BY_UTC, By, Captures
-from tagger.evidence.clocks import AGREE, DAYLIGHT, Clock, clock_of
+from tagger.evidence.clocks import AGREE, DAYLIGHT, Clock, measured, readings, stated
 from tagger.evidence.estimate import Estimate, Neighbour
 from tagger.evidence.motion import (
     FASTEST_WALK,
@@ -77,56 +77,43 @@ class TimeSource:
         local = photo.local
         if local is None or not photo.taken:
             return None
-        clock = self.clock(photo)
-        if clock is not None:
-            own = self._fixes(By.TOLD, local - clock.ahead, photo)
-            own += self._fixes(By.UNTOLD, local, photo)
-            return self._by_utc(photo, local - clock.ahead, own)
-        readings = self._readings(photo, local)
-        if not readings:
+        clocks = self.clocks(photo)
+        if not clocks:
             return self._by_wall(photo, local)
-        answers = [
-            self._by_utc(photo, local - ahead, self._fixes(By.OWN, local - ahead, photo))
-            for ahead in readings
-        ]
-        return self._agreed(answers, photo)
+        return self._agreed([self._by_utc(photo, local, clock) for clock in clocks], photo)
 
-    def _by_utc(self, photo: Capture, utc: float, own: list[Fix]) -> Estimate | None:
+    def _by_utc(self, photo: Capture, local: float, clock: Clock) -> Estimate | None:
+        utc = local - clock.ahead
+        own = []
+        if photo.camera and clock.told:
+            own = self._fixes(By.TOLD, utc, photo) + self._fixes(By.UNTOLD, local, photo)
+        elif photo.camera:
+            own = self._fixes(By.OWN, utc, photo)
         return self._answer(photo, utc, own, self._fixes(By.UTC, utc, photo))
 
-    def _readings(self, photo: Capture, local: float) -> list[float]:
-        """How far ahead of UTC the clock may have been, by photos of its camera about then.
+    def clocks(self, photo: Capture) -> list[Clock]:
+        """What the clock of the photo's camera may have been when it was taken.
 
-        Where it was set, or travelled, there are several. One is possible if the photo just
-        before or just after the moment that it means shows the same.
+        Several, where it was set or travelled about then; none where nothing is known.
         """
-        if not photo.camera:
-            return []
-        found = self._captures.readings(photo.camera, local)
-        if len(found) < 2:
-            return found
-        possible = []
-        for ahead in found:
-            moment = local - ahead
-            sides = self._captures.around(By.OWN, moment, JOURNEY_SECONDS, photo.camera, 1)
-            shown = [row.local - row.utc for side in sides for row in side if row.local and row.utc]
-            if any(abs(other - ahead) <= AGREE for other in shown):
-                possible.append(ahead)
-        return possible or found
-
-    def clock(self, photo: Capture) -> Clock | None:
-        """The clock of the photo's camera when it was taken, where it is known."""
         limits, local = self._limits, photo.local or 0.0
-        fast = self._fast(photo)
+        fast = self._fast(photo) or 0.0
         set_to = limits.ahead.get(photo.camera, limits.ahead.get(""))
         if set_to is None and limits.zone and photo.offset is None:
             set_to = ahead_in(limits.zone, local)
         if set_to is not None:
-            return Clock(set_to + (fast or 0.0), "as set by an option")
-        known = self._captures.clock(photo.camera, local) if photo.camera else []
-        clock = clock_of(photo, known)
+            return [Clock(set_to + fast)]
         # GPS time already shows how fast a clock is; a stated offset is of the zone alone.
-        return clock and Clock(clock.ahead + (fast or 0.0), clock.how)
+        if (ahead := stated(photo)) is not None:
+            return [Clock(ahead + fast)]
+        if not photo.camera:
+            return []
+        possible = readings(self._captures.runs(photo.camera, local), local)
+        known = self._captures.clock(photo.camera, local)
+        finer = measured(local, known)
+        if finer is not None:  # clocks drift: photos close in time tell it better
+            possible = [finer if abs(finer - ahead) <= AGREE else ahead for ahead in possible]
+        return [Clock(ahead + fast, bool(known)) for ahead in possible]
 
     def _fast(self, photo: Capture) -> float | None:
         fast = self._limits.fast
@@ -217,14 +204,35 @@ class TimeSource:
         close = [fix for fix in both if abs(fix.seconds) <= TOGETHER_S]
         together = company(close, FASTEST_WALK, COMPARED_S, own[0].camera if own else "")
         if together is None and not own:
-            together = not shared and self._captures.alone(utc)
+            together = (not fixes and self._captures.positioned(utc) == 1) or None
         if together:
             return self._told(both, self._located(both))
         if by_own is not None:
             return self._told(own, by_own)
-        if shared and not own:
+        if shared:
             return self._told(both, by_others, TWO)
+        if not fixes and (somewhere := self._with_any(others, utc)):
+            return self._told(both, somewhere)
         return self._told(both, by_others, APART if together is False else UNKNOWN)
+
+    def _with_any(self, others: Sequence[Fix], utc: float) -> Located | None:
+        """Where a camera without positions was, where all that have any were at about one place."""
+        found = []
+        for camera in {fix.camera for fix in others}:
+            at = self._located([fix for fix in others if fix.camera == camera])
+            if at is None:
+                return None
+            found.append(at)
+        if len(found) < max(2, self._captures.positioned(utc)):
+            return None
+        best = min(found, key=lambda at: at.radius_95_m)
+        return replace(
+            best,
+            radius_95_m=max(
+                distance_m(best.position, at.position) + at.radius_95_m for at in found
+            ),
+            journey=max(at.journey for at in found),
+        )
 
     def _located(self, fixes: Sequence[Fix]) -> Located | None:
         before = [fix for fix in fixes if fix.seconds < 0][-2:]
