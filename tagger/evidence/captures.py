@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tagger.errors import RunError
 from tagger.evidence.cache_file import as_stored, connected, opened, unusable
-from tagger.evidence.clocks import Run, runs_of
+from tagger.evidence.clocks import ClockSpan, runs_of
 from tagger.evidence.families import family_of
 from tagger.evidence.one_name import Placed, two_at_once
 from tagger.metadata.capture import Beside, Capture
@@ -73,7 +73,7 @@ class Captures:
         self._path, self._lock = path, threading.RLock()
         self._positioned: dict[int, int] = {}
         self._shared: dict[tuple[str, int], bool] = {}
-        self._runs: dict[tuple[str, int], list[Run]] = {}
+        self._runs: dict[tuple[str, int], list[ClockSpan]] = {}
         self._waiting: list[tuple[object, ...]] = []
         if not (path and read_only):
             self._db = opened(path, TABLES, FORMAT, CALLED)
@@ -232,7 +232,7 @@ class Captures:
                 ).fetchall()
         return sorted(rows, key=lambda row: abs(row[0] - local))
 
-    def runs(self, camera: str, local: float) -> list[Run]:
+    def runs(self, camera: str, local: float) -> list[ClockSpan]:
         """What a camera's clock showed in the weeks around, by photos that tell it.
 
         Where none states or measures it, positions do: the clock showed the time of the place.

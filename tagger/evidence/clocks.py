@@ -74,7 +74,7 @@ def measured(local: float, known: Sequence[tuple[float, float]]) -> float | None
     return statistics.mean(middles)
 
 
-class Run(NamedTuple):
+class ClockSpan(NamedTuple):
     """Photos in order of UTC whose clock showed the same: seconds of UTC, and how far ahead."""
 
     start: float
@@ -87,27 +87,27 @@ class Run(NamedTuple):
 QUARTER, OFF_QUARTER = 900.0, 60.0
 
 
-def runs_of(rows: Iterable[tuple[float, float]]) -> list[Run]:
+def runs_of(rows: Iterable[tuple[float, float]]) -> list[ClockSpan]:
     """What a camera's clock showed, by (utc, ahead) of its photos in order of UTC."""
-    runs: list[Run] = []
-    odd: Run | None = None
+    runs: list[ClockSpan] = []
+    odd: ClockSpan | None = None
     for utc, ahead in rows:
         if runs and abs(ahead - runs[-1].ahead) <= AGREE:
             runs[-1], odd = runs[-1]._replace(end=max(utc, runs[-1].end)), None
             continue
         quarters = (ahead - runs[-1].ahead + QUARTER / 2) % QUARTER - QUARTER / 2 if runs else 0.0
         if abs(quarters) <= OFF_QUARTER:
-            runs.append(Run(utc, utc, ahead))
+            runs.append(ClockSpan(utc, utc, ahead))
             odd = None
         elif odd and abs(ahead - odd.ahead) <= AGREE:
             runs.append(odd._replace(end=utc))
             odd = None
         else:
-            odd = Run(utc, utc, ahead)
+            odd = ClockSpan(utc, utc, ahead)
     return runs
 
 
-def readings(runs: Sequence[Run], local: float) -> list[float]:
+def readings(runs: Sequence[ClockSpan], local: float) -> list[float]:
     """How far ahead of UTC the clock can have been that showed ``local``.
 
     Each run ends somewhere before the next one starts, so where the clock was set, or travelled,
