@@ -297,7 +297,7 @@ def test_a_bicycle_tour_is_refused_rather_than_wrong() -> None:
          "Canon EOS R5 0123"),
         ({}, {ExifIFD.BodySerialNumber: b"0000000", ExifIFD.CameraOwnerName: b"  "},
          "Canon EOS R5"),
-        ({}, {ExifIFD.LensSerialNumber: b"55"}, "Canon EOS R5"),
+        ({}, {ExifIFD.LensSerialNumber: b"555555"}, "Canon EOS R5"),
     ],
 )  # fmt: skip
 def test_two_cameras_of_one_model_have_two_names(
