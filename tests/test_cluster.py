@@ -206,7 +206,8 @@ def test_packs_and_own_places_say_the_same_as_on_one_machine(
     for number, path in enumerate(photos):
         os.utime(path, ns=(10**18, 10**18 + number))
     before = {path: path.read_bytes() for path in photos}
-    told, written = [], []
+    told: list[str] = []
+    written: list[list[bytes]] = []
     for words in ([], ["--engine", "ray", "--ray-address", cluster.address]):
         out = tmp_path / f"run{len(told)}"
         out.mkdir()
