@@ -28,7 +28,6 @@ from tagger.cli.main import main
 from tagger.ledger.ledger import Ledger
 from tagger.metadata.capture import Capture
 from tagger.places.opening import open_pack
-from train.__main__ import main as train
 
 RUN_ID = "20261125T000000Z-000000"
 # A command whose run is called so, and which cuts its photos into blocks of 8, or few would do.
@@ -226,24 +225,30 @@ def test_packs_and_own_places_say_the_same_as_on_one_machine(
     assert written[1] == written[0]
 
 
-def test_a_big_pack_is_built_as_on_one_machine(
-    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_big_pack_is_built_as_on_one_machine(tmp_path: Path, cluster: Cluster) -> None:
     """A part a place; one part is there from a run that was stopped."""
-    monkeypatch.setattr("train.packs.PART", 1)
+    code = "import train.packs; train.packs.PART = 1; from train.__main__ import main; main()"
     table = ["folder,latitude,longitude"]
     for n, name in enumerate(("windmills.jpg", "cup_of_tea.jpg", "taj_mahal.jpg")):
         views(tmp_path / "photos" / f"place{n}", 2, name=name)
         table.append(f"place{n},{n},0")
     (tmp_path / "places.csv").write_text("\n".join(table), encoding="utf-8")
-    words = ["pack", f"--photos={tmp_path / 'photos'}", f"--places={tmp_path / 'places.csv'}"]
+    words = [
+        sys.executable,
+        "-c",
+        code,
+        "pack",
+        f"--photos={tmp_path / 'photos'}",
+        f"--places={tmp_path / 'places.csv'}",
+    ]
     here, there = tmp_path / "here.places", tmp_path / "there.places"
-    train([*words, f"--out={here}", "--device=cpu"], standalone_mode=False)
+    line = [*words, f"--out={here}", "--device=cpu"]
+    subprocess.run(line, check=True, cwd=REPOSITORY)
     parts = sorted((tmp_path / "here.parts").glob("*.places"))
     (tmp_path / "there.parts").mkdir()
     shutil.copy(parts[1], tmp_path / "there.parts")
     on_ray = ["--engine=ray", f"--ray-address={cluster.address}"]
-    train([*words, f"--out={there}", *on_ray], standalone_mode=False)
+    subprocess.run([*words, f"--out={there}", *on_ray], check=True, cwd=REPOSITORY)
     assert len(list((tmp_path / "there.parts").glob("*.places"))) == 3
     assert len(open_pack(there)) == 3 and open_pack(there).content == open_pack(here).content
 
