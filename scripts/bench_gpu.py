@@ -11,7 +11,6 @@ import torch
 from bench_rivals import naive
 from bench_sections import (
     CORES,
-    MIN_CONF,
     MP_2,
     MP_12,
     ROUNDS,
@@ -24,6 +23,7 @@ from bench_sections import (
 )
 from torchvision.io import decode_jpeg
 
+from tagger.evidence.decide import MIN_CONF
 from tagger.imaging.decode import to_views
 from tagger.ledger.ledger import new_run_id
 from tagger.model import DEFAULT_MODEL, artifact
