@@ -38,7 +38,7 @@ def attempts(data: bytes) -> Iterator[Callable[[], Image.Image]]:
     """Ways to open a photo, to be tried in order; none if the format is unknown.
 
     A picture is often intact although its text, colour profile or EXIF is damaged or too large
-        for the decoder: the last way leaves these out.
+    for the decoder: the last way leaves these out.
     """
     for opener in _openers(data):
         yield lambda opener=opener: opener(io.BytesIO(data))  # type: ignore[misc]

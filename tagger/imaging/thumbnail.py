@@ -28,10 +28,10 @@ def thumbnail(head: bytes) -> Picture | None:
     """The photo's own thumbnail, upright, RGB, without bars; None if it has none to trust.
 
     If the aspect ratios of thumbnail and photo differ, or the photo's size is not the one in its
-        EXIF, the photo was cropped, turned or scaled since. Damaged thumbnails are ignored.
+    EXIF, the photo was cropped, turned or scaled since. Damaged thumbnails are ignored.
 
-        Args:
-            head: the first bytes of the photo, see :func:`reach`.
+    Args:
+        head: the first bytes of the photo, see :func:`reach`.
     """
     try:
         if detect.of(head[:16]) is detect.Format.HEIC:
