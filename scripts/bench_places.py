@@ -24,7 +24,7 @@ Floats = NDArray[np.float32]
 
 
 def synthetic(count: int, some: np.random.Generator) -> tuple[NDArray[np.int8], Floats]:
-    """``count`` references, OF_ONE a place, and ASKED photos of some of the places.
+    """``count`` references, OF_ONE per place, and ASKED photos of some of the places.
 
     Places lie between three real references; their photos differ as photos of a landmark do.
     """
@@ -73,7 +73,7 @@ def written(path: Path, embeddings: NDArray[np.int8]) -> None:
 
 
 def resident() -> float:
-    """Megabytes of memory in use, mapped files that were touched included."""
+    """Megabytes of memory in use, including touched pages of mapped files."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
 
