@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from bench_rivals import naive
 from bench_sections import (
-    CONFIDENCE,
     CORES,
+    MIN_CONF,
     MP_2,
     MP_12,
     ROUNDS,
@@ -56,7 +56,7 @@ def end_to_end(scratch: Path, data: list[bytes], name: str) -> Figures:
         return lambda: ours(folder, scratch / f"{new_run_id()}.db", classifier, batch)
 
     contestants = {
-        "naive": lambda: naive(sorted(folder.iterdir()), plain, places, CONFIDENCE),
+        "naive": lambda: naive(sorted(folder.iterdir()), plain, places, MIN_CONF),
         "cpu": tagged(on_cpu, 16),
         **{f"batch_{size}": tagged(on_gpu, size) for size in BATCHES},
     }

@@ -23,6 +23,7 @@ import s3  # noqa: E402 - the server that the tests use
 
 from tagger import metadata  # noqa: E402
 from tagger.cli.options import BUCKET_WORKERS  # noqa: E402
+from tagger.evidence.decide import MIN_CONF  # noqa: E402
 from tagger.evidence.sources import Sources  # noqa: E402
 from tagger.evidence.time_source import Limits  # noqa: E402
 from tagger.ledger.ledger import Ledger, new_run_id  # noqa: E402
@@ -40,7 +41,6 @@ from tagger.storage.urls import is_url  # noqa: E402
 SAMPLES = ROOT / "sample_photos"
 SIZE, MB_3 = (4032, 3024), (3730, 2798)
 CORES = os.cpu_count() or 1
-CONFIDENCE = 0.6
 PHOTOS, ROUNDS = 2000, 3
 # Of a hundred photos: with GPS, ordinary, of landmarks; and one in so many without a thumbnail.
 MIX, BARE = (40, 56, 4), 10
@@ -130,7 +130,7 @@ def ours(
     """What the command does between its start and its end; how many photos came out how."""
     workers = BUCKET_WORKERS if is_url(str(place)) else CORES
     # The library is of few pictures under many names, which a run would know by their content.
-    settings = Settings(new_run_id(), CONFIDENCE, workers=workers, rescan=True)
+    settings = Settings(new_run_id(), MIN_CONF, workers=workers, rescan=True)
     counts, sources = Counter[str](), Sources.beside(None, Limits(), [])
     with (
         Ledger.open(ledger) as book,
@@ -186,10 +186,10 @@ def real_library(scratch: Path, photos: int) -> Figures:
     naive(without_gps(subset)[:3], plain, places, 2)  # the first passes compile
     ours(folder, scratch / "warm.db", classifier, net)
     contestants: dict[str, tuple[int, Callable[[], object]]] = {
-        "library_naive": (SUBSET, lambda: naive(without_gps(subset), plain, places, CONFIDENCE)),
+        "library_naive": (SUBSET, lambda: naive(without_gps(subset), plain, places, MIN_CONF)),
         "library_dataloader": (
             SUBSET,
-            lambda: dataloader(without_gps(subset), frozen, places, CONFIDENCE, CORES),
+            lambda: dataloader(without_gps(subset), frozen, places, MIN_CONF, CORES),
         ),
         "library_thorough": (
             count, lambda: ours(folder, scratch / f"{new_run_id()}.db", classifier, None)

@@ -20,6 +20,7 @@ from bench_rivals import ExifTool, camera_photo, dataloader, naive
 from PIL import Image
 
 from tagger import metadata
+from tagger.evidence.decide import MIN_CONF
 from tagger.imaging import decode
 from tagger.ledger.ledger import Ledger, new_run_id
 from tagger.model import DEFAULT_MODEL, artifact
@@ -37,7 +38,6 @@ SAMPLES = Path(__file__).resolve().parent.parent / "sample_photos"
 MP_12, MP_24, MP_2, MP_300 = (4032, 3024), (6000, 4000), (1600, 1200), (24_500, 12_250)
 MB_4 = (4320, 3240)  # 14 megapixels: the sample written makes 3.5 MB at 12
 CORES = os.cpu_count() or 1
-CONFIDENCE = 0.6
 ROUNDS = 7
 PATIENCE = 240.0  # seconds after which no further round is begun; one is always measured
 SMALL_PARENT = """
@@ -89,7 +89,7 @@ def command(folder: Path, *words: object) -> tuple[float, float]:
 
 def ours(folder: Path, ledger: Path, classifier: Classifier, batch_size: int = 16) -> int:
     """Everything the command does between its start and its end; how many photos."""
-    settings = Settings(new_run_id(), CONFIDENCE, batch_size=batch_size, workers=CORES)
+    settings = Settings(new_run_id(), MIN_CONF, batch_size=batch_size, workers=CORES)
     with (
         Ledger.open(ledger) as book,
         book.begin(settings.run_id, [str(folder)], {}, classifier.sha256) as recorder,
@@ -116,17 +116,17 @@ def pipeline(scratch: Path, photos: int) -> Figures:
     passes = -(-len(data) // len(some))
     paths = fill(folder, data)
     contestants: dict[str, Callable[[], object]] = {
-        "naive": lambda: naive(paths, plain, places, CONFIDENCE),
-        "dataloader": lambda: dataloader(paths, frozen, places, CONFIDENCE, CORES),
+        "naive": lambda: naive(paths, plain, places, MIN_CONF),
+        "dataloader": lambda: dataloader(paths, frozen, places, MIN_CONF, CORES),
         "ours": lambda: ours(folder, scratch / f"{new_run_id()}.db", classifier),
         "decode": lambda: list(
             in_order(lambda d: decode.to_views(d, size, resize), data, CORES, 2 * CORES)
         ),
         "infer": lambda: [classifier.classify(some) for _ in range(passes)],
     }
-    naive(paths[:3], plain, places, CONFIDENCE)  # TorchScript optimises during its first passes
+    naive(paths[:3], plain, places, MIN_CONF)  # TorchScript optimises during its first passes
     # Each path once: a worker must not read a photo again that is being rewritten.
-    dataloader(paths[:32], frozen, places, CONFIDENCE, CORES)
+    dataloader(paths[:32], frozen, places, MIN_CONF, CORES)
     classifier.classify(some)
     rounds: dict[str, list[float]] = {name: [] for name in contestants}
     for number, (name, work) in enumerate(list(contestants.items()) * ROUNDS):

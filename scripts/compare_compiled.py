@@ -17,7 +17,7 @@ from tagger.imaging import fast_jpeg
 from tagger.imaging.decode import to_views
 from tagger.ledger.ledger import new_run_id
 from tagger.model.classifier import Classifier
-from tagger.model.local_features import matching, references
+from tagger.model.local_features import matching, references, weigh
 
 sys.path.insert(0, str(bench_sections.SAMPLES.parent / "tests"))
 import plain_features
@@ -51,7 +51,7 @@ def cpu_seconds(work: Callable[[], object], way: str) -> float:
 def main(photos: int, rounds: int, small: bool, everywhere: bool) -> None:
     """Milliseconds of a core a photo, and how many times as much without the C."""
     if everywhere:
-        patch.multiple(references, LEAST=0.0, SURE=1.0).start()
+        patch.multiple(weigh, POSSIBLE=0.0, LEAST=0.0, SURE=1.1).start()
     data, classifier = cameras(photos, MP_2 if small else MP_12), Classifier(device="cpu")
     torch.set_num_threads(1)
     size, resize = classifier.image_size, classifier.resize

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tagger.errors import RunError
 from tagger.model.devices import fast_dtype
 from train.recipe import Recipe
 
@@ -22,7 +23,14 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """Optimiser groups by learning rate scale; biases and norms carry no weight decay.
 
     Parameters whose scale in ``recipe.lr_scales`` is 0 are frozen here; frozen ones stay frozen.
+
+    Raises:
+        RunError: the recipe names parameters that the model does not have.
     """
+    names = [name for name, _ in model.named_parameters()]
+    for prefix, _ in recipe.lr_scales:
+        if not any(name.startswith(prefix) for name in names):
+            raise RunError(f"recipe: lr_scales name {prefix}, and no parameter is called so")
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         scale = next((s for prefix, s in recipe.lr_scales if name.startswith(prefix)), 1.0)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tagger.errors import RunError
+from tagger.evidence.decide import MIN_CONF
 from train.measure.evaluate import Report
-from train.measure.groups import SURE
 from train.measure.metrics import ONE_IN, THRESHOLDS
 from train.photos.folders import STRANGER
 
@@ -75,7 +75,7 @@ def thresholds(report: Report) -> str:
         "wrong": "landmarks tagged wrong",
         f"{STRANGER} tagged": "unknown monuments tagged",
     }
-    told = [key for key in columns if key in EVER or f"{key}@{SURE}" in report.figures]
+    told = [key for key in columns if key in EVER or f"{key}@{MIN_CONF}" in report.figures]
     return table(
         ("--min-conf", *(columns[key] for key in told)),
         [
@@ -88,7 +88,7 @@ def thresholds(report: Report) -> str:
 def library(report: Report) -> str:
     """Precision where few photos show a landmark that is known."""
     heads = [f"1 in {count}{more}" for count in ONE_IN for more in ("", ", others far")]
-    told = [head for head in heads if f"{head}@{SURE}" in report.figures]
+    told = [head for head in heads if f"{head}@{MIN_CONF}" in report.figures]
     return table(
         ("--min-conf", *told),
         [(f"{level}", *(_share(report, f"{head}@{level}") for head in told))

@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tagger.evidence.decide import MIN_CONF
 from tagger.imaging.decode import to_views
 from tagger.model import artifact
 from tagger.model.artifact import Artifact
 from tagger.model.devices import fast_dtype, pick_device
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
-from train.measure.groups import SURE, Pair, PhotoGroup, as_text, by_group, groupings, worst_pairs
+from train.measure.groups import Pair, PhotoGroup, as_text, by_group, groupings, worst_pairs
 from train.measure.metrics import Answers, figures, intervals
 from train.measure.where import beside
 from train.photos.folders import STRANGER, Sample, read_folder, read_known, read_negatives
@@ -152,7 +153,7 @@ def per_class(
     """By slug: reference photos, photos, share recognised, share tagged right, and wrong tags of
     this name.
     """
-    accepted = answers.confidence >= SURE
+    accepted = answers.confidence >= MIN_CONF
     rows = {}
     for index, label in enumerate(labels):
         own = answers.labels == index
