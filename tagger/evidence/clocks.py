@@ -1,5 +1,6 @@
 """Clocks: how far a camera's clock is ahead of UTC, from its own photos, and how sure that is."""
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,47 @@ def measured(local: float, known: Sequence[tuple[float, float]]) -> float | None
     if not middles or max(middles) - min(middles) > AGREE:
         return None
     return statistics.mean(middles)
+
+
+# Two people who photograph the same do so within a minute or two. So many of a camera's photos,
+# taken at different times, must show the same clock, and twice as many as show any other.
+VIEWS_AGREE, VIEWS, VIEWS_APART, AGAINST = 120.0, 3, 600.0, 2
+
+
+def ahead_by_views(pairs: Iterable[tuple[float, float]]) -> float | None:
+    """How far a camera's clock was ahead of UTC, by views that other cameras photographed too.
+
+    Args:
+        pairs: when the camera's photo was taken by its own clock, and how far that is ahead of the
+            UTC of the other camera's photo.
+
+    >>> ahead_by_views([(0.0, 3600.0), (3600.0, 3640.0), (9000.0, 3620.0), (9000.0, -7000.0)])
+    3620.0
+    """
+    likely = sorted((ahead, local) for local, ahead in pairs if LEAST <= ahead <= MOST)
+    best: list[tuple[float, float]] = []
+    most = rival = start = 0
+    for end, (ahead, _) in enumerate(likely):
+        while ahead - likely[start][0] > VIEWS_AGREE:
+            start += 1
+        some = likely[start : end + 1]
+        count = _moments(local for _, local in some)
+        if best and some[0][0] > best[-1][0]:  # of another clock
+            rival = max(rival, most if count > most else count)
+        if count > most:
+            best, most = some, count
+    if most < max(VIEWS, AGAINST * rival):
+        return None
+    return statistics.median(ahead for ahead, _ in best)
+
+
+def _moments(times: Iterable[float]) -> int:
+    """How many times are VIEWS_APART from each other."""
+    count, last = 0, -math.inf
+    for time in sorted(times):
+        if time - last >= VIEWS_APART:
+            count, last = count + 1, time
+    return count
 
 
 class ClockSpan(NamedTuple):
