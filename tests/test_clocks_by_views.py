@@ -108,16 +108,23 @@ def test_too_few_or_contrary_views_tell_no_clock(
     [
         ([3600, 3630, 3580], 3600.0),
         ([3600, 3630], None),
-        ([3600, 3630, 3580, -3600, -3610], None),
-        ([3600, 3630, 3580, 3590, -3600, -3610], 3595.0),
-        ([-3600, -3610, 3600, 3630, 3580, 3590], 3595.0),
+        ([3600, -3600, 3630, -3610, 3580], None),
+        ([3600, -3600, 3630, -3610, 3580, 3590], 3595.0),
+        ([3600, -3600, -3610, 3630, 3580, 3590], 3595.0),
         ([3600, 3900, 4200, 4500], None),
         ([80_000, 80_000, 80_000], None),  # no zone is so far ahead
     ],
 )
 def test_several_views_must_agree(aheads: list[float], clock: float | None) -> None:
     pairs = [(1000.0 * number, float(ahead)) for number, ahead in enumerate(aheads)]
-    assert ahead_by_views(pairs) == clock
+    assert ahead_by_views(2500.0, pairs) == clock
+
+
+def test_a_clock_that_is_set_on_a_journey_is_known_on_both_sides_of_it_only() -> None:
+    pairs = [(HOUR * n, 3600.0) for n in range(4)] + [(HOUR * n, -3600.0) for n in range(20, 24)]
+    assert ahead_by_views(2 * HOUR, pairs) == 3600.0
+    assert ahead_by_views(10 * HOUR, pairs) is None
+    assert ahead_by_views(22 * HOUR, pairs) == -3600.0
 
 
 def test_a_run_with_library_finds_the_views(tmp_path: Path) -> None:

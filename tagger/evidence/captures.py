@@ -58,7 +58,8 @@ class By(Enum):
 
 BY_UTC = frozenset((By.OWN, By.TOLD, By.UTC))
 WEEK = 7 * 86_400.0
-MOST_VIEWS = 2000  # pairs of photos that are compared to tell a clock
+# Views that tell a clock: so many seconds before and after, so many on each side.
+VIEWS_SPAN, MOST_VIEWS = 2 * 86_400.0, 50
 MOST_RUNS = 500  # weeks of cameras whose clocks are kept in memory
 
 
@@ -79,7 +80,6 @@ class Captures:
         self._shared: dict[tuple[str, int], bool] = {}
         self._runs: dict[tuple[str, int], list[ClockSpan]] = {}
         self._waiting: list[tuple[object, ...]] = []
-        self._by_views: dict[tuple[str, int], float | None] = {}
         self._same_views: list[tuple[bytes, bytes]] = []
         if not (path and read_only):
             self._db = opened(path, TABLES, FORMAT, CALLED)
@@ -288,19 +288,16 @@ class Captures:
         return self._runs[camera, week]
 
     def ahead_by_views(self, camera: str, local: float) -> float | None:
-        """How far ahead of UTC a clock was in the weeks around, by other cameras' same views."""
-        week = int(local // WEEK)
-        if (camera, week) not in self._by_views:
-            if len(self._by_views) >= MOST_RUNS:
-                self._by_views.clear()
-            with self._lock:
-                rows = self._db.execute(
-                    "SELECT local, ahead FROM same_views WHERE camera = ? AND local >= ?"
-                    " AND local < ? LIMIT ?",
-                    (camera, (week - 1) * WEEK, (week + 2) * WEEK, MOST_VIEWS),
+        """How far ahead of UTC a clock was, by views that other cameras photographed too."""
+        with self._lock:
+            rows: list[tuple[float, float]] = []
+            for compare, order in (("<", "DESC"), (">=", "ASC")):
+                rows += self._db.execute(
+                    f"SELECT local, ahead FROM same_views WHERE camera = ? AND local {compare} ?"
+                    f" AND local >= ? AND local <= ? ORDER BY local {order} LIMIT ?",
+                    (camera, local, local - VIEWS_SPAN, local + VIEWS_SPAN, MOST_VIEWS),
                 ).fetchall()
-            self._by_views[camera, week] = ahead_by_views(rows)
-        return self._by_views[camera, week]
+        return ahead_by_views(local, rows)
 
     def positioned(self, moment: float) -> int:
         """How many cameras noted positions in the weeks around ``moment``, which is about UTC."""

@@ -76,35 +76,48 @@ def measured(local: float, known: Sequence[tuple[float, float]]) -> float | None
 
 
 # Two people who photograph the same do so within a minute or two. So many of a camera's photos,
-# taken at different times, must show the same clock, and twice as many as show any other.
-VIEWS_AGREE, VIEWS, VIEWS_APART, AGAINST = 120.0, 3, 600.0, 2
+# taken at different times, must show the same clock, before the photo in question and after it (or
+# so shortly on one side only), and twice as many as show any other clock meanwhile.
+VIEWS_AGREE, VIEWS, VIEWS_APART, VIEWS_NEAR, AGAINST = 120.0, 3, 600.0, 3600.0, 2
 
 
-def ahead_by_views(pairs: Iterable[tuple[float, float]]) -> float | None:
+def ahead_by_views(local: float, pairs: Iterable[tuple[float, float]]) -> float | None:
     """How far a camera's clock was ahead of UTC, by views that other cameras photographed too.
 
     Args:
-        pairs: when the camera's photo was taken by its own clock, and how far that is ahead of the
-            UTC of the other camera's photo.
+        local: when, by the camera's own clock.
+        pairs: when another photo of the camera was taken, and how far that is ahead of the UTC of
+            the other camera's photo.
 
-    >>> ahead_by_views([(0.0, 3600.0), (3600.0, 3640.0), (9000.0, 3620.0), (9000.0, -7000.0)])
+    >>> ahead_by_views(5000.0, [(0.0, 3600.0), (3600.0, 3640.0), (9000.0, 3620.0), (9000.0, 99.0)])
     3620.0
     """
-    likely = sorted((ahead, local) for local, ahead in pairs if LEAST <= ahead <= MOST)
-    best: list[tuple[float, float]] = []
-    most = rival = start = 0
-    for end, (ahead, _) in enumerate(likely):
-        while ahead - likely[start][0] > VIEWS_AGREE:
-            start += 1
-        some = likely[start : end + 1]
-        count = _moments(local for _, local in some)
-        if best and some[0][0] > best[-1][0]:  # of another clock
-            rival = max(rival, most if count > most else count)
-        if count > most:
-            best, most = some, count
-    if most < max(VIEWS, AGAINST * rival):
-        return None
-    return statistics.median(ahead for ahead, _ in best)
+    likely = sorted((ahead, other) for other, ahead in pairs if LEAST <= ahead <= MOST)
+    best, most = None, VIEWS - 1
+    for number, (ahead, _) in enumerate(likely):
+        some = [pair for pair in likely[number:] if pair[0] - ahead <= VIEWS_AGREE]
+        since, until = min(time for _, time in some), max(time for _, time in some)
+        count = _moments(time for _, time in some)
+        if count > most and since - VIEWS_NEAR <= local <= until + VIEWS_NEAR:
+            others = [
+                pair
+                for pair in likely
+                if since <= pair[1] <= until and not -1 <= pair[0] - ahead <= VIEWS_AGREE + 1
+            ]
+            if count >= AGAINST * _most_moments(others):
+                best, most = statistics.median(pair[0] for pair in some), count
+    return best
+
+
+def _most_moments(likely: Sequence[tuple[float, float]]) -> int:
+    """Of (ahead, local) in order, how many moments the best clock among them has."""
+    return max(
+        (
+            _moments(time for other, time in likely[number:] if other - ahead <= VIEWS_AGREE)
+            for number, (ahead, _) in enumerate(likely)
+        ),
+        default=0,
+    )
 
 
 def _moments(times: Iterable[float]) -> int:
