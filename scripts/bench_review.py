@@ -16,12 +16,12 @@ from playwright.sync_api import sync_playwright
 from tagger.places.landmarks import load_landmarks
 from tagger.report.columns import COLUMNS
 
-PHOTOS = 200  # real ones, 12 megapixels each; the rows name them by turns
-SHOWN = "performance.now()"  # milliseconds since this page was asked for
+PHOTOS = 200  # real ones, 12 megapixels each; the rows name them in turn
+SHOWN = "performance.now()"  # milliseconds since the page was requested
 
 
 def make_report(folder: Path, rows: int) -> Path:
-    """A report of ``rows`` rows that name the photos by turns."""
+    """A report of ``rows`` rows that name the photos in turn."""
     report = folder / f"{rows}.csv"
     places = cycle(load_landmarks().values())
     with report.open("w", encoding="utf-8", newline="") as file:
@@ -52,7 +52,7 @@ def make_photos(folder: Path) -> None:
 @click.option("--port", default=8598, show_default=True)
 @click.option("--chromium", default=shutil.which("chromium"))
 def main(rows: int, port: int, chromium: str) -> None:
-    """Print seconds from asking for the page to its gallery, and from a key to the next photo."""
+    """Print seconds until the gallery is shown, and from a key to the next photo."""
     with tempfile.TemporaryDirectory() as name, sync_playwright() as play:
         folder, received = Path(name), list[int]()
         make_photos(folder)

@@ -1,4 +1,4 @@
-"""What turns gradients into weights: parameter groups, order of photos, averaged weights."""
+"""Optimisation: parameter groups, the order of photos, averaged weights."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from train.recipe import Recipe
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """Bfloat16 where the device computes it, else float32.
+    """Bfloat16 if the device supports it, else float32.
 
     A CPU with AVX2 alone emulates it: a training step took 13 times as long as in float32.
     """
@@ -30,7 +30,7 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     names = [name for name, _ in model.named_parameters()]
     for prefix, _ in recipe.lr_scales:
         if not any(name.startswith(prefix) for name in names):
-            raise RunError(f"recipe: lr_scales name {prefix}, and no parameter is called so")
+            raise RunError(f"recipe: lr_scales name {prefix}, but no parameter has such a name")
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         scale = next((s for prefix, s in recipe.lr_scales if name.startswith(prefix)), 1.0)
@@ -44,7 +44,7 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The optimiser that the recipe names, over :func:`parameter_groups`."""
+    """The recipe's optimiser, over :func:`parameter_groups`."""
     groups = parameter_groups(model, recipe)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True)

@@ -28,8 +28,8 @@ from train.photos.pixel_cache import CACHE, load_pixels
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything measured: figures with 95 % intervals, and how the photos of each class and of
-    each group fared; ``groups`` by what they are told.
+    """Everything measured: figures with 95 % intervals, and the results of each class and group;
+    ``groups`` by their criterion.
     """
 
     figures: dict[str, float]
@@ -62,7 +62,7 @@ def evaluate(
     left_out: Collection[Path] = (),
     strangers: Iterable[Path] = (),
 ) -> Evaluation:
-    """Run a model file as it is used in earnest (bfloat16 on a CPU that has it) and measure it.
+    """Run a model file as in production (bfloat16 on a CPU that supports it) and measure it.
 
     Args:
         model: a model file.
@@ -169,7 +169,7 @@ def per_class(
 
 
 def save_classes(report: Report, path: Path) -> None:
-    """By landmark as CSV; a share of no photos is left empty."""
+    """By landmark as CSV; shares without photos are left empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         for number, (slug, row) in enumerate(report.classes.items()):

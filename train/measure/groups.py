@@ -1,4 +1,4 @@
-"""Figures by group of photos, by landmark, and the pairs of landmarks that are confused."""
+"""Figures by group of photos and by landmark, and the pairs of confused landmarks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -140,7 +140,7 @@ def worst_pairs(answers: Answers, labels: Sequence[str], most: int = 40) -> list
 
 
 def as_text(rows: Sequence[PhotoGroup]) -> str:
-    """Rows as a table, a line each."""
+    """Rows as a table, one per line."""
     lines = [f"{'group':<60}{'photos':>7}{'top-1':>8}{'right':>8}{'wrong':>8}"]
     for row in rows:
         shares = "".join(f"{v:>8.1%}" for v in (row.top1, row.tagged_right, row.tagged_wrong))

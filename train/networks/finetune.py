@@ -20,12 +20,12 @@ from train.photos.split import Material
 from train.photos.views import views
 from train.recipe import Recipe
 
-# Chosen on validation photos: squeezing keeps all of a tall minaret or a wide bridge in view.
+# Chosen on validation photos: squeezing keeps a tall minaret or a wide bridge whole.
 # Linear head on frozen features at 288 px, top-1: squash 94.9 %, centre crop 94.3 %. The fine-tuned
 # network is as good at 256 as at 288 (MODEL_CARD.md), and a pass is a sixth shorter.
 RESIZE = Resize.SQUASH
 SIZE = 256
-STORED = 256  # edge of the photos that training crops are cut from
+STORED = 256  # edge of the photos that training crops are taken from
 EPOCHS = 16
 DROPOUT = 0.2
 FROZEN = 3 / 8  # of the trunk's stages, from its start: an EfficientNet's stem and first two

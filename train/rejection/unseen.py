@@ -1,4 +1,4 @@
-"""Landmarks nobody taught: leave classes out of training, and see what their photos pass for."""
+"""Unknown landmarks: leave classes out of training, and see how their photos are classified."""
 
 import random
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from train.rejection.calibrate import (
 from train.rejection.compare import RULES
 from train.rejection.scores import Evidence, Shipped, fit_shape
 
-# Small and short: a question about the rule, not a model to ship.
+# Small and short: this tests the rule and makes no model to ship.
 SIZES = ((0.5, 176), (1.0, 208))
 EVALUATED = 232  # a network may look at photos a tenth larger than those it learned from
 MOST = 80  # photos of each class to learn from
