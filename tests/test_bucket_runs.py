@@ -74,7 +74,7 @@ def upload(bucket: s3.Bucket, number: int) -> dict[str, bytes]:
 
 def test_a_nightly_run_reads_only_what_it_needs(command: Command, s3_server: s3.Server) -> None:
     bucket = command.bucket
-    before = upload(bucket, 500)
+    before = upload(bucket, 200)
     report = f"{bucket.url}/reports/report.csv"
     s3_server.asked()
     assert command(f"{bucket.url}/in", "--report", report, "-q")[0] == 0
@@ -82,7 +82,7 @@ def test_a_nightly_run_reads_only_what_it_needs(command: Command, s3_server: s3.
     rows = command.report(report)
     assert [row["path"] for row in rows] == [f"{bucket.url}/{key}" for key in sorted(before)]
     status = {row["path"].removeprefix(f"{bucket.url}/"): row["status"] for row in rows}
-    assert Counter(status.values()) == {"tagged": 125, "has_gps": 250, "no_landmark": 125}
+    assert Counter(status.values()) == {"tagged": 50, "has_gps": 100, "no_landmark": 50}
 
     for key, found in status.items():
         requests = [note for note in asked if note["key"] == f"/{bucket.name}/{key}"]

@@ -297,7 +297,9 @@ def tinted(name: str, number: int, channel: int | None) -> bytes:
     return buffer.getvalue()
 
 
-def test_references_are_made_of_photos_to_learn_from(tmp_path: Path) -> None:
+def test_references_are_made_of_photos_to_learn_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = ("taj_mahal", "eiffel_tower", "qutub_minar")
     samples: list[Sample] = []
     for label, name in enumerate((*names, "cup_of_tea", "windmills")):
@@ -310,6 +312,7 @@ def test_references_are_made_of_photos_to_learn_from(tmp_path: Path) -> None:
     broken = Sample(tmp_path / "broken.jpg", 0)
     material = Material(tuple(COLOURS), (*samples[::2], broken), tuple(samples[1::2]))
     model = save_colour_model(tmp_path / "colour.pt")
+    monkeypatch.setattr("train.ship.references.CORES", 1)  # each process imports for seconds
     size = add_references(model, material, cache=tmp_path / "cache")
     known = artifact.load(model).references
     assert known is not None and size == model.stat().st_size
@@ -323,8 +326,9 @@ def test_references_are_made_of_photos_to_learn_from(tmp_path: Path) -> None:
 
 
 def test_photos_that_show_no_points_leave_the_model_file_as_it_is(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("train.ship.references.CORES", 1)
     for label, colour in enumerate(COLOURS.values()):
         Image.new("RGB", (64, 64), colour).save(tmp_path / f"{label}.jpg")
     samples = tuple(Sample(tmp_path / f"{label}.jpg", label) for label in range(3))

@@ -38,6 +38,13 @@ class Tracks:
         self._folder = tempfile.TemporaryDirectory(prefix="landmark-tag-tracks-")
         path = Path(self._folder.name) / "points.db"
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._fill(points)
+        except BaseException:  # a track that cannot be read
+            self.close()
+            raise
+
+    def _fill(self, points: Iterable[Point]) -> None:
         for statement in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -8000"):
             self._db.execute(f"PRAGMA {statement}")
         self._db.execute(
