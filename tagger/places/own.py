@@ -14,7 +14,7 @@ from tagger.places.known import KnownPlaces
 from tagger.places.landmarks import load_landmarks
 from tagger.places.pack import SUFFIX, Pack, PackPlace, foreign, open_pack, write_pack
 from tagger.records import Landmark
-from tagger.storage.local_writing import no_link
+from tagger.storage.named_files import no_link
 from tagger.system import lock
 
 NOT = "not:"  # begins the slug of photos that do not show a place
