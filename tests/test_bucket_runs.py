@@ -26,8 +26,8 @@ from tagger.ledger.history import RecordedChange, State
 from tagger.ledger.ledger import Ledger
 from tagger.metadata import HEAD_BYTES
 from tagger.run.inspect import FIRST_BYTES
-from tagger.storage import bucket as bucket_module
-from tagger.storage.bucket import connect
+from tagger.storage import bucket_store
+from tagger.storage.bucket_store import connect
 
 GREY = (120, 120, 120)
 
@@ -309,7 +309,7 @@ def test_a_photo_that_stays_throttled_failed_and_the_others_are_done(
     bucket, report = command.bucket, f"{command.bucket.url}/report.csv"
     for number in range(40):
         bucket.put(f"in/{number:02}.jpg", photo(COLOURS["Taj_Mahal"]))
-    monkeypatch.setattr(bucket_module, "ATTEMPTS", 1)
+    monkeypatch.setattr(bucket_store, "ATTEMPTS", 1)
     connect.cache_clear()
     words = (f"{bucket.url}/in", "--report", report, "--fail-over", "60")
     s3_server.fail(1, only="/in/0")

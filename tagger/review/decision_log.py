@@ -11,7 +11,7 @@ from pathlib import Path
 from tagger.errors import RunError
 from tagger.report.files import decisions
 from tagger.review.decision import Decision
-from tagger.storage.local_writing import unswapped
+from tagger.storage.named_files import unswapped
 
 Key = tuple[str, str]
 _TABLES = """
