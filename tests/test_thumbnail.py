@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -243,9 +244,16 @@ def test_what_the_thumbnail_settles_is_not_read(
 
 
 def test_many_photos_keep_their_order_and_their_own_answers(
-    tmp_path: Path, classifier: Classifier, net: ThumbnailNet
+    tmp_path: Path, classifier: Classifier, net: ThumbnailNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Grey and red take turns unevenly, over several passes of the network."""
+    """Grey and red take turns unevenly, over a few passes of the network."""
+    passes, one = list[int](), ThumbnailNet._pass
+
+    def counted(net: ThumbnailNet, pictures: Sequence[Image.Image]) -> list[float]:
+        passes.append(len(pictures))
+        return one(net, pictures)
+
+    monkeypatch.setattr(ThumbnailNet, "_pass", counted)
     reds = {number for number in range(30) if number % 7 in (1, 2) or number == 29}
     for number in range(30):
         data = coloured(RED if number in reds else GREY) + bytes(300_000)
@@ -254,6 +262,7 @@ def test_many_photos_keep_their_order_and_their_own_answers(
     assert list(found) == [f"{number:02}.jpg" for number in range(30)]
     assert {int(name[:2]) for name, o in found.items() if o.status is Status.WOULD_TAG} == reds
     assert {int(name[:2]) for name in storage.whole} == reds
+    assert sorted(passes) == [6, 8, 8, 8]
 
 
 @pytest.mark.parametrize("settings", [{"thorough": True}, {"min_conf": 0.3}])

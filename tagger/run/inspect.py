@@ -69,10 +69,11 @@ def first_look(
     storage: Storage,
     entry: Entry,
     note: Callable[[Head, Outcome | None], None] | None = None,
+    run_id: str = "",
 ) -> Outcome | None:
     """The photo's outcome where its first bytes settle it; ``note`` is called with these and it."""
     try:
-        return _without_decoding(storage, entry, whole=False, note=note)[0]
+        return _without_decoding(storage, entry, run_id, whole=False, note=note)[0]
     except RunError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues
@@ -95,7 +96,7 @@ def inspect(
     ``moved`` may know it from another place; then it is not decoded again. Where the photo was
     ``opened`` already its head is not asked for again, nor is the rest where that is ``data``.
     What ``net`` sees to show nothing known, by its thumbnail, is not read any further; of photos
-    ``opened`` already it was asked then, see :func:`tagger.run.thumbnails.looked_at`.
+    ``opened`` already it was asked then.
 
     A tag of this very run counts as none: who wrote it was lost before telling, so that the
     photo goes the same way again.
