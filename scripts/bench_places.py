@@ -14,13 +14,13 @@ from tagger.places.embeddings import unit
 from tagger.places.pack import Pack, begins, joined, open_pack, save, signs
 from tagger.places.search import PackSearch
 
-OF_ONE = 5  # references of a place
+OF_ONE = 5  # references per place
 ASKED, NEAREST = 200, 24
 Floats = NDArray[np.float32]
 
 
 def synthetic(count: int, some: np.random.Generator) -> tuple[NDArray[np.int8], Floats]:
-    """``count`` references, OF_ONE a place, and ASKED photos of some of the places.
+    """``count`` references, OF_ONE per place, and ASKED photos of some of the places.
 
     Places lie between three real references; their photos differ as photos of a landmark do.
     """
@@ -47,7 +47,7 @@ def synthetic(count: int, some: np.random.Generator) -> tuple[NDArray[np.int8], 
 
 
 def written(path: Path, embeddings: NDArray[np.int8]) -> Pack:
-    """A pack of these references, without local features."""
+    """Write a pack of these references, without local features."""
     count = len(embeddings)
     places = [
         json.dumps({"slug": f"{n:07d}", "name": f"Place {n}", "latitude": 1.0, "longitude": 2.0,
@@ -70,14 +70,14 @@ def written(path: Path, embeddings: NDArray[np.int8]) -> Pack:
 
 
 def resident() -> float:
-    """Megabytes of memory in use, mapped files that were touched included."""
+    """Megabytes of memory in use, including touched pages of mapped files."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
 
 @click.command()
 @click.option("--counts", default="1000,100000,1000000", show_default=True)
 def main(counts: str) -> None:
-    """Time on one core and memory that each photo's search adds, and recall of exact search."""
+    """Print time on one core and memory that a search takes, and its recall of the exact search."""
     for count in map(int, counts.split(",")):
         embeddings, asked = synthetic(count, np.random.default_rng(0))
         click.echo(f"{count:,} references, {count // OF_ONE:,} places")

@@ -42,7 +42,7 @@ ROWS = (
 
 
 def table(figures: dict[str, float | str]) -> str:
-    """Markdown; what was not measured is left out."""
+    """The table in Markdown, without figures that were not measured."""
     lines = [f"| measured on {figures['machine']} | |", "|---|---|"]
     for label, value in ROWS:
         try:
@@ -53,7 +53,7 @@ def table(figures: dict[str, float | str]) -> str:
 
 
 def sentence(figures: dict[str, Any]) -> str:
-    """The first figures in words; nothing where they were not measured."""
+    """The first figures in words; empty if they were not measured."""
     try:
         return (
             "{ours_photos_per_s:.1f} photos of 12 megapixels a second, {end_to_end_vs_naive:.1f} "
@@ -64,7 +64,7 @@ def sentence(figures: dict[str, Any]) -> str:
 
 
 def put(page: Path, text: str) -> None:
-    """Replace what stands between the marks.
+    """Replace the text between the marks.
 
     Raises:
         ValueError: the marks are missing.

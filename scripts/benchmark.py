@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = {"library": real_library, "heic": heic_library, "bucket": bucket_library}
 SECTIONS = FOR_ALL | LIBRARIES | {"gpu": gpu}
 QUICK, QUICK_PHOTOS = ("starting", "writing", "pipeline"), 16
-# Seconds after which no section is begun; the longest takes the rest of 2 and 10 minutes.
+# Seconds after which no section starts; the longest takes the rest of 2 and 10 minutes.
 QUICK_S, MOST_S = 60.0, 330.0
 
 
@@ -89,7 +89,7 @@ def main(
     update: bool,
     quick: bool,
 ) -> None:
-    """Measure SECTIONS, all by default, in 10 minutes at most; what does not fit is left out."""
+    """Measure SECTIONS, all by default, in 10 minutes at most; skips what does not fit."""
     if quick and update:
         raise click.UsageError("--quick is too coarse for --update; leave one of them out")
     if quick:
@@ -100,7 +100,7 @@ def main(
     root = scratch or (memory if memory.is_dir() else Path(tempfile.gettempdir()))
     kept = ROOT / "docs" / "benchmark.json"
     figures: dict[str, Any] = {"machine": machine()}
-    if update and kept.exists():  # sections not measured now keep what this machine gave before
+    if update and kept.exists():  # sections not measured now keep this machine's earlier figures
         older = json.loads(kept.read_text())
         figures |= older if older.get("machine") == figures["machine"] else {}
     click.echo(f"{figures['machine']}, photos in {root}, load {os.getloadavg()[0]:.1f}")

@@ -19,7 +19,7 @@ DATA = "Folder that holds train/<class>/* and test/<class>/*."
 LEAVE_OUT = "CSV of photos not to take: a column file (with split, slug) or negative."
 STRANGERS = "Folder of photos of landmarks that MODEL never learned, any nesting."
 PLACES = "CSV of where classes are: folder, latitude, longitude ...; default: DIR/places.csv."
-PICTURED = 60  # classes that a picture of confusions has room for
+PICTURED = 60  # most classes that a confusion matrix has room for
 LEAST = "A landmark of fewer photos is learned, but not shipped."
 
 
@@ -27,7 +27,7 @@ LEAST = "A landmark of fewer photos is learned, but not shipped."
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores when left out.")
 def main(threads: int | None) -> None:
     """Make model files for landmark-tag, and measure them."""
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd extras beside a picture
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd data beside a picture
     if threads:
         import torch
 
@@ -136,7 +136,7 @@ def transfer(
 def thumbnail(
     data: tuple[Path, ...], negatives: tuple[Path, ...], out: Path, minutes: float, seed: int
 ) -> None:
-    """Train the small network that looks at thumbnails first; OUT belongs beside a model file.
+    """Train the small network that classifies thumbnails first; OUT belongs beside a model file.
 
     NAME.thumbnail.pt is used with NAME.pt. It tells photos of landmarks, those of DIR and others,
     from photos of ordinary things; negatives of the kind near count as neither.
@@ -231,7 +231,7 @@ def part(
     whole: bool,
     seed: int,
 ) -> None:
-    """Move references of some collections to a file beside MODEL, for their licence is another."""
+    """Move references of some collections with another licence to a file beside MODEL."""
     from tagger.model import artifact
     from train.photos.folders import read_known, read_left_out
     from train.photos.split import gather
@@ -263,7 +263,7 @@ def unseen(
     epochs: int,
     seed: int,
 ) -> None:
-    """Train without some classes and measure what photos of those pass for; see STEEPER."""
+    """Train without some classes and measure how photos of those are classified; see STEEPER."""
     _made(out)
     from train.photos.folders import read_known
     from train.photos.split import gather
@@ -363,7 +363,7 @@ def pack(
 ) -> None:
     """Make a pack of places from photos and other packs, with the best photos of each place.
 
-    What a stopped run has learned lies in OUT.parts, and the same command goes on from there.
+    A stopped run keeps what it has learned in OUT.parts, and the same command resumes from there.
     """
     from tagger.model import DEFAULT_MODEL
     from tagger.model.classifier import Classifier
@@ -403,7 +403,7 @@ def show_data(directory: Path, negatives: tuple[Path, ...], out: Path, seed: int
 
 
 def _run_folder(out: Path) -> Path:
-    """The folder of the run that ends in the model file ``out``, made before hours go into it."""
+    """The folder of the run for the model file ``out``, created before hours of training."""
     if out.suffix != ".pt" or out.is_dir():
         raise RunError(f"--out {out}: not the name of a model file; end it in .pt")
     _made(out.parent)

@@ -19,8 +19,8 @@ from tagger.run.learn import Lesson, learn, lesson_of, photos_in
 
 log = logging.getLogger(__name__)
 
-PART = 100  # places that are written at once: what a stopped run loses
-SAME = 0.995  # cosine of two photos of which one adds nothing
+PART = 100  # places written at a time: the most that a stopped run loses
+SAME = 0.995  # cosine of two photos from which one is redundant
 
 
 def lessons(photos: Path, places: Path, train_csv: Path | None = None) -> list[Lesson]:
@@ -58,7 +58,7 @@ def lessons(photos: Path, places: Path, train_csv: Path | None = None) -> list[L
 def build(
     chosen: Sequence[Lesson], classifier: Classifier, folder: Path, licence: str
 ) -> list[Path]:
-    """Learn the places, PART at a time; parts that ``folder`` has from a stopped run are kept."""
+    """Learn the places, PART at a time; parts in ``folder`` from a stopped run are reused."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
     for start in tqdm(range(0, len(chosen), PART), "places", unit=f"{PART} places"):
@@ -78,7 +78,7 @@ def build(
 
 
 def merged(paths: Sequence[Path], out: Path, best: int, points: int) -> tuple[int, int]:
-    """Write packs as one: of each place the ``best`` photos, of each photo ``points`` points.
+    """Merge packs into one: the ``best`` photos of each place, ``points`` points of each photo.
 
     Returns:
         how many places and photos it has.
@@ -103,7 +103,7 @@ def merged(paths: Sequence[Path], out: Path, best: int, points: int) -> tuple[in
 
 
 def _shrunk(place: PackPlace, best: int, points: int) -> PackPlace:
-    """The place with its most typical photos, and of each the strongest points."""
+    """The place with its most typical photos, and the strongest points of each."""
     chosen: list[int] = []
     if place.references:
         known = unit(np.stack([one.embedding for one in place.references]))

@@ -15,7 +15,7 @@ from tagger.review import thumbnails
 from tagger.review.decision import Decision, Verdict
 from tagger.review.options import AppOptions, current
 from tagger.review.pages import style, tools
-from tagger.review.pages.components import gallery
+from tagger.review.pages.components import gallery, picture
 from tagger.review.pages.photo_panel import show_photo
 from tagger.review.session import Review
 from tagger.review.sheet import number, printable
@@ -219,7 +219,7 @@ def _gallery(review: Review, order: list[int], place: int, root: Root) -> None:
         _pager(order, page, first, first + len(shown) - 1, pages)
     thumbs = _POOL.map(lambda row: _thumb(review.sheet.photo(row), root), shown)
     cards = [
-        _card(review, row, thumb, row == order[place])
+        _card(review, row, picture(thumb, f"thumb_{row}") if thumb else "", row == order[place])
         for row, thumb in zip(shown, thumbs, strict=True)
     ]
     gallery("gallery", cards, _opened)
@@ -261,11 +261,11 @@ def _badge(decision: Decision | None, status: str) -> str:
     return "none" if agreed else decision.verdict.value
 
 
-def _thumb(path: str, root: Root) -> str:
+def _thumb(path: str, root: Root) -> bytes:
     try:
-        return thumbnails.data_url(thumbnails.thumbnail_of(path, root, 240))
+        return thumbnails.thumbnail_of(path, root, 240)
     except PhotoError:
-        return ""
+        return b""
 
 
 def _open(row: int) -> None:
