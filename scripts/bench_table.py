@@ -52,6 +52,33 @@ def table(figures: dict[str, float | str]) -> str:
     return "\n".join(lines)
 
 
+PLACES = (
+    ("ms of a core added to a photo", "core_ms", "{:.2f}"),
+    ("ms that pass for a photo, 2 threads on 2 cores", "ms", "{:.2f}"),
+    ("MB more resident, all of the map that was touched", "mb", "{:.0f}"),
+    ("ms to open", "open_ms", "{:.1f}"),
+    ("MB on disk", "disk_mb", "{:.0f}"),
+    ("recall of the 24 nearest against exact search", "recall", "{:.3f}"),
+    ("recall of the nearest", "first", "{:.3f}"),
+)
+
+
+def places_table(figures: dict[str, Any]) -> str:
+    """The section on packs as Markdown for docs/scaling.md; nothing where it was not measured."""
+    counts = sorted(int(key.split("_")[1]) for key in figures if key.endswith("_core_ms"))
+    if not counts:
+        return ""
+    lines = [
+        f"| references (places), {figures['machine']} |"
+        + "".join(f" {count:,} ({count // 5:,}) |" for count in counts),
+        "|---" * (len(counts) + 1) + "|",
+    ]
+    for label, name, form in PLACES:
+        cells = (form.format(figures[f"places_{count}_{name}"]) for count in counts)
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def sentence(figures: dict[str, Any]) -> str:
     """The first figures in words; empty if they were not measured."""
     try:

@@ -14,15 +14,16 @@ import click
 import torch
 from bench_gpu import gpu
 from bench_library import bucket_library, heic_library, real_library
+from bench_places import places
 from bench_sections import CORES
 from bench_sections import SECTIONS as FOR_ALL
-from bench_table import put, sentence, table
+from bench_table import places_table, put, sentence, table
 
 from tagger.model.devices import fast_dtype
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = {"library": real_library, "heic": heic_library, "bucket": bucket_library}
-SECTIONS = FOR_ALL | LIBRARIES | {"gpu": gpu}
+SECTIONS = FOR_ALL | LIBRARIES | {"places": places, "gpu": gpu}
 QUICK, QUICK_PHOTOS = ("starting", "writing", "pipeline"), 16
 # Seconds after which no section starts; the longest takes the rest of 2 and 10 minutes.
 QUICK_S, MOST_S = 60.0, 330.0
@@ -116,6 +117,8 @@ def main(
     if update:
         json_file, plot_file = json_file or kept, plot_file or kept.with_suffix(".png")
         put(ROOT / "docs" / "performance.md", table(figures))
+        if words := places_table(figures):
+            put(ROOT / "docs" / "scaling.md", words)
         if words := sentence(figures):
             put(ROOT / "README.md", words)
     if json_file:

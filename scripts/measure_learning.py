@@ -30,8 +30,10 @@ from tagger.model.classifier import Classifier
 from tagger.model.learned import LEAST, LearnedPlaces, merged
 from tagger.model.local_features.matching import Features, describe
 from tagger.model.local_features.weigh import Findings
+from tagger.places.opening import open_pack
 from tagger.places.own import new_landmark
-from tagger.places.pack import PackPlace, PlaceReference, open_pack, write_pack
+from tagger.places.pack import PackPlace, PlaceReference
+from tagger.places.pack_writing import write_pack
 from tagger.records import Guess
 from tagger.run.learn import photos_in
 

@@ -561,7 +561,7 @@ def test_forged_paths_are_refused(browser: "BrowserContext", dry_run: Path, free
     with served(dry_run, "--root", dry_run.parent, port=free_port) as server:
         page = browser.new_page()
         page.goto(server.url)
-        page.get_by_text("3 rows name files outside").wait_for()
+        page.get_by_text("3 rows of files outside").wait_for()
         page.get_by_text("lies outside").first.wait_for()  # the link is listed, and not shown
         (kept,) = [found for found in browser.cookies() if "landmark-tag" in found["name"]]
         cookie = {"Cookie": f"{kept['name']}={kept['value']}"}

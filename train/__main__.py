@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from tagger.errors import RunError, TaggerError
+from tagger.terminal import counted
 
 FOLDER = click.Path(path_type=Path)
 NEGATIVES = "Folder of photos without landmarks, any nesting; DIR/train and DIR/test if there."
@@ -205,7 +206,7 @@ def write_places(model: Path, places: Path) -> None:
             f"{', '.join(labels[:5])}{' ...' if len(labels) > 5 else ''}"
         )
     artifact.add_places(model, {**loaded.places, **given}.values())
-    click.echo(f"{model}: {len(given)} places written")
+    click.echo(f"{model}: {counted(len(given), 'place')} written")
 
 
 @main.command()
@@ -242,7 +243,7 @@ def part(
     material = gather(data, negatives, seed, least=min_photos, left_out=left_out, known=table)
     count, size = parted(model, material.whole() if whole else material, source, name)
     click.echo(
-        f"{count} photos are now in {model.with_suffix(f'.{name}.npz')}, {size / 1e6:.1f} MB"
+        f"{counted(count, 'photo')} now in {model.with_suffix(f'.{name}.npz')}, {size / 1e6:.1f} MB"
     )
 
 
@@ -348,7 +349,11 @@ def evaluate(
 )
 @click.option("--licence", default="", help="Of the photos.")
 @click.option("--model", type=FOLDER, help="Model file; default: the one that ships.")
+@click.option("--landmarks", is_flag=True, help="Take in the landmarks of the model, too.")
 @click.option("--device", default="auto", show_default=True)
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--ray-address", default="auto", show_default=True, help="HOST:PORT, auto or local.")
+@click.option("--ray-gpus-per-worker", type=float, default=0.0, show_default=True, help="A share.")
 def pack(
     photos: Path | None,
     places: Path | None,
@@ -359,25 +364,41 @@ def pack(
     points: int,
     licence: str,
     model: Path | None,
+    landmarks: bool,
     device: str,
+    engine: str,
+    ray_address: str,
+    ray_gpus_per_worker: float,
 ) -> None:
     """Make a pack of places from photos and other packs, with the best photos of each place.
 
     A stopped run keeps what it has learned in OUT.parts, and the same command resumes from there.
     """
+    from tqdm import tqdm
+
     from tagger.model import DEFAULT_MODEL
     from tagger.model.classifier import Classifier
     from train import packs as packing
 
-    if bool(photos) != bool(places) or not (photos or packs):
-        raise click.UsageError("give --photos and --places, or --pack, or all of them")
-    parts: list[Path] = []
+    if bool(photos) != bool(places) or not (photos or packs or landmarks):
+        raise click.UsageError("give --photos and --places, --pack, --landmarks, or all of them")
+    folder, made = out.with_suffix(".parts"), list[Path]()
+    if landmarks:
+        made.append(packing.landmarks(model or DEFAULT_MODEL, folder))
     if photos and places:
-        chosen = packing.lessons(photos, places, gld)
-        classifier = Classifier(model or DEFAULT_MODEL, device)
-        parts = packing.build(chosen, classifier, out.with_suffix(".parts"), licence)
-    count, kept = packing.merged((*parts, *packs), out, best, points)
-    click.echo(f"{out}: {count} places, {kept} photos, {out.stat().st_size / 1e6:.1f} MB")
+        classifier = Classifier(model or DEFAULT_MODEL, "cpu" if engine == "ray" else device)
+        parts = packing.plan(packing.lessons(photos, places, gld), classifier.encoder, folder)
+        if engine == "ray":
+            from tagger.run.ray_engine import Cluster
+            from train.packs_on_ray import build_all
+
+            build_all(parts, model, licence, Cluster(ray_address, ray_gpus_per_worker))
+        for part in tqdm(parts, "places", unit=f"{packing.PART} places"):
+            packing.build(part, classifier, licence)
+        made += [part.path for part in parts]
+    count, kept = packing.merged((*made, *packs), out, best, points)
+    held = f"{counted(count, 'place')}, {counted(kept, 'photo')}"
+    click.echo(f"{out}: {held}, {out.stat().st_size / 1e6:.1f} MB")
 
 
 @main.command("show-data")

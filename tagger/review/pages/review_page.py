@@ -21,6 +21,7 @@ from tagger.review.session import Review
 from tagger.review.sheet import number, printable
 from tagger.review.trusted_root import Root
 from tagger.review.view import Filter, Order, Progress, View
+from tagger.terminal import counted
 
 _PAGE = 24
 _MOST_GROUPED = 2000
@@ -69,13 +70,13 @@ def show(options: AppOptions) -> None:
 def _say_what_is_wrong(review: Review, view: View, options: AppOptions) -> None:
     if view.refused:
         st.warning(
-            f"{view.refused} rows name files outside {style.plain(str(options.root))} and are "
+            f"{counted(view.refused, 'row')} of files outside {style.plain(str(options.root))}, "
             "refused. If that is where the photos are, start again with --root FOLDER."
         )
     if review.problem:
         st.error(style.plain(review.problem))
     if review.kept:
-        st.info(f"{review.kept} rows were edited in the report since; the edits were kept.")
+        st.info(f"{counted(review.kept, 'row')} edited in the report since; the edits were kept.")
     if message := st.session_state.pop("message", ""):
         st.error(style.plain(message))
 
