@@ -11,8 +11,10 @@ from tagger.model.local_features.matching import Features
 from tagger.model.local_features.references import References, ends
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Findings
+from tagger.places.opening import open_pack
 from tagger.places.own import new_landmark
-from tagger.places.pack import PackPlace, PlaceReference, open_pack, write_pack
+from tagger.places.pack import PackPlace, PlaceReference
+from tagger.places.pack_writing import write_pack
 
 SHIPPED = [new_landmark("Tower", 10, 10, 100), new_landmark("Bridge", 20, 20, 100)]
 NOTHING = Features(np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32))

@@ -17,7 +17,7 @@ from tagger.errors import RunError
 from tagger.records import Coords, HardLinks, SidecarMode, SidecarName, Status
 from tagger.run.stopping import StopOnSignal
 from tagger.storage.urls import absolute, is_url
-from tagger.terminal import printable, tell
+from tagger.terminal import counted, printable, tell
 
 # Not read from the configuration, where it belongs to tagging.
 _dry_run = click.option(
@@ -145,6 +145,8 @@ def runs(ledger: Path | None) -> int:
     default="",
     help="CSV file or bucket URL for what was applied, a row for each photo.",
 )
+@options.model("Model file of the run, where it brings places of its own.")
+@options.packs("Pack of the run; repeatable.")
 @_skip
 @options.ledger
 @_files
@@ -157,6 +159,8 @@ def apply(
     sidecar: str,
     sidecar_name: str,
     applied: str,
+    model: Path | None,
+    packs: tuple[Path, ...],
     skip: bool,
     ledger: Path | None,
     hard_links: str,
@@ -181,7 +185,7 @@ def apply(
     from tagger.report.writer import ReportWriter
     from tagger.writing.write_tag import WriteOptions
 
-    known, run_id = known_places(), new_run_id()
+    known, run_id = known_places(packs, model), new_run_id()
     write = WriteOptions(
         SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
     )
@@ -259,7 +263,7 @@ def remove(
             if removed.problem:
                 tell(f"{shown(removed.key)}: not removed: {removed.problem}", err=True)
     verb = "would be removed (dry run)" if dry_run else f"removed, as run {run_id}"
-    tell(f"{counts[True]} tags {verb}; {counts[False]} refused")
+    tell(f"{counted(counts[True], 'tag')} {verb}; {counts[False]} refused")
     return _code(stop, counts[False])
 
 

@@ -3,22 +3,35 @@
 import calendar
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from tagger.errors import RefusedError
 from tagger.metadata import gps, ifd, own_tag
-from tagger.metadata.formats import detect
+from tagger.metadata.formats.detect import Head
 from tagger.records import GpsState
 
 # EXIF 2.32 sections 4.6.4 and 4.6.5
 MAKE, MODEL, EXIF_IFD = 0x010F, 0x0110, ifd.EXIF_IFD
 TAKEN_AT, DIGITISED_AT = 0x9003, 0x9004
 OFFSET, OFFSET_TAKEN = 0x9010, 0x9011
-SUBSEC_TAKEN, SERIAL, FILE_SOURCE = 0x9291, 0xA431, 0xA300
+SUBSEC_TAKEN, OWNER, SERIAL, FILE_SOURCE = 0x9291, 0xA430, 0xA431, 0xA300
+DNG_SERIAL = 0xC62F  # CameraSerialNumber, DNG 1.6
 GPS_TIME, GPS_DATE = 7, 29
 _TEXTS = frozenset(
-    (MAKE, MODEL, TAKEN_AT, DIGITISED_AT, OFFSET, OFFSET_TAKEN, SUBSEC_TAKEN, SERIAL)
+    (
+        MAKE,
+        MODEL,
+        TAKEN_AT,
+        DIGITISED_AT,
+        OFFSET,
+        OFFSET_TAKEN,
+        SUBSEC_TAKEN,
+        OWNER,
+        SERIAL,
+        DNG_SERIAL,
+    )
 )
 _DATE = re.compile(rb"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
 _OFFSET = re.compile(rb"([+-])(\d\d):?(\d\d)")
@@ -45,7 +58,7 @@ class Capture:
             it were UTC; None where the photo does not say.
         offset: seconds that the clock is ahead of UTC, as OffsetTimeOriginal states it.
         gps_time: GPSDateStamp and GPSTimeStamp as seconds since 1970, UTC.
-        camera: make, model and serial number; empty if unknown.
+        camera: make, model, and serial number or owner's name; empty if unknown.
         position: latitude, longitude in degrees; None where the photo has none.
         error_m: GPSHPositioningError in metres.
         taken: whether a camera took it: False for screenshots, scans, downloads and pictures that
@@ -67,16 +80,13 @@ class Capture:
 
 
 def capture(key: str, head: bytes, whole: bool = False) -> Capture:
-    """The facts in a photo's first bytes; what is damaged or missing is left out.
+    """As :func:`capture_of`, of bytes: the first ``HEAD_BYTES``, or the ``whole`` file."""
+    return capture_of(key, Head(head, whole))
 
-    Args:
-        key: the photo.
-        head: its first ``HEAD_BYTES``, or all of it.
-        whole: ``head`` is all of it.
-    """
-    blocks = detect.blocks(head, whole).exif
-    # Of a TIFF, what is read for its position has none to read.
-    for block in blocks or ([head] if detect.of(head[:16]) is detect.Format.TIFF else []):
+
+def capture_of(key: str, head: Head) -> Capture:
+    """The facts in the first bytes of photo ``key``; what is damaged or missing is left out."""
+    for block in _exif_of(head):
         try:
             order, first = ifd.header(block)
             values, pointer = _texts(block, order, first)
@@ -88,8 +98,23 @@ def capture(key: str, head: bytes, whole: bool = False) -> Capture:
     return Capture(key, taken=False)
 
 
+def _exif_of(head: Head) -> Iterator[bytes]:
+    """The EXIF blocks; of most photos the first is enough, and the other segments are not read."""
+    first = head.first_exif
+    if first:
+        yield first
+    others = head.blocks.exif
+    yield from others[1:] if first else others
+    # Of a TIFF, what is read for its position has none to read.
+    if not others and head.directories:
+        yield head.directories
+
+
 def _of(key: str, block: bytes, order: str, values: dict[int, bytes]) -> Capture:
-    make, model, serial = (_text(values.get(tag)) for tag in (MAKE, MODEL, SERIAL))
+    make, model = _text(values.get(MAKE)), _text(values.get(MODEL))
+    # Which one of its model it is. A lens's serial number tells less: lenses are changed.
+    ids = (_text(values.get(tag)) for tag in (SERIAL, DNG_SERIAL, OWNER))
+    which = next((text for text in ids if text.strip("0 ")), "")
     # "Canon", "Canon EOS R5" is one name, not two.
     name = model if make and model.lower().startswith(make.lower()) else f"{make} {model}".strip()
     scanned = values.get(FILE_SOURCE, b"\3")[:1] in (b"\1", b"\2") or bool(_SCANNER.search(name))
@@ -110,7 +135,7 @@ def _of(key: str, block: bytes, order: str, values: dict[int, bytes]) -> Capture
         seconds_of(values.get(TAKEN_AT) or values.get(DIGITISED_AT), values.get(SUBSEC_TAKEN)),
         _ahead(values.get(OFFSET_TAKEN) or values.get(OFFSET)),
         gps_time,
-        f"{name} {serial}".strip(),
+        f"{name} {which}".strip(),
         position,
         error,
         bool(name) and not scanned,

@@ -9,9 +9,12 @@ from pathlib import Path
 import platformdirs
 
 from tagger.errors import RunError
+from tagger.places.in_model import places_in
 from tagger.places.known import KnownPlaces
 from tagger.places.landmarks import load_landmarks
-from tagger.places.pack import SUFFIX, Pack, PackPlace, foreign, open_pack, write_pack
+from tagger.places.opening import open_pack
+from tagger.places.pack import SUFFIX, Pack, PackPlace, foreign
+from tagger.places.pack_writing import write_pack
 from tagger.records import Landmark
 from tagger.storage.local_writing import no_link
 from tagger.system import lock
@@ -40,12 +43,30 @@ def opened(paths: tuple[Path, ...], own: bool) -> list[Pack]:
     return packs
 
 
-def known_places() -> dict[str, Landmark]:
-    """The landmarks, and the user's own places where their pack can be read."""
+def known_places(packs: tuple[Path, ...] = (), model: Path | None = None) -> dict[str, Landmark]:
+    """All places that a report may name.
+
+    Args:
+        packs: files whose places are known too.
+        model: a model file that may bring places.
+
+    Returns:
+        the landmarks, the user's own places where their pack can be read, and those, by slug.
+
+    Raises:
+        RunError: one of these files cannot be used.
+    """
     try:
-        return dict(KnownPlaces(opened((), own=True)))
+        found = opened(packs, own=True)
     except RunError:
-        return dict(load_landmarks())
+        found = opened(packs, own=False)
+    try:
+        brought = places_in(model.read_bytes(), str(model)) if model else {}
+    except OSError as error:
+        raise RunError(
+            f"--model {model}: cannot be read ({error.strerror}); give the path of a model file"
+        ) from error
+    return dict(KnownPlaces(found, {**load_landmarks(), **brought}))
 
 
 class Editing:
@@ -72,7 +93,9 @@ class Editing:
 
 
 @contextmanager
-def editing(path: Path, encoder: str, sizes: tuple[int, int], private: bool) -> Iterator[Editing]:
+def editing(
+    path: Path, encoder: str, sizes: tuple[int, int], private: bool, anew: bool = False
+) -> Iterator[Editing]:
     """Change a pack: one process at a time, written in one step at the end of the block.
 
     Args:
@@ -80,6 +103,7 @@ def editing(path: Path, encoder: str, sizes: tuple[int, int], private: bool) -> 
         encoder: that all references have to be of; empty for whatever the pack has.
         sizes: see :func:`write_pack`.
         private: of a new pack.
+        anew: all references will be made again, by ``encoder``.
 
     Raises:
         RunError: it cannot be used or written, or is of another encoder.
@@ -94,9 +118,9 @@ def editing(path: Path, encoder: str, sizes: tuple[int, int], private: bool) -> 
     with gate:
         lock(gate, wait=True)
         pack = open_pack(path) if path.exists() else None
-        if pack and encoder and pack.encoder != encoder:
+        if pack and encoder and pack.encoder != encoder and not anew:
             raise foreign(pack)
-        if pack:
+        if pack and not anew:
             sizes = pack.embeddings.shape[1], pack.codes.shape[1]
         edited = Editing(pack, private)
         yield edited

@@ -1,6 +1,5 @@
 """Learning places: photos that show a place become references of a pack."""
 
-import csv
 import hashlib
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,15 +14,14 @@ from tagger.places.distance import distance_m
 from tagger.places.embeddings import unit
 from tagger.places.own import NOT, Editing, editing, new_landmark, slug_of
 from tagger.places.pack import Pack, PackPlace, PlaceReference
+from tagger.places.table import RADIUS_M, TABLE, label_of, place_of_row, read_rows
 from tagger.records import Landmark
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
 
-RADIUS_M = 100  # of a place that nobody gave one: a house and its street
 FARTHEST_M = 2_000  # that photos of one place lie apart, unless a radius says more
-TABLE = "places.csv"
 BATCH = 16
 
 
@@ -168,7 +166,8 @@ def in_folders(folder: Path) -> list[Lesson]:
     Raises:
         RunError: there are no such folders, or the table cannot be read.
     """
-    table = _table(folder / TABLE)
+    path = folder / TABLE
+    table = {label_of(row): row for row in read_rows(path)} if path.exists() else {}
     try:
         named = sorted(one for one in folder.iterdir() if one.is_dir())
     except OSError as error:
@@ -178,10 +177,15 @@ def in_folders(folder: Path) -> list[Lesson]:
         photos = photos_in(place)
         row = table.get(place.name, {})
         if photos:
-            lessons.append(lesson_of(row, place.name, photos, folder / TABLE))
+            lessons.append(lesson_of(row, place.name, photos, path))
     if not lessons:
         raise RunError(f"--from {folder}: no folder of photos in it; name folders by place")
     return lessons
+
+
+def photos_at(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Files, and the photos of folders among them."""
+    return tuple(one for path in paths for one in (photos_in(path) if path.is_dir() else (path,)))
 
 
 def photos_in(folder: Path) -> tuple[Path, ...]:
@@ -190,54 +194,56 @@ def photos_in(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(one for one in found if one.is_file()))
 
 
-def _table(path: Path) -> dict[str, dict[str, str]]:
-    if not path.exists():
-        return {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(file)]
-    except (OSError, ValueError, csv.Error) as error:
-        raise RunError(f"{path}: cannot be read ({error}); save it as UTF-8 CSV") from error
-    return {row.get("folder") or row.get("slug") or row.get("name", ""): row for row in rows}
-
-
 def lesson_of(row: dict[str, str], folder: str, photos: tuple[Path, ...], table: Path) -> Lesson:
     """A lesson by a row of a table of places, or by the folder's name alone.
 
     Raises:
         RunError: the row has no usable position.
     """
-    name = row.get("name") or folder.replace("_", " ")
     if not row.get("latitude"):
-        return Lesson(name, photos)
+        return Lesson(row.get("name") or folder.replace("_", " "), photos)
     try:
-        at = float(row["latitude"]), float(row["longitude"])
-        radius = round(float(row.get("radius_m") or RADIUS_M))
-        if not (-90 <= at[0] <= 90 and -180 <= at[1] <= 180 and 1 <= radius <= 200_000):
-            raise ValueError("is not on Earth")
+        mark = place_of_row(row, folder)
     except (ValueError, KeyError, OverflowError) as error:
-        raise RunError(f"{table}: {name}: position or radius is none ({error})") from error
-    words = {
-        key: row[key]
-        for key in ("local_name", "city", "region", "country", "country_code", "wikidata",
-                    "extent", "source")
-        if row.get(key)
-    }  # fmt: skip
-    mark = replace(new_landmark(name, *at, radius), **words)  # type: ignore[arg-type]
-    return Lesson(name, photos, at, radius, mark)
+        raise RunError(f"{table}: {folder}: position or radius is none ({error})") from error
+    return Lesson(mark.name, photos, (mark.latitude, mark.longitude), mark.radius_m, mark)
 
 
-def relearned(pack: Pack, classifier: "Classifier") -> Iterator[tuple[PackPlace, list[str]]]:
-    """Each place of a pack by the model in use, from the photos where they were, and those gone."""
-    for place in pack.places():
-        made, problems = [], []
-        for one in place.references:
-            path = one.facts.get("path", "")
-            found, _, trouble = _read([Path(path)], classifier, one.facts.get("licence", ""))
-            same = [ref for ref in found if ref.facts["sha256"] == one.facts.get("sha256")]
-            made += same or found
-            problems += trouble or ([] if path else ["a photo whose path is not known"])
-        yield replace(place, references=tuple(made)), problems
+def relearned(path: Path, classifier: "Classifier") -> Iterator[tuple[PackPlace, list[str]]]:
+    """Learn a pack's places again by the model in use, from the photos where they were.
+
+    The pack is written once all are learned; where photos are gone, ``PATH.before`` keeps it as it
+    was.
+
+    Yields:
+        each place as it is now, without references where all of its photos are gone; and why.
+
+    Raises:
+        RunError: the pack cannot be used or written.
+    """
+    encoder, *sizes = classifier.made_by()
+    lost = False
+    with editing(path, encoder, (sizes[0], sizes[1]), True, anew=True) as pack:
+        for slug, place in list(pack.places.items()):
+            made, problems = [], []
+            for one in place.references:
+                photo = one.facts.get("path", "")
+                found, _, trouble = _read([Path(photo)], classifier, one.facts.get("licence", ""))
+                same = [ref for ref in found if ref.facts["sha256"] == one.facts.get("sha256")]
+                made += same or found
+                problems += trouble if photo else ["a photo whose path is not known"]
+            lost = lost or bool(problems)
+            pack.places[slug] = replace(place, references=tuple(made))
+            if not made:
+                del pack.places[slug]
+            yield replace(place, references=tuple(made)), problems
+        if lost:
+            before(path).write_bytes(path.read_bytes())
+
+
+def before(path: Path) -> Path:
+    """Where a pack is kept as it was before photos of it were lost."""
+    return path.with_name(f"{path.name}.before")
 
 
 def confused(pack: Pack) -> list[tuple[str, str, str]]:

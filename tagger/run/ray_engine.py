@@ -29,7 +29,8 @@ from tagger.ledger.recorder import Intent, RunRecorder
 from tagger.model import packs
 from tagger.model.lazy import LazyClassifier
 from tagger.model.thumbnail_net import ThumbnailNet
-from tagger.places.pack import SUFFIX, open_pack
+from tagger.places.opening import open_pack
+from tagger.places.pack import SUFFIX
 from tagger.records import Entry, Landmark, Outcome, Version
 from tagger.run.inspect import inspect
 from tagger.run.known import news, recalled
@@ -39,6 +40,7 @@ from tagger.run.pipeline import classified
 from tagger.run.settle import finished
 from tagger.run.stages import Looked, Settings
 from tagger.run.survey import survey
+from tagger.run.thumbnails import looked_at
 from tagger.run.united import united
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
@@ -179,14 +181,16 @@ def look(table: pa.Table, job: Job) -> pa.Table:
     items, workers = unpacked(table), job.settings.workers
     if not job.enter():
         return packed(None for _ in items)
+    if job.thumbnails:
+        items = looked_at(job.storage, items, job.thumbnails)
     return packed(in_order(one, items, workers, BLOCK, lambda item: item if item.guess else None))
 
 
-def _files(classifier: LazyClassifier) -> dict[str, bytes]:
+def files_of(classifier: LazyClassifier) -> dict[str, bytes]:
     """The model file and the references taken in beside it, by the names they get on a node."""
     path = Path(MODEL)
     beside = {packs.place(path, name).name: data for name, data in classifier.packs.items()}
-    learned = {pack.path.name: pack.path.read_bytes() for pack in classifier.learned}
+    learned = {f"{pack.name}{SUFFIX}": pack.path.read_bytes() for pack in classifier.learned}
     return {MODEL: classifier.path.read_bytes(), **beside, **learned}
 
 
@@ -210,9 +214,10 @@ class Classifying:
                 (Path(folder) / name).write_bytes(data)
             learned = sorted(Path(folder).glob(f"*{SUFFIX}"))
             packed_places = [open_pack(path) for path in learned]
-            self._classifier = LazyClassifier(
-                Path(folder) / MODEL, device, learned=packed_places
-            ).load()
+            classifier = LazyClassifier(Path(folder) / MODEL, device, learned=packed_places)
+            if classifier.sha256 != job.sha256:
+                raise RunError("--engine ray: a pack changed while the run began; run again")
+            self._classifier = classifier.load()
         self._size = job.settings.batch_size
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -276,14 +281,14 @@ def run(
         )
     net = thumbnails if settings.by_thumbnails else None
     net_sha256 = net.sha256 if net else ""
-    with _connected(options), _books(recorder) as books:
+    with connected(options), _books(recorder) as books:
 
         @functools.cache  # until there is work to do, the model need not be loaded
         def job() -> Job:
             return Job(
                 storage, output, settings, _spread(classifier), classifier.sha256,
                 classifier.image_size, classifier.resize,
-                ray.put(_files(classifier)), books, net,
+                ray.put(files_of(classifier)), books, net,
             )  # fmt: skip
 
         def known(entry: Entry) -> Looked | None:
@@ -353,10 +358,10 @@ def _worked(work: list[Looked], job: Job, options: Cluster) -> Iterator[Done | N
         for table in results.iter_batches(**whole):
             yield from unpacked(table)
     except (RayError, RunError) as error:
-        raise _explained(error) from error
+        raise explained(error) from error
 
 
-def _explained(error: BaseException) -> RunError:
+def explained(error: BaseException) -> RunError:
     """The error of a worker, or of Ray about the cluster."""
     cause: BaseException | None = error
     while cause is not None:
@@ -368,7 +373,7 @@ def _explained(error: BaseException) -> RunError:
 
 
 @contextmanager
-def _connected(options: Cluster) -> Iterator[None]:
+def connected(options: Cluster) -> Iterator[None]:
     """The cluster, for as long as the block lasts; ``local`` starts one on this machine."""
     if options.address.startswith("ray://"):
         raise RunError(

@@ -1,4 +1,4 @@
-"""Folders of photos to samples: classes by folder name, negatives with where they come from."""
+"""Lists the photos of folders: classes by folder name, negatives with their origin."""
 
 import csv
 import re
@@ -10,11 +10,12 @@ from pathlib import Path
 
 from tagger.errors import RunError
 from tagger.places.landmarks import load_landmarks
+from tagger.places.table import TABLE, read_places
 from tagger.records import Landmark
 from tagger.storage.suffixes import PHOTO_SUFFIXES, suffix
 
 NO_LANDMARK = -1
-# Kinds with a meaning of their own: class photos, and those whose class is struck out.
+# Reserved kinds: class photos, and those whose class is masked.
 STRANGER = "stranger"  # landmarks that are not learned
 RESERVED = ("landmark", "unknown", STRANGER)
 
@@ -35,7 +36,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ClassFolder:
-    """One folder of class folders: slugs of landmarks.csv, and photos sorted by path."""
+    """One folder of class folders: slugs of places, and photos sorted by path."""
 
     labels: tuple[str, ...]
     samples: tuple[Sample, ...]
@@ -123,7 +124,7 @@ def read_folders(
     shipped = tuple(sorted(slug for slug, photos in found.items() if len(photos) >= least))
     for slug in shipped:
         if slug in unknown:
-            raise RunError(f"{unknown[slug]}: not in landmarks.csv; add a row or rename the folder")
+            raise RunError(_without_place(unknown[slug]))
     if len(shipped) < 2:
         raise RunError(f"{directories[0]}: {len(shipped)} classes of {least} photos; give more")
     labels = (*shipped, *sorted(set(found) - set(shipped)))
@@ -133,6 +134,28 @@ def read_folders(
         for path, source in found[slug]
     ]
     return ClassFolder(labels, tuple(samples)), shipped
+
+
+def read_known(
+    directories: Sequence[Path],
+    table: Path | None = None,
+    own: Mapping[str, Landmark] | None = None,
+) -> dict[str, Landmark]:
+    """All places that classes may be: the user's own before those of landmarks.csv.
+
+    Args:
+        directories: folders of data, in which there may be a ``places.csv``.
+        table: another such file, which goes before these.
+        own: places that a model file brings.
+
+    Raises:
+        RunError: a table cannot be read, or a row is no place.
+    """
+    beside = [folder / TABLE for folder in directories if (folder / TABLE).is_file()]
+    found = {**load_landmarks(), **(own or {})}
+    for path in (*beside, *((table,) if table else ())):
+        found |= read_places(path)
+    return found
 
 
 def read_left_out(lists: Iterable[Path], directories: Sequence[Path]) -> frozenset[Path]:
@@ -212,12 +235,19 @@ def _class_folders(directory: Path) -> list[Path]:
 
 
 def _slug(folder: str, table: Mapping[str, Landmark], directory: Path) -> str:
-    """The slug that a folder's name means, its leading number aside."""
+    """The slug that a folder's name stands for, ignoring its leading number."""
     wanted = {_plain(folder), _plain(re.sub(r"^\d+[.\s_-]+", "", folder))}
     for slug, landmark in table.items():
         if {_plain(slug), _plain(landmark.name), _plain(landmark.local_name)} & wanted:
             return slug
-    raise RunError(f"{directory / folder}: not in landmarks.csv; add a row or rename the folder")
+    raise RunError(_without_place(directory / folder))
+
+
+def _without_place(folder: Path) -> str:
+    return (
+        f"{folder}: not known where that is; give a table with a row for it (folder, latitude, "
+        "longitude) as --places FILE or as places.csv beside train, or rename the folder"
+    )
 
 
 def _known(folder: str, table: Mapping[str, Landmark], labels: Sequence[str]) -> bool:
@@ -248,7 +278,7 @@ def _origins(directory: Path) -> dict[str, str]:
 
 
 def _origin(row: Mapping[str, str]) -> tuple[str, str]:
-    """Of a row of manifest.csv the photo's place below its folder, and the collection."""
+    """From a row of manifest.csv, the photo's path below its folder, and the collection."""
     if "source repo" in row:
         return row["file"], row["source repo"]
     return "/".join((row["split"], row["slug"], row["file"])), row["source_repo"]

@@ -1,6 +1,6 @@
-"""Calibration on held-out photos, through the network as it will ship."""
+"""Calibration on held-out photos, with the network as it will ship."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from tagger.model.devices import fast_dtype
-from tagger.records import Landmark
 from train.networks.fold import fold
 from train.photos.arrays import Photos
 from train.photos.folders import NO_LANDMARK
@@ -30,12 +29,12 @@ RULE = ("odds", "energy")
 STEEPER, STRICTER = 1.4, 0.7
 # A photo of some bay or hillside is like another; of some tower, less so.
 DOUBT = {"point": 0.0, "site": 0.0, "area": 1.0}
-STRUCK = -1e4  # the logit of a class that is struck out
+STRUCK = -1e4  # the logit of a masked class
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPhotos:
-    """Photos as the network that ships sees them: embeddings [N, D], labels int64 [N], kinds."""
+    """Photos embedded by the network that ships: embeddings [N, D], labels int64 [N], kinds."""
 
     embeddings: Tensor
     labels: Tensor
@@ -72,7 +71,7 @@ def mix_weights(seen: EmbeddedPhotos) -> Tensor:
 
 
 def with_unknown(logits: Tensor, seen: EmbeddedPhotos) -> tuple[Tensor, EmbeddedPhotos]:
-    """Add each landmark photo once more as of an unknown landmark: its own class struck out.
+    """Add each landmark photo again as one of an unknown landmark: its own class masked.
 
     The few negatives that show buildings come from few sources; to a network that never learned
     the Taj Mahal, a photo of it is the hard case that a stranger's library is full of.
@@ -127,6 +126,6 @@ def calibrate_rule(
     return Calibration(temperature, weights, steeper * bias - stricter, doubt)
 
 
-def doubts(labels: Sequence[str], landmarks: Mapping[str, Landmark]) -> Tensor:
+def doubts(extents: Sequence[str]) -> Tensor:
     """Logits of doubt float32 [C] by the extent of each landmark: see DOUBT."""
-    return torch.tensor([DOUBT.get(landmarks[label].extent, 0.0) for label in labels])
+    return torch.tensor([DOUBT.get(extent, 0.0) for extent in extents])

@@ -1,6 +1,7 @@
 """Scores that could reject photos without a known landmark, compared on validation photos."""
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
@@ -11,7 +12,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from train.measure.metrics import Answers, Floats, area, calibration_error, tagged, tagged_right
+from tagger.evidence.decide import MIN_CONF
+from train.measure.metrics import (
+    Answers,
+    Floats,
+    area,
+    calibration_error,
+    mean,
+    tagged,
+    tagged_right,
+)
 from train.photos.folders import NO_LANDMARK
 from train.rejection.calibrate import EmbeddedPhotos, calibrate_rule, with_unknown
 from train.rejection.scores import Evidence, Shape, Shipped, fit_shape
@@ -36,7 +46,7 @@ class ScoreRow:
 
     ``auroc`` is the chance that a landmark scores higher; ``fpr95`` the share of the others that
     pass where 95 % of the landmarks do. Probabilities also have: share of landmarks tagged right,
-    shares of others tagged, at 0.6, and the expected calibration error on a half-and-half mix.
+    shares of others tagged, at MIN_CONF, and the expected calibration error on a half-and-half mix.
     """
 
     score: str
@@ -82,7 +92,8 @@ def compare(
 def measured(rows: list[ScoreRow], rule: tuple[str, ...]) -> dict[str, float]:
     """The figures of one rule by name, for a manifest: of validation photos held out of its fit."""
     (row,) = (row for row in rows if row.score == _name(rule))
-    return {f"validation {name}": value for name, value in asdict(row).items() if name != "score"}
+    figures = {name: value for name, value in asdict(row).items() if name != "score"}
+    return {f"validation {name}": v for name, v in figures.items() if not math.isnan(v)}
 
 
 def plain_scores(
@@ -117,7 +128,7 @@ def separation(score: Floats, photos: EmbeddedPhotos) -> Iterator[float]:
         yield area(landmark, score[kinds == kind])
     least = np.quantile(landmark, 0.05)
     for kind in ("near", "unknown"):
-        yield float((score[kinds == kind] >= least).mean())
+        yield mean(score[kinds == kind] >= least)
 
 
 def save(rows: Sequence["DataclassInstance"], path: Path) -> None:
@@ -140,9 +151,9 @@ def _measured(name: str, probabilities: Tensor, photos: EmbeddedPhotos) -> Score
     real = answers.take(kinds != "unknown")
     return replace(
         ScoreRow(name, *separation(answers.confidence, photos)),
-        recall=tagged_right(0.6)(real),
-        far_tagged=tagged("far", 0.6)(real),
-        near_tagged=tagged("near", 0.6)(real),
+        recall=tagged_right(MIN_CONF)(real),
+        far_tagged=tagged("far", MIN_CONF)(real),
+        near_tagged=tagged("near", MIN_CONF)(real),
         ece=calibration_error(real),
     )
 

@@ -10,10 +10,11 @@ from tagger.metadata.formats.container import Blocks, Change, Parts
 
 HEAD_TELLS_ALL = True
 XMP_TAG = inside.XMP_TAG
+C2PA_TAG = 0xCD41  # C2PA specification 2.1, appendix A: the manifest store
 NEW_SUBFILE_TYPE, PHOTOMETRIC, DNG_VERSION, MAKER_NOTE = 254, 262, 0xC612, 0x927C
 SENSOR = (32803, 34892)  # a colour filter array, linear raw (DNG 1.4)
 SIDECAR = "is not written in place; a sidecar is"
-PLAIN = (0, 1, 2, 3, 5, 6, 8)  # photometric interpretations of pictures, not of sensors
+PLAIN = (0, 1, 2, 3, 5, 6, 8)  # photometric interpretations of pictures, not of sensor data
 DATA = ((273, 279), (324, 325))  # offsets and sizes of strips and of tiles
 MAX_BYTES = (1 << 32) - 65_536  # offsets have 32 bits
 
@@ -21,8 +22,9 @@ MAX_BYTES = (1 << 32) - 65_536  # offsets have 32 bits
 def blocks(data: bytes, whole: bool) -> Blocks:
     """EXIF and XMP in the first bytes of a TIFF, or of a raw file that is built like one."""
     try:
-        positioned = False
+        positioned = signed = False
         for _, directory in ifd.directories(data):
+            signed = signed or directory.find(C2PA_TAG) is not None
             positioned = positioned or directory.find(ifd.GPS_IFD) is not None
             for tag in inside.TAGS:
                 entry = directory.find(tag)
@@ -30,7 +32,8 @@ def blocks(data: bytes, whole: bool) -> Blocks:
                     ifd.value(data, entry)
         if positioned and not whole:
             list(gps.everywhere(data))
-        return Blocks((data,) if positioned else (), tuple(inside.packets(data)))
+        exif = (data,) if positioned else ()
+        return Blocks(exif, tuple(inside.packets(data)), signed=signed)
     except RefusedError:
         if not whole:
             return Blocks(settled=False)
@@ -61,7 +64,7 @@ def read(data: bytes) -> Parts:
 
 
 def _check_kind(data: bytes, order: str, directories: list[tuple[str, ifd.Ifd]]) -> None:
-    """Only plain pictures are written: of the others it is not known what refers to what.
+    """Only plain pictures are written: in others, unknown tags may hold offsets.
 
     Raises:
         RefusedError: camera raw, or a TIFF of another kind, and which.
@@ -81,7 +84,7 @@ def _check_kind(data: bytes, order: str, directories: list[tuple[str, ifd.Ifd]])
 
 
 def write(data: bytes, change: Change) -> Spliced:
-    """The TIFF with other EXIF and XMP; both are appended, the pictures stay where they are."""
+    """The TIFF with new EXIF and XMP; both are appended, the pictures stay where they are."""
     return Spliced(_appended(data, change))
 
 
@@ -103,7 +106,7 @@ def _appended(data: bytes, change: Change) -> bytes:
 
 
 def check_rest(old: bytes, new: Spliced) -> None:
-    """Every strip and tile of every page is the same.
+    """Check that every strip and tile of every page is the same.
 
     Raises:
         RefusedError: they are not.
