@@ -160,11 +160,8 @@ def main(
         fitted_on = [rule_of([rows[i] for i in np.flatnonzero(fold != k)]) for k in range(folds)]
         rules = [fitted_on[k] for k in fold]
     named = [tagged(row, rule, min_conf) for row, rule in zip(rows, rules, strict=True)]
-    click.echo(
-        "| learned | places | photos | right | wrong place | as shipped | "
-        + " | ".join(OTHERS)
-        + " |"
-    )
+    heads = ("learned", "places", "photos", "right", "wrong place", "as shipped", *OTHERS)
+    click.echo("| " + " | ".join(heads) + " |")
     click.echo("|---" * len(heads) + "|")
     for group in ("", *(folder.name for folder in places)):
         for count in counts:
