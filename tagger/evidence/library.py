@@ -1,7 +1,7 @@
 """The source ``library``: copies of a photo that carries GPS, and photos of the same view."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -107,6 +107,7 @@ class LibrarySource:
                 "library out of --from"
             )
         self._model, self._max_radius_m = model, max_radius_m
+        self.saw: Callable[[str, Sequence[str]], None] = lambda key, others: None
         self.index = ViewsIndex(index, model.sha256, model.codebook)
 
     def look(self, data: bytes) -> Described:
@@ -126,6 +127,7 @@ class LibrarySource:
         """Where the photo ``key`` was taken, by what it looks like; None where that is open."""
         likest = self.index.likest(seen.embedding, LIKEST, LEAST_ALIKE, key)
         found = [Match(kept, compare(seen.view, kept.view)) for kept in likest]
+        self.saw(key, [match.kept.key for match in found if match.same_view and not match.copy])
         return judged([match for match in found if match.found.spots], self._max_radius_m)
 
 
