@@ -15,7 +15,8 @@ from tagger import metadata
 from tagger.cli.main import main
 from tagger.errors import RunError
 from tagger.model.classifier import Classifier
-from tagger.model.learned import NUMBERS, Contender, LearnedGuess, merged, shipped_rule
+from tagger.model.contender import DOUBT, NUMBERS, Contender, confidence, shipped_rule
+from tagger.model.learned import LearnedGuess, merged
 from tagger.model.local_features.weigh import Findings
 from tagger.places.landmarks import load_landmarks
 from tagger.places.opening import open_pack
@@ -260,21 +261,33 @@ def seen(best: float = -5.0) -> Findings:
     return Findings(np.array([best], np.float32), np.zeros(1, np.float32), 0.38, none, none)
 
 
-def confidence(alike: float, rival: float, spots: int, count: int) -> float:
-    one = Contender(0, 0, (alike,) * min(4, count), (spots,) * min(4, count), rival, 0, count)
+def sure(
+    alike: float, rival: float, spots: int, count: int, common: float = 0.49, wide: bool = False
+) -> float:
+    """With a reference as like the shipped landmarks as half of all are."""
+    near = min(4, count)
+    one = Contender(0, 0, (alike,) * near, (spots,) * near, rival, 0, count, 1.0, common, wide)
     evidence = one.evidence(seen())
     assert evidence.shape == (NUMBERS,)
-    return float(1 / (1 + np.exp(-evidence @ shipped_rule()[1])))
+    return confidence(one, evidence, shipped_rule(), 1)
 
 
 def test_more_evidence_is_more_confidence() -> None:
-    likeness = [confidence(alike, 0.2, 4, 3) for alike in (0.2, 0.4, 0.6, 0.8)]
-    apart = [confidence(0.6, rival, 4, 3) for rival in (0.6, 0.4, 0.2)]
-    found = [confidence(0.5, 0.3, spots, 3) for spots in (0, 4, 8, 16)]
+    likeness = [sure(alike, 0.2, 4, 3) for alike in (0.2, 0.4, 0.6, 0.8)]
+    apart = [sure(0.6, rival, 4, 3) for rival in (0.6, 0.4, 0.2)]
+    found = [sure(0.5, 0.3, spots, 3) for spots in (0, 4, 8, 16)]
     for rising in (likeness, apart, found):
         assert rising == sorted(rising)
-    assert confidence(0.45, 0.43, 0, 10) < 0.2  # unknown is the default answer
-    assert confidence(0.8, 0.3, 16, 3) > 0.9
+    assert sure(0.45, 0.43, 0, 10) < 0.2  # unknown is the default answer
+    assert sure(0.8, 0.3, 16, 3) > 0.9
+
+
+def test_what_looks_like_many_things_needs_more_evidence() -> None:
+    """A photo that is like a shipped landmark, or a place that is wide, is a weaker reference."""
+    plain = sure(0.6, 0.3, 6, 3)
+    assert sure(0.6, 0.3, 6, 3, common=0.6) < plain
+    assert sure(0.6, 0.3, 6, 3, wide=True) < plain
+    assert DOUBT > 0
 
 
 def guess(slug: str, sure: float) -> Guess:

@@ -224,12 +224,12 @@ class Classifier:
     ) -> tuple[Floats, LearnedGuess | None]:
         """Probabilities by the model's own references, and the learned place that is likest."""
         assert self._weigher
-        row = self._weigher.weighed(found, embedding, grey)
         if self._learned is None:
-            return row, None
-        seen, _ = self._weigher.look(found, embedding)
+            return self._weigher.weighed(found, embedding, grey), None
+        looked = self._weigher.look(found, embedding)
+        row = self._weigher.weighed(found, embedding, grey, looked)
         place = self._weigher.placed(embedding[None])[0]
-        return row, self._learned.judged(place, seen, lambda: describe(grey))
+        return row, self._learned.judged(place, looked[0], lambda: describe(grey))
 
 
 def _view(grey: Bytes) -> PhotoView:

@@ -1,78 +1,30 @@
 """Places learned without training: what a photo's likest references say, by a rule of their own."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tagger.model.contender import WIDE_M, Contender, confidence, shipped_rule
 from tagger.model.learning import as_references
 from tagger.model.local_features.matching import Features
-from tagger.model.local_features.references import NEAREST, OF_ONE, References
+from tagger.model.local_features.references import OF_ONE, References
 from tagger.model.local_features.sift import Floats
-from tagger.model.local_features.weigh import ALIKE, BY_CHANCE, SPOT, SPOTS, Findings, sigmoid
+from tagger.model.local_features.weigh import Findings
 from tagger.places.distance import distance_m
+from tagger.places.embeddings import unit
 from tagger.places.pack import Pack
 from tagger.places.search import PackSearch
 from tagger.records import Candidate as Named
 from tagger.records import Guess, Landmark
 
-RULE_FILE = Path(__file__).with_name("learned.json")
 ASKED = 96  # references, the likest, of which no more than OF_ONE of a place are taken
 LEAST = 0.02  # confidence of the first step from which local features are asked
-NUMBERS = 13  # that the rule weighs
-FOUND = 6  # spots that two photos of one place have in common, where that is no chance
-SURE_SPOTS, ALL_SPOTS = 8, 16
+COMPARED = 12  # of these, the likest, that are compared by local features; more find no more
+VOTERS = 10  # of the likest references, those whose votes count, where a place has as many
 
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """A place that some of the likest references show.
-
-    Attributes:
-        pack, number: which place.
-        alike: cosines to its references among the likest, the highest first.
-        spots: found again in each of these, 0 where they were not compared.
-        rival: cosine to the likest photo of another place, shipped or learned.
-        rival_spots: the most found again in such a photo.
-        count: references that the place has.
-    """
-
-    pack: int
-    number: int
-    alike: tuple[float, ...]
-    spots: tuple[int, ...]
-    rival: float
-    rival_spots: int
-    count: int
-
-    @property
-    def score(self) -> float:
-        """By which the place is chosen that is judged."""
-        found = min(max(0, max(self.spots) - BY_CHANCE), SPOTS)
-        return ALIKE * self.alike[0] + SPOT * found
-
-    def evidence(self, seen: Findings) -> Floats:
-        """The NUMBERS that the rule weighs; the first is 1."""
-        best = max(self.spots)
-        values = (
-            1.0,
-            self.alike[0],
-            self.alike[0] - self.rival,
-            seen.others,
-            np.log(self.count),
-            float(np.mean(self.alike[:2])),
-            float(seen.network.max(initial=-12.0)),
-            min(best, BY_CHANCE),
-            np.clip(best - BY_CHANCE, 0, SURE_SPOTS - BY_CHANCE),
-            np.clip(best - SURE_SPOTS, 0, ALL_SPOTS - SURE_SPOTS),
-            min(self.rival_spots, SURE_SPOTS),
-            sum(spots >= FOUND for spots in self.spots[1:]),
-            float(self.count < 3),
-        )
-        return np.array(values, np.float32)
+Supports = Callable[[Sequence[int], Features], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +34,6 @@ class LearnedGuess:
     slug: str
     landmark: Landmark | None
     confidence: float
-
-
-@cache
-def shipped_rule() -> Floats:
-    """The rule [2, NUMBERS] that ``scripts/measure_learning.py`` fitted."""
-    return np.array(json.loads(RULE_FILE.read_text(encoding="utf-8"))["rule"], np.float32)
 
 
 class LearnedPlaces:
@@ -110,6 +56,8 @@ class LearnedPlaces:
         self._searches = [PackSearch(pack) for pack in packs]
         self._references = [as_references(references, pack) for pack in packs]
         self._shipped = shipped
+        self._known, self._owners = unit(references.embeddings), references.owners
+        self._common: dict[tuple[int, int], float] = {}
 
     def judged(
         self, place: Floats, seen: Findings, features: Callable[[], Features]
@@ -137,14 +85,19 @@ class LearnedPlaces:
         """The place of the likest reference, before local features are known."""
         return self._chosen(self._near(place), {}, seen)
 
-    def compared(self, place: Floats, seen: Findings, photo: Features) -> Contender:
-        """The same with local features, which may speak for another place."""
+    def compared(
+        self, place: Floats, seen: Findings, photo: Features, supports: Sequence[Supports] = ()
+    ) -> Contender:
+        """The same with local features, which may speak for another place.
+
+        ``supports`` stands for :meth:`References.supports` of each pack, if given.
+        """
         near = self._near(place)
         spots: dict[tuple[int, int], int] = {}
-        for number, known in enumerate(self._references):
-            rows = [row for pack, row, _ in near[:NEAREST] if pack == number]
+        for number, of_pack in enumerate(supports or [one.supports for one in self._references]):
+            rows = [row for pack, row, _ in near[:COMPARED] if pack == number]
             if rows:
-                found = known.supports(rows, photo).tolist()
+                found = of_pack(rows, photo).tolist()
                 spots |= {(number, row): count for row, count in zip(rows, found, strict=True)}
         chosen = self._chosen(near, spots, seen)
         assert chosen
@@ -189,15 +142,36 @@ class LearnedPlaces:
         chosen = max(best, key=lambda one: one.score)
         rivals = [one for one in best if one is not chosen and not self._same(one, chosen)]
         alike, found_again = [one.alike[0] for one in rivals], [max(one.spots) for one in rivals]
-        mark = self._mark(chosen)
+        mark, owner = self._mark(chosen), (chosen.pack, chosen.number)
+        mine = [(pack, int(self.packs[pack].owners[row])) == owner for pack, row, _ in near]
+        voters = min(chosen.count, VOTERS)
         for landmark in np.argsort(-seen.alike)[:3].tolist():
             if mark is None or not _one_spot(self._shipped[landmark], mark):
                 alike.append(float(seen.alike[landmark]))
                 found_again.append(int(seen.spots[landmark]))
-        return Contender(
-            chosen.pack, chosen.number, chosen.alike, chosen.spots, max(alike, default=-1.0),
-            max(found_again, default=0), chosen.count,
-        )  # fmt: skip
+        return replace(
+            chosen,
+            rival=max(alike, default=-1.0),
+            rival_spots=max(found_again, default=0),
+            votes=sum(mine[:voters]) / min(chosen.count, OF_ONE),
+            common=self._commonness(chosen.pack, near[mine.index(True)][1], mark),
+            wide=mark is not None and mark.radius_m >= WIDE_M,
+        )
+
+    def _commonness(self, pack: int, row: int, mark: Landmark | None) -> float:
+        """How like a reference is to photos of shipped landmarks, but the one it may show."""
+        found = self._common.get((pack, row))
+        if found is None:
+            alike = np.full(len(self._shipped), -1, np.float32)
+            reference = unit(self.packs[pack].embeddings[row][None])[0]
+            np.maximum.at(alike, self._owners, self._known @ reference)
+            best = [
+                float(alike[landmark])
+                for landmark in np.argsort(-alike)[:3].tolist()
+                if mark is None or not _one_spot(self._shipped[landmark], mark)
+            ]
+            found = self._common[pack, row] = max(best, default=0.0)
+        return found
 
     def _mark(self, one: Contender) -> Landmark | None:
         pack = self.packs[one.pack]
@@ -209,7 +183,7 @@ class LearnedPlaces:
         return marks[0] is not None and marks[1] is not None and _one_spot(marks[0], marks[1])
 
     def _confidence(self, candidate: Contender, seen: Findings, step: int) -> float:
-        return sigmoid(float(candidate.evidence(seen) @ self._rule[step]))
+        return confidence(candidate, candidate.evidence(seen), self._rule, step)
 
 
 def _one_spot(one: Landmark, other: Landmark) -> bool:

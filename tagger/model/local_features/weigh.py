@@ -126,14 +126,21 @@ class Weigher:
         )
         return seen, cosines
 
-    def weighed(self, probabilities: Floats, embedding: Floats, grey: Bytes) -> Floats:
+    def weighed(
+        self,
+        probabilities: Floats,
+        embedding: Floats,
+        grey: Bytes,
+        looked: tuple[Findings, Floats] | None = None,
+    ) -> Floats:
         """Probabilities [C] of the network for a photo, and what its references say of that.
 
-        What the best landmark gains or loses, the others lose together or nobody gains.
+        What the best landmark gains or loses, the others lose together or nobody gains. ``looked``
+        is what :meth:`look` said, where it was asked already.
         """
         if probabilities.max() < POSSIBLE:
             return probabilities
-        seen, cosines = self.look(probabilities, embedding)
+        seen, cosines = looked or self.look(probabilities, embedding)
         sure = self._confidence(seen, 0)
         if LEAST <= sure < SURE:
             seen = self.compared(seen, cosines, grey)
