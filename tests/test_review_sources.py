@@ -213,8 +213,23 @@ def test_sources_in_words(source: str, said: str) -> None:
     assert "".join(whereabouts.words(source, "120", "")) == said
 
 
-def test_the_answers_that_the_report_keeps(review: Review) -> None:
+def test_each_sources_answer_is_shown(review: Review) -> None:
+    found = dict(whereabouts.answers(review, 1))
+    assert " within " in found["Time"] and "1 min after" in found["Time"]
+    assert "confidence" in found["Landmark"]
+    review.decide([1], Decision(Verdict.REJECT))
+    assert dict(whereabouts.answers(review, 1)) == found
+    assert whereabouts.answers(review, 0) == []
+
+
+def test_the_answers_that_reports_of_before_keep(
+    review: Review, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The source's position with its evidence and the landmarks seen, also once it is rejected."""
+    kept = review.original
+    monkeypatch.setattr(
+        review, "original", lambda row, name: "" if name == "answers" else kept(row, name)
+    )
     before = dict(whereabouts.answers(review, 1))
     assert " within " in before["Time"] and "1 min after" in before["Time"]
     seen = [review.original(1, name) for name in ("landmark", "second", "third")]

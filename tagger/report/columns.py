@@ -11,10 +11,13 @@ from tagger.storage.urls import is_url
 COLUMNS = (
     "path", "status", "landmark", "latitude", "longitude", "radius_m", "confidence",
     "second", "second_confidence", "third", "third_confidence", "city", "country", "wikidata",
-    "reason", "source", "evidence", "model", "run_id", "size", "mtime_ns", "etag", "accept",
+    "reason", "source", "evidence", "answers", "model", "run_id", "size", "mtime_ns", "etag",
+    "accept",
 )  # fmt: skip
 # In the column source: the subject is written, and no position of the camera.
 SUBJECT_ONLY = "subject"
+# Between the answers of the sources, kept where there are others than the landmark's.
+BETWEEN = " | "
 FIRST_COLUMNS = "path,status,"  # what distinguishes a report from other files
 
 
@@ -44,6 +47,7 @@ def row(outcome: Outcome, names: Mapping[str, str], model: str, run_id: str) -> 
         safe(portable(outcome.reason)),
         _source(outcome),
         safe(portable(camera.evidence)) if camera else "",
+        safe(portable(BETWEEN.join(outcome.answers))) if len(outcome.answers) > 1 else "",
         model,
         run_id,
         str(version.size),

@@ -11,7 +11,7 @@ from tagger.evidence.neighbours import neighbours
 from tagger.evidence.time_source import far, lasting
 from tagger.ledger.schema import default_path
 from tagger.records import Source
-from tagger.report.columns import SUBJECT_ONLY
+from tagger.report.columns import BETWEEN, SUBJECT_ONLY
 from tagger.review import thumbnails
 from tagger.review.session import Review
 from tagger.review.sheet import Sheet, number, printable
@@ -59,11 +59,14 @@ def words(source: str, radius_m: str, evidence: str) -> list[str]:
 
 
 def answers(review: Review, row: int) -> list[tuple[str, str]]:
-    """What the report keeps of each source's answer: whose it is, and the answer in words.
+    """Each source's own answer: whose it is, and the answer in words.
 
-    The report has the position that the run wrote or would write, and the landmarks that the
-    photo looks like; answers of further sources are told by ``tag --verbose`` only.
+    Reports of versions before have the position that the run wrote or would write, and the
+    landmarks that the photo looks like.
     """
+    if kept := review.original(row, "answers"):
+        parts = (printable(part).partition(": ") for part in kept.split(BETWEEN))
+        return [(who.capitalize(), text) for who, _, text in parts if text]
     source = source_of(review.original(row, "source"))
     at = [review.original(row, name) for name in ("latitude", "longitude")]
     if source is None or not all(at):

@@ -83,7 +83,7 @@ def _facts(review: Review, row: int, root: Root) -> None:
             *([] if cell("evidence") and cell("evidence") in cell("reason") else [cell("reason")]),
         ),
         style.bars([(name, share) for name, share in shares if name and share is not None]),
-        style.table("What the report keeps of each source", whereabouts.answers(review, row)),
+        style.table("What each source says", whereabouts.answers(review, row)),
         style.note(printable(relative(review.sheet.photo(row), root))),
     )
 
