@@ -3,11 +3,9 @@
 from setuptools import Extension, setup
 
 FLAGS = ["-O3", "-fno-trapping-math", "-fno-math-errno"]  # loops over floats become vectors
-# Without a C compiler Pillow decodes; local features have no other way.
+# Without a C compiler Pillow decodes; the search in packs has no other way.
 OPTIONAL = ("imaging/_fast_jpeg",)
-NAMES = (
-    *OPTIONAL, "model/local_features/_sift", "model/local_features/_match", "places/_bits",
-)  # fmt: skip
+NAMES = (*OPTIONAL, "places/_bits")
 
 setup(
     ext_modules=[

@@ -1,14 +1,12 @@
-"""What our C gains: whole runs with and without it in turn, and each part against its twin."""
+"""What our JPEG decoder gains: whole runs with and without it in turn, and decoding alone."""
 
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
-import bench_sections
 import click
 import torch
 from bench_sections import MP_2, MP_12, cameras, fill, ours
@@ -17,18 +15,10 @@ from tagger.imaging import fast_jpeg
 from tagger.imaging.decode import to_views
 from tagger.ledger.ledger import new_run_id
 from tagger.model.classifier import Classifier
-from tagger.model.local_features import matching, references, weigh
-
-sys.path.insert(0, str(bench_sections.SAMPLES.parent / "tests"))
-import plain_features
+from tagger.model.local_features import matching, weigh
 
 PILLOW = patch.object(fast_jpeg, "_fast_jpeg", None)
-OPENCV = (
-    patch.object(matching, "sift", plain_features.sift),
-    patch.object(matching, "moved_alike", plain_features.moved_alike),
-    patch.object(references, "matches", plain_features.matches),
-)
-WAYS = {"compiled": (), "Pillow decodes": (PILLOW,), "OpenCV and NumPy": OPENCV}
+WAYS = {"compiled": (), "Pillow decodes": (PILLOW,)}
 
 
 def cpu_seconds(work: Callable[[], object], way: str) -> float:

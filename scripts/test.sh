@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 scripts/install.sh test
 .venv/bin/ruff format --check .
 .venv/bin/ruff check .
+# Each of the many processes that tests start would compile all modules anew.
+unset PYTHONDONTWRITEBYTECODE
 # One thread: on a busy machine, OpenMP threads that wait for each other stall a test for minutes.
 export OMP_NUM_THREADS=1
 logs=$(mktemp -d)
@@ -34,17 +36,20 @@ wait_for_all() { # show what each said, then the last line of each
     exit "$failed"
 }
 
+fast=(-m "not slow" -n 2 --dist loadfile)
+browser="tests/test_app_browser*.py" # a process that runs these alone imports no other tests
+
 case "${1-}" in
 "")
     beside mypy .venv/bin/mypy
-    beside tests pytest fast -m "not slow" -n 2 --dist loadfile
+    beside tests pytest fast "${fast[@]}"
     wait_for_all
     ;;
 all)
     beside mypy .venv/bin/mypy
-    beside tests pytest fast -m "not slow"
-    beside browser pytest browser -m browser
-    beside slow pytest slow -m "slow and not browser"
+    beside slow pytest slow -m slow --ignore-glob="$browser"
+    beside browser pytest browser -m slow $browser
+    beside tests pytest fast "${fast[@]}"
     wait_for_all
     ;;
 *)

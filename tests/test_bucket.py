@@ -21,8 +21,10 @@ from tagger.imaging.decode import Resize
 from tagger.records import Status
 from tagger.run.inspect import inspect
 from tagger.storage import bucket as bucket_module
-from tagger.storage.bucket import BucketStorage, Generic, connect
+from tagger.storage import bucket_store
+from tagger.storage.bucket import BucketStorage
 from tagger.storage.bucket_listing import Found, paired
+from tagger.storage.bucket_store import Generic, connect
 from tagger.storage.opening import open_storage
 from tagger.storage.siblings import Siblings, is_beside, is_shared
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
@@ -159,7 +161,7 @@ def test_throttled_requests_are_repeated_and_then_a_photos_failure(
     s3_server.fail(0.5)
     assert all(storage.read_head(key, 9) == b"photo" for _ in range(2))
     s3_server.fail(0)
-    monkeypatch.setattr(bucket_module, "ATTEMPTS", 1)
+    monkeypatch.setattr(bucket_store, "ATTEMPTS", 1)
     connect.cache_clear()
     storage = BucketStorage([bucket.url])
     version = storage.read(key).version

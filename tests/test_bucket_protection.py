@@ -16,8 +16,8 @@ from tagger import metadata
 from tagger.cli.main import main
 from tagger.errors import CredentialsError, PhotoError, RefusedError, RunError
 from tagger.storage import credentials
-from tagger.storage.bucket import connect
 from tagger.storage.bucket_listing import problem_of
+from tagger.storage.bucket_store import connect
 from tagger.storage.opening import open_storage
 from tagger.storage.s3 import S3
 

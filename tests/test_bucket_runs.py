@@ -26,8 +26,8 @@ from tagger.ledger.history import RecordedChange, State
 from tagger.ledger.ledger import Ledger
 from tagger.metadata import HEAD_BYTES
 from tagger.run.inspect import FIRST_BYTES
-from tagger.storage import bucket as bucket_module
-from tagger.storage.bucket import connect
+from tagger.storage import bucket_store
+from tagger.storage.bucket_store import connect
 
 GREY = (120, 120, 120)
 
@@ -74,7 +74,7 @@ def upload(bucket: s3.Bucket, number: int) -> dict[str, bytes]:
 
 def test_a_nightly_run_reads_only_what_it_needs(command: Command, s3_server: s3.Server) -> None:
     bucket = command.bucket
-    before = upload(bucket, 500)
+    before = upload(bucket, 200)
     report = f"{bucket.url}/reports/report.csv"
     s3_server.asked()
     assert command(f"{bucket.url}/in", "--report", report, "-q")[0] == 0
@@ -82,7 +82,7 @@ def test_a_nightly_run_reads_only_what_it_needs(command: Command, s3_server: s3.
     rows = command.report(report)
     assert [row["path"] for row in rows] == [f"{bucket.url}/{key}" for key in sorted(before)]
     status = {row["path"].removeprefix(f"{bucket.url}/"): row["status"] for row in rows}
-    assert Counter(status.values()) == {"tagged": 125, "has_gps": 250, "no_landmark": 125}
+    assert Counter(status.values()) == {"tagged": 50, "has_gps": 100, "no_landmark": 50}
 
     for key, found in status.items():
         requests = [note for note in asked if note["key"] == f"/{bucket.name}/{key}"]
@@ -309,7 +309,7 @@ def test_a_photo_that_stays_throttled_failed_and_the_others_are_done(
     bucket, report = command.bucket, f"{command.bucket.url}/report.csv"
     for number in range(40):
         bucket.put(f"in/{number:02}.jpg", photo(COLOURS["Taj_Mahal"]))
-    monkeypatch.setattr(bucket_module, "ATTEMPTS", 1)
+    monkeypatch.setattr(bucket_store, "ATTEMPTS", 1)
     connect.cache_clear()
     words = (f"{bucket.url}/in", "--report", report, "--fail-over", "60")
     s3_server.fail(1, only="/in/0")

@@ -1,6 +1,8 @@
 """Whatever lies in photos, Takeout files, tracks and the index: no crash, no wrong place."""
 
 import random
+import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -90,6 +92,26 @@ def test_hostile_tracks_are_refused_in_words(tmp_path: Path, name: str, content:
     with pytest.raises(RunError, match=name):
         list(read_tracks([tmp_path / name]))
     assert list(read_tracks([tmp_path])) == []
+
+
+def test_a_track_nested_without_end_costs_little(tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 200_000)
+    start = time.process_time()
+    with pytest.raises(RunError, match=r"deep\.json: is nested deeper than any track"):
+        list(read_tracks([path]))
+    assert time.process_time() - start < 3  # 0.03 s; 9 s with ijson's own step of 64 KB
+
+
+def test_nothing_stays_open_of_tracks_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "cut.gpx").write_text(GPX[:60])
+    with pytest.raises(RunError, match=r"cut\.gpx") as error:  # keeps all that the frames hold
+        Sources.beside(tmp_path / "ledger.db", tracks=[tmp_path / "cut.gpx"])
+    assert list((tmp_path / "temporary").iterdir()) == [], error
 
 
 def test_a_zip_that_unpacks_to_gigabytes_is_refused(tmp_path: Path) -> None:

@@ -348,12 +348,25 @@ def test_files_are_recognised_by_content_where_inodes_say_nothing(tmp_path: Path
 
 
 @pytest.mark.usefixtures("renumbered")
-def test_decisions_can_be_kept_where_inodes_say_nothing(tmp_path: Path) -> None:
+def test_decisions_can_be_kept_where_inodes_say_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     report = tmp_path / "report.csv"
     DecisionLog(report).close()
     DecisionLog(report).close()
     beside = tmp_path / "report.csv.review"
     beside.rename(tmp_path / "theirs")
     os.link(tmp_path / "theirs", beside)
+    opened = list[sqlite3.Connection]()
+
+    def connect(*words: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(connected(*words, **options))
+        return opened[-1]
+
+    connected = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", connect)
     with pytest.raises(RunError, match="another file took its place"):
         DecisionLog(report)
+    (left,) = opened
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        left.execute("SELECT 1")

@@ -8,7 +8,7 @@ from conftest import REPOSITORY, SAMPLES
 
 WITHOUT = """
 import sys
-sys.modules["tagger.model.local_features._sift"] = None
+sys.modules["tagger.places._bits"] = None
 from tagger.cli.main import main
 main()
 """

@@ -20,7 +20,7 @@ from tagger.run.limits import RunLimits
 from tagger.run.run_log import RunLog
 from tagger.storage.local import LocalStorage
 from tagger.storage.local_listing import TEMP_PREFIX
-from tagger.storage.local_writing import replace_file
+from tagger.storage.named_files import replace_file
 
 LINK = os.link
 Work = Callable[[Path, Version], None]

@@ -1,7 +1,11 @@
 """A photo's own thumbnail: which is trusted, and what is settled by looking at it alone."""
 
+import ctypes
 import io
+import mmap
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -243,9 +247,16 @@ def test_what_the_thumbnail_settles_is_not_read(
 
 
 def test_many_photos_keep_their_order_and_their_own_answers(
-    tmp_path: Path, classifier: Classifier, net: ThumbnailNet
+    tmp_path: Path, classifier: Classifier, net: ThumbnailNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Grey and red take turns unevenly, over several passes of the network."""
+    """Grey and red take turns unevenly, over a few passes of the network."""
+    passes, one = list[int](), ThumbnailNet._pass
+
+    def counted(net: ThumbnailNet, pictures: Sequence[Image.Image]) -> list[float]:
+        passes.append(len(pictures))
+        return one(net, pictures)
+
+    monkeypatch.setattr(ThumbnailNet, "_pass", counted)
     reds = {number for number in range(30) if number % 7 in (1, 2) or number == 29}
     for number in range(30):
         data = coloured(RED if number in reds else GREY) + bytes(300_000)
@@ -254,6 +265,7 @@ def test_many_photos_keep_their_order_and_their_own_answers(
     assert list(found) == [f"{number:02}.jpg" for number in range(30)]
     assert {int(name[:2]) for name, o in found.items() if o.status is Status.WOULD_TAG} == reds
     assert {int(name[:2]) for name in storage.whole} == reds
+    assert sorted(passes) == [6, 8, 8, 8]
 
 
 @pytest.mark.parametrize("settings", [{"thorough": True}, {"min_conf": 0.3}])
@@ -313,3 +325,40 @@ def test_it_is_what_lies_beside_the_model(net: ThumbnailNet, colour_model: Path)
     assert beside(colour_model) is None
     found = beside(net._path.with_name("colour.pt"))
     assert found is not None and found.sha256 == net.sha256
+
+
+def in_memory(path: Path) -> int:
+    """How many bytes of a file the system's cache holds."""
+    libc, size = ctypes.CDLL(None, use_errno=True), path.stat().st_size
+    pages = (ctypes.c_ubyte * (-(-size // mmap.PAGESIZE)))()
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), size) as mapped:
+        first = ctypes.c_char.from_buffer(mapped)
+        failed = libc.mincore(ctypes.byref(first), ctypes.c_size_t(size), pages)
+        del first
+    assert not failed
+    return mmap.PAGESIZE * sum(page & 1 for page in pages)
+
+
+def forgotten(path: Path) -> None:
+    """Out of the system's cache, where the file system has one."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if in_memory(path):
+        pytest.skip("this file system keeps files in memory")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux what it has read")
+@pytest.mark.parametrize("surveyed", [False, True])
+def test_the_disk_is_not_asked_for_more_than_the_head(
+    tmp_path: Path, classifier: Classifier, net: ThumbnailNet, surveyed: bool
+) -> None:
+    path = tmp_path / "grey.jpg"
+    path.write_bytes(coloured(GREY) + bytes(6_000_000))
+    forgotten(path)
+    found, _ = tagged(tmp_path, classifier, net, surveyed)
+    assert "thumbnail" in found["grey.jpg"].reason
+    assert 0 < in_memory(path) <= metadata.HEAD_BYTES
+    forgotten(path)
+    tagged(tmp_path, classifier, net, surveyed, thorough=True)
+    assert in_memory(path) > 6_000_000

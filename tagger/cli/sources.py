@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -215,11 +216,11 @@ def clocks(paths: tuple[str, ...], recursive: bool) -> None:
     from tagger.storage.opening import open_storage
 
     try:
-        storage, sources = open_storage(paths, recursive=recursive), Sources()
-        for _ in survey(storage, storage.list(), sources, lambda _: None, workers=4):
-            pass
-        rows = list(sources.captures.cameras())
-        sources.close()
+        storage = open_storage(paths, recursive=recursive)
+        with closing(Sources()) as sources:
+            for _ in survey(storage, storage.list(), sources, lambda _: None, workers=4):
+                pass
+            rows = list(sources.captures.cameras())
     except RunError as error:
         tell(f"landmark-tag: {error}", err=True)
         sys.exit(error.exit_code)

@@ -102,9 +102,9 @@ class Captures:
         self._db.close()
 
     def note_same_views(self, key: str, others: Iterable[str]) -> None:
-        """Photos that show the same as ``key``: they tell its camera's clock, from the next run on.
+        """Record same views as ``key``; the next run reads its camera's clock.
 
-        Within a run, what a photo is told must not depend on which was looked at first.
+        Not earlier: within a run, results must not depend on the order of photos.
         """
         with self._lock:
             self._same_views += [(as_stored(key), as_stored(other)) for other in others]
@@ -265,9 +265,9 @@ class Captures:
         return sorted(rows, key=lambda row: abs(row[0] - local))
 
     def runs(self, camera: str, local: float) -> list[ClockSpan]:
-        """What a camera's clock showed in the weeks around, by photos that tell it.
+        """The clock offsets of a camera in the weeks around, from photos that state or imply them.
 
-        Where none states or measures it, positions do: the clock showed the time of the place.
+        If none states one, the clock is assumed to have shown local time at the photos' positions.
         """
         week = int(local // WEEK)
         if (camera, week) not in self._runs:

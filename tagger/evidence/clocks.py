@@ -130,20 +130,20 @@ def _moments(times: Iterable[float]) -> int:
 
 
 class ClockSpan(NamedTuple):
-    """Photos in order of UTC whose clock showed the same: seconds of UTC, and how far ahead."""
+    """Consecutive photos with the same clock offset: first and last UTC, and seconds ahead."""
 
     start: float
     end: float
     ahead: float
 
 
-# Zones differ by multiples of this; a difference of another size that a single photo shows is an
-# old position's time.
+# Time zones differ by multiples of this; any other difference in a single photo comes from an
+# outdated position.
 QUARTER, OFF_QUARTER = 900.0, 60.0
 
 
 def runs_of(rows: Iterable[tuple[float, float]]) -> list[ClockSpan]:
-    """What a camera's clock showed, by (utc, ahead) of its photos in order of UTC."""
+    """Group a camera's photos, as (utc, ahead) in order of UTC, by clock offset."""
     runs: list[ClockSpan] = []
     odd: ClockSpan | None = None
     for utc, ahead in rows:
@@ -163,10 +163,10 @@ def runs_of(rows: Iterable[tuple[float, float]]) -> list[ClockSpan]:
 
 
 def readings(runs: Sequence[ClockSpan], local: float) -> list[float]:
-    """How far ahead of UTC the clock can have been that showed ``local``.
+    """Possible offsets from UTC of a clock that showed ``local``.
 
-    Each run ends somewhere before the next one starts, so where the clock was set, or travelled,
-    a time may mean two moments, or lie in none.
+    The clock changed somewhere between one span and the next, so near a change a local time may
+    stand for two moments, or for none.
     """
     found: list[float] = []
     for number, run in enumerate(runs):

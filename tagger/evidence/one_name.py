@@ -10,7 +10,7 @@ from tagger.places.distance import distance_m
 # A camera does not go so fast (metres a second, trains aside), nor so far and back in so short a
 # time. A phone in a car may note a position that is kilometres old, but does not go back to it.
 TOO_FAST, TOO_FAR_M, BACK_S = 60.0, 300.0, 3600.0
-RETURNS = 2  # so often within three weeks: two cameras of one name
+RETURNS = 2  # this often within three weeks: two cameras share the name
 
 
 class Placed(NamedTuple):
@@ -26,12 +26,12 @@ class Placed(NamedTuple):
 
 
 def two_at_once(rows: Iterable[Placed]) -> bool:
-    """Whether positions of one camera's name, in order of UTC, are those of two cameras."""
+    """Whether positions under one camera name, in order of UTC, come from two cameras."""
     return returns(rows) >= RETURNS
 
 
 def returns(rows: Iterable[Placed]) -> int:
-    """How often the name leapt from one place to another, and back soon after."""
+    """How often positions jumped to another place and back soon after."""
     seen: set[tuple[float, float]] = set()
     last: Placed | None = None
     leapt: Placed | None = None  # from where
@@ -63,9 +63,9 @@ def _apart(a: Placed, b: Placed) -> float:
     return distance_m((a.latitude, a.longitude), (b.latitude, b.longitude))
 
 
-# What cameras name their photos by, a counter of four digits or more at its end.
+# Names that cameras give to photos: a prefix and a counter of four digits.
 _COUNTED = re.compile(r"(IMG_|IMG_E|DSC_?|DSCF|DSCN|_DSC|_MG_|P\d{3}|GOPR)(\d{4})(?:\D.*)?", re.I)
-# Photos, movies and deleted ones that a camera counts at once, and in a second on a busy day.
+# How far a counter may advance at once, and per second on a busy day (deleted photos count).
 COUNTED_AT_ONCE, COUNTED_A_SECOND = 300, 0.05
 WRAPS = 10_000
 

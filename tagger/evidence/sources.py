@@ -1,6 +1,7 @@
 """All sources of a run but the landmarks: what each says of a photo, out of one index."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -79,14 +80,20 @@ class Sources:
         """
         index = index_beside(ledger) if ledger else None
         library = None
-        if model is not None:
-            from tagger.evidence.library import LibrarySource
-            from tagger.evidence.views import views_beside
+        with ExitStack() as opened:  # closed again if a later one cannot be used
+            if model is not None:
+                from tagger.evidence.library import LibrarySource
+                from tagger.evidence.views import views_beside
 
-            views = views_beside(ledger) if ledger else None
-            library = LibrarySource(model, views, (limits or Limits()).max_radius_m)
-        points = Tracks(read_tracks(tracks, say)) if tracks else None
-        return cls(index, limits, points, pairs, library)
+                views = views_beside(ledger) if ledger else None
+                library = LibrarySource(model, views, (limits or Limits()).max_radius_m)
+                opened.callback(library.index.close)
+            points = Tracks(read_tracks(tracks, say)) if tracks else None
+            if points is not None:
+                opened.callback(points.close)
+            sources = cls(index, limits, points, pairs, library)
+            opened.pop_all()
+        return sources
 
     def note(self, photo: Capture, stamp: str) -> None:
         """Add a photo to the index; a position that we wrote is no evidence of anything."""

@@ -25,20 +25,20 @@ from tagger.metadata.capture import Capture
 from tagger.places.distance import distance_m
 from tagger.records import Source
 
-# A journey shows only by a position at its other end, which may lie further off than --max-gap.
+# A journey is recognised by a position at its other end, which may be further off than --max-gap.
 JOURNEY_SECONDS = 48 * 3600.0
 MOST = 24  # other cameras' photos that are looked at before, and after
 # Other cameras are believed if none of these was elsewhere so long before or after the photo; two
 # photos of two cameras are compared if they were taken within so many seconds.
 TOGETHER_S, COMPARED_S = 6 * 3600.0, 3600.0
-APART = "the cameras were at different places about then"
+APART = "the cameras were at different places at that time"
 TWO = "two cameras of one name were at two places"
 UNKNOWN = "nothing shows that this camera was where the other one was"
-# How one moves about then: by this many positions at most, of so many seconds before and after.
+# How people moved at that time: from at most this many positions within so many seconds.
 PAIRS, SPEED_S = 24, 6 * 3600.0
-# Two phones of one model have one name; one of them does not go so fast for so long, trains aside.
+# Two phones of one model share a name; a single one never moves this fast for this long.
 SAME_NAME_M_S, SAME_NAME_S = 60.0, 1800.0
-# That neighbours in time were where the photo was, as long as nothing speaks against it.
+# Probability that neighbours in time were where the photo was taken, if nothing contradicts it.
 PROBABLE = 0.98
 
 
@@ -92,9 +92,9 @@ class TimeSource:
         return self._answer(photo, utc, own, self._fixes(By.UTC, utc, photo))
 
     def clocks(self, photo: Capture) -> list[Clock]:
-        """What the clock of the photo's camera may have been when it was taken.
+        """The possible readings of the clock of the photo's camera.
 
-        Several, where it was set or travelled about then; none where nothing is known.
+        Several if it was set or crossed time zones around then; none if nothing is known.
         """
         limits, local = self._limits, photo.local or 0.0
         fast = self._fast(photo) or 0.0
@@ -111,7 +111,7 @@ class TimeSource:
         possible = readings(self._captures.runs(photo.camera, local), local)
         if not possible and self._fast(photo) is None:
             seen = self._captures.ahead_by_views(photo.camera, local)
-            # Not to the second: what would be said a little earlier and later must agree.
+            # Views tell it to a minute: the positions a minute earlier and later must agree.
             offs = (0.0, -VIEWS_AGREE / 2, VIEWS_AGREE / 2)
             return [] if seen is None else [Clock(seen + off) for off in offs]
         known = self._captures.clock(photo.camera, local)
@@ -185,7 +185,7 @@ class TimeSource:
     def _answer(
         self, photo: Capture, utc: float, fixes: list[Fix], others: list[Fix]
     ) -> Estimate | None:
-        """By this camera's photos; by others' where they were with it, as far as that shows.
+        """From this camera's photos; from other cameras' photos if they were demonstrably together.
 
         Args:
             fixes: of cameras of this name.
@@ -202,26 +202,26 @@ class TimeSource:
         by_own, by_others = self._located(own), self._located(others)
         near = [fix for fix in own if abs(fix.seconds) <= TOGETHER_S]
         if leaps(near, SAME_NAME_M_S, SAME_NAME_S):
-            return self._told(own, by_own, TWO)
+            return self._estimate(own, by_own, TWO)
         if by_others is None:
-            return self._told(own, by_own)
+            return self._estimate(own, by_own)
         both = sorted(own + others, key=lambda fix: fix.seconds)
         close = [fix for fix in both if abs(fix.seconds) <= TOGETHER_S]
         together = company(close, FASTEST_WALK, COMPARED_S, own[0].camera if own else "")
         if together is None and not own:
             together = (not fixes and self._captures.positioned(utc) == 1) or None
         if together:
-            return self._told(both, self._located(both))
+            return self._estimate(both, self._located(both))
         if by_own is not None:
-            return self._told(own, by_own)
+            return self._estimate(own, by_own)
         if shared:
-            return self._told(both, by_others, TWO)
+            return self._estimate(both, by_others, TWO)
         if not fixes and (somewhere := self._with_any(others, utc)):
-            return self._told(both, somewhere)
-        return self._told(both, by_others, APART if together is False else UNKNOWN)
+            return self._estimate(both, somewhere)
+        return self._estimate(both, by_others, APART if together is False else UNKNOWN)
 
     def _with_any(self, others: Sequence[Fix], utc: float) -> Located | None:
-        """Where a camera without positions was, where all that have any were at about one place."""
+        """Where a camera without positions was, if all others were at about one place."""
         found = []
         for camera in {fix.camera for fix in others}:
             at = self._located([fix for fix in others if fix.camera == camera])
@@ -251,7 +251,7 @@ class TimeSource:
             pace_of(before + after),
         )
 
-    def _told(
+    def _estimate(
         self, fixes: Sequence[Fix], found: Located | None, refused: str = ""
     ) -> Estimate | None:
         """The estimate in words, and refused where it is too wide."""

@@ -38,6 +38,13 @@ class Tracks:
         self._folder = tempfile.TemporaryDirectory(prefix="landmark-tag-tracks-")
         path = Path(self._folder.name) / "points.db"
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._fill(points)
+        except BaseException:  # a track that cannot be read
+            self.close()
+            raise
+
+    def _fill(self, points: Iterable[Point]) -> None:
         for statement in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -8000"):
             self._db.execute(f"PRAGMA {statement}")
         self._db.execute(
@@ -117,16 +124,16 @@ class TrackSource:
             position = between(before[1:3], after[1:3], share)
             wander = WANDER * (gap * share * (1 - share)) ** 0.8
             speed = distance_m(before[1:3], after[1:3]) / max(gap, 1.0)
-            return self._told(position, [wander, _error(before, after), speed], "on the track")
+            return self._estimate(position, [wander, _error(before, after), speed], "on the track")
         near = [point for point in (before, after) if point and abs(point.utc - utc) <= OUTSIDE]
         if not near:
             return None
         nearest = min(near, key=lambda point: abs(point.utc - utc))
         away = abs(nearest.utc - utc)
         words = f"{lasting(away)} {'after' if nearest.utc < utc else 'before'} a point of the track"
-        return self._told((nearest.latitude, nearest.longitude), [away, _error(nearest)], words)
+        return self._estimate((nearest.latitude, nearest.longitude), [away, _error(nearest)], words)
 
-    def _told(self, position: tuple[float, float], scales: list[float], words: str) -> Estimate:
+    def _estimate(self, position: tuple[float, float], scales: list[float], words: str) -> Estimate:
         scale = math.hypot(*scales)
         radius = RAYLEIGH_95 * scale
         refused = ""
@@ -136,7 +143,7 @@ class TrackSource:
 
 
 def _apart(answers: Sequence[Estimate | None]) -> float | None:
-    """How far the other readings of a clock are from the first; None where one leads nowhere."""
+    """How far other clock readings lead from the first; None if one has no position."""
     places = [(one.latitude, one.longitude) for one in answers if one]
     if len(places) < len(answers):
         return None

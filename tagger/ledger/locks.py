@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tagger.errors import LockedError, RunError
-from tagger.storage.local_writing import no_link
+from tagger.storage.named_files import no_link
 from tagger.system import lock, moves_open_files
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch.nn.functional import pad
@@ -82,6 +83,7 @@ class Classifier:
         if packs:
             self._learned = self._learned_from(packs)
         self._threads = ThreadPoolExecutor(THREADS, "classify", torch.set_num_threads, (1,))
+        cv2.setNumThreads(1)  # several photos are described at once
         runners: list[OnCpu | OnGpu] = []
         for number, where in enumerate(pick_devices(device)):
             # A module of its own: moving it must not move another device's.

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.storage.local_writing import no_link
+from tagger.storage.named_files import no_link
 
 # https://github.com/huggingface/safetensors#format: eight bytes with the length of a JSON header,
 # the header, the arrays one after the other. Nothing in it is code.

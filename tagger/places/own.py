@@ -16,7 +16,7 @@ from tagger.places.opening import open_pack
 from tagger.places.pack import SUFFIX, Pack, PackPlace, foreign
 from tagger.places.pack_writing import write_pack
 from tagger.records import Landmark
-from tagger.storage.local_writing import no_link
+from tagger.storage.named_files import no_link
 from tagger.system import lock
 
 NOT = "not:"  # begins the slug of photos that do not show a place

@@ -13,7 +13,7 @@ from tagger.records import Outcome
 from tagger.report.columns import row
 from tagger.report.files import move_aside, remove_old
 from tagger.report.formats import format_of
-from tagger.storage.local_writing import emptied
+from tagger.storage.named_files import emptied
 
 
 class ReportWriter:

@@ -4,14 +4,14 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import RunError
 from tagger.report.files import decisions
 from tagger.review.decision import Decision
-from tagger.storage.local_writing import unswapped
+from tagger.storage.named_files import unswapped
 
 Key = tuple[str, str]
 _TABLES = """
@@ -47,11 +47,12 @@ class DecisionLog:
         """
         self.path = decisions(report)
         self._lock = threading.Lock()
-        with self._explained():
+        with self._explained(), ExitStack() as opened:  # closed again where it cannot be used
             with unswapped(self.path):
                 self._db = sqlite3.connect(
                     self.path, timeout=0.5, isolation_level=None, check_same_thread=False
                 )
+                opened.callback(self._db.close)
                 self._db.execute("PRAGMA schema_version")  # opens the file
             # Held for as long as it is open; FULL: a decision outlives a power cut.
             for pragma in ("locking_mode = EXCLUSIVE", "synchronous = FULL"):
@@ -60,6 +61,7 @@ class DecisionLog:
             for statement in filter(str.strip, _TABLES.split(";")):
                 self._db.execute(statement)
             self._db.execute("COMMIT")
+            opened.pop_all()
 
     def close(self) -> None:
         self._db.close()

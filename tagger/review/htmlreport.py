@@ -18,7 +18,7 @@ from tagger.review.thumbnails import data_url, thumbnail_of
 from tagger.review.trusted_root import Root, inside, relative
 from tagger.review.whereabouts import words
 from tagger.review.worldmap import VIEW_BOX, asset, land
-from tagger.storage.local_writing import replace_file
+from tagger.storage.named_files import replace_file
 from tagger.terminal import counted
 
 _EDGE = 240

@@ -13,7 +13,7 @@ from tagger.review.decision import Verdict
 from tagger.review.session import Review
 from tagger.review.sheet import number, position_by
 from tagger.review.trusted_root import Root, read_photo
-from tagger.storage.local_writing import replace_file
+from tagger.storage.named_files import replace_file
 from tagger.storage.suffixes import is_raw, suffix
 
 

@@ -11,7 +11,7 @@ from tagger.records import Source, Status
 from tagger.report.cells import native, unsafe
 from tagger.report.columns import COLUMNS
 from tagger.report.reader import NO, YES, opened
-from tagger.storage.local_writing import replace_file
+from tagger.storage.named_files import replace_file
 
 _NO_SIGNS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's general categories
 _JOINERS = "\u200c\u200d"

@@ -77,7 +77,7 @@ def run(
         size, resize = classifier.image_size, classifier.resize
         found = inspect(
             storage, item.entry, size, resize, moved=moved, opened=item.opened, data=item.data,
-            net=net,
+            net=None if item.passed else net,
         )  # fmt: skip
         return replace(found, estimates=item.estimates, shot=item.shot)
 

@@ -174,7 +174,7 @@ def look(table: pa.Table, job: Job) -> pa.Table:
         size, resize, run_id = job.size, job.resize, job.settings.run_id
         found = inspect(
             job.storage, item.entry, size, resize, run_id, opened=item.opened, data=item.data,
-            net=job.thumbnails,
+            net=None if item.passed else job.thumbnails,
         )  # fmt: skip
         return replace(found, estimates=item.estimates, shot=item.shot)
 
@@ -182,7 +182,7 @@ def look(table: pa.Table, job: Job) -> pa.Table:
     if not job.enter():
         return packed(None for _ in items)
     if job.thumbnails:
-        items = looked_at(job.storage, items, job.thumbnails)
+        items = looked_at(job.storage, items, job.thumbnails, run_id=job.settings.run_id)
     return packed(in_order(one, items, workers, BLOCK, lambda item: item if item.guess else None))
 
 

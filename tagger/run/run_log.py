@@ -16,7 +16,7 @@ from tagger import __version__
 from tagger.errors import RunError
 from tagger.records import Outcome, Status
 from tagger.run.limits import RunLimits
-from tagger.storage.local_writing import emptied, named, replace_file
+from tagger.storage.named_files import emptied, named, replace_file
 from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
 from tagger.terminal import counted, printable, tell

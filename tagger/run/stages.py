@@ -117,7 +117,8 @@ class Looked:
 
     ``fresh`` is False where the guess is an earlier run's; ``estimates`` are what other sources
     than the classifier say of where it was taken. ``opened`` tells that its head was read and
-    settles nothing, ``data`` are its bytes where these were all of them and are kept.
+    settles nothing, ``data`` are its bytes where these were all of them and are kept. ``passed``
+    tells that its thumbnail was looked at, and that something known may be shown.
 
     ``shot`` tells which photos it is decided with; ``shown`` is then the guess that counts, where
     that is another's, and ``shown_by`` the name of that one.
@@ -131,6 +132,7 @@ class Looked:
     estimates: tuple[Estimate, ...] = ()
     opened: bool = False
     data: bytes = b""
+    passed: bool = False
     shot: Shot | None = None
     shown: Guess | None = None
     shown_by: str = ""

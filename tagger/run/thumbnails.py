@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tagger import metadata
-from tagger.errors import PhotoError
+from tagger.errors import RunError
 from tagger.imaging.decode import Picture
+from tagger.metadata.formats.detect import Head
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry
-from tagger.run.inspect import nothing_known, read_head, thumbnail_of
+from tagger.run.inspect import first_look, nothing_known, read_head, thumbnail_of
 from tagger.run.stages import Looked
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
@@ -20,32 +21,42 @@ def looked_at(
     items: Sequence[Looked],
     net: ThumbnailNet,
     moved: Callable[[Entry], Looked | None] = lambda entry: None,
+    run_id: str = "",
 ) -> list[Looked]:
-    """The photos, with the guesses of those that ``moved`` or their thumbnails settle.
-
-    Only those that were opened before, whose heads are in the system's cache, are looked at.
-    """
+    """The photos, settled where their first bytes, ``moved`` or their thumbnails do that."""
     answers, pictures = list(items), dict[int, Picture]()
     for number, item in enumerate(items):
-        if not pending(storage, item):
-            continue
-        try:
-            if known := moved(item.entry):
-                answers[number] = replace(known, estimates=item.estimates, shot=item.shot)
-                continue
-            head = read_head(storage, item.entry, metadata.HEAD_BYTES)
-            picture = thumbnail_of(storage, item.entry, head)
-        except PhotoError:  # whoever reads all of it meets it again, and tells
-            continue
-        if picture:
-            pictures[number] = picture
+        found = _small(storage, item, moved, run_id) if pending(storage, item) else None
+        if isinstance(found, Looked):
+            answers[number] = found
+        elif found:
+            pictures[number] = found
     for number, settled in zip(pictures, net.settles(list(pictures.values())), strict=True):
-        if settled:
-            answers[number] = replace(items[number], guess=nothing_known(net))
+        guess = nothing_known(net) if settled else None
+        answers[number] = replace(items[number], guess=guess, passed=not settled)
     return answers
 
 
 def pending(storage: Storage, item: Looked) -> bool:
     """Whether its thumbnail has yet to be looked at."""
-    waits = item.opened and not (item.outcome or item.guess or item.data)
+    waits = not (item.outcome or item.guess or item.data)
     return waits and isinstance(storage, LocalStorage) and not is_raw(item.entry.key)
+
+
+def _small(
+    storage: Storage, item: Looked, moved: Callable[[Entry], Looked | None], run_id: str
+) -> Looked | Picture | None:
+    """What settles the photo, or its thumbnail; None where there is none to trust."""
+    heads, entry = list[Head](), item.entry
+    try:
+        if item.opened:
+            heads.append(read_head(storage, entry, metadata.HEAD_BYTES))
+        elif outcome := first_look(storage, entry, lambda head, _: heads.append(head), run_id):
+            return replace(item, outcome=outcome)
+        if known := moved(entry):
+            return replace(known, estimates=item.estimates, shot=item.shot)
+        return thumbnail_of(storage, entry, heads[0])
+    except RunError:
+        raise
+    except Exception:  # noqa: BLE001 - whoever reads all of it meets it again, and tells
+        return None

@@ -33,8 +33,8 @@ from tagger.storage.local_writing import (
     Temporary,
     content,
     keep_attributes,
-    no_link,
 )
+from tagger.storage.named_files import no_link
 from tagger.storage.skipping import Skipping
 from tagger.system import NO_WAIT, moves_open_files, no_reading_ahead, set_times
 

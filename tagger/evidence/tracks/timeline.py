@@ -14,6 +14,7 @@ from tagger.evidence.tracks.point import Point, TrackError, moment
 # ``timelinePath`` and ``durationMinutesOffsetFromStartTime``), GeoJSON points with a time,
 # OwnTracks' lines (``.rec``).
 DEEPEST = 1000  # letters of the names that lead to a value
+STEP = 4096  # bytes: ijson names each value of a step before the first can be judged too deep
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _LISTS = (
     "locations.item", "timelineObjects.item", "semanticSegments.item", "rawSignals.item",
@@ -48,7 +49,7 @@ def _items(path: Path) -> Iterator[Any]:
     try:
         with path.open("rb") as file:
             builder = depth = prefix_open = None
-            for prefix, event, value in ijson.parse(file, use_float=True):
+            for prefix, event, value in ijson.parse(file, use_float=True, buf_size=STEP):
                 if len(prefix) > DEEPEST:
                     raise TrackError("is nested deeper than any track; give another file")
                 if builder is None:

@@ -1,13 +1,14 @@
 """Local features: does some photo of the landmark show the same points, moved alike?"""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tagger.model.local_features import _match
 from tagger.model.local_features.sift import Floats, sift
 
 # Lowe 2004, section 7.1, of squared distances; more matches, as their places are looked at too.
@@ -22,7 +23,7 @@ Bytes = NDArray[np.uint8]
 
 # A map that points in a row would leave open is held by four corners that weigh so much.
 FIRM = 0.3
-CORNER = 40.0  # pixels
+CORNERS = 40.0 * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], np.float32)  # pixels
 FEWEST = 3  # matches: fewer may be moved anyhow
 
 
@@ -57,10 +58,16 @@ def matches(
     if len(photo.places) < 2:
         return
     alike = products(known.descriptors, photo.descriptors)
-    pairs = np.empty((len(alike), 2), np.int64)
-    counts = np.empty(len(starts) - 1, np.int32)
-    _match.matches(alike, alike.shape[1], starts, RATIO, FEWEST, pairs, counts)
-    yield from np.split(pairs[: counts.sum()], np.cumsum(counts)[:-1])
+    where, rows = alike.argmax(1), np.arange(len(alike))
+    best = alike[rows, where]
+    alike[rows, where] = -1
+    clear = 1 - best < RATIO * (1 - alike.max(1))
+    alike[rows, where] = best
+    for start, end in pairwise(starts):
+        left = start + np.flatnonzero(clear[start:end])
+        if len(left) >= FEWEST:
+            left = left[start + alike[start:end, where[left]].argmax(0) == left]
+        yield np.stack([left, where[left]], 1)
 
 
 def moved(
@@ -79,9 +86,41 @@ def moved_alike(before: Floats, after: Floats) -> NDArray[np.bool_]:
     agree on is refined (fast spatial matching, Philbin et al. 2007).
     """
     kept = np.zeros(len(before), bool)
-    limits = LOOSE, SCALES, CLOSE, FIRM, CORNER, TRIED, FEWEST
-    _match.moved_alike(before, after, kept, *limits)
+    scale = after[:, 2] / before[:, 2]
+    octaves = np.log2(scale)
+    x, y = (
+        after[None, :, n]
+        - after[:, None, n]
+        - scale[:, None] * (before[None, :, n] - before[:, None, n])
+        for n in (0, 1)
+    )
+    same_scale = np.abs(octaves[None] - octaves[:, None]) < math.log2(SCALES)
+    slack = np.square(np.maximum(scale, 1))  # what is shown larger may be off by more
+    agree = (x * x + y * y < LOOSE**2 * slack[:, None]) & same_scale
+    votes = agree.sum(1)
+    for one in np.argsort(-votes, kind="stable")[:TRIED]:
+        if votes[one] < FEWEST:
+            break
+        inside = agree[one]
+        plane = flat(before - before[one]).astype(np.float64)
+        corners = np.float32(FIRM) * flat(CORNERS)
+        targets = np.float32(FIRM) * (after[one, :2] + scale[one] * CORNERS)
+        for _ in range(2):
+            left = np.vstack([plane[inside], corners])
+            right = np.vstack([after[inside, :2], targets])
+            move = np.linalg.solve(left.T @ left, left.T @ right)  # least squares
+            x, y = (plane @ move - after[:, :2]).T
+            inside = (x * x + y * y < CLOSE**2 * slack[one]) & same_scale[one]
+        if inside.sum() > kept.sum():
+            kept = inside
+        if kept.all():
+            break
     return kept
+
+
+def flat(places: Floats) -> Floats:
+    """Places [K, 2 or 3] as x, y and 1: what an affine map [3, 2] is multiplied with."""
+    return np.hstack([places[:, :2], np.ones((len(places), 1), np.float32)])
 
 
 def products(one: Floats, other: Floats) -> Floats:
