@@ -3,6 +3,7 @@
 import io
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from PIL import Image, ImageDraw, ImageOps
 
 from tagger import metadata
 from tagger.cli.main import main
+from tagger.evidence.kept_view import KeptView
 from tagger.evidence.library import LibrarySource
+from tagger.evidence.views import ViewsIndex
+from tagger.imaging.decode import to_views
 from tagger.model.lazy import LazyClassifier
 from tagger.places.distance import distance_m
 from tagger.records import Source
@@ -34,11 +38,23 @@ def model() -> LazyClassifier:
     return LazyClassifier()
 
 
+class Album(LibrarySource):
+    """The source, its index and pictures of a test."""
+
+    def __init__(self, model: LazyClassifier) -> None:
+        self.views = ViewsIndex(None, model.encoder)
+        super().__init__(model, self.views, 1000.0)
+
+    def look(self, picture: Picture, name: str = "new.jpg") -> KeptView:
+        views = to_views(saved(picture), *self.sizes)
+        return self.kept(name, "", self.looks([views])[0])
+
+
 @pytest.fixture
-def source(model: LazyClassifier) -> Iterator[LibrarySource]:
-    found = LibrarySource(model, None, 1000.0)
+def source(model: LazyClassifier) -> Iterator[Album]:
+    found = Album(model)
     yield found
-    found.index.close()
+    found.views.close()
 
 
 def sample(name: str) -> Picture:
@@ -52,15 +68,14 @@ def saved(picture: Picture, quality: int = 88, **more: Any) -> bytes:
     return buffer.getvalue()
 
 
-def kept(
-    source: LibrarySource, name: str, picture: Picture, at: tuple[float, float], day: float
-) -> None:
-    source.index.add(name, "", source.look(saved(picture)), at, day * DAY)
+def kept(source: Album, name: str, picture: Picture, at: tuple[float, float], day: float) -> None:
+    seen = source.look(picture, name)
+    source.views.add(replace(seen, position=at, taken=day * DAY))
 
 
-def estimate(source: LibrarySource, picture: Picture) -> Any:
-    source.index.ready()
-    return source.estimate_of("new.jpg", source.look(saved(picture)))
+def estimate(source: Album, picture: Picture) -> Any:
+    source.views.ready()
+    return source.compared(source.look(picture))[0]
 
 
 def smaller(picture: Picture) -> Picture:
@@ -74,7 +89,7 @@ def cut(picture: Picture) -> Picture:
 
 @pytest.mark.parametrize("change", [smaller, cut, lambda picture: picture])
 def test_copies_get_the_position_of_their_original(
-    source: LibrarySource, change: Callable[[Picture], Picture]
+    source: Album, change: Callable[[Picture], Picture]
 ) -> None:
     places = {name: (10.0 + number, 20.0) for number, name in enumerate(NAMES)}
     for name, place in places.items():
@@ -87,14 +102,14 @@ def test_copies_get_the_position_of_their_original(
         assert found.radius_95_m < 20
 
 
-def test_other_photos_are_no_copies(source: LibrarySource) -> None:
+def test_other_photos_are_no_copies(source: Album) -> None:
     for name in NAMES[::2]:
         kept(source, name, sample(name), HOME, 0)
     assert all(estimate(source, sample(name)) is None for name in NAMES[1::2])
     assert estimate(source, ImageOps.mirror(sample("louvre"))) is None
 
 
-def test_copies_that_were_taken_in_two_places_are_refused(source: LibrarySource) -> None:
+def test_copies_that_were_taken_in_two_places_are_refused(source: Album) -> None:
     kept(source, "a.jpg", sample("windmills"), HOME, 0)
     kept(source, "b.jpg", sample("windmills"), AWAY, 1)
     found = estimate(source, smaller(sample("windmills")))
@@ -125,7 +140,7 @@ def scene(number: int, with_it: Picture | None = None, where: float = 0.3) -> Pi
 
 
 @pytest.mark.parametrize("size", [160, 300, 420])
-def test_a_logo_on_several_backgrounds_places_nothing(source: LibrarySource, size: int) -> None:
+def test_a_logo_on_several_backgrounds_places_nothing(source: Album, size: int) -> None:
     for number, at in ((0, HOME), (1, HOME), (2, AWAY)):
         kept(source, f"{number}.jpg", scene(number, logo(size), 0.1 * number), at, number)
     assert estimate(source, scene(5, logo(size), 0.25)) is None
@@ -133,7 +148,7 @@ def test_a_logo_on_several_backgrounds_places_nothing(source: LibrarySource, siz
 
 @pytest.mark.parametrize("size", [160, 300, 420])
 def test_a_thing_that_was_seen_in_one_place_only_may_have_travelled(
-    source: LibrarySource, size: int
+    source: Album, size: int
 ) -> None:
     for number in (0, 1, 2):
         kept(source, f"{number}.jpg", scene(number, logo(size), 0.2), HOME, number)
@@ -156,7 +171,7 @@ def horizon(seed: int, sea: int = 260) -> Picture:
     return picture
 
 
-def test_sea_horizons_place_nothing(source: LibrarySource) -> None:
+def test_sea_horizons_place_nothing(source: Album) -> None:
     for seed in range(6):
         kept(source, f"{seed}.jpg", horizon(seed), HOME if seed < 3 else AWAY, seed)
     assert all(estimate(source, horizon(seed)) is None for seed in range(10, 16))
@@ -176,7 +191,7 @@ def facade(seed: int, step: int = 64) -> Picture:
     return picture
 
 
-def test_look_alike_facades_place_nothing(source: LibrarySource) -> None:
+def test_look_alike_facades_place_nothing(source: Album) -> None:
     for seed in range(4):
         kept(source, f"{seed}.jpg", facade(seed), HOME, seed)
     for seed in range(10, 14):
@@ -184,7 +199,7 @@ def test_look_alike_facades_place_nothing(source: LibrarySource) -> None:
         assert found is None or found.refused
 
 
-def test_the_same_view_needs_two_photos_of_different_times(source: LibrarySource) -> None:
+def test_the_same_view_needs_two_photos_of_different_times(source: Album) -> None:
     """Not a copy: seen from a little further to the side, on another day."""
 
     def seen(slant: float) -> Picture:

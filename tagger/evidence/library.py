@@ -3,13 +3,13 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from tagger.errors import RunError
 from tagger.evidence.estimate import Estimate, Neighbour
-from tagger.evidence.views import Kept, ViewsIndex
-from tagger.imaging.decode import Resize, Views, to_views
+from tagger.evidence.kept_view import KeptView, kept_view
+from tagger.evidence.views import Index
+from tagger.imaging.decode import Resize, Views
 from tagger.model.local_features.quantisation import Codebook
 from tagger.model.local_features.same_view import Described, FoundAgain, compare
 from tagger.places.distance import distance_m
@@ -35,12 +35,13 @@ VIEW_M = 150.0  # the camera may have stood so far from where the other one stoo
 class Match:
     """A photo of the library, and what it has in common with the one that is looked at."""
 
-    kept: Kept
+    kept: KeptView
     found: FoundAgain
 
     @property
     def at(self) -> tuple[float, float]:
-        return self.kept.latitude, self.kept.longitude
+        assert self.kept.position  # the index compares with no others
+        return self.kept.position
 
     @property
     def copy(self) -> bool:
@@ -67,7 +68,7 @@ class Describer(Protocol):
     """What the source needs of a classifier."""
 
     @property
-    def sha256(self) -> str: ...
+    def encoder(self) -> str: ...
 
     @property
     def image_size(self) -> int: ...
@@ -85,48 +86,70 @@ class Describer(Protocol):
     ) -> tuple[list[Guess], list[Described]]: ...
 
 
+def comparable(model: Describer) -> Codebook:
+    """What a model keeps points by.
+
+    Raises:
+        RunError: it cannot compare photos.
+    """
+    if model.codebook is None:
+        raise RunError(
+            "--from library: the model file has no reference photos, which photos are compared "
+            "with the help of; put them in (python -m train references MODEL), or leave "
+            "library out of --from"
+        )
+    return model.codebook
+
+
 class LibrarySource:
     """Positions of photos of the same library that show the same.
 
     Args:
         model: looks at the photos.
-        index: the file of the index; None for a temporary one.
+        index: holds what they look like.
         max_radius_m: photos further apart than this that show the same are no evidence.
 
     Raises:
-        RunError: the model cannot compare photos, or the index cannot be used.
+        RunError: the model cannot compare photos.
     """
 
-    source = Source.LIBRARY
+    source, least_alike = Source.LIBRARY, LEAST_ALIKE
 
-    def __init__(self, model: Describer, index: Path | None, max_radius_m: float) -> None:
-        if model.codebook is None:
-            raise RunError(
-                "--from library: the model file has no reference photos, which photos are compared "
-                "with the help of; put them in (python -m train references MODEL), or leave "
-                "library out of --from"
-            )
-        self._model, self._max_radius_m = model, max_radius_m
-        self.index = ViewsIndex(index, model.sha256, model.codebook)
+    def __init__(self, model: Describer, index: Index, max_radius_m: float) -> None:
+        self._codebook = comparable(model)
+        self._model, self.index, self.max_radius_m = model, index, max_radius_m
 
-    def look(self, data: bytes) -> Described:
-        """What a photo looks like.
+    @property
+    def sizes(self) -> tuple[int, Resize]:
+        """How photos are decoded for the model: the edge in pixels, and how they become square."""
+        return self._model.image_size, self._model.resize
 
-        Raises:
-            PhotoError: it cannot be decoded.
-        """
-        views = to_views(data, self._model.image_size, self._model.resize)
-        return self._model.describe([views])[0]
+    def looks(self, photos: Sequence[Views]) -> list[Described]:
+        """What decoded photos look like."""
+        return self._model.describe(photos)
 
-    def classify(self, views: Sequence[Views]) -> tuple[list[Guess], list[Described]]:
+    def classify(self, photos: Sequence[Views]) -> tuple[list[Guess], list[Described]]:
         """A guess for each decoded photo, and what it looks like."""
-        return self._model.classify_and_describe(views)
+        return self._model.classify_and_describe(photos)
 
-    def estimate_of(self, key: str, seen: Described) -> Estimate | None:
-        """Where the photo ``key`` was taken, by what it looks like; None where that is open."""
-        likest = self.index.likest(seen.embedding, LIKEST, LEAST_ALIKE, key)
-        found = [Match(kept, compare(seen.view, kept.view)) for kept in likest]
-        return judged([match for match in found if match.found.spots], self._max_radius_m)
+    def kept(self, key: str, stamp: str, seen: Described) -> KeptView:
+        """A photo as the index keeps it, without a position."""
+        return kept_view(key, stamp, seen, self._codebook)
+
+    def compared(
+        self, photo: KeptView, seen: Described | None = None
+    ) -> tuple[Estimate | None, bool]:
+        """Where a photo was taken, by what it looks like, and whether any other is alike at all.
+
+        Args:
+            photo: as it is kept.
+            seen: more of it, where it is at hand.
+        """
+        likest = self.index.likest(photo.numbers(), LIKEST, LEAST_ALIKE, photo.key)
+        view = seen.view if seen else photo.view(self._codebook)
+        found = [Match(kept, compare(view, kept.view(self._codebook))) for kept in likest]
+        alike = [match for match in found if match.found.spots]
+        return judged(alike, self.max_radius_m), bool(alike)
 
 
 def judged(matches: Sequence[Match], max_radius_m: float) -> Estimate | None:

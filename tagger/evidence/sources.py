@@ -18,6 +18,7 @@ from tagger.metadata.capture import Capture
 
 if TYPE_CHECKING:  # they load torch
     from tagger.evidence.library import Describer, LibrarySource
+    from tagger.evidence.views import ViewsIndex
 
 AMBIGUOUS = 9.5 * HOUR  # a clock further ahead of UTC may as well be behind it, a day off
 
@@ -30,7 +31,8 @@ class Sources:
         limits: what an estimate may rest on.
         tracks: the points of --track, if any.
         pairs: photos of one shot tell each other's position, and are decided together.
-        library: the photos by what they look like, where that source is wanted.
+        library, views: the photos by what they look like, and the index of that, where that
+            source is wanted.
     """
 
     def __init__(
@@ -40,9 +42,10 @@ class Sources:
         tracks: Tracks | None = None,
         pairs: bool = True,
         library: "LibrarySource | None" = None,
+        views: "ViewsIndex | None" = None,
     ) -> None:
         self.captures, self._tracks, self.pairs = Captures(index), tracks, pairs
-        self.library = library
+        self.library, self.views = library, views
         self._pair = PairSource(self.captures)
         limits = limits or Limits()
         self._sources: list[PositionSource] = [
@@ -76,15 +79,16 @@ class Sources:
             RunError: a track cannot be read, or the index cannot be used.
         """
         index = index_beside(ledger) if ledger else None
-        library = None
+        library = views = None
         if model is not None:
-            from tagger.evidence.library import LibrarySource
-            from tagger.evidence.views import views_beside
+            from tagger.evidence.library import LibrarySource, comparable
+            from tagger.evidence.views import ViewsIndex, views_beside
 
-            views = views_beside(ledger) if ledger else None
+            comparable(model)
+            views = ViewsIndex(views_beside(ledger) if ledger else None, model.encoder)
             library = LibrarySource(model, views, (limits or Limits()).max_radius_m)
         points = Tracks(read_tracks(tracks, say)) if tracks else None
-        return cls(index, limits, points, pairs, library)
+        return cls(index, limits, points, pairs, library, views)
 
     def note(self, photo: Capture, stamp: str) -> None:
         """Add a photo to the index; a position that we wrote is no evidence of anything."""
@@ -125,7 +129,7 @@ class Sources:
     def close(self) -> None:
         """Let go of the index and the tracks."""
         self.captures.close()
-        if self.library is not None:
-            self.library.index.close()
+        if self.views is not None:
+            self.views.close()
         if self._tracks is not None:
             self._tracks.close()

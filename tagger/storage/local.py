@@ -77,6 +77,10 @@ class LocalStorage:
         self._new_mode = 0o666 & ~_umask()  # asked for once: asking is not safe among threads
         self._walk = Walk(recursive, self._exclude, self._skipping)
 
+    @property
+    def roots(self) -> tuple[str, ...]:
+        return tuple(map(str, self._roots))
+
     def list(self) -> Iterator[Entry]:
         listed: set[str] = set()
         for root in self._roots:
