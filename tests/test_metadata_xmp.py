@@ -112,6 +112,23 @@ def test_a_namespace_of_several_prefixes_is_left_alone(old: bytes) -> None:
     assert "EXIF only, XMP left alone: its XMP has several prefixes" in metadata.xmp_note(tagged)
 
 
+@pytest.mark.parametrize("kept", ["TagCamera", "TagSource", "TagWrote", "TagExifBefore"])
+def test_the_remains_of_a_damaged_tag_do_not_mix_with_a_new_one(kept: str) -> None:
+    """A fuzzer found that a new tag took the camera's position of the old one."""
+    value = "time" if kept == "TagSource" else "1 2"
+    attribute = f'xmlns:landmarktag="{parser.OURS}" landmarktag:{kept}="{value}"'
+    old = packet(attributes=attribute)
+    with pytest.raises(RefusedError, match="remains of a damaged tag of ours"):
+        metadata.sidecar(old, TAG)
+    photo = jpeg(app1_xmp(old))
+    tagged = metadata.tagged(photo, TAG)
+    assert metadata.tagged(tagged, TAG) == tagged
+    assert metadata.provenance(tagged) == TAG.provenance
+    assert detect.blocks(tagged, True).xmp == (old,)
+    assert "EXIF only, XMP left alone: its XMP has the remains" in metadata.xmp_note(tagged)
+    assert metadata.stripped(tagged) == photo
+
+
 def test_the_proof_notices_a_second_prefix() -> None:
     second = b'xmlns:d="http://purl.org/dc/elements/1.1/"'
     old = packet(KEYWORDS)

@@ -14,6 +14,8 @@ from PIL import Image, ImageDraw
 
 from tagger import metadata
 from tagger.blob import Blob
+from tagger.evidence.sources import Sources
+from tagger.evidence.time_source import Limits
 from tagger.imaging.decode import Resize, open_upright
 from tagger.imaging.thumbnail import reach, thumbnail
 from tagger.ledger.ledger import Ledger
@@ -210,17 +212,27 @@ def folder(tmp_path: Path) -> Path:
 
 
 def tagged(
-    folder: Path, classifier: Classifier, net: ThumbnailNet | None, **settings: Any
+    folder: Path,
+    classifier: Classifier,
+    net: ThumbnailNet | None,
+    surveyed: bool = False,
+    **settings: Any,
 ) -> tuple[dict[str, Outcome], Reading]:
     storage = Reading(folder)
-    found = run(storage, classifier, None, Settings("run-1", **settings), thumbnails=net)
+    sources = Sources.beside(None, Limits(), []) if surveyed else None
+    chosen = Settings("run-1", **settings)
+    found = list(run(storage, classifier, None, chosen, sources=sources, thumbnails=net))
+    if sources:
+        sources.close()
     return {os.path.basename(o.entry.key): o for o in found}, storage
 
 
+@pytest.mark.parametrize("surveyed", [False, True])
 def test_what_the_thumbnail_settles_is_not_read(
-    folder: Path, classifier: Classifier, net: ThumbnailNet
+    folder: Path, classifier: Classifier, net: ThumbnailNet, surveyed: bool
 ) -> None:
-    found, storage = tagged(folder, classifier, net)
+    """Whether photos are looked at one by one, or several of a disk together."""
+    found, storage = tagged(folder, classifier, net, surveyed)
     assert {name: o.status for name, o in found.items()} == {
         "grey.jpg": Status.NO_LANDMARK, "red.jpg": Status.WOULD_TAG,
         "stale.jpg": Status.NO_LANDMARK, "none.jpg": Status.NO_LANDMARK,
@@ -228,6 +240,20 @@ def test_what_the_thumbnail_settles_is_not_read(
     assert sorted(storage.whole) == ["none.jpg", "red.jpg"]
     assert "thumbnail" in found["grey.jpg"].reason and "--thorough" in found["grey.jpg"].reason
     assert "thumbnail" not in found["none.jpg"].reason
+
+
+def test_many_photos_keep_their_order_and_their_own_answers(
+    tmp_path: Path, classifier: Classifier, net: ThumbnailNet
+) -> None:
+    """Grey and red take turns unevenly, over several passes of the network."""
+    reds = {number for number in range(30) if number % 7 in (1, 2) or number == 29}
+    for number in range(30):
+        data = coloured(RED if number in reds else GREY) + bytes(300_000)
+        (tmp_path / f"{number:02}.jpg").write_bytes(data)
+    found, storage = tagged(tmp_path, classifier, net, surveyed=True)
+    assert list(found) == [f"{number:02}.jpg" for number in range(30)]
+    assert {int(name[:2]) for name, o in found.items() if o.status is Status.WOULD_TAG} == reds
+    assert {int(name[:2]) for name in storage.whole} == reds
 
 
 @pytest.mark.parametrize("settings", [{"thorough": True}, {"min_conf": 0.3}])
@@ -240,28 +266,20 @@ def test_thorough_decodes_all(
     assert len(storage.whole) == 4
 
 
-def test_who_might_know_more_lets_pass(
-    folder: Path, classifier: Classifier, net: ThumbnailNet
-) -> None:
-    more = ThumbnailNet(net._path, [lambda picture: True])
-    assert len(tagged(folder, classifier, more)[1].whole) == 4
-    less = ThumbnailNet(net._path, [lambda picture: False])
-    assert len(tagged(folder, classifier, less)[1].whole) == 2
-
-
 @pytest.mark.parametrize(("likely", "read"), [(1.0, 2), (0.0, 1)])
 def test_the_classifier_looks_at_thumbnails_too(
     folder: Path, classifier: Classifier, net: ThumbnailNet,
     monkeypatch: pytest.MonkeyPatch, likely: float, read: int,
 ) -> None:  # fmt: skip
     """What the network lets pass is settled where the classifier finds it impossible."""
-    monkeypatch.setattr(classifier, "likeliest", lambda picture: likely)
+    monkeypatch.setattr(classifier, "likeliest", lambda pictures: [likely] * len(pictures))
     assert len(tagged(folder, classifier, net)[1].whole) == read
 
 
 def test_the_classifier_says_what_is_likeliest(classifier: Classifier) -> None:
     red, grey = (Image.new("RGB", (160, 120), colour) for colour in (RED, GREY))
-    assert classifier.likeliest(red) > 0.9 > classifier.likeliest(grey)
+    found = classifier.likeliest([red, grey])
+    assert found[0] > 0.9 > found[1]
 
 
 def test_the_ledger_remembers_who_looked(

@@ -52,7 +52,7 @@ def test_the_order_of_a_model_is_kept(data: Path) -> None:
 
 def test_unknown_classes_are_named(data: Path) -> None:
     fill(data / "train" / "07.My_House", 1)
-    with pytest.raises(RunError, match=r"07\.My_House: not in landmarks\.csv"):
+    with pytest.raises(RunError, match=r"07\.My_House: not known where that is"):
         read_folder(data / "train")
 
 

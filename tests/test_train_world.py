@@ -70,7 +70,7 @@ def test_folders_are_one_set_of_classes(folders: tuple[Path, Path]) -> None:
 
 
 def test_a_class_that_would_ship_needs_a_place(folders: tuple[Path, Path]) -> None:
-    with pytest.raises(RunError, match=r"somewhere_else: not in landmarks\.csv"):
+    with pytest.raises(RunError, match=r"somewhere_else: not known where that is"):
         read_folders([folders[0] / "train", folders[1] / "few"], least=2)
 
 

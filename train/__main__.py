@@ -18,6 +18,7 @@ LANDMARKS = "Folder of photos of landmarks, any nesting; DIR/train if there."
 DATA = "Folder that holds train/<class>/* and test/<class>/*."
 LEAVE_OUT = "CSV of photos not to take: a column file (with split, slug) or negative."
 STRANGERS = "Folder of photos of landmarks that MODEL never learned, any nesting."
+PLACES = "CSV of where classes are: folder, latitude, longitude ...; default: DIR/places.csv."
 PICTURED = 60  # classes that a picture of confusions has room for
 LEAST = "A landmark of fewer photos is learned, but not shipped."
 
@@ -36,20 +37,29 @@ def main(threads: int | None) -> None:
 @main.command()
 @click.option("--data", type=FOLDER, required=True, help=DATA)
 @click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
+@click.option("--places", type=FOLDER, help=PLACES)
 @click.option("--out", type=FOLDER, default=Path("runs/scratch.pt"), show_default=True)
 @click.option("--epochs", type=click.IntRange(1), help="Default: the recipe's.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint of a stopped run.")
 def scratch(
-    data: Path, negatives: tuple[Path, ...], out: Path, epochs: int | None, seed: int, resume: bool
+    data: Path,
+    negatives: tuple[Path, ...],
+    places: Path | None,
+    out: Path,
+    epochs: int | None,
+    seed: int,
+    resume: bool,
 ) -> None:
     """Train the CNN from random weights; OUT is the model file, OUT without .pt the run."""
     from train.networks import scratch as model
+    from train.photos.folders import read_known
     from train.photos.split import gather
     from train.ship.ship import ship
 
     start, run = time.monotonic(), _run_folder(out)
-    material = gather(data, negatives, seed)
+    known = read_known([data], places)
+    material = gather(data, negatives, seed, known=known)
     chosen = model.recipe(epochs, seed) if epochs else model.recipe(seed=seed)
     network = model.train_scratch(material, chosen, run, resume=resume)
     _finish(
@@ -63,6 +73,7 @@ def scratch(
 @main.command()
 @click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
 @click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
+@click.option("--places", type=FOLDER, help=PLACES)
 @click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT)
 @click.option("--min-photos", type=click.IntRange(1), default=4, show_default=True, help=LEAST)
 @click.option("--out", type=FOLDER, default=Path("runs/transfer.pt"), show_default=True)
@@ -75,6 +86,7 @@ def scratch(
 def transfer(
     data: tuple[Path, ...],
     negatives: tuple[Path, ...],
+    places: Path | None,
     leave_out: tuple[Path, ...],
     min_photos: int,
     out: Path,
@@ -91,14 +103,15 @@ def transfer(
     not see, are given to a second one that learns from all photos.
     """
     from train.networks import finetune, pretrained
-    from train.photos.folders import read_left_out
+    from train.photos.folders import read_known, read_left_out
     from train.photos.split import gather
     from train.ship.references import add_references
     from train.ship.ship import ship
 
     start, run = time.monotonic(), _run_folder(out)
     left_out = read_left_out(leave_out, (*data, *negatives))
-    material = gather(data, negatives, seed, least=min_photos, left_out=left_out)
+    known = read_known(data, places)
+    material = gather(data, negatives, seed, least=min_photos, left_out=left_out, known=known)
     first = run / "first.pt" if whole else out
     for file in (first, out) if whole else (out,):
         like = first if whole and file == out else None
@@ -140,6 +153,7 @@ def thumbnail(
 @click.argument("model", type=FOLDER)
 @click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
 @click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
+@click.option("--places", type=FOLDER, help=PLACES)
 @click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT)
 @click.option("--min-photos", type=click.IntRange(1), default=4, show_default=True, help=LEAST)
 @click.option("--seed", default=0, show_default=True, help="That of the model's training.")
@@ -147,19 +161,21 @@ def references(
     model: Path,
     data: tuple[Path, ...],
     negatives: tuple[Path, ...],
+    places: Path | None,
     leave_out: tuple[Path, ...],
     min_photos: int,
     seed: int,
 ) -> None:
     """Put references of the photos to learn from into MODEL, as transfer does at its end."""
     from tagger.model import artifact
-    from train.photos.folders import read_left_out
+    from train.photos.folders import read_known, read_left_out
     from train.photos.split import gather
     from train.ship.references import add_references
 
     left_out = read_left_out(leave_out, (*data, *negatives))
     loaded = artifact.alone(model)
-    material = gather(data, negatives, seed, least=min_photos, left_out=left_out)
+    table = read_known(data, places, loaded.places)
+    material = gather(data, negatives, seed, least=min_photos, left_out=left_out, known=table)
     if material.labels != loaded.manifest.labels:
         raise RunError(
             f"{model}: knows other landmarks than {data[0]}; give the data it learned from"
@@ -169,12 +185,36 @@ def references(
     click.echo(f"{model}: {size / 1e6:.1f} MB")
 
 
+@main.command("places")
+@click.argument("model", type=FOLDER)
+@click.option("--places", type=FOLDER, required=True, help="CSV: slug, latitude, longitude ...")
+def write_places(model: Path, places: Path) -> None:
+    """Write into MODEL where its classes are, or correct that; nothing is trained.
+
+    Classes that the table does not name stay where they were.
+    """
+    from tagger.model import artifact
+    from tagger.places.table import read_places
+
+    loaded, given = artifact.alone(model), read_places(places)
+    labels = loaded.manifest.labels
+    strange = [slug for slug in given if slug not in labels]
+    if strange:
+        raise RunError(
+            f"--places {places}: {', '.join(strange[:3])} is no class of {model}; its classes are "
+            f"{', '.join(labels[:5])}{' ...' if len(labels) > 5 else ''}"
+        )
+    artifact.add_places(model, {**loaded.places, **given}.values())
+    click.echo(f"{model}: {len(given)} places written")
+
+
 @main.command()
 @click.argument("model", type=FOLDER)
 @click.option("--source", required=True, help="Text in the names of the collections to part.")
 @click.option("--name", required=True, help="MODEL's references of these go to MODEL.NAME.npz.")
 @click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
 @click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
+@click.option("--places", type=FOLDER, help=PLACES)
 @click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT)
 @click.option("--min-photos", type=click.IntRange(1), default=4, show_default=True, help=LEAST)
 @click.option("--whole", is_flag=True, help="MODEL was made so.")
@@ -185,18 +225,21 @@ def part(
     name: str,
     data: tuple[Path, ...],
     negatives: tuple[Path, ...],
+    places: Path | None,
     leave_out: tuple[Path, ...],
     min_photos: int,
     whole: bool,
     seed: int,
 ) -> None:
     """Move references of some collections to a file beside MODEL, for their licence is another."""
-    from train.photos.folders import read_left_out
+    from tagger.model import artifact
+    from train.photos.folders import read_known, read_left_out
     from train.photos.split import gather
     from train.ship.parting import parted
 
     left_out = read_left_out(leave_out, (*data, *negatives))
-    material = gather(data, negatives, seed, least=min_photos, left_out=left_out)
+    table = read_known(data, places, artifact.alone(model).places)
+    material = gather(data, negatives, seed, least=min_photos, left_out=left_out, known=table)
     count, size = parted(model, material.whole() if whole else material, source, name)
     click.echo(
         f"{count} photos are now in {model.with_suffix(f'.{name}.npz')}, {size / 1e6:.1f} MB"
@@ -206,20 +249,29 @@ def part(
 @main.command()
 @click.option("--data", type=FOLDER, required=True, help=DATA)
 @click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
+@click.option("--places", type=FOLDER, help=PLACES)
 @click.option("--out", type=FOLDER, default=Path("runs/unseen"), show_default=True)
 @click.option("--classes", type=click.IntRange(1), default=12, show_default=True, help="Left out.")
 @click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 def unseen(
-    data: Path, negatives: tuple[Path, ...], out: Path, classes: int, epochs: int, seed: int
+    data: Path,
+    negatives: tuple[Path, ...],
+    places: Path | None,
+    out: Path,
+    classes: int,
+    epochs: int,
+    seed: int,
 ) -> None:
     """Train without some classes and measure what photos of those pass for; see STEEPER."""
     _made(out)
+    from train.photos.folders import read_known
     from train.photos.split import gather
     from train.rejection import unseen as experiment
     from train.rejection.compare import save
 
-    material = gather(data, negatives, seed)
+    known = read_known([data], places)
+    material = gather(data, negatives, seed, known=known)
     if classes > len(material.labels) - 2:
         raise click.BadParameter("leave two classes or more to learn", param_hint="--classes")
     rows = experiment.measure(material, out, classes, epochs, seed)

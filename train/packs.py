@@ -1,10 +1,9 @@
 """Packs of many places, from folders or Google Landmarks v2's files; merged and shrunk."""
 
-import csv
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tagger.errors import RunError
 from tagger.model.classifier import Classifier
 from tagger.places.embeddings import unit
 from tagger.places.pack import PackPlace, open_pack, refusal, write_pack
+from tagger.places.table import label_of, read_rows
 from tagger.run.learn import Lesson, learn, lesson_of, photos_in
 
 log = logging.getLogger(__name__)
@@ -38,12 +38,12 @@ def lessons(photos: Path, places: Path, train_csv: Path | None = None) -> list[L
     """
     by_label: dict[str, list[Path]] = defaultdict(list)
     if train_csv:
-        for row in _rows(train_csv):
+        for row in read_rows(train_csv):
             name = row["id"]
             by_label[row["landmark_id"]].append(photos.joinpath(*name[:3], f"{name}.jpg"))
     found = []
-    for row in _rows(places):
-        label = row.get("folder") or row.get("landmark_id") or row.get("slug") or ""
+    for row in read_rows(places):
+        label = label_of(row)
         if not label or not row.get("latitude"):
             continue
         own = tuple(by_label[label]) if train_csv else photos_in(photos / label)
@@ -128,12 +128,3 @@ def _named(row: dict[str, str], label: str) -> dict[str, str]:
     """The row with a name: its own, or the page of Wikimedia Commons that the category is."""
     category = row.get("category", "").rpartition("Category:")[2]
     return {**row, "name": row.get("name") or category.replace("_", " ") or label}
-
-
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in csv.DictReader(file):
-                yield {key: text or "" for key, text in row.items() if key}
-    except (OSError, ValueError, csv.Error) as error:
-        raise RunError(f"{path}: cannot be read ({error}); give a UTF-8 CSV file") from error

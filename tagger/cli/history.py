@@ -145,6 +145,8 @@ def runs(ledger: Path | None) -> int:
     default="",
     help="CSV file or bucket URL for what was applied, a row for each photo.",
 )
+@options.model("Model file of the run, where it brings places of its own.")
+@options.packs("Pack of the run; repeatable.")
 @_skip
 @options.ledger
 @_files
@@ -157,6 +159,8 @@ def apply(
     sidecar: str,
     sidecar_name: str,
     applied: str,
+    model: Path | None,
+    packs: tuple[Path, ...],
     skip: bool,
     ledger: Path | None,
     hard_links: str,
@@ -181,7 +185,7 @@ def apply(
     from tagger.report.writer import ReportWriter
     from tagger.writing.write_tag import WriteOptions
 
-    known, run_id = known_places(), new_run_id()
+    known, run_id = known_places(packs, model), new_run_id()
     write = WriteOptions(
         SidecarMode(sidecar), SidecarName(sidecar_name), HardLinks(hard_links), new_mtime
     )

@@ -61,6 +61,14 @@ def model(help_text: str) -> Callable[[Command], Command]:
     return click.option("--model", type=click.Path(path_type=Path), default=None, help=help_text)
 
 
+def packs(help_text: str) -> Callable[[Command], Command]:
+    """--pack of several files, with what it means for this command."""
+    return click.option(
+        "--pack", "packs", type=click.Path(dir_okay=False, path_type=Path), multiple=True,
+        metavar="FILE", help=help_text,
+    )  # fmt: skip
+
+
 ledger = click.option(
     "--ledger",
     type=click.Path(dir_okay=False, path_type=Path),

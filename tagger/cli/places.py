@@ -26,10 +26,7 @@ Command = Callable[..., Any]
 def run_options(command: Command) -> Command:
     """What tagging takes: the packs of a run."""
     for option in (
-        click.option(
-            "--pack", "packs", type=FILE, multiple=True, metavar="FILE",
-            help="Also name the places of this pack; repeatable.",
-        ),
+        options.packs("Also name the places of this pack; repeatable."),
         click.option(
             "--own-places/--no-own-places", default=True,
             help="Also name the places that you taught with learn (default).",

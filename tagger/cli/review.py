@@ -30,7 +30,8 @@ _root = click.option(
     "report", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @_root
-@options.model("Model file for the Try page; default: the one in the package.")
+@options.model("Model file of the run and for the Try page; default: the one in the package.")
+@options.packs("Pack of the run; repeatable.")
 @options.min_conf("Threshold the Try page starts with.")
 @click.option(
     "--samples",
@@ -59,6 +60,7 @@ def review(
     report: Path | None,
     root: str | None,
     model: Path | None,
+    packs: tuple[Path, ...],
     min_conf: float,
     samples: Path | None,
     address: str,
@@ -86,7 +88,7 @@ def review(
     trusted = _trusted(report, root, ledger, endpoint_url) if report else Path()
     shown = AppOptions(
         report.absolute() if report else None, trusted, ledger, model or DEFAULT_MODEL, min_conf,
-        samples=samples or _shipped_samples(),
+        samples=samples or _shipped_samples(), packs=packs,
     )  # fmt: skip
     serve(shown, address, port, browser)
 

@@ -8,10 +8,12 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from tagger.errors import UnsupportedError
 from tagger.imaging import decoders, fast_jpeg, footprint, undecoded
 from tagger.imaging.room import ROOM
+from tagger.metadata.formats import jpeg
 
 Picture = Image.Image
 # Limits of time; those of memory are in footprint. A 300-megapixel panorama decodes scaled as JPEG.
@@ -142,8 +144,10 @@ def _upright(data: bytes, attempt: Callable[[], Image.Image], size: int) -> Imag
         # draft() keeps both sides at or above what is asked, so ask in proportion.
         scale = SPARE * size / min(picture.size)
         picture.draft("RGB", (round(picture.width * scale), round(picture.height * scale)))
-    rows = footprint.of_tiff(picture, data)
-    taken = 0 if rows else footprint.decoded(picture, data)
+    tiff = isinstance(picture, TiffImageFile)
+    rows = footprint.of_tiff(picture, data) if tiff else None
+    frame = jpeg.frame(data) if picture.format == "JPEG" else None
+    taken = 0 if rows else footprint.decoded(picture, frame)
     footprint.check(stated_size, f"{picture.format} ({picture.mode})", taken, len(data))
     with ROOM.hold(taken):
         small = None if rows else _at_an_eighth(data, picture)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from tagger.errors import RefusedError, UnsupportedError
+from tagger.errors import UnsupportedError
 from tagger.imaging.room import MOST
 from tagger.metadata.formats import jpeg
 
@@ -32,36 +32,29 @@ def check(size: tuple[int, int], kind: str, taken: int, file: int) -> None:
         )
 
 
-def decoded(picture: Image.Image, data: bytes) -> int:
-    """Bytes that a picture takes which is opened, and not loaded yet."""
+def decoded(picture: Image.Image, frame: jpeg.Frame | None) -> int:
+    """Bytes that a picture takes which is opened, and not loaded yet; ``frame`` is a JPEG's."""
     kind, pixels = picture.format or "", picture.width * picture.height
     if kind in PIXEL:
         return round(pixels * PIXEL[kind])
     taken = pixels * NARROW.get(picture.mode, 4)
     if kind == "JPEG":
-        return taken + _coefficients(picture, data)
+        return taken + (_coefficients(frame, "progressive" in picture.info) if frame else 0)
     if isinstance(picture, TiffImageFile):
         turned = picture.getexif().get(0x0112, 1) != 1  # Pillow turns it in a copy
         return taken * (2 if turned else 1) + _strip(picture)
     return 2 * taken if kind == "GIF" else taken
 
 
-def _coefficients(picture: Image.Image, data: bytes) -> int:
+def _coefficients(frame: jpeg.Frame, progressive: bool) -> int:
     """What libjpeg holds of a JPEG in several scans, whatever the scale: 2 bytes for each value."""
-    try:
-        *_, scan = jpeg.segments(data)
-        frame = next(part for part in jpeg.segments(data) if 0xC0 <= part.marker <= 0xC2)
-        count = data[frame.at + 5]
-        if scan.marker == jpeg.SOS and data[scan.at] >= count and "progressive" not in picture.info:
-            return 0
-        height = int.from_bytes(data[frame.at + 1 : frame.at + 3], "big")
-        width = int.from_bytes(data[frame.at + 3 : frame.at + 5], "big")
-        factors = [data[frame.at + 7 + 3 * n] for n in range(count)]
-        across, down = max(f >> 4 for f in factors), max(f & 15 for f in factors)
-        values = sum(((f >> 4) * (f & 15)) / (across * down) for f in factors)
-        return round(2 * width * height * values)
-    except (RefusedError, StopIteration, ValueError, IndexError, ZeroDivisionError):
+    if frame.one_scan and not progressive:
+        return 0
+    across, down = max(h for h, _ in frame.sampling), max(v for _, v in frame.sampling)
+    if not across or not down:
         return 0  # no decoder takes it either
+    values = sum(h * v / (across * down) for h, v in frame.sampling)
+    return round(2 * frame.width * frame.height * values)
 
 
 def _strip(picture: TiffImageFile) -> int:

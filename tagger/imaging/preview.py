@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
+from tagger.blob import Block
 from tagger.errors import RefusedError, UnsupportedError
 from tagger.metadata import ifd
 from tagger.metadata.formats import jpeg
@@ -22,7 +23,7 @@ LEAST = 160  # pixels of the short side
 _PLAIN, _LOSSLESS = (0xC0, 0xC1, 0xC2), 0xC3  # frames of JPEG that are pictures, and the sensor's
 
 
-def picture(file: ifd.Block, raw: Raw) -> bytes:
+def picture(file: Block, raw: Raw) -> bytes:
     """The preview that is looked at: a JPEG, upright by its EXIF.
 
     Raises:
@@ -75,7 +76,7 @@ def _short_side(data: bytes) -> int:
     return 0
 
 
-def _from_pixels(file: ifd.Block, preview: Preview) -> bytes:
+def _from_pixels(file: Block, preview: Preview) -> bytes:
     """An RGB picture as a JPEG; nothing where it is cut off."""
     assert preview.shape
     data, out = file[preview.start : preview.start + preview.size], io.BytesIO()
@@ -85,7 +86,7 @@ def _from_pixels(file: ifd.Block, preview: Preview) -> bytes:
     return out.getvalue()
 
 
-def _carved(file: ifd.Block) -> Iterator[bytes]:
+def _carved(file: Block) -> Iterator[bytes]:
     """The largest JPEG near the start of a file that is like a TIFF: in Olympus' maker notes."""
     if not file[:4].startswith(TIFF_HEADS):
         return

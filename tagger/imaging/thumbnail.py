@@ -2,7 +2,7 @@
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 
@@ -50,6 +50,12 @@ def reach(head: bytes) -> int:
             return len(head)
         return max(len(head), found.end) if found and found.end < MOST_BYTES else len(head)
     return len(head)
+
+
+def found(head: bytes, more: Callable[[int], bytes]) -> Picture | None:
+    """As :func:`thumbnail`; ``more`` gives so many first bytes, where it ends beyond the head."""
+    wanted = reach(head)
+    return thumbnail(more(wanted) if wanted > len(head) else head)
 
 
 def _of_exif(head: bytes) -> Picture | None:

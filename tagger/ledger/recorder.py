@@ -13,10 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tagger.blob import Blob, Content, digest_of
+from tagger.blob import Blob, Content, digest_of, fingerprint_of_file
 from tagger.errors import RunError
 from tagger.ledger import schema, undo_patch
-from tagger.ledger.fingerprint import of_file
 from tagger.records import Candidate, Entry, Guess, Outcome, Seen, Status, Version
 from tagger.storage.suffixes import is_sidecar
 
@@ -218,7 +217,7 @@ class RunRecorder:
                 " AND size = ? AND mtime_ns BETWEEN ? AND ? ORDER BY run DESC",
                 (size, time_ns - _SAME_TIME_NS, time_ns + _SAME_TIME_NS),
             ).fetchall()
-        mark = of_file(entry.key) if rows else b""
+        mark = fingerprint_of_file(entry.key) if rows else b""
         rows = [row for row in rows if row[3] == mark]
         if not rows:
             return None

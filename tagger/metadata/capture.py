@@ -3,12 +3,13 @@
 import calendar
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from tagger.errors import RefusedError
 from tagger.metadata import gps, ifd, own_tag
-from tagger.metadata.formats import detect
+from tagger.metadata.formats.detect import Head
 from tagger.records import GpsState
 
 # EXIF 2.32 sections 4.6.4 and 4.6.5
@@ -67,16 +68,13 @@ class Capture:
 
 
 def capture(key: str, head: bytes, whole: bool = False) -> Capture:
-    """The facts in a photo's first bytes; what is damaged or missing is left out.
+    """As :func:`capture_of`, of bytes: the first ``HEAD_BYTES``, or the ``whole`` file."""
+    return capture_of(key, Head(head, whole))
 
-    Args:
-        key: the photo.
-        head: its first ``HEAD_BYTES``, or all of it.
-        whole: ``head`` is all of it.
-    """
-    blocks = detect.blocks(head, whole).exif
-    # Of a TIFF, what is read for its position has none to read.
-    for block in blocks or ([head] if detect.of(head[:16]) is detect.Format.TIFF else []):
+
+def capture_of(key: str, head: Head) -> Capture:
+    """The facts in the first bytes of photo ``key``; what is damaged or missing is left out."""
+    for block in _exif_of(head):
         try:
             order, first = ifd.header(block)
             values, pointer = _texts(block, order, first)
@@ -86,6 +84,18 @@ def capture(key: str, head: bytes, whole: bool = False) -> Capture:
             continue
         return _of(key, block, order, values)
     return Capture(key, taken=False)
+
+
+def _exif_of(head: Head) -> Iterator[bytes]:
+    """The EXIF blocks; of most photos the first is enough, and the other segments are not read."""
+    first = head.first_exif
+    if first:
+        yield first
+    others = head.blocks.exif
+    yield from others[1:] if first else others
+    # Of a TIFF, what is read for its position has none to read.
+    if not others and head.directories:
+        yield head.directories
 
 
 def _of(key: str, block: bytes, order: str, values: dict[int, bytes]) -> Capture:

@@ -12,7 +12,6 @@ from tagger.metadata import (
     ifd,
     inside,
     own_tag,
-    prefixes,
     reading,
     resolution,
     signed,
@@ -42,13 +41,14 @@ def spliced(data: bytes, tag: Tag) -> Content:
     """
     exif_values.check(tag)
     try:
-        signed.check(data)
+        head = detect.Head(data, whole=True)
+        signed.check(head.blocks)
         container = detect.writer(data)
         parts = inside.completed(container.read(data))
         known = reading.in_xmp(parts.xmp) or reading.in_exif(parts.exif)
         if known is not None:
             return own_tag.unchanged(data, known, tag)
-        see_empty(data)
+        see_empty(head)
         change = _change(parts, tag)
         new = container.write(data, change)
         after = prove(container, data, parts, new)
@@ -58,13 +58,13 @@ def spliced(data: bytes, tag: Tag) -> Content:
         raise RefusedError(f"its metadata does not parse ({error}); repair it first") from error
 
 
-def see_empty(data: bytes) -> None:
+def see_empty(photo: detect.Head) -> None:
     """See that a photo has no position.
 
     Raises:
         RefusedError: it has one, or may have.
     """
-    reading_now = reading.gps_state(data, whole=True)
+    reading_now = reading.state_of(photo)
     if reading_now and reading_now.state is not GpsState.EMPTY:
         raise RefusedError(f"{reading_now.reason}; left alone")
 
@@ -112,7 +112,7 @@ def _unreadable(text: bytes) -> str:
 def _unwritable(text: bytes) -> str:
     """Why no tag can be merged into an XMP packet; empty where that does not show at once."""
     try:
-        prefixes.of(xmp_packet.parse(text))
+        xmp.names_for_tag(xmp_packet.parse(text))
     except RefusedError as error:
         return str(error)
     return ""
@@ -132,7 +132,7 @@ def prove(container: Container, old: bytes, before: Parts, new: Spliced) -> Part
     container.check_rest(old, new)
     if before.exif is not None:
         verify.same_exif(before.exif, after.exif or b"", True, before.xmp_tag)
-    read_back = reading.gps_state(new.head, whole=True)
+    read_back = reading.state_of(detect.Head(new.head, whole=True))
     if read_back is None or read_back.state is not GpsState.VALID:
         raise RefusedError("the position does not read back; please report this")
     return after

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tagger.blob import Block
 from tagger.errors import RefusedError
 from tagger.metadata import ifd
 from tagger.records import GpsState
@@ -95,7 +96,7 @@ def read(block: bytes) -> dict[int, Field] | None:
     return None if entry is None else fields_at(block, order, entry)
 
 
-def pointers(block: ifd.Block) -> Iterator[ifd.IfdEntry]:
+def pointers(block: Block) -> Iterator[ifd.IfdEntry]:
     """The entries of any directory of the block that point to a GPS directory, IFD0's first.
 
     The standard has the pointer in IFD0; others put it in the Exif directory, the thumbnail's
@@ -125,7 +126,7 @@ def everywhere(block: bytes) -> Iterator[dict[int, Field]]:
         yield fields_at(block, order, entry)
 
 
-def fields_at(block: ifd.Block, order: str, pointer: ifd.IfdEntry) -> dict[int, Field]:
+def fields_at(block: Block, order: str, pointer: ifd.IfdEntry) -> dict[int, Field]:
     """The fields of the GPS directory that an entry points to.
 
     Raises:

@@ -3,8 +3,9 @@
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from tagger.blob import Block
 from tagger.errors import RefusedError
 
 # EXIF 2.32 section 4.6.2: bytes of one value by type; 13 (IFD) is from TIFF technical note 1.
@@ -15,14 +16,6 @@ THUMBNAIL_START, THUMBNAIL_SIZE = 0x0201, 0x0202
 MAX_ENTRIES = 30_000  # of all directories together; a camera JPEG has some hundreds
 MAX_DIRECTORIES = 64  # a camera JPEG has 5; a stack of TIFF pages is refused beyond this
 MAX_OVERLAP = 4  # entries and values may take this many times the bytes there are
-
-
-class Block(Protocol):
-    """Bytes, or a file that is read only where needed."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, part: slice, /) -> bytes: ...
 
 
 class BeyondError(RefusedError):

@@ -3,10 +3,10 @@
 import re
 import struct
 
+from tagger.blob import Block
 from tagger.errors import RefusedError
 from tagger.metadata.capture import Capture, seconds_of
 from tagger.metadata.formats import cr3
-from tagger.metadata.ifd import Block
 
 MOST_MOOV = 1_000_000  # bytes of the box that describes a movie; of 3 seconds some 50,000
 SINCE_1904 = 2_082_844_800  # seconds from there to 1970 (ISO/IEC 14496-12 section 8.2.2)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from tagger.errors import RefusedError
 from tagger.metadata import gps, ifd, inside, own_tag, xmp, xmp_packet
-from tagger.metadata.formats import detect, jpeg
+from tagger.metadata.formats import detect
 from tagger.metadata.formats.container import Blocks
+from tagger.metadata.formats.detect import Head
 from tagger.metadata.gps import GpsReading
 from tagger.metadata.own_tag import Record
 from tagger.records import GpsState, Provenance
@@ -25,24 +26,28 @@ UNCLEAR = GpsReading(
 
 
 def gps_state(head: bytes, whole: bool = False) -> GpsReading | None:
+    """As :func:`state_of`, of bytes: the first ``HEAD_BYTES``, or the ``whole`` file."""
+    return state_of(Head(head, whole))
+
+
+def state_of(head: Head) -> GpsReading | None:
     """The state of a photo's GPS position (JPEG, PNG, WebP, TIFF, HEIC, AVIF).
 
     Args:
         head: the first ``HEAD_BYTES`` of the file, or all of it.
-        whole: ``head`` is all of it.
 
     Returns:
-        The reading, or None where these bytes do not settle it (never with ``whole``). Bytes that
-        are no photo, or a photo too damaged to hold EXIF, have no position: `empty`, so that the
-        decoder, which knows better what is wrong, gets to say so.
+        The reading, or None where these bytes do not settle it (never where they are all). Bytes
+        that are no photo, or a photo too damaged to hold EXIF, have no position: `empty`, so that
+        the decoder, which knows better what is wrong, gets to say so.
     """
-    if detect.of(head) is detect.Format.BIG_TIFF:
+    if head.format is detect.Format.BIG_TIFF:
         return GpsReading(GpsState.MALFORMED, "GPS in BigTIFF cannot be read; save it as TIFF")
-    first = jpeg.first_exif(head)
+    first = head.first_exif
     reading = usual = _exif_state(first)
     if reading.state is not GpsState.EMPTY:
         return reading  # of most photos that have a position, their other segments are not read
-    blocks = detect.blocks(head, whole)
+    blocks = head.blocks
     for block in blocks.exif:
         reading = usual if block == first else _exif_state(block)
         if reading.state is GpsState.EMPTY:
@@ -55,7 +60,7 @@ def gps_state(head: bytes, whole: bool = False) -> GpsReading | None:
             return in_xmp
     if any(map(_names_position, blocks.odd)):
         return UNCLEAR
-    return reading if blocks.settled or whole else None
+    return reading if blocks.settled or head.whole else None
 
 
 def _exif_state(block: bytes) -> GpsReading:

@@ -38,7 +38,7 @@ def stripped(data: bytes) -> bytes:
             without risk.
     """
     try:
-        signed.check(data)
+        signed.check(detect.blocks(data, True))
         container = detect.writer(data)
         parts = container.read(data)
         in_exif, in_xmp = reading.in_exif(parts.exif), reading.in_xmp(parts.xmp)

@@ -60,7 +60,7 @@ def merged(
     root = parse(packet)
     if not packet[root.close : root.end]:
         raise UnreadableError("its XMP is empty")
-    names = prefixes.of(root)
+    names = names_for_tag(root)
     edits, inside, wrote = list[Edit](), list[str](), list(record.wrote)
     place = tag.landmark
     keyword = None if place is None else _keyword(packet, root, place.name, names, keywords)
@@ -84,6 +84,21 @@ def merged(
     )
     edits.append(Edit(root.close, root.close, text.encode()))
     return apply(packet, edits)
+
+
+def names_for_tag(root: Node) -> Prefixes:
+    """The packet's names of the namespaces that a tag is written in, where one can be added.
+
+    Raises:
+        UnreadableError: it has several names for one, or the remains of a damaged tag of ours,
+            which would mix with the new one's properties.
+    """
+    remains = any(name.startswith(OURS) for node in root.children for name in fields(node))
+    if remains and record(root) is None:
+        raise UnreadableError(
+            f"its XMP has the remains of a damaged tag of ours ({OURS}); remove them first"
+        )
+    return prefixes.of(root)
 
 
 def _keyword(

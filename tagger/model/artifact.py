@@ -6,7 +6,7 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,10 @@ from tagger.errors import RunError
 from tagger.imaging.decode import Resize
 from tagger.model import operators, packs
 from tagger.model.local_features.references import DAMAGED, References
+from tagger.places.in_model import places_in
+from tagger.places.landmarks import load_landmarks
+from tagger.places.table import TABLE, to_csv
+from tagger.records import Landmark
 
 FORMAT = "landmark-tag/1"
 MANIFEST, REFERENCES = "manifest.json", "references.npz"
@@ -27,7 +31,7 @@ class Manifest:
     """What a model file says of itself.
 
     Attributes:
-        labels: slugs of landmarks.csv in the order of the output's columns, C of them.
+        labels: slugs of places in the order of the output's columns, C of them.
         image_size: edge S of the input, uint8 [N, 3, S, S].
         resize: how a photo becomes that square.
         embedding_size: D of the second output, float32 [N, D].
@@ -53,12 +57,30 @@ class Artifact:
     ``module(uint8 [N, 3, S, S])`` gives float32 ``(probabilities [N, C], embedding [N, D])``.
     A row of probabilities sums to 1 at most; what is missing is the probability of no landmark.
     Where there are ``references``, local features are evidence beside what the module says.
+    ``places`` are those that the file brings itself, by slug; all others are in landmarks.csv.
     """
 
     module: torch.jit.ScriptModule
     manifest: Manifest
     sha256: str
     references: References | None = None
+    places: Mapping[str, Landmark] = field(default_factory=dict)
+
+    @property
+    def known(self) -> dict[str, Landmark]:
+        """The place of each label, the file's own before those of landmarks.csv.
+
+        Raises:
+            RunError: the place of one is not known.
+        """
+        table = {**load_landmarks(), **self.places}
+        unknown = [label for label in self.manifest.labels if label not in table]
+        if unknown:
+            raise RunError(
+                f"--model: {self.manifest.name} does not say where {', '.join(unknown[:3])} is; "
+                "write the places into the file: python -m train places MODEL --places places.csv"
+            )
+        return {label: table[label] for label in self.manifest.labels}
 
 
 @contextlib.contextmanager
@@ -69,26 +91,48 @@ def _torchscript() -> Iterator[None]:
         yield
 
 
-def save(module: torch.nn.Module, manifest: Manifest, path: Path) -> None:
-    """Script ``module`` and write it with its manifest; what is written is loaded as a check."""
-    buffer = io.BytesIO()
-    extra = {MANIFEST: json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode()}
+def save(
+    module: torch.nn.Module, manifest: Manifest, path: Path, places: Iterable[Landmark] = ()
+) -> None:
+    """Script ``module`` and write it with its manifest; what is written is loaded as a check.
+
+    Args:
+        module: see :class:`Artifact`.
+        manifest: what the file says of itself.
+        path: where to.
+        places: those of its labels that landmarks.csv does not have, or has elsewhere.
+    """
+    own = list(places)
+    extra = {
+        MANIFEST: json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode(),
+        **({TABLE: to_csv(own)} if own else {}),
+    }
     with _torchscript():
-        scripted = torch.jit.script(module.eval())
-        torch.jit.save(scripted, buffer, _extra_files=extra)
-    _checked(buffer.getvalue(), str(path))
-    path.write_bytes(buffer.getvalue())
+        _write(path, torch.jit.script(module.eval()), extra)
 
 
 def add_references(path: Path, references: References) -> None:
-    """Write the model file again with these references in it; the module stays as it is."""
+    """Write the model file again with these references in it; all else stays as it is."""
+    _with(path, {REFERENCES: references.to_bytes()})
+
+
+def add_places(path: Path, places: Iterable[Landmark]) -> None:
+    """Write the model file again with these places in it; all else stays as it is."""
+    _with(path, {TABLE: to_csv(places)})
+
+
+def _with(path: Path, files: Mapping[str, bytes]) -> None:
     _checked(path.read_bytes(), str(path))
-    buffer, extra = io.BytesIO(), {MANIFEST: ""}
+    extra: dict[str, Any] = dict.fromkeys((MANIFEST, REFERENCES, TABLE), b"")
     with _torchscript():
         load: Any = torch.jit.load
         module = load(str(path), map_location="cpu", _extra_files=extra)
-        files = {MANIFEST: extra[MANIFEST], REFERENCES: references.to_bytes()}
-        torch.jit.save(module, buffer, _extra_files=files)
+        _write(path, module, {name: data for name, data in {**extra, **files}.items() if data})
+
+
+def _write(path: Path, module: torch.jit.ScriptModule, files: Mapping[str, bytes]) -> None:
+    buffer = io.BytesIO()
+    torch.jit.save(module, buffer, _extra_files=dict(files))
     _checked(buffer.getvalue(), str(path))
     path.write_bytes(buffer.getvalue())
 
@@ -197,12 +241,13 @@ def _checked(data: bytes, name: str) -> Artifact:
         raise refuse(f"it has references of {count} landmarks, not of its labels")
     if known and len(known.components) != manifest.embedding_size:
         raise refuse(f"its references are for embeddings of {len(known.components)} numbers")
+    places = places_in(data, name)
     # Files hold half precision to be small; a CPU takes 20 times as long for a pass in it.
     module.eval().float()
     problem = _probe(module, manifest)
     if problem:
         raise refuse(problem)
-    return Artifact(module, manifest, hashlib.sha256(data).hexdigest(), known)
+    return Artifact(module, manifest, hashlib.sha256(data).hexdigest(), known, places)
 
 
 def _probe(module: torch.jit.ScriptModule, manifest: Manifest) -> str:

@@ -23,7 +23,6 @@ from tagger.model.local_features.same_view import Described, PhotoView, small
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
 from tagger.places.embeddings import in_bytes
-from tagger.places.landmarks import load_landmarks
 from tagger.places.own import own_path
 from tagger.places.pack import Pack, PlaceReference, foreign, refusal
 from tagger.records import Candidate, Guess, Landmark
@@ -61,22 +60,13 @@ class Classifier:
             packs: places besides, learned without training.
 
         Raises:
-            RunError: the file fails a check, names a landmark unknown here, there is no such
+            RunError: the file fails a check, the place of a label is not known, there is no such
                 device, or a pack was made by another model.
         """
         loaded = artifact.load(path, without)
-        known = load_landmarks()
-        unknown = [label for label in loaded.manifest.labels if label not in known]
-        if unknown:
-            raise RunError(
-                f"--model {path}: names {', '.join(unknown[:3])}, which landmarks.csv does not "
-                "know; add the place there or use another model"
-            )
         self.image_size: int = loaded.manifest.image_size
         self.resize: Resize = loaded.manifest.resize
-        self.landmarks: dict[str, Landmark] = {
-            label: known[label] for label in loaded.manifest.labels
-        }
+        self.landmarks: dict[str, Landmark] = loaded.known
         self.sha256: str = loaded.sha256
         self._labels = loaded.manifest.labels
         self._weigher: Weigher | None = None
@@ -150,15 +140,11 @@ class Classifier:
         views = self._threads.map(_view, (photo.grey for photo in photos))
         return [Described(place, view) for place, view in zip(places, views, strict=True)]
 
-    def likeliest(self, picture: Picture) -> float:
-        """The highest probability that the network alone gives a thumbnail, on this thread."""
-        square = views_of(picture, self.image_size, self.resize).square
-        runner = self._idle.get()
-        try:
-            found, _ = runner.look(torch.from_numpy(square)[None])
-        finally:
-            self._idle.put(runner)
-        return float(found.max())
+    def likeliest(self, pictures: Sequence[Picture]) -> list[float]:
+        """The highest probability that the network alone gives each of N thumbnails."""
+        squares = [views_of(picture, self.image_size, self.resize) for picture in pictures]
+        found, _ = self._look(squares)
+        return [float(value) for value in found.amax(1)]
 
     def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
         """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""

@@ -11,7 +11,9 @@ from tagger.imaging.decode import Picture, Resize, Views
 from tagger.model import DEFAULT_MODEL, packs
 from tagger.model.devices import count_lanes
 from tagger.model.thumbnail_net import ThumbnailNet, beside
+from tagger.places.in_model import places_in
 from tagger.places.known import KnownPlaces, with_packs
+from tagger.places.landmarks import load_landmarks
 from tagger.places.pack import Pack
 from tagger.records import Guess, Landmark
 
@@ -52,7 +54,9 @@ class LazyClassifier:
         self.sha256: str = with_packs(packs.identity(data, self.packs), learned)
         self.name: str = f"{path.stem}@{self.sha256}"
         self.learned = tuple(learned)
-        self.landmarks: Mapping[str, Landmark] = KnownPlaces(learned)
+        self.landmarks: Mapping[str, Landmark] = KnownPlaces(
+            learned, {**load_landmarks(), **places_in(data, str(path))}
+        )
         self.lanes: int = count_lanes(device)
         # It knows the model's landmarks, and would pass over photos of learned places.
         self.thumbnails: ThumbnailNet | None = None if learned else beside(path)
@@ -86,8 +90,8 @@ class LazyClassifier:
     def resize(self) -> Resize:
         return self.load().resize
 
-    def likeliest(self, picture: Picture) -> float:
-        return self.load().likeliest(picture)
+    def likeliest(self, pictures: Sequence[Picture]) -> list[float]:
+        return self.load().likeliest(pictures)
 
     def classify(self, photos: Sequence[Views]) -> list[Guess]:
         return self.load().classify(photos)

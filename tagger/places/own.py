@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from tagger.errors import RunError
+from tagger.places.in_model import places_in
 from tagger.places.known import KnownPlaces
 from tagger.places.landmarks import load_landmarks
 from tagger.places.pack import SUFFIX, Pack, PackPlace, foreign, open_pack, write_pack
@@ -40,12 +41,30 @@ def opened(paths: tuple[Path, ...], own: bool) -> list[Pack]:
     return packs
 
 
-def known_places() -> dict[str, Landmark]:
-    """The landmarks, and the user's own places where their pack can be read."""
+def known_places(packs: tuple[Path, ...] = (), model: Path | None = None) -> dict[str, Landmark]:
+    """All places that a report may name.
+
+    Args:
+        packs: files whose places are known too.
+        model: a model file that may bring places.
+
+    Returns:
+        the landmarks, the user's own places where their pack can be read, and those, by slug.
+
+    Raises:
+        RunError: one of these files cannot be used.
+    """
     try:
-        return dict(KnownPlaces(opened((), own=True)))
+        found = opened(packs, own=True)
     except RunError:
-        return dict(load_landmarks())
+        found = opened(packs, own=False)
+    try:
+        brought = places_in(model.read_bytes(), str(model)) if model else {}
+    except OSError as error:
+        raise RunError(
+            f"--model {model}: cannot be read ({error.strerror}); give the path of a model file"
+        ) from error
+    return dict(KnownPlaces(found, {**load_landmarks(), **brought}))
 
 
 class Editing:

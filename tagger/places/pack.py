@@ -1,7 +1,6 @@
 """A pack: places and reference photos of them in one file, bound to the encoder that made them."""
 
 import json
-import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from tagger.errors import RunError
 from tagger.places import arrays
 from tagger.places.arrays import Array, Arrays, ArraysError
+from tagger.places.table import TEXTS, place_of
 from tagger.records import Landmark
 
 FORMAT = "landmark-tag-places/1"
@@ -22,9 +22,6 @@ SUFFIX = ".places"
 CHECKED = 256_000_000
 READ = 5000  # places up to which each one is read when a pack is opened
 MOST = 4096  # characters of one place's or photo's facts
-TEXTS = ("slug", "name", "local_name", "city", "region", "country", "country_code", "wikidata",
-         "extent", "source", "licence")  # fmt: skip
-EXTENTS = ("point", "site", "area")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +101,7 @@ class Pack:
         """
         facts = self._place(number)
         try:
-            return _landmark(facts, f"{self.name}/{facts['slug']}")
+            return place_of(facts, f"{self.name}/{facts['slug']}")
         except (KeyError, ValueError, TypeError) as error:
             raise self._damaged(f"place {number + 1}: {error}") from error
 
@@ -324,7 +321,7 @@ def place_facts(place: PackPlace) -> bytes:
     if not place.named:
         facts["named"] = False
     try:
-        _landmark(facts, mark.slug)
+        place_of(facts, mark.slug)
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"{mark.name or mark.slug}: not a place ({error}); correct it") from error
     return packed_facts(facts)
@@ -355,23 +352,3 @@ def begins(counts: Sequence[int]) -> NDArray[np.int64]:
 
 def joined(rows: Sequence[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(rows), np.uint8)
-
-
-def _landmark(facts: Mapping[str, Any], slug: str) -> Landmark:
-    latitude, longitude = float(facts["latitude"]), float(facts["longitude"])
-    radius = facts["radius_m"]
-    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):  # not-a-number too
-        raise ValueError(f"{latitude}, {longitude} is not on Earth")
-    if type(radius) is not int or not 1 <= radius <= 200_000:
-        raise ValueError(f"its radius is {radius!r}, not 1 to 200000 metres")
-    words = [facts.get(name, "") for name in TEXTS]
-    if not all(isinstance(text, str) and text.isprintable() for text in words):
-        raise ValueError("a name in it is not plain text")
-    text = dict(zip(TEXTS, words, strict=True))
-    if not text["name"].strip() or not text["slug"] or not math.isfinite(latitude + longitude):
-        raise ValueError("it has no name")
-    return Landmark(
-        slug, text["name"], text["local_name"] or text["name"], latitude, longitude, radius,
-        text["city"], text["region"], text["country"], text["country_code"], text["wikidata"],
-        text["extent"] if text["extent"] in EXTENTS else "point", text["source"],
-    )  # fmt: skip

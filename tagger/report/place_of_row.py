@@ -46,7 +46,8 @@ def choose(row: Row, known: Mapping[str, Landmark]) -> Landmark:
         raise RefusedError("landmark is empty; name the place")
     if point is None:
         raise RefusedError(
-            f"landmark {name!r} is not one we know; correct the name, or type its coordinates"
+            f"landmark {name!r} is not one we know; correct the name, type its coordinates, or add "
+            "--pack or --model of the run"
         )
     if owners:
         raise RefusedError(

@@ -17,6 +17,7 @@ class AppOptions:
         root: the folder, or bucket URL, whose photos may be shown and written.
         ledger: where writes are noted; None for the one in the state folder.
         samples: a folder of photos to try.
+        packs: of the run that made the report.
     """
 
     report: Path | None = None
@@ -25,6 +26,7 @@ class AppOptions:
     model: Path = DEFAULT_MODEL
     min_conf: float = MIN_CONF
     samples: Path | None = None
+    packs: tuple[Path, ...] = ()
 
 
 _current = AppOptions()

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tagger import metadata
+from tagger.blob import fingerprint
 from tagger.errors import RunError, UnsupportedError
 from tagger.failing import outcome_of
-from tagger.imaging import decode
+from tagger.imaging import decode, thumbnail
 from tagger.imaging.room import MOST, ROOM
-from tagger.ledger.fingerprint import fingerprint, of_parts
+from tagger.metadata.formats.detect import Head
+from tagger.metadata.reading import state_of
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import (
     Entry,
@@ -66,12 +68,9 @@ class Glance:
 def first_look(
     storage: Storage,
     entry: Entry,
-    note: Callable[[bytes, bool, Outcome | None], None] | None = None,
+    note: Callable[[Head, Outcome | None], None] | None = None,
 ) -> Outcome | None:
-    """The photo's outcome where its first bytes settle it; ``note`` is called with these.
-
-    ``note`` gets the bytes, whether they are all there are, and the outcome.
-    """
+    """The photo's outcome where its first bytes settle it; ``note`` is called with these and it."""
     try:
         return _without_decoding(storage, entry, whole=False, note=note)[0]
     except RunError:
@@ -95,7 +94,8 @@ def inspect(
 
     ``moved`` may know it from another place; then it is not decoded again. Where the photo was
     ``opened`` already its head is not asked for again, nor is the rest where that is ``data``.
-    What ``net`` sees to show nothing known, by its thumbnail, is not read any further.
+    What ``net`` sees to show nothing known, by its thumbnail, is not read any further; of photos
+    ``opened`` already it was asked then, see :func:`tagger.run.thumbnails.looked_at`.
 
     A tag of this very run counts as none: who wrote it was lost before telling, so that the
     photo goes the same way again.
@@ -105,24 +105,23 @@ def inspect(
             return _inspect_raw(storage, entry, size, resize, run_id, moved)
         with ROOM.file(entry.version.size):
             outcome = None
-            heads = [data] if data else []
+            heads = list[Head]()
             if not opened:
                 outcome, data = _without_decoding(
-                    storage, entry, run_id, note=lambda head, *_: heads.append(head)
+                    storage, entry, run_id, note=lambda head, _: heads.append(head)
                 )
             if outcome is not None:
                 return Looked(entry, outcome)
             if known := moved(entry):
                 return known
-            if net and opened and not data and isinstance(storage, LocalStorage):
-                heads = [storage.read_head(entry.key, metadata.HEAD_BYTES)]
             if net and heads and (guess := by_thumbnail(storage, entry, heads[0], net)):
                 return Looked(entry, guess=guess)
             data = data or storage.read(entry.key).data
             if opened and (outcome := _by_all(entry, data, run_id)):
                 return Looked(entry, outcome)
             unsettled = opened and metadata.gps_state(data[: metadata.HEAD_BYTES]) is None
-            if net and unsettled and (guess := by_thumbnail(storage, entry, data, net)):
+            photo = Head(data, whole=True)
+            if net and unsettled and (guess := by_thumbnail(storage, entry, photo, net)):
                 return Looked(entry, guess=guess)
             if not entry.version.etag:
                 entry = replace(entry, fingerprint=fingerprint(data))
@@ -133,17 +132,25 @@ def inspect(
         return Looked(entry, outcome_of(entry, error))
 
 
-def by_thumbnail(storage: Storage, entry: Entry, head: bytes, net: ThumbnailNet) -> Guess | None:
-    """The guess that nothing known is shown, where the photo's own thumbnail says so.
+def by_thumbnail(storage: Storage, entry: Entry, head: Head, net: ThumbnailNet) -> Guess | None:
+    """The guess that nothing known is shown, where the photo's own thumbnail says so."""
+    picture = thumbnail_of(storage, entry, head)
+    return nothing_known(net) if picture and net.settles([picture])[0] else None
+
+
+def thumbnail_of(storage: Storage, entry: Entry, head: Head) -> decode.Picture | None:
+    """The thumbnail that a photo may be settled by.
 
     Photos whose position may lie beyond these bytes are read whole first.
     """
-    whole = len(head) == entry.version.size
-    if metadata.gps_state(head, whole) is None:
+    if state_of(head) is None:
         return None
-    if net.settles(head, lambda size: storage.read_head(entry.key, size)):
-        return Guess((), 1.0, net.sha256)
-    return None
+    return thumbnail.found(head.data, lambda size: storage.read_head(entry.key, size))
+
+
+def nothing_known(net: ThumbnailNet) -> Guess:
+    """The guess of a photo of which only the thumbnail was looked at."""
+    return Guess((), 1.0, net.sha256)
 
 
 def _inspect_raw(
@@ -158,8 +165,8 @@ def _inspect_raw(
     if outcome := _of_problem(entry):
         return Looked(entry, outcome)
     file = RawFile(storage, entry.key)
-    reading = metadata.gps_state(file.exif(), whole=True)
-    if outcome := _by_gps(storage, entry, reading, file.exif(), run_id):
+    head = Head(file.exif(), whole=True)
+    if outcome := _by_gps(storage, entry, state_of(head), head, run_id):
         return Looked(entry, outcome)
     if known := moved(entry):
         return known
@@ -167,7 +174,7 @@ def _inspect_raw(
     if outcome := _by_all(entry, data, run_id):
         return Looked(entry, outcome)
     if not entry.version.etag:
-        entry = replace(entry, fingerprint=of_parts(file))
+        entry = replace(entry, fingerprint=fingerprint(file))
     return Looked(entry, views=decode.to_views(data, size, resize))
 
 
@@ -182,32 +189,32 @@ def _without_decoding(
     entry: Entry,
     run_id: str = "",
     whole: bool = True,
-    note: Callable[[bytes, bool, Outcome | None], None] | None = None,
+    note: Callable[[Head, Outcome | None], None] | None = None,
 ) -> tuple[Outcome | None, bytes]:
     """What settles the photo, and its bytes where all were read: if need be and ``whole``."""
     if outcome := _of_problem(entry):
         return outcome, b""
     if is_raw(entry.key):
-        head = RawFile(storage, entry.key).exif()
-        outcome = _by_gps(storage, entry, metadata.gps_state(head, whole=True), head, run_id)
+        head = Head(RawFile(storage, entry.key).exif(), whole=True)
+        outcome = _by_gps(storage, entry, state_of(head), head, run_id)
         if note:
-            note(head, True, outcome)
+            note(head, outcome)
         return outcome, b""
     if entry.version.size > MOST_BYTES:
         limit = f"is larger than {MOST_BYTES // 1_000_000} MB"
         raise UnsupportedError(f"{limit}, more than is read here; export a JPEG, or exclude it")
-    head, data, reading = _read(storage, entry)
+    head, reading = _read(storage, entry)
     if reading is None and whole:
-        data = storage.read(entry.key).data
-        reading = metadata.gps_state(data, whole=True)
-    outcome = _by_gps(storage, entry, reading, data or head, run_id)
+        head = Head(storage.read(entry.key).data, whole=True)
+        reading = state_of(head)
+    outcome = _by_gps(storage, entry, reading, head, run_id)
     if note:
-        note(data or head, bool(data), outcome)
-    return outcome, data
+        note(head, outcome)
+    return outcome, head.data if head.whole else b""
 
 
-def _read(storage: Storage, entry: Entry) -> tuple[bytes, bytes, metadata.GpsReading | None]:
-    """A photo's first bytes, all where these were all of them, and what they say of its position.
+def _read(storage: Storage, entry: Entry) -> tuple[Head, metadata.GpsReading | None]:
+    """A photo's first bytes, and what they say of its position.
 
     From a bucket so many are asked for as most photos need.
     """
@@ -215,22 +222,27 @@ def _read(storage: Storage, entry: Entry) -> tuple[bytes, bytes, metadata.GpsRea
     if not isinstance(storage, LocalStorage):
         sizes.insert(0, FIRST_BYTES)
     for size in sizes:
-        head = storage.read_head(entry.key, size)
-        data = head if len(head) < size else b""
-        reading = metadata.gps_state(head, whole=bool(data))
+        head = read_head(storage, entry, size)
+        reading = state_of(head)
         if reading is not None:
             break
-    return head, data, reading
+    return head, reading
+
+
+def read_head(storage: Storage, entry: Entry, size: int) -> Head:
+    """A photo's first ``size`` bytes."""
+    data = storage.read_head(entry.key, size)
+    return Head(data, whole=len(data) < size)
 
 
 def _by_all(entry: Entry, data: bytes, run_id: str) -> Outcome | None:
     """As :func:`_by_gps`, by the whole file; its sidecars were asked before."""
-    reading = metadata.gps_state(data, whole=True)
-    return _of_reading(entry, reading, data, run_id) if reading else None
+    photo = Head(data, whole=True)
+    return _of_reading(entry, state_of(photo), photo, run_id)
 
 
 def _by_gps(
-    storage: Storage, entry: Entry, reading: metadata.GpsReading | None, head: bytes, run_id: str
+    storage: Storage, entry: Entry, reading: metadata.GpsReading | None, head: Head, run_id: str
 ) -> Outcome | None:
     """The outcome of a photo that is not to be tagged because of the GPS data it has."""
     if reading is None:
@@ -245,10 +257,12 @@ def _by_gps(
 
 
 def _of_reading(
-    entry: Entry, reading: metadata.GpsReading, data: bytes, run_id: str
+    entry: Entry, reading: metadata.GpsReading | None, head: Head, run_id: str
 ) -> Outcome | None:
+    if reading is None:
+        return None
     match reading.state:
-        case GpsState.VALID | GpsState.VOID if not tagged_by(data, run_id):
+        case GpsState.VALID | GpsState.VOID if not tagged_by(head.data, run_id):
             return Outcome(entry, Status.HAS_GPS, reading.reason)
         case GpsState.MALFORMED:
             return Outcome(entry, Status.UNSUPPORTED, f"left alone: {reading.reason}")

@@ -1,6 +1,5 @@
 """Learning places: photos that show a place become references of a pack."""
 
-import csv
 import hashlib
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,15 +14,14 @@ from tagger.places.distance import distance_m
 from tagger.places.embeddings import unit
 from tagger.places.own import NOT, Editing, editing, new_landmark, slug_of
 from tagger.places.pack import Pack, PackPlace, PlaceReference
+from tagger.places.table import RADIUS_M, TABLE, label_of, place_of_row, read_rows
 from tagger.records import Landmark
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
 
-RADIUS_M = 100  # of a place that nobody gave one: a house and its street
 FARTHEST_M = 2_000  # that photos of one place lie apart, unless a radius says more
-TABLE = "places.csv"
 BATCH = 16
 
 
@@ -168,7 +166,8 @@ def in_folders(folder: Path) -> list[Lesson]:
     Raises:
         RunError: there are no such folders, or the table cannot be read.
     """
-    table = _table(folder / TABLE)
+    path = folder / TABLE
+    table = {label_of(row): row for row in read_rows(path)} if path.exists() else {}
     try:
         named = sorted(one for one in folder.iterdir() if one.is_dir())
     except OSError as error:
@@ -178,7 +177,7 @@ def in_folders(folder: Path) -> list[Lesson]:
         photos = photos_in(place)
         row = table.get(place.name, {})
         if photos:
-            lessons.append(lesson_of(row, place.name, photos, folder / TABLE))
+            lessons.append(lesson_of(row, place.name, photos, path))
     if not lessons:
         raise RunError(f"--from {folder}: no folder of photos in it; name folders by place")
     return lessons
@@ -190,41 +189,19 @@ def photos_in(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(one for one in found if one.is_file()))
 
 
-def _table(path: Path) -> dict[str, dict[str, str]]:
-    if not path.exists():
-        return {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [{k: v or "" for k, v in row.items() if k} for row in csv.DictReader(file)]
-    except (OSError, ValueError, csv.Error) as error:
-        raise RunError(f"{path}: cannot be read ({error}); save it as UTF-8 CSV") from error
-    return {row.get("folder") or row.get("slug") or row.get("name", ""): row for row in rows}
-
-
 def lesson_of(row: dict[str, str], folder: str, photos: tuple[Path, ...], table: Path) -> Lesson:
     """A lesson by a row of a table of places, or by the folder's name alone.
 
     Raises:
         RunError: the row has no usable position.
     """
-    name = row.get("name") or folder.replace("_", " ")
     if not row.get("latitude"):
-        return Lesson(name, photos)
+        return Lesson(row.get("name") or folder.replace("_", " "), photos)
     try:
-        at = float(row["latitude"]), float(row["longitude"])
-        radius = round(float(row.get("radius_m") or RADIUS_M))
-        if not (-90 <= at[0] <= 90 and -180 <= at[1] <= 180 and 1 <= radius <= 200_000):
-            raise ValueError("is not on Earth")
+        mark = place_of_row(row, folder)
     except (ValueError, KeyError, OverflowError) as error:
-        raise RunError(f"{table}: {name}: position or radius is none ({error})") from error
-    words = {
-        key: row[key]
-        for key in ("local_name", "city", "region", "country", "country_code", "wikidata",
-                    "extent", "source")
-        if row.get(key)
-    }  # fmt: skip
-    mark = replace(new_landmark(name, *at, radius), **words)  # type: ignore[arg-type]
-    return Lesson(name, photos, at, radius, mark)
+        raise RunError(f"{table}: {folder}: position or radius is none ({error})") from error
+    return Lesson(mark.name, photos, (mark.latitude, mark.longitude), mark.radius_m, mark)
 
 
 def relearned(pack: Pack, classifier: "Classifier") -> Iterator[tuple[PackPlace, list[str]]]:

@@ -1,12 +1,13 @@
 """The order of the stages: one Outcome for each listed photo, in listing order."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tagger.evidence.sources import Sources
-from tagger.model.thumbnail_net import ThumbnailNet
+from tagger.model.thumbnail_net import TOGETHER, ThumbnailNet
 from tagger.records import Entry, Outcome
 from tagger.run.inspect import Glance, inspect
 from tagger.run.known import news, recalled, remembered
@@ -16,8 +17,10 @@ from tagger.run.ordered import batches, in_order
 from tagger.run.settle import finished
 from tagger.run.stages import Classify, Finder, Looked, Memory, Settings
 from tagger.run.survey import survey
+from tagger.run.thumbnails import looked_at
 from tagger.run.united import united
 from tagger.storage.base import Storage
+from tagger.storage.local import LocalStorage
 from tagger.writing.copies import Output
 
 if TYPE_CHECKING:  # it loads torch
@@ -68,7 +71,13 @@ def run(
         # The survey does not ask the clock: what it finds is kept for the next run.
         return stop() or (limits is not None and limits.over())
 
-    def look(item: Looked) -> Looked:
+    def look(some: list[Looked]) -> list[Looked]:
+        return [each if settled(each) else decoded(each) for each in first(some)]
+
+    def first(some: list[Looked]) -> list[Looked]:
+        return looked_at(storage, some, net, moved) if net else some
+
+    def decoded(item: Looked) -> Looked:
         size, resize = classifier.image_size, classifier.resize
         found = inspect(
             storage, item.entry, size, resize, moved=moved, opened=item.opened, data=item.data,
@@ -81,10 +90,16 @@ def run(
 
     glance = Glance(storage)
 
-    def ready(item: Looked) -> Looked | None:
+    def ready(item: Looked) -> Looked:
         if sources is not None:
-            return item if item.outcome or item.guess else None
-        return known(item.entry) or glance(item.entry)
+            return item
+        return known(item.entry) or glance(item.entry) or item
+
+    def waits(item: Looked) -> bool:
+        return not settled(item)
+
+    def unless_waiting(some: list[Looked]) -> list[Looked] | None:
+        return None if any(map(waits, some)) else some
 
     def finish(item: Looked) -> Outcome:
         return finished(storage, classifier, recorder, settings, item, output)
@@ -97,7 +112,10 @@ def run(
     else:
         begun = takewhile(lambda _: not stop(), listed)
         items = survey(storage, begun, sources, known, settings.workers, net)
-    looked = in_order(look, items, settings.workers, window, ready)
+    together = TOGETHER if net and isinstance(storage, LocalStorage) else 1
+    groups = batches(map(ready, items), waits, together, window, PATIENCE)
+    in_groups = in_order(look, groups, settings.workers, -(-window // together), unless_waiting)
+    looked = itertools.chain.from_iterable(in_groups)
     guessed = takewhile(
         lambda _: not ended(), classified(looked, classifier, settings.batch_size, library)
     )
@@ -105,6 +123,11 @@ def run(
     done = in_order(finish, shots, settings.writers, settings.writers, lambda item: item.outcome)
     for outcome in done:
         yield news(outcome, recorder)
+
+
+def settled(item: Looked) -> bool:
+    """Whether it need not be looked at."""
+    return item.outcome is not None or item.guess is not None
 
 
 def classified(

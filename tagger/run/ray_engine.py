@@ -43,6 +43,7 @@ from tagger.run.ray_library import RemoteIndex, album_of, ask
 from tagger.run.settle import finished
 from tagger.run.stages import Looked, Settings
 from tagger.run.survey import survey
+from tagger.run.thumbnails import looked_at
 from tagger.run.united import united
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
@@ -177,6 +178,8 @@ def look(table: pa.Table, job: Job) -> pa.Table:
     items, workers = unpacked(table), job.settings.workers
     if not job.enter():
         return packed(None for _ in items)
+    if job.thumbnails:
+        items = looked_at(job.storage, items, job.thumbnails)
     return packed(in_order(one, items, workers, BLOCK, lambda item: item if item.guess else None))
 
 

@@ -11,8 +11,8 @@ from tagger.errors import PhotoError
 from tagger.evidence.families import family_of, one_shot, same_moment
 from tagger.evidence.sources import Sources
 from tagger.evidence.takeout import MOST_BYTES, parse
-from tagger.metadata.capture import Capture, capture
-from tagger.metadata.formats import detect
+from tagger.metadata.capture import Capture, capture, capture_of
+from tagger.metadata.formats.detect import Format, Head
 from tagger.metadata.movie import movie
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome, Source, Status
@@ -63,21 +63,21 @@ def survey(
 
     def look(entry: Entry) -> Looked:
         nonlocal room
-        before, heads, firsts = known.pop(entry.key, None), list[bytes](), list[bytes]()
+        before, heads = known.pop(entry.key, None), list[Head]()
 
-        def noted(head: bytes, whole: bool, outcome: Outcome | None) -> None:
-            raw = is_raw(entry.key)
-            heads.append(head if whole and not raw else b"")
-            firsts.append(b"" if raw else head)
-            note(storage, sources, entry, head, whole, outcome)
+        def noted(head: Head, outcome: Outcome | None) -> None:
+            heads.append(head)
+            note(storage, sources, entry, head, outcome)
 
         outcome = first_look(storage, entry, noted)
         if before or outcome or not (remote and heads):
             return before or Looked(entry, outcome)
-        if net and firsts[0] and (guess := by_thumbnail(storage, entry, firsts[0], net)):
+        raw = is_raw(entry.key)
+        if net and not raw and (guess := by_thumbnail(storage, entry, heads[0], net)):
             return Looked(entry, guess=guess, opened=True)
         with one:
-            data = heads[0] if len(heads[0]) <= room else b""
+            data = heads[0].data if heads[0].whole and not raw else b""
+            data = data if len(data) <= room else b""
             room -= len(data)
         return Looked(entry, opened=True, data=data)
 
@@ -161,12 +161,10 @@ def _answered(item: Looked, sources: Sources) -> Looked:
     return item
 
 
-def note(
-    storage: Storage, sources: Sources, entry: Entry, head: bytes, whole: bool, out: Outcome | None
-) -> None:
+def note(storage: Storage, sources: Sources, entry: Entry, head: Head, out: Outcome | None) -> None:
     """Add a photo to the index by its first bytes and by what lies beside it."""
-    photo = capture(entry.key, head, whole)
-    if out is None and not whole and photo == Capture(entry.key, taken=False):
+    photo = capture_of(entry.key, head)
+    if out is None and not head.whole and photo == Capture(entry.key, taken=False):
         photo = _by_the_rest(storage, entry, head)
     if out is not None and out.status is Status.HAS_GPS and not photo.position:
         photo = replace(photo, position=_elsewhere(storage, entry, head))
@@ -177,14 +175,14 @@ def note(
     sources.note(photo, stamp(entry))
 
 
-def _by_the_rest(storage: Storage, entry: Entry, head: bytes) -> Capture:
+def _by_the_rest(storage: Storage, entry: Entry, head: Head) -> Capture:
     """The facts of a photo whose EXIF is behind its picture, as libheif and libtiff put it."""
-    kind = detect.of(head[:16])
+    first = head.data
     try:
-        if kind is detect.Format.TIFF:
+        if head.format is Format.TIFF:
             return capture(entry.key, RawFile(storage, entry.key).exif(), whole=True)
-        flagged = kind is detect.Format.WEBP and head[12:16] == b"VP8X" and head[20] & 8
-        behind = flagged or (kind is detect.Format.HEIC and b"Exif" in head)
+        flagged = head.format is Format.WEBP and first[12:16] == b"VP8X" and first[20] & 8
+        behind = flagged or (head.format is Format.HEIC and b"Exif" in first)
         if behind and entry.version.size <= MOST_OF_PHOTO:
             return capture(entry.key, storage.read(entry.key).data, whole=True)
     except PhotoError:
@@ -192,10 +190,10 @@ def _by_the_rest(storage: Storage, entry: Entry, head: bytes) -> Capture:
     return Capture(entry.key, taken=False)
 
 
-def _elsewhere(storage: Storage, entry: Entry, head: bytes) -> tuple[float, float] | None:
+def _elsewhere(storage: Storage, entry: Entry, head: Head) -> tuple[float, float] | None:
     """The camera's position that is not in EXIF but in XMP or a sidecar, unless we wrote it."""
     places = itertools.chain(
-        [head], (sidecar.blob.data for sidecar in sidecars.own(storage, entry))
+        [head.data], (sidecar.blob.data for sidecar in sidecars.own(storage, entry))
     )
     for data in places:
         if metadata.provenance(data) is None and (found := metadata.camera_position(data)):

@@ -4,10 +4,11 @@ import time
 from dataclasses import dataclass
 
 from tagger import metadata
-from tagger.blob import Blob, Content
+from tagger.blob import Blob, Content, fingerprint
 from tagger.errors import ChangedError, RefusedError, UnsupportedError, VanishedError
 from tagger.imaging.room import MOST
-from tagger.ledger.fingerprint import fingerprint, of_parts
+from tagger.metadata.formats.detect import Head
+from tagger.metadata.reading import state_of
 from tagger.records import Entry, GpsState, HardLinks, SidecarMode, SidecarName, Tag
 from tagger.storage.base import CHANGED, Storage
 from tagger.storage.local_errors import linked
@@ -116,7 +117,7 @@ class _Writing:
         file, whole = RawFile(self.storage, self.entry.key), self.output is not None
         if whole and file.version.size > MOST:
             raise UnsupportedError(f"is larger than {MOST // 1_000_000} MB and is not copied")
-        digest = of_parts(file) if self.entry.fingerprint else b""
+        digest = fingerprint(file) if self.entry.fingerprint else b""
         return Blob(file.exif(), file.version), digest
 
     def _into_photo(self, blob: Blob) -> str:
@@ -172,7 +173,7 @@ def _not_as_seen(blob: Blob, entry: Entry, digest: bytes | None = None) -> str:
     """
     if _another(blob, entry, digest):
         return "it changed since it was checked and is left as it is; run again"
-    reading = metadata.gps_state(blob.data, whole=True)
+    reading = state_of(Head(blob.data, whole=True))
     if reading is None or reading.state is not GpsState.EMPTY:
         return "it has GPS now and is left as it is"
     return ""

@@ -18,11 +18,10 @@ from tagger.model.artifact import Artifact
 from tagger.model.devices import fast_dtype, pick_device
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
-from tagger.places.landmarks import load_landmarks
 from train.measure.groups import SURE, Pair, PhotoGroup, as_text, by_group, groupings, worst_pairs
 from train.measure.metrics import Answers, figures, intervals
 from train.measure.where import beside
-from train.photos.folders import STRANGER, Sample, read_folder, read_negatives
+from train.photos.folders import STRANGER, Sample, read_folder, read_known, read_negatives
 from train.photos.pixel_cache import CACHE, load_pixels
 
 
@@ -72,13 +71,15 @@ def evaluate(
         left_out: photos not to take, by their resolved paths.
         strangers: folders of photos of landmarks that the model never learned.
     """
-    loaded, places = artifact.load(model), load_landmarks()
+    loaded = artifact.load(model)
+    places = loaded.known
     labels = loaded.manifest.labels
     folders = [data] if isinstance(data, Path) else data
+    known = read_known(folders, own=loaded.places)
     samples = tuple(
         sample
         for place in folders
-        for sample in read_folder(place / part, labels, skip=True).samples
+        for sample in read_folder(place / part, labels, known, skip=True).samples
         if sample.path.resolve() not in left_out
     )
     for place in negatives:
@@ -134,8 +135,8 @@ def _weighed(
     """The probabilities [N, C] with the evidence of local features, as the classifier does."""
     known, manifest = loaded.references, loaded.manifest
     assert known
-    places = load_landmarks()
-    weigher = Weigher(known, doubts([places[label].extent for label in manifest.labels]))
+    extents = [place.extent for place in loaded.known.values()]
+    weigher = Weigher(known, doubts(extents))
 
     def one(row: np.ndarray, embedding: Floats, sample: Sample) -> np.ndarray:
         grey = to_views(sample.path.read_bytes(), manifest.image_size, manifest.resize).grey

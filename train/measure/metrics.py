@@ -1,8 +1,10 @@
 """Figures of a model from its answers: accuracy, rejection, calibration, with intervals."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +133,7 @@ def tagged(kind: str, threshold: float) -> Figure:
     """Share of photos of one kind that are accepted."""
 
     def figure(answers: Answers) -> float:
-        return float((answers.confidence >= threshold)[answers.kinds == kind].mean())
+        return mean((answers.confidence >= threshold)[answers.kinds == kind])
 
     return figure
 
@@ -148,7 +150,7 @@ def precision(threshold: float, share: float = 0.5, others: Sequence[str] = ()) 
         right = share * tagged_right(threshold)(answers)
         wrong = share * tagged_wrong(threshold)(answers)
         for kind in kinds:
-            wrong += (1 - share) / len(kinds) * accepted[answers.kinds == kind].mean()
+            wrong += (1 - share) / len(kinds) * mean(accepted[answers.kinds == kind])
         return float(right / (right + wrong)) if right + wrong else 1.0
 
     return figure
@@ -170,7 +172,12 @@ def area(above: Floats, below: Floats) -> float:
     """Area under the ROC curve of two sets of scores, ties counted half."""
     order = np.sort(below)
     lower = np.searchsorted(order, above, "left") + np.searchsorted(order, above, "right")
-    return float(lower.mean() / 2 / len(below))
+    return mean(lower) / 2 / len(below) if len(below) else math.nan
+
+
+def mean(values: NDArray[Any]) -> float:
+    """Their mean; not a number where there are none, such as photos of a kind."""
+    return float(np.mean(values)) if len(values) else math.nan
 
 
 def calibration_error(answers: Answers, bins: int = 15) -> float:

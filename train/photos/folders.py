@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tagger.errors import RunError
 from tagger.places.landmarks import load_landmarks
+from tagger.places.table import TABLE, read_places
 from tagger.records import Landmark
 from tagger.storage.suffixes import PHOTO_SUFFIXES, suffix
 
@@ -35,7 +36,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ClassFolder:
-    """One folder of class folders: slugs of landmarks.csv, and photos sorted by path."""
+    """One folder of class folders: slugs of places, and photos sorted by path."""
 
     labels: tuple[str, ...]
     samples: tuple[Sample, ...]
@@ -123,7 +124,7 @@ def read_folders(
     shipped = tuple(sorted(slug for slug, photos in found.items() if len(photos) >= least))
     for slug in shipped:
         if slug in unknown:
-            raise RunError(f"{unknown[slug]}: not in landmarks.csv; add a row or rename the folder")
+            raise RunError(_without_place(unknown[slug]))
     if len(shipped) < 2:
         raise RunError(f"{directories[0]}: {len(shipped)} classes of {least} photos; give more")
     labels = (*shipped, *sorted(set(found) - set(shipped)))
@@ -133,6 +134,28 @@ def read_folders(
         for path, source in found[slug]
     ]
     return ClassFolder(labels, tuple(samples)), shipped
+
+
+def read_known(
+    directories: Sequence[Path],
+    table: Path | None = None,
+    own: Mapping[str, Landmark] | None = None,
+) -> dict[str, Landmark]:
+    """All places that classes may be: the user's own before those of landmarks.csv.
+
+    Args:
+        directories: folders of data, in which there may be a ``places.csv``.
+        table: another such file, which goes before these.
+        own: places that a model file brings.
+
+    Raises:
+        RunError: a table cannot be read, or a row is no place.
+    """
+    beside = [folder / TABLE for folder in directories if (folder / TABLE).is_file()]
+    found = {**load_landmarks(), **(own or {})}
+    for path in (*beside, *((table,) if table else ())):
+        found |= read_places(path)
+    return found
 
 
 def read_left_out(lists: Iterable[Path], directories: Sequence[Path]) -> frozenset[Path]:
@@ -217,7 +240,14 @@ def _slug(folder: str, table: Mapping[str, Landmark], directory: Path) -> str:
     for slug, landmark in table.items():
         if {_plain(slug), _plain(landmark.name), _plain(landmark.local_name)} & wanted:
             return slug
-    raise RunError(f"{directory / folder}: not in landmarks.csv; add a row or rename the folder")
+    raise RunError(_without_place(directory / folder))
+
+
+def _without_place(folder: Path) -> str:
+    return (
+        f"{folder}: not known where that is; give a table with a row for it (folder, latitude, "
+        "longitude) as --places FILE or as places.csv beside train, or rename the folder"
+    )
 
 
 def _known(folder: str, table: Mapping[str, Landmark], labels: Sequence[str]) -> bool:

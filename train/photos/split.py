@@ -1,8 +1,8 @@
 """Validation carved from training photos, near-duplicates kept on one side."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from tagger.errors import RunError
 from tagger.imaging.decode import Resize
+from tagger.places.landmarks import load_landmarks
+from tagger.records import Landmark
 from train.photos.folders import NO_LANDMARK, STRANGER, Sample, read_folders, read_negatives
 from train.photos.pixel_cache import CACHE, Pixels, load_pixels
 from train.rejection.compare import NEIGHBOURS
@@ -34,6 +36,7 @@ class Material:
         train, valid: photos to learn from, and others.
         beside: names of classes of few photos, learned as labels C and up, but not shipped.
         strangers: photos of other such classes; ``valid`` has them as NO_LANDMARK, of this kind.
+        places: where the landmarks that ship are, by slug.
     """
 
     labels: tuple[str, ...]
@@ -41,6 +44,12 @@ class Material:
     valid: tuple[Sample, ...]
     beside: tuple[str, ...] = ()
     strangers: tuple[Sample, ...] = ()
+    places: Mapping[str, Landmark] = field(default_factory=dict)
+
+    @property
+    def extents(self) -> tuple[str, ...]:
+        """Of each landmark that ships."""
+        return tuple(self.places[label].extent for label in self.labels)
 
     @property
     def columns(self) -> int:
@@ -64,6 +73,7 @@ def gather(
     *,
     least: int = 1,
     left_out: Collection[Path] = (),
+    known: Mapping[str, Landmark] | None = None,
 ) -> Material:
     """Read the folders of landmarks and of negatives, and carve validation off both.
 
@@ -78,6 +88,7 @@ def gather(
         cache: where decoded photos are kept.
         least: photos of a class that ships.
         left_out: photos not to take, by their resolved paths.
+        known: the places that classes may be; those of landmarks.csv when left out.
 
     Raises:
         RunError: a class cannot be read, or there are too few photos to calibrate a model with.
@@ -88,7 +99,8 @@ def gather(
         for folder in (place / "train", place / "few")
         if folder.name == "train" or folder.is_dir()
     ]
-    folder, labels = read_folders(parts, least, left_out)
+    table = load_landmarks() if known is None else known
+    folder, labels = read_folders(parts, least, left_out, table)
     landmarks = grouped_split(
         [s for s in folder.samples if s.label < len(labels)], VALIDATION, seed, cache
     )
@@ -100,7 +112,9 @@ def gather(
         samples = read_negatives(directory, "train", left_out)
         others = grouped_split(samples, 2 * VALIDATION, seed, cache)
         train, valid = train + others.train, valid + others.valid
-    material = Material(labels, train, valid, folder.labels[len(labels) :], strangers)
+    beside = folder.labels[len(labels) :]
+    places = {label: table[label] for label in labels}
+    material = Material(labels, train, valid, beside, strangers, places)
     _check(material)
     return material
 

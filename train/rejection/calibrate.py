@@ -1,6 +1,6 @@
 """Calibration on held-out photos, through the network as it will ship."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from tagger.model.devices import fast_dtype
-from tagger.records import Landmark
 from train.networks.fold import fold
 from train.photos.arrays import Photos
 from train.photos.folders import NO_LANDMARK
@@ -127,6 +126,6 @@ def calibrate_rule(
     return Calibration(temperature, weights, steeper * bias - stricter, doubt)
 
 
-def doubts(labels: Sequence[str], landmarks: Mapping[str, Landmark]) -> Tensor:
+def doubts(extents: Sequence[str]) -> Tensor:
     """Logits of doubt float32 [C] by the extent of each landmark: see DOUBT."""
-    return torch.tensor([DOUBT.get(landmarks[label].extent, 0.0) for label in labels])
+    return torch.tensor([DOUBT.get(extent, 0.0) for extent in extents])

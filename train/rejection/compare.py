@@ -1,6 +1,7 @@
 """Scores that could reject photos without a known landmark, compared on validation photos."""
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
@@ -11,7 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from train.measure.metrics import Answers, Floats, area, calibration_error, tagged, tagged_right
+from train.measure.metrics import (
+    Answers,
+    Floats,
+    area,
+    calibration_error,
+    mean,
+    tagged,
+    tagged_right,
+)
 from train.photos.folders import NO_LANDMARK
 from train.rejection.calibrate import EmbeddedPhotos, calibrate_rule, with_unknown
 from train.rejection.scores import Evidence, Shape, Shipped, fit_shape
@@ -82,7 +91,8 @@ def compare(
 def measured(rows: list[ScoreRow], rule: tuple[str, ...]) -> dict[str, float]:
     """The figures of one rule by name, for a manifest: of validation photos held out of its fit."""
     (row,) = (row for row in rows if row.score == _name(rule))
-    return {f"validation {name}": value for name, value in asdict(row).items() if name != "score"}
+    figures = {name: value for name, value in asdict(row).items() if name != "score"}
+    return {f"validation {name}": v for name, v in figures.items() if not math.isnan(v)}
 
 
 def plain_scores(
@@ -117,7 +127,7 @@ def separation(score: Floats, photos: EmbeddedPhotos) -> Iterator[float]:
         yield area(landmark, score[kinds == kind])
     least = np.quantile(landmark, 0.05)
     for kind in ("near", "unknown"):
-        yield float((score[kinds == kind] >= least).mean())
+        yield mean(score[kinds == kind] >= least)
 
 
 def save(rows: Sequence["DataclassInstance"], path: Path) -> None:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tagger.places.landmarks import load_landmarks
 from train.measure.metrics import Answers, area, tagged, tagged_right
 from train.networks import finetune, pretrained
 from train.photos.arrays import load_photos
@@ -72,7 +71,7 @@ def leave_out(material: Material, count: int, seed: int) -> tuple[Material, tupl
     unseen = tuple(Sample(s.path, NO_LANDMARK, "unseen/") for s in everything if s.label in gone)
     labels = tuple(material.labels[label] for label in kept)
     valid = known(material.valid, len(material.valid))
-    return Material(labels, known(material.train, MOST), valid), unseen
+    return Material(labels, known(material.train, MOST), valid, places=material.places), unseen
 
 
 def measure(
@@ -105,7 +104,7 @@ def measure(
         head = Shipped(network.head, columns - 1)
         logits, photos = with_unknown(head(valid.embeddings), valid)
         tested = head(test.embeddings)
-    doubt = doubts(part.labels, load_landmarks())
+    doubt = doubts(part.extents)
     evidence = Evidence(shape)(tested, test.embeddings)
     rows = []
     for names in RULES:

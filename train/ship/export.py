@@ -1,5 +1,6 @@
 """A trained network and its calibration to one scriptable module, and to a model file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from tagger.model import artifact
 from tagger.model.artifact import Manifest
+from tagger.records import Landmark
 from train.networks.fold import fold, half_turned
 from train.rejection.scores import Calibration, Evidence, Exact, Shape
 
@@ -74,8 +76,10 @@ def deployed(
     return module.eval().half()
 
 
-def write(module: nn.Module, manifest: Manifest, path: Path) -> int:
-    """Write the model file; its size in bytes."""
+def write(
+    module: nn.Module, manifest: Manifest, path: Path, places: Sequence[Landmark] = ()
+) -> int:
+    """Write the model file with the places it brings; its size in bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    artifact.save(module, manifest, path)
+    artifact.save(module, manifest, path, places)
     return path.stat().st_size

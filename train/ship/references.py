@@ -28,7 +28,6 @@ from tagger.model.local_features.references import RULE, References, ends, packe
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
 from tagger.places.embeddings import in_bytes, unit
-from tagger.places.landmarks import load_landmarks
 from train.measure.evaluate import answer_alone
 from train.photos.folders import NO_LANDMARK, Sample
 from train.photos.pixel_cache import CACHE
@@ -212,7 +211,7 @@ def add_references(
         rule = model.rule
     else:
         held = np.flatnonzero(~learned)
-        extents = [load_landmarks()[label].extent for label in material.labels]
+        extents = [place.extent for place in loaded.known.values()]
         rule = weighing.fitted(
             Weigher(known, doubts(extents)),
             answers.take(held),

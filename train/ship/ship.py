@@ -63,7 +63,7 @@ def ship(
         shape = fit_shape(train.embeddings, train.labels, head.classes)
         calibration, metrics = calibration_of(like), artifact.alone(like).manifest.metrics
     else:
-        doubt = doubts(material.labels, load_landmarks())
+        doubt = doubts(material.extents)
         if weighed:
             doubt = torch.zeros_like(doubt)
         shape, calibration = calibrate(head, train, valid, doubt)
@@ -87,7 +87,9 @@ def ship(
             "machine": platform.machine(),
         },
     )
-    return write(module, manifest, out)
+    shipped = load_landmarks()
+    own = [place for slug, place in material.places.items() if place != shipped.get(slug)]
+    return write(module, manifest, out, own)
 
 
 def only_shipped(seen: EmbeddedPhotos, classes: int) -> EmbeddedPhotos:

@@ -39,12 +39,14 @@ class Blocks:
 
     ``settled`` is False where the rest of the file may hold more. ``odd`` are parts that may hold
     metadata in a form that is not understood: where they name a position, there may be one.
+    ``signed`` tells that C2PA content credentials are embedded.
     """
 
     exif: tuple[bytes, ...] = ()
     xmp: tuple[bytes, ...] = ()
     settled: bool = True
     odd: tuple[bytes, ...] = ()
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

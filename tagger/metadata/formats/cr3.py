@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 
+from tagger.blob import Block
 from tagger.errors import RefusedError
 from tagger.metadata import ifd
 from tagger.metadata.formats.raw_block import (
@@ -14,7 +15,6 @@ from tagger.metadata.formats.raw_block import (
     kept,
     packet,
 )
-from tagger.metadata.ifd import Block
 
 # Canon's uuid boxes (github.com/lclevy/canon_cr3): metadata in moov, the preview, and Adobe's XMP.
 METADATA_BOX = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")

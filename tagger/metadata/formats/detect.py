@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from enum import StrEnum
+from functools import cached_property
 
 from tagger.errors import RefusedError
 from tagger.metadata.formats import heif, heif_write, jpeg, jpeg_write, png, tiff, webp
@@ -78,3 +79,31 @@ def blocks(data: bytes, whole: bool) -> Blocks:
     if data[:64].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
         return Blocks((), (data,))
     return Blocks()
+
+
+class Head:
+    """A photo's first bytes, parsed once for all the questions asked of them.
+
+    Attributes:
+        data: the bytes.
+        whole: whether they are all of the file.
+        format: the format that they show.
+    """
+
+    def __init__(self, data: bytes, whole: bool = False) -> None:
+        self.data, self.whole, self.format = data, whole, of(data[:16])
+
+    @cached_property
+    def first_exif(self) -> bytes:
+        """The first EXIF block of a JPEG, where it is whole in these bytes; else empty."""
+        return jpeg.first_exif(self.data)
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """All EXIF and XMP in these bytes; most photos with a position are settled without."""
+        return blocks(self.data, self.whole)
+
+    @cached_property
+    def directories(self) -> bytes:
+        """The bytes, where they are directories as EXIF has them (a TIFF); else empty."""
+        return self.data if self.format is Format.TIFF else b""

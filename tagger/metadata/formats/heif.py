@@ -21,6 +21,8 @@ MAX_METADATA, MAX_PACKET = 1 << 26, 1 << 23  # bytes of all items together, of o
 EXIF, XMP = b"Exif", b"application/rdf+xml"
 PACKED = b"compressed XMP"
 XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # XMP part 3 section 1.1.6
+# C2PA specification 2.1, appendix A: the manifest store
+C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 TIFF_HEADS, EXIF_HEAD = (b"II*\0", b"MM\0*"), b"Exif\0\0"
 
 
@@ -57,14 +59,15 @@ class Cut(Exception):
 def blocks(data: bytes, whole: bool) -> Blocks:
     """EXIF and XMP of a HEIC or AVIF file: items, and XMP in a uuid box of the file."""
     found = _in_items(data, whole)
+    uuids = [box for box in boxes(data, 0, len(data)) if box.kind == b"uuid"]
     packets = [
         data[box.at + len(XMP_UUID) : box.end]
-        for box in boxes(data, 0, len(data))
-        if box.kind == b"uuid" and data.startswith(XMP_UUID, box.at)
-        if whole or box.end <= len(data)
+        for box in uuids
+        if data.startswith(XMP_UUID, box.at) and (whole or box.end <= len(data))
     ]
+    signed = any(data.startswith(C2PA_UUID, box.at) for box in uuids)
     # Not settled before the end: such a box may stand behind the picture.
-    return replace(found, xmp=(*found.xmp, *packets), settled=whole)
+    return replace(found, xmp=(*found.xmp, *packets), settled=whole, signed=signed)
 
 
 def _in_items(data: bytes, whole: bool) -> Blocks:

@@ -75,6 +75,33 @@ def segments(data: bytes) -> Iterator[Segment]:
         at += 2 + length
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The frame header (ITU T.81 B.2.2); ``sampling`` is across and down of each component.
+
+    ``one_scan`` tells whether the first scan holds all components.
+    """
+
+    width: int
+    height: int
+    sampling: tuple[tuple[int, int], ...]
+    one_scan: bool
+
+
+def frame(data: bytes) -> Frame | None:
+    """The frame of a JPEG up to its first scan; None where no decoder would find one."""
+    try:
+        parts = list(segments(data))
+        at = next(part.at for part in parts if 0xC0 <= part.marker <= 0xC2)
+        count = data[at + 5]
+        factors = tuple((data[n] >> 4, data[n] & 15) for n in range(at + 7, at + 7 + 3 * count, 3))
+        height, width = struct.unpack_from(">HH", data, at + 1)
+        whole = parts[-1].marker == SOS and data[parts[-1].at] >= count
+    except (RefusedError, StopIteration, IndexError, struct.error):
+        return None
+    return Frame(width, height, factors, whole) if factors else None
+
+
 def scan(data: bytes, header: Header | None = None) -> Header:
     """Sort the segments of a JPEG by what they hold, into ``found`` where it is given.
 
@@ -132,6 +159,10 @@ def blocks(data: bytes, whole: bool) -> Blocks:
     settled = whole or header.sos > 0
     if not header.odd and not header.photoshop and not stray:
         return Blocks(exif, xmp, settled)
+    signed = any(  # JUMBF in APP11 (ISO/IEC 19566-5 annex D)
+        part.marker == APP11 and data.find(b"jumb", part.at, min(part.end, part.at + 64)) >= 0
+        for part in header.odd
+    )
     bodies = [data[p.at : p.end] for p in header.odd if whole or p.end <= length]
     odd = [app1.unusual(body) for body in bodies]
     photoshop = inside.of_photoshop(_photoshop(data, header) if settled else b"")
@@ -140,6 +171,7 @@ def blocks(data: bytes, whole: bool) -> Blocks:
         (*xmp, *[packet for found in odd for packet in found.xmp], *photoshop.xmp),
         settled,
         (*[part for found in odd for part in found.odd], stray),
+        signed,
     )
 
 

@@ -51,8 +51,9 @@ def chunks(data: bytes) -> Iterator[PngChunk]:
 def blocks(data: bytes, whole: bool) -> Blocks:
     """EXIF and XMP in the first bytes of a PNG; they may stand behind the picture."""
     exif, xmp, odd = list[bytes](), list[bytes](), list[bytes]()
-    ended, inflating, last = False, 0, START
+    ended, inflating, last, signed = False, 0, START, False
     for chunk in chunks(data):
+        signed = signed or chunk.kind == b"caBX"
         body = data[chunk.at : chunk.end - 4] if chunk.kind in METADATA else b""
         if chunk.kind.lower() in EXIF_KINDS and inflating < MAX_INFLATING:
             inflating += chunk.kind != b"eXIf"
@@ -69,7 +70,7 @@ def blocks(data: bytes, whole: bool) -> Blocks:
         ended, last = chunk.kind == b"IEND", chunk.end
     if whole and not ended:
         odd.append(data[last:])  # a chunk that is cut short
-    return Blocks(tuple(exif), tuple(xmp), whole or ended, tuple(odd))
+    return Blocks(tuple(exif), tuple(xmp), whole or ended, tuple(odd), signed)
 
 
 METADATA = (b"iTXt", b"zTXt", b"tEXt")

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator, Sequence
 
+from tagger.blob import Block
 from tagger.errors import RefusedError
 from tagger.metadata import gps, ifd, inside
 from tagger.metadata.formats import cr3, jpeg
@@ -16,7 +17,6 @@ from tagger.metadata.formats.raw_block import (
     packet,
 )
 from tagger.metadata.formats.tiff import NEW_SUBFILE_TYPE, PHOTOMETRIC, SENSOR
-from tagger.metadata.ifd import Block
 
 # TIFF's own first bytes, Olympus' and Panasonic's: what follows is a TIFF all the same.
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tagger.blob import Block
 from tagger.errors import RefusedError
 from tagger.metadata import ifd, inside
 
@@ -30,7 +31,7 @@ def packet(xmp: bytes) -> ifd.Value:
     return ifd.Value(inside.XMP_TAG, 1, len(xmp), xmp)
 
 
-def kept(file: ifd.Block, entry: ifd.IfdEntry, most: int) -> ifd.Value:
+def kept(file: Block, entry: ifd.IfdEntry, most: int) -> ifd.Value:
     """A value with its bytes.
 
     Raises:

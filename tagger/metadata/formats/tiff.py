@@ -10,6 +10,7 @@ from tagger.metadata.formats.container import Blocks, Change, Parts
 
 HEAD_TELLS_ALL = True
 XMP_TAG = inside.XMP_TAG
+C2PA_TAG = 0xCD41  # C2PA specification 2.1, appendix A: the manifest store
 NEW_SUBFILE_TYPE, PHOTOMETRIC, DNG_VERSION, MAKER_NOTE = 254, 262, 0xC612, 0x927C
 SENSOR = (32803, 34892)  # a colour filter array, linear raw (DNG 1.4)
 SIDECAR = "is not written in place; a sidecar is"
@@ -21,8 +22,9 @@ MAX_BYTES = (1 << 32) - 65_536  # offsets have 32 bits
 def blocks(data: bytes, whole: bool) -> Blocks:
     """EXIF and XMP in the first bytes of a TIFF, or of a raw file that is built like one."""
     try:
-        positioned = False
+        positioned = signed = False
         for _, directory in ifd.directories(data):
+            signed = signed or directory.find(C2PA_TAG) is not None
             positioned = positioned or directory.find(ifd.GPS_IFD) is not None
             for tag in inside.TAGS:
                 entry = directory.find(tag)
@@ -30,7 +32,8 @@ def blocks(data: bytes, whole: bool) -> Blocks:
                     ifd.value(data, entry)
         if positioned and not whole:
             list(gps.everywhere(data))
-        return Blocks((data,) if positioned else (), tuple(inside.packets(data)))
+        exif = (data,) if positioned else ()
+        return Blocks(exif, tuple(inside.packets(data)), signed=signed)
     except RefusedError:
         if not whole:
             return Blocks(settled=False)

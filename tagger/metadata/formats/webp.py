@@ -51,7 +51,8 @@ def blocks(data: bytes, whole: bool) -> Blocks:
     simple = data[12:16] in (b"VP8 ", b"VP8L")
     if simple and length <= 13 + struct.unpack_from("<I", data, 16)[0]:
         return Blocks()  # one chunk that fills the file: the picture
-    return Blocks(exif, xmp, whole or 8 + length <= len(data), odd)
+    signed = any(chunk.kind == b"C2PA" for chunk in parts)
+    return Blocks(exif, xmp, whole or 8 + length <= len(data), odd, signed)
 
 
 def read(data: bytes) -> Parts:

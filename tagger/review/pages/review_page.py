@@ -13,7 +13,7 @@ from tagger.places.own import known_places
 from tagger.records import Source, Status
 from tagger.review import thumbnails
 from tagger.review.decision import Decision, Verdict
-from tagger.review.options import AppOptions
+from tagger.review.options import AppOptions, current
 from tagger.review.pages import style, tools
 from tagger.review.pages.components import gallery
 from tagger.review.pages.photo_panel import show_photo
@@ -31,7 +31,8 @@ _POOL = ThreadPoolExecutor(2, thread_name_prefix="thumbnails")
 @st.cache_resource(show_spinner=False)
 def opened(report: Path, root: Root) -> tuple[Review, View]:
     """The review of this server; all its browser tabs share it."""
-    review = Review(report, known_places())
+    known = known_places(current().packs, current().model)
+    review = Review(report, known)
     return review, View(review, root)
 
 
