@@ -48,7 +48,7 @@ def looking(storage: Storage, library: "LibrarySource", workers: int) -> Looks:
 
     def look(entry: Entry) -> "KeptView | None":
         views = decoded(storage, entry, *library.sizes)
-        return looked_at([entry], [views], library)[0] if views else None
+        return described([entry], [views], library)[0] if views else None
 
     def looks(entries: Iterable[Entry]) -> "Iterator[KeptView]":
         return (seen for seen in in_order(look, entries, workers, 4 * workers) if seen)
@@ -56,7 +56,7 @@ def looking(storage: Storage, library: "LibrarySource", workers: int) -> Looks:
     return looks
 
 
-def looked_at(
+def described(
     entries: Iterable[Entry], views: Sequence[Views], library: "LibrarySource"
 ) -> "list[KeptView]":
     """Decoded photos as they are kept."""

@@ -35,7 +35,7 @@ from tagger.places.pack import SUFFIX, open_pack
 from tagger.records import Entry, Landmark, Outcome, Version
 from tagger.run.inspect import inspect
 from tagger.run.known import news, recalled
-from tagger.run.library_pass import decoded, looked_at
+from tagger.run.library_pass import decoded, described
 from tagger.run.limits import RunLimits
 from tagger.run.ordered import batches, in_order
 from tagger.run.pipeline import classified
@@ -245,7 +245,7 @@ class Describing(Classifying):
         items, size, looks = unpacked(table), self._size, list[KeptView]()
         for begin in range(0, len(items), size):
             entries, views = zip(*items[begin : begin + size], strict=True)
-            looks += looked_at(entries, views, self.library)
+            looks += described(entries, views, self.library)
         return packed(looks)
 
 
