@@ -105,7 +105,7 @@ def copies(data: bytes, chance: random.Random) -> Iterator[tuple[str, bytes]]:
     yield "cut, smaller and quality 60", saved(cut, 60)
 
 
-class Counts:
+class Tally:
     """Of each kind of copy: how many, found, and wrong."""
 
     def __init__(self) -> None:
@@ -176,7 +176,7 @@ def main() -> None:
             print(f"a stranger: {photos[number].path}: {found.words}{refused}")
             strangers += not found.refused
     print(f"photos that are in it once, found elsewhere: {strangers} of {len(held) - len(twice)}")
-    every, distinct = Counts(), Counts()
+    every, distinct = Tally(), Tally()
     for number in chance.sample(sorted(held), min(options.copied, len(held))):
         for kind, data in copies(photos[number].data, chance):
             seen = look(source, data)

@@ -204,9 +204,11 @@ def all_sources(folder: Path) -> dict[str, bytes]:
         found[f"a/{name}.jpg"] = jpeg(picture, exif=exif_of(stated))
         found[f"b/IMG-2024-WA{number:04d}.jpg"] = jpeg(picture.resize((320, 240)), quality=70)
     grey = Image.new("RGB", (64, 64), (128, 128, 128))
-    for seconds in (40, 80):  # after a phone's photo: time
-        one = Capture("", NOON + seconds, 0.0, camera="X")
-        found[f"b/time{seconds}.jpg"] = jpeg(grey, exif=exif_of(one))
+    for seconds in (0, 40, 80, 120):  # between two of a phone's photos: time
+        position = (30.0, 31.0) if seconds in (0, 120) else None
+        camera = "Phone" if position else "X"
+        one = Capture("", NOON - 20 * 86_400 + seconds, 0.0, position=position, camera=camera)
+        found[f"b/time{seconds:03d}.jpg"] = jpeg(grey, exif=exif_of(one))
     walked = Capture("", NOON - 40 * 86_400, 0.0, camera="X")
     found["b/track.jpg"] = jpeg(grey, exif=exif_of(walked))
     found["b/stated.jpg"] = jpeg(grey)

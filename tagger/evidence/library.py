@@ -8,7 +8,7 @@ from typing import Protocol
 from tagger.errors import RunError
 from tagger.evidence.estimate import Estimate, Neighbour
 from tagger.evidence.kept_view import KeptView, kept_view
-from tagger.evidence.views import Index
+from tagger.evidence.views import LibraryIndex
 from tagger.imaging.decode import Resize, Views
 from tagger.model.local_features.quantisation import Codebook
 from tagger.model.local_features.same_view import Described, FoundAgain, compare
@@ -118,7 +118,7 @@ class LibrarySource:
 
     source, least_alike = Source.LIBRARY, LEAST_ALIKE
 
-    def __init__(self, model: Describer, index: Index, max_radius_m: float) -> None:
+    def __init__(self, model: Describer, index: LibraryIndex, max_radius_m: float) -> None:
         self._codebook = comparable(model)
         self._model, self.index, self.max_radius_m = model, index, max_radius_m
 

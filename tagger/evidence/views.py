@@ -39,7 +39,7 @@ SIGNS, COMPARED = 128, 512
 CHUNK = 65_536  # embeddings that are read at once
 
 
-class Index(Protocol):
+class LibraryIndex(Protocol):
     """What the source needs of the index, wherever that is."""
 
     def add(self, photo: KeptView) -> None: ...
