@@ -35,7 +35,7 @@ def cpu_seconds(process: int) -> float:
 
 
 def timed(target: str, classifier: Classifier, folder: Path, **settings: Any) -> tuple[float, str]:
-    """Seconds for one run over a target, and what became of the photos."""
+    """Seconds for one run over a target, and the outcomes of its photos."""
     chosen = Settings(new_run_id(), min_conf=0.3, **settings)
     counts, started = Counter[str](), time.perf_counter()
     with (

@@ -1,4 +1,4 @@
-"""What the benchmark measures where there is a GPU, and what could be done otherwise on it."""
+"""What the benchmark measures on a GPU, and the alternatives that were considered."""
 
 import statistics
 from collections import deque
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from bench_rivals import naive
 from bench_sections import (
-    CONFIDENCE,
     CORES,
     MP_2,
     MP_12,
@@ -24,6 +23,7 @@ from bench_sections import (
 )
 from torchvision.io import decode_jpeg
 
+from tagger.evidence.decide import MIN_CONF
 from tagger.imaging.decode import to_views
 from tagger.ledger.ledger import new_run_id
 from tagger.model import DEFAULT_MODEL, artifact
@@ -37,7 +37,7 @@ TIMES = 4  # over: the photos of a run, which is short with many cores
 
 
 def gpu(scratch: Path, photos: int) -> Figures:
-    """Photos a second with the classifier on a GPU; nothing where there is none."""
+    """Photos a second with the classifier on a GPU; nothing if there is none."""
     if not torch.cuda.is_available():
         return
     for name, size in (("gpu", MP_12), ("gpu_2mp", MP_2)):
@@ -48,7 +48,7 @@ def gpu(scratch: Path, photos: int) -> Figures:
 
 
 def end_to_end(scratch: Path, data: list[bytes], name: str) -> Figures:
-    """All of a run on the GPU, by the photos of a batch, against the CPU's and a naive loop."""
+    """A whole run on the GPU by batch size, against the CPU and a naive loop."""
     folder, places, plain = scratch / "photos", load_landmarks(), artifact.load(DEFAULT_MODEL)
     on_cpu, on_gpu = Classifier(device="cpu"), Classifier(device="cuda")
 
@@ -56,7 +56,7 @@ def end_to_end(scratch: Path, data: list[bytes], name: str) -> Figures:
         return lambda: ours(folder, scratch / f"{new_run_id()}.db", classifier, batch)
 
     contestants = {
-        "naive": lambda: naive(sorted(folder.iterdir()), plain, places, CONFIDENCE),
+        "naive": lambda: naive(sorted(folder.iterdir()), plain, places, MIN_CONF),
         "cpu": tagged(on_cpu, 16),
         **{f"batch_{size}": tagged(on_gpu, size) for size in BATCHES},
     }
@@ -76,7 +76,7 @@ def end_to_end(scratch: Path, data: list[bytes], name: str) -> Figures:
 
 
 def decoding(data: list[bytes], name: str) -> Figures:
-    """As the pipeline does on all cores, and nvJPEG, in full."""
+    """Decoding alone: as the pipeline does on all cores, and in full by nvJPEG."""
     files = [torch.from_numpy(np.frombuffer(photo, np.uint8).copy()) for photo in data]
 
     manifest = artifact.load(DEFAULT_MODEL).manifest
@@ -97,7 +97,7 @@ def decoding(data: list[bytes], name: str) -> Figures:
 
 
 def passes() -> Figures:
-    """The network alone, and the same replayed as a CUDA graph."""
+    """The network alone, and replayed as a CUDA graph."""
     cuda = torch.device("cuda")
     loaded = artifact.load(DEFAULT_MODEL)
     edge = loaded.manifest.image_size

@@ -23,6 +23,7 @@ import s3  # noqa: E402 - the server that the tests use
 
 from tagger import metadata  # noqa: E402
 from tagger.cli.options import BUCKET_WORKERS  # noqa: E402
+from tagger.evidence.decide import MIN_CONF  # noqa: E402
 from tagger.evidence.sources import Sources  # noqa: E402
 from tagger.evidence.time_source import Limits  # noqa: E402
 from tagger.ledger.ledger import Ledger, new_run_id  # noqa: E402
@@ -40,7 +41,6 @@ from tagger.storage.urls import is_url  # noqa: E402
 SAMPLES = ROOT / "sample_photos"
 SIZE, MB_3 = (4032, 3024), (3730, 2798)
 CORES = os.cpu_count() or 1
-CONFIDENCE = 0.6
 PHOTOS, ROUNDS = 2000, 3
 # Of a hundred photos: with GPS, ordinary, of landmarks; and one in so many without a thumbnail.
 MIX, BARE = (40, 56, 4), 10
@@ -50,7 +50,7 @@ Figures = Iterator[tuple[str, float]]
 
 
 def ordinary_sources(count: int) -> list[Path]:
-    """Test photos of ordinary things where they are at hand, else the two among the samples."""
+    """Test photos of ordinary things if they are available, else the two among the samples."""
     for root in ROOT.parents:
         far = root / "shared" / "data" / "negatives" / "test" / "far"
         if found := sorted(far.glob("*.jpg")):
@@ -61,7 +61,7 @@ def ordinary_sources(count: int) -> list[Path]:
 def library_photo(
     source: Path, seed: int, size: tuple[int, int] = SIZE, thumbnail: bool = True
 ) -> bytes:
-    """As a camera makes it: noise, 3.5 MB at 12 megapixels, a maker note, a sharpened thumbnail."""
+    """A photo like a camera's: noise, 3.5 MB at 12 megapixels, maker note, sharpened thumbnail."""
     with Image.open(source) as picture:
         upright = picture.convert("RGB")
     large = np.asarray(upright.resize(size, Image.Resampling.BICUBIC))
@@ -86,10 +86,10 @@ def library_photo(
 
 
 def library(folder: Path, photos: int) -> list[Path]:
-    """The library in one folder, of few pictures; only those that are tagged are no links.
+    """The library in one folder, of few pictures; all but those to be tagged are hard links.
 
     Returns:
-        the landmarks and every so many of the others, as the rivals get them.
+        the first photos, in the same mix, for the rivals.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -127,10 +127,10 @@ def library(folder: Path, photos: int) -> list[Path]:
 def ours(
     place: Path | str, ledger: Path, classifier: Classifier, net: ThumbnailNet | None
 ) -> Counter[str]:
-    """What the command does between its start and its end; how many photos came out how."""
+    """Everything the command does between its start and its end; outcomes by count."""
     workers = BUCKET_WORKERS if is_url(str(place)) else CORES
-    # The library is of few pictures under many names, which a run would know by their content.
-    settings = Settings(new_run_id(), CONFIDENCE, workers=workers, rescan=True)
+    # The library has few pictures under many names, which a run would recognise by content.
+    settings = Settings(new_run_id(), MIN_CONF, workers=workers, rescan=True)
     counts, sources = Counter[str](), Sources.beside(None, Limits(), [])
     with (
         Ledger.open(ledger) as book,
@@ -147,7 +147,7 @@ def ours(
 
 
 def bucket_library(scratch: Path, photos: int) -> Figures:
-    """What is read of ordinary photos of 3 MB in a bucket: GETs and MB, for each 1,000."""
+    """What is read from a bucket of ordinary 3 MB photos: GETs and MB per 1,000 photos."""
     os.environ |= s3.ENVIRONMENT
     classifier, count = Classifier(device="cpu"), 300 if photos > 50 else 60
     with s3.running() as server:
@@ -174,7 +174,7 @@ def without_gps(paths: list[Path]) -> list[Path]:
 
 
 def real_library(scratch: Path, photos: int) -> Figures:
-    """2,000 photos as cameras make them, by thumbnails first, thorough, and by two rivals."""
+    """2,000 photos like a camera's: thumbnails first, --thorough, and two rivals."""
     net = beside(DEFAULT_MODEL)
     assert net is not None, f"no thumbnail network beside {DEFAULT_MODEL}"
     count = PHOTOS if photos > 50 else 300
@@ -186,10 +186,10 @@ def real_library(scratch: Path, photos: int) -> Figures:
     naive(without_gps(subset)[:3], plain, places, 2)  # the first passes compile
     ours(folder, scratch / "warm.db", classifier, net)
     contestants: dict[str, tuple[int, Callable[[], object]]] = {
-        "library_naive": (SUBSET, lambda: naive(without_gps(subset), plain, places, CONFIDENCE)),
+        "library_naive": (SUBSET, lambda: naive(without_gps(subset), plain, places, MIN_CONF)),
         "library_dataloader": (
             SUBSET,
-            lambda: dataloader(without_gps(subset), frozen, places, CONFIDENCE, CORES),
+            lambda: dataloader(without_gps(subset), frozen, places, MIN_CONF, CORES),
         ),
         "library_thorough": (
             count, lambda: ours(folder, scratch / f"{new_run_id()}.db", classifier, None)

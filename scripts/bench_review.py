@@ -16,12 +16,12 @@ from playwright.sync_api import sync_playwright
 from tagger.places.landmarks import load_landmarks
 from tagger.report.columns import COLUMNS
 
-PHOTOS = 200  # real ones, 12 megapixels each; the rows name them by turns
-SHOWN = "performance.now()"  # milliseconds since this page was asked for
+PHOTOS = 200  # real ones, 12 megapixels each; the rows name them in turn
+SHOWN = "performance.now()"  # milliseconds since the page was requested
 
 
 def make_report(folder: Path, rows: int) -> Path:
-    """A report of ``rows`` rows that name the photos by turns."""
+    """A report of ``rows`` rows that name the photos in turn."""
     report = folder / f"{rows}.csv"
     places = cycle(load_landmarks().values())
     with report.open("w", encoding="utf-8", newline="") as file:
@@ -52,9 +52,9 @@ def make_photos(folder: Path) -> None:
 @click.option("--port", default=8598, show_default=True)
 @click.option("--chromium", default=shutil.which("chromium"))
 def main(rows: int, port: int, chromium: str) -> None:
-    """Print seconds from asking for the page to its gallery, and from a key to the next photo."""
+    """Print seconds until the gallery is shown, and from a key to the next photo."""
     with tempfile.TemporaryDirectory() as name, sync_playwright() as play:
-        folder = Path(name)
+        folder, received = Path(name), list[int]()
         make_photos(folder)
         browser = play.chromium.launch(executable_path=chromium, args=FLAGS)
         for count in (PHOTOS, rows):
@@ -64,24 +64,29 @@ def main(rows: int, port: int, chromium: str) -> None:
                 ready = time.perf_counter() - started
                 page = browser.new_page(viewport={"width": 1280, "height": 900})
                 page.set_default_timeout(120_000)
+                page.on("websocket", lambda socket: socket.on(
+                    "framereceived", lambda frame: received.append(len(frame))
+                ))  # fmt: skip
                 seconds = []
                 for _ in range(3):
                     page.goto(address)
                     page.locator(".gallery li").first.wait_for()
                     seconds.append(page.evaluate(SHOWN) / 1000)
                 page.get_by_text(f"0 of {count:,} reviewed").wait_for()
+                received.clear()
                 keys = []
                 for done in range(1, 6):
                     pressed = time.perf_counter()
                     page.keyboard.press("a")
                     page.get_by_text(f"{done} of {count:,} reviewed").wait_for()
                     keys.append(time.perf_counter() - pressed)
+                each = sum(received) / len(keys)
                 page.close()
-            first, *again = (f"{each:.1f}" for each in seconds)
+            first, *again = (f"{taken:.1f}" for taken in seconds)
             print(
                 f"{count:,} rows: address after {ready:.1f} s, first page {first} s, again "
-                f"{' '.join(again)} s, a key {min(keys):.2f} to {max(keys):.2f} s; "
-                f"load {os.getloadavg()[0]:.0f}",
+                f"{' '.join(again)} s, a key {min(keys):.2f} to {max(keys):.2f} s "
+                f"and {each / 1e3:.0f} kB; load {os.getloadavg()[0]:.0f}",
                 flush=True,
             )
         browser.close()

@@ -1,4 +1,4 @@
-"""What landmark-tag is measured against: a naive loop, a DataLoader pipeline, ExifTool."""
+"""The rivals of landmark-tag: a naive loop, a DataLoader pipeline, ExifTool."""
 
 import io
 import subprocess
@@ -28,7 +28,7 @@ def dataloader(
 ) -> None:
     """What a good engineer writes in an afternoon: worker processes that decode, batches of 16.
 
-    The artefact is to be frozen, channels last, and in bfloat16 where the processor has it.
+    The artefact must be frozen, channels last, and in bfloat16 if the processor supports it.
     """
     size = artifact.manifest.image_size
     loader = DataLoader(_Photos(paths, size), batch_size=16, num_workers=workers)
@@ -77,7 +77,7 @@ def _tag(
 
 
 class ExifTool:
-    """One ExifTool process that is told files on its standard input (-stay_open)."""
+    """One ExifTool process that reads file names from its standard input (-stay_open)."""
 
     def __init__(self, place: Landmark) -> None:
         self._place = place
@@ -105,7 +105,7 @@ class ExifTool:
 
 
 def camera_photo(source: Path, size: tuple[int, int], seed: int = 0) -> bytes:
-    """A photo as large as a camera's: upscaled, sensor-like noise, quality 92, 3.5 MB at 12 MP."""
+    """A photo of camera size: upscaled, with sensor-like noise, quality 92, 3.5 MB at 12 MP."""
     with Image.open(source) as picture:
         large = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.BICUBIC))
     noise = np.random.default_rng(seed).normal(0, 5, (size[1], size[0], 1))

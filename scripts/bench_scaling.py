@@ -1,4 +1,4 @@
-"""Measure what a thousand photos of each kind cost in a bucket, on this machine and on Ray."""
+"""Measure the cost of a thousand photos of each kind in a bucket, locally and on Ray."""
 
 import os
 import resource
@@ -44,7 +44,7 @@ def processor_seconds() -> float:
 
 @contextmanager
 def engines(cores: int) -> Iterator[dict[str, tuple[Engine, int]]]:
-    """Each engine by name, and the threads it works with."""
+    """Each engine by name, and its number of threads."""
     small = {"object_store_memory": 300_000_000, "include_dashboard": False}
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": cores} | small)
     try:
@@ -62,7 +62,7 @@ def engines(cores: int) -> Iterator[dict[str, tuple[Engine, int]]]:
 
 
 def notes_per_second(folder: Path, number: int = 500) -> float:
-    """How many writes a second the ledger takes down, one by one, each safe on the disk."""
+    """How many writes a second the ledger records, one by one, each safe on disk."""
     with Ledger.open(folder / "notes.db") as book, book.begin("notes", [], {}) as recorder:
         started = time.perf_counter()
         for count in range(number):
@@ -76,7 +76,7 @@ def notes_per_second(folder: Path, number: int = 500) -> float:
 def main(photos: int, pixels: str) -> None:
     """Print photos/s, and per thousand photos: requests, MB read, processor seconds.
 
-    Those are of this process: all of the local engine, of Ray what the command itself does.
+    Seconds are of this process: all of the local engine, only the command's own part of Ray.
     """
     width, height = map(int, pixels.split("x"))
     os.environ |= s3.ENVIRONMENT
@@ -121,7 +121,7 @@ def main(photos: int, pixels: str) -> None:
                             counts[outcome.status.value] += 1  # type: ignore[attr-defined]
                             times.append(time.perf_counter() - started)
                     asked, spent = server.asked(), processor_seconds() - before
-                    # A block comes at once: what it took to get going is told apart.
+                    # Rows come in blocks: start-up time is reported separately.
                     rate = (photos - ray_engine.BLOCK) / max(
                         times[-1] - times[ray_engine.BLOCK - 1], 1e-6
                     )

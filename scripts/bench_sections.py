@@ -1,4 +1,4 @@
-"""What the benchmark measures, each figure against its rival in the same run."""
+"""The sections of the benchmark, each figure against its rival in the same run."""
 
 import io
 import os
@@ -20,6 +20,7 @@ from bench_rivals import ExifTool, camera_photo, dataloader, naive
 from PIL import Image
 
 from tagger import metadata
+from tagger.evidence.decide import MIN_CONF
 from tagger.imaging import decode
 from tagger.ledger.ledger import Ledger, new_run_id
 from tagger.model import DEFAULT_MODEL, artifact
@@ -37,9 +38,8 @@ SAMPLES = Path(__file__).resolve().parent.parent / "sample_photos"
 MP_12, MP_24, MP_2, MP_300 = (4032, 3024), (6000, 4000), (1600, 1200), (24_500, 12_250)
 MB_4 = (4320, 3240)  # 14 megapixels: the sample written makes 3.5 MB at 12
 CORES = os.cpu_count() or 1
-CONFIDENCE = 0.6
 ROUNDS = 7
-PATIENCE = 240.0  # seconds after which no further round is begun; one is always measured
+PATIENCE = 240.0  # seconds after which no new round starts; one is always measured
 SMALL_PARENT = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
@@ -59,7 +59,7 @@ def median_ms(work: Callable[[Path], object], paths: list[Path]) -> float:
 
 
 def fill(folder: Path, photos: list[bytes]) -> list[Path]:
-    """The photos as files of a new folder."""
+    """Write the photos into a new folder."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     paths = [folder / f"{number:06}.jpg" for number in range(len(photos))]
@@ -78,10 +78,10 @@ def cameras(count: int, size: tuple[int, int]) -> list[bytes]:
 
 
 def command(folder: Path, *words: object) -> tuple[float, float]:
-    """Run landmark-tag as a person does; its seconds and its peak resident MB."""
+    """Run landmark-tag from the command line; seconds and peak resident MB."""
     line = [sys.executable, "-m", "tagger", *words, "--quiet", "--report", folder / "report.csv"]
     start = time.perf_counter()
-    # Through a small process: a child's peak begins with what its parent held when it forked.
+    # Through a small process: a child's peak starts at the size of its parent when it forked.
     between = [sys.executable, "-c", SMALL_PARENT, *map(str, line)]
     peak = subprocess.run(between, check=True, stdout=subprocess.PIPE, text=True).stdout
     return time.perf_counter() - start, int(peak) / 1024
@@ -89,7 +89,7 @@ def command(folder: Path, *words: object) -> tuple[float, float]:
 
 def ours(folder: Path, ledger: Path, classifier: Classifier, batch_size: int = 16) -> int:
     """Everything the command does between its start and its end; how many photos."""
-    settings = Settings(new_run_id(), CONFIDENCE, batch_size=batch_size, workers=CORES)
+    settings = Settings(new_run_id(), MIN_CONF, batch_size=batch_size, workers=CORES)
     with (
         Ledger.open(ledger) as book,
         book.begin(settings.run_id, [str(folder)], {}, classifier.sha256) as recorder,
@@ -116,23 +116,23 @@ def pipeline(scratch: Path, photos: int) -> Figures:
     passes = -(-len(data) // len(some))
     paths = fill(folder, data)
     contestants: dict[str, Callable[[], object]] = {
-        "naive": lambda: naive(paths, plain, places, CONFIDENCE),
-        "dataloader": lambda: dataloader(paths, frozen, places, CONFIDENCE, CORES),
+        "naive": lambda: naive(paths, plain, places, MIN_CONF),
+        "dataloader": lambda: dataloader(paths, frozen, places, MIN_CONF, CORES),
         "ours": lambda: ours(folder, scratch / f"{new_run_id()}.db", classifier),
         "decode": lambda: list(
             in_order(lambda d: decode.to_views(d, size, resize), data, CORES, 2 * CORES)
         ),
         "infer": lambda: [classifier.classify(some) for _ in range(passes)],
     }
-    naive(paths[:3], plain, places, CONFIDENCE)  # TorchScript optimises during its first passes
-    # Each path once: a worker must not read a photo again that is being rewritten.
-    dataloader(paths[:32], frozen, places, CONFIDENCE, CORES)
+    naive(paths[:3], plain, places, MIN_CONF)  # TorchScript optimises during its first passes
+    # Each path once: a worker must not read a photo while another rewrites it.
+    dataloader(paths[:32], frozen, places, MIN_CONF, CORES)
     classifier.classify(some)
     rounds: dict[str, list[float]] = {name: [] for name in contestants}
     for number, (name, work) in enumerate(list(contestants.items()) * ROUNDS):
         if number % len(contestants) == 0 and number and time.monotonic() > deadline:
             break
-        # The classifier's threads have one each, and that setting is in part the process's.
+        # Each thread of the classifier has one, and part of that setting is process-wide.
         torch.set_num_threads(CORES if name in ("naive", "dataloader") else 1)
         fill(folder, data)
         if name == "ours":
@@ -152,8 +152,8 @@ def pipeline(scratch: Path, photos: int) -> Figures:
 
 
 def middle_ratio(times: list[float], ours: list[float]) -> float:
-    """Each round against itself: the machine's speed changes from minute to minute, and of the best
-    times of all rounds the shorter work would have the luckier moment.
+    """The median of ratios within rounds: the machine's speed changes from minute to minute, and
+    a ratio of best times would favour the shorter work.
     """
     return statistics.median(its / mine for its, mine in zip(times, ours, strict=True))
 
@@ -167,7 +167,7 @@ def scanning(scratch: Path, photos: int) -> Figures:
     yield "gps_scan_photos_per_s", 2000 / min(taken)
     fill(folder, [])
     (scratch / "one.jpg").write_bytes(tagged)
-    for number in range(100_000):  # links: a version of its own for each would fill the disk
+    for number in range(100_000):  # hard links: separate files would fill the disk
         path = folder / f"{number // 1000:03}" / f"{number:06}.jpg"
         path.parent.mkdir(exist_ok=True)
         path.hardlink_to(scratch / "one.jpg")
@@ -178,7 +178,7 @@ def scanning(scratch: Path, photos: int) -> Figures:
 
 
 def starting(scratch: Path, photos: int) -> Figures:
-    """How long a person waits for help and for the first tag."""
+    """The wait for --help and for the first tag."""
     line = [sys.executable, "-m", "tagger", "--help"]
     yield (
         "help_s",
@@ -205,7 +205,7 @@ def memory(scratch: Path, photos: int) -> Figures:
 
 
 def panorama() -> bytes:
-    """300 megapixels, baseline, as stitching programs write them."""
+    """A baseline JPEG of 300 megapixels, as stitching programs write."""
     buffer = io.BytesIO()
     with Image.open(SAMPLES / "taj_mahal.jpg") as picture:
         picture.resize(MP_300, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
@@ -218,8 +218,8 @@ def some_tag() -> Tag:
 
 
 def writing(scratch: Path, photos: int) -> Figures:
-    """Milliseconds to write one 4 MB photo: ours with all its checks and ledger, what of that is
-    the disk's, and ExifTool's.
+    """Milliseconds to write one 4 MB photo: ours with all checks and the ledger, the disk's share
+    of that, and ExifTool's.
     """
     data = camera_photo(SAMPLES / "taj_mahal.jpg", MB_4)
     yield "write_photo_mb", len(data) / 1e6
@@ -251,7 +251,7 @@ def writing(scratch: Path, photos: int) -> Figures:
 
 
 def only_disk(path: Path, database: sqlite3.Connection) -> None:
-    """Read a photo, note it lastingly, write its bytes anew and put them in its place."""
+    """Read a photo, record that durably, write its bytes to a new file and replace it."""
     data = path.read_bytes()
     database.execute("INSERT INTO t VALUES (1)")
     copy = path.with_suffix(".new")

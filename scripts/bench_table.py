@@ -42,7 +42,7 @@ ROWS = (
 
 
 def table(figures: dict[str, float | str]) -> str:
-    """Markdown; what was not measured is left out."""
+    """The table in Markdown, without figures that were not measured."""
     lines = [f"| measured on {figures['machine']} | |", "|---|---|"]
     for label, value in ROWS:
         try:
@@ -52,8 +52,35 @@ def table(figures: dict[str, float | str]) -> str:
     return "\n".join(lines)
 
 
+PLACES = (
+    ("ms of a core added to a photo", "core_ms", "{:.2f}"),
+    ("ms that pass for a photo, 2 threads on 2 cores", "ms", "{:.2f}"),
+    ("MB more resident, all of the map that was touched", "mb", "{:.0f}"),
+    ("ms to open", "open_ms", "{:.1f}"),
+    ("MB on disk", "disk_mb", "{:.0f}"),
+    ("recall of the 24 nearest against exact search", "recall", "{:.3f}"),
+    ("recall of the nearest", "first", "{:.3f}"),
+)
+
+
+def places_table(figures: dict[str, Any]) -> str:
+    """The section on packs as Markdown for docs/scaling.md; nothing where it was not measured."""
+    counts = sorted(int(key.split("_")[1]) for key in figures if key.endswith("_core_ms"))
+    if not counts:
+        return ""
+    lines = [
+        f"| references (places), {figures['machine']} |"
+        + "".join(f" {count:,} ({count // 5:,}) |" for count in counts),
+        "|---" * (len(counts) + 1) + "|",
+    ]
+    for label, name, form in PLACES:
+        cells = (form.format(figures[f"places_{count}_{name}"]) for count in counts)
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def sentence(figures: dict[str, Any]) -> str:
-    """The first figures in words; nothing where they were not measured."""
+    """The first figures in words; empty if they were not measured."""
     try:
         return (
             "{ours_photos_per_s:.1f} photos of 12 megapixels a second, {end_to_end_vs_naive:.1f} "
@@ -64,7 +91,7 @@ def sentence(figures: dict[str, Any]) -> str:
 
 
 def put(page: Path, text: str) -> None:
-    """Replace what stands between the marks.
+    """Replace the text between the marks.
 
     Raises:
         ValueError: the marks are missing.

@@ -14,17 +14,18 @@ import click
 import torch
 from bench_gpu import gpu
 from bench_library import bucket_library, heic_library, real_library
+from bench_places import places
 from bench_sections import CORES
 from bench_sections import SECTIONS as FOR_ALL
-from bench_table import put, sentence, table
+from bench_table import places_table, put, sentence, table
 
 from tagger.model.devices import fast_dtype
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARIES = {"library": real_library, "heic": heic_library, "bucket": bucket_library}
-SECTIONS = FOR_ALL | LIBRARIES | {"gpu": gpu}
+SECTIONS = FOR_ALL | LIBRARIES | {"places": places, "gpu": gpu}
 QUICK, QUICK_PHOTOS = ("starting", "writing", "pipeline"), 16
-# Seconds after which no section is begun; the longest takes the rest of 2 and 10 minutes.
+# Seconds after which no section starts; the longest takes the rest of 2 and 10 minutes.
 QUICK_S, MOST_S = 60.0, 330.0
 
 
@@ -89,7 +90,7 @@ def main(
     update: bool,
     quick: bool,
 ) -> None:
-    """Measure SECTIONS, all by default, in 10 minutes at most; what does not fit is left out."""
+    """Measure SECTIONS, all by default, in 10 minutes at most; skips what does not fit."""
     if quick and update:
         raise click.UsageError("--quick is too coarse for --update; leave one of them out")
     if quick:
@@ -100,7 +101,7 @@ def main(
     root = scratch or (memory if memory.is_dir() else Path(tempfile.gettempdir()))
     kept = ROOT / "docs" / "benchmark.json"
     figures: dict[str, Any] = {"machine": machine()}
-    if update and kept.exists():  # sections not measured now keep what this machine gave before
+    if update and kept.exists():  # sections not measured now keep this machine's earlier figures
         older = json.loads(kept.read_text())
         figures |= older if older.get("machine") == figures["machine"] else {}
     click.echo(f"{figures['machine']}, photos in {root}, load {os.getloadavg()[0]:.1f}")
@@ -116,6 +117,8 @@ def main(
     if update:
         json_file, plot_file = json_file or kept, plot_file or kept.with_suffix(".png")
         put(ROOT / "docs" / "performance.md", table(figures))
+        if words := places_table(figures):
+            put(ROOT / "docs" / "scaling.md", words)
         if words := sentence(figures):
             put(ROOT / "README.md", words)
     if json_file:

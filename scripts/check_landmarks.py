@@ -57,7 +57,7 @@ ON_BORDER = {
 CITIES_CSV = Path(__file__).with_name("landmark_cities.csv")
 # An area's town may lie further off; a building's is the one it stands in or beside.
 CITY_KM = {"point": 25.0, "site": 25.0, "area": 40.0}
-# Closer than this, two rows are one landmark twice, but for these, which do stand side by side.
+# Rows closer than this are one landmark twice, except for these, which do stand side by side.
 TWIN_M = 100
 NAMES = ("slug", "name", "local_name")
 NEIGHBOURS = {
@@ -67,7 +67,7 @@ NEIGHBOURS = {
     ("merbl_palace_timisoara", "victory_square_timisoara"),
     ("nyatapola", "vatsala_devi_bhaktapur"),
 }
-# The list of hints has these wrong: a namesake, the town instead of the castle, another castle.
+# The hints are wrong here: a namesake, the town instead of the castle, another castle.
 HINT_WRONG = set(
     "akkerman_castle barnard_castle burg_falkenstein_falkensteinniederoesterreich burg_raabs "
     "castillo_de_lorca dvorac_pazin_castle hrad_konopiste jerinin_grad kolossi_castle "

@@ -1,4 +1,4 @@
-"""Proves that tagging lost nothing: compares photos BEFORE and AFTER with ExifTool and Pillow.
+"""Check that tagging lost nothing: compare photos BEFORE and AFTER with ExifTool and Pillow.
 
     scripts/check_metadata.py BEFORE AFTER
 
@@ -25,7 +25,7 @@ Tags = Mapping[str, Any]
 Position = tuple[float, float]  # degrees
 BATCH = 200  # files that one ExifTool process reads, so that memory does not grow with the library
 OWN_NAMESPACE = "XMP-landmarktag"
-# Facts about the file as such, and the place that landmark-tag is there to write.
+# Facts about the file itself, and the place that landmark-tag writes.
 IGNORED = (
     "SourceFile",
     "System:",
@@ -60,14 +60,14 @@ TOLERANCE = 1e-6  # degrees, 11 cm
 
 
 class Problem(NamedTuple):
-    """One thing that is not as it was."""
+    """One difference that should not be."""
 
     name: str
     what: str
 
 
 def main(arguments: list[str]) -> int:
-    """Compare, print every problem and a count; gives the exit code."""
+    """Compare, print every problem and a count; return the exit code."""
     if len(arguments) != 2 or not all(Path(argument).exists() for argument in arguments):
         print((__doc__ or "").strip(), file=sys.stderr)
         return 2
@@ -106,7 +106,7 @@ def files(place: Path) -> list[str]:
 def compare(
     before: Path, after: Path, names: list[str], place: Position | None = None
 ) -> Iterator[Problem]:
-    """Every problem of the named files; with ``place``, also positions that are not there."""
+    """Every problem of the named files; with ``place``, also missing positions."""
     changed = [name for name in names if not same_bytes(before / name, after / name)]
     for start in range(0, len(changed), BATCH):
         batch = changed[start : start + BATCH]
@@ -127,7 +127,7 @@ def same_bytes(one: Path, other: Path) -> bool:
 
 
 def read_all(paths: list[Path]) -> list[dict[str, Any]]:
-    """All that ExifTool reads, -validate and binary values included, in one process."""
+    """All tags that ExifTool reads, with -validate and binary values, in one process."""
     if not paths:
         return []
     options = ["-j", "-a", "-u", "-U", "-G1:4", "-n", "-b", "-validate", "-all", "-charset"]
@@ -180,9 +180,9 @@ def by_name(tags: Tags) -> dict[str, list[Any]]:
 
 
 def may_change(name: str, old: Any, new: Any, grown: int, moved: bool) -> bool:
-    """Whether a change is what a longer header or one more keyword rightly brings.
+    """Whether a change is a legitimate effect of a longer header or one more keyword.
 
-    Where EXIF ``moved`` (HEIC), it did so to any place.
+    If EXIF ``moved`` (HEIC), any new place is allowed.
     """
     if name == "XMP-dc:Subject":
         old, new = (value if isinstance(value, list) else [value] for value in (old, new))
@@ -194,7 +194,7 @@ def may_change(name: str, old: Any, new: Any, grown: int, moved: bool) -> bool:
     if not (isinstance(old, int) and isinstance(new, int)):
         return False
     if name.endswith(("Start", "Offset", "IFD1:StripOffsets")) and ":MPImage" not in name:
-        # From the start of the file; what it points to is compared by itself.
+        # An offset from the start of the file; the data it points to is compared separately.
         return moved or 0 <= new - old <= grown
     if name.endswith(("ImageLength", "OffsetFrom0")) or ":MPImage" in name:
         return new - old == grown
@@ -202,7 +202,7 @@ def may_change(name: str, old: Any, new: Any, grown: int, moved: bool) -> bool:
 
 
 def changed_position(tags: Tags, path: Path, place: Position | None) -> Iterator[str]:
-    """Whether ExifTool and Pillow disagree on the position, or read one that was not meant."""
+    """Whether ExifTool and Pillow disagree on the position, or read an unexpected one."""
     here, there = exiftool_position(tags), pillow_position(path)
     if here is None and there is None and place is None:
         return
@@ -304,7 +304,7 @@ class Decoded(NamedTuple):
 
 
 def decoded(path: Path) -> Decoded | None:
-    """What Pillow makes of a file; None where it cannot decode all of it."""
+    """A file as Pillow decodes it; None if it cannot decode all of it."""
     from PIL import Image, ImageSequence
 
     with warnings.catch_warnings():

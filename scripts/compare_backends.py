@@ -1,4 +1,4 @@
-"""What other runtimes than TorchScript would gain: rates end to end, and whether they agree.
+"""Compare other runtimes with TorchScript: rates end to end, and agreement.
 
 Needs: pip install onnx onnxruntime openvino (each runtime is left out where it is missing).
 """
@@ -24,13 +24,13 @@ from tagger.model.classifier import Classifier
 from tagger.records import Guess
 from tagger.storage.local import LocalStorage
 
-# A picture [1, 3, S, S] to its probabilities [1, C] and its embedding [1, D].
+# From a picture [1, 3, S, S] to probabilities [1, C] and embedding [1, D].
 Infer = Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]
 SIZES = {"12 MP": MP_12, "1.5 MP": (1440, 1080)}
 
 
 def torchscript(onnx: Path) -> Infer:
-    """What landmark-tag runs, in float32 as the others do."""
+    """The model as landmark-tag runs it, in float32 like the others."""
     module = artifact.prepare(
         artifact.load(DEFAULT_MODEL).module, torch.device("cpu"), torch.float32
     )
@@ -81,7 +81,7 @@ BACKENDS = {"torchscript": torchscript, "onnxruntime": onnxruntime, "openvino": 
 
 
 class Runtime:
-    """Another runtime, in the place of torch."""
+    """Another runtime, in place of torch."""
 
     def __init__(self, run: Infer) -> None:
         self._run, self._pool = run, ThreadPoolExecutor(CORES)
@@ -93,7 +93,7 @@ class Runtime:
 
 
 def classifier_on(run: Infer) -> Classifier:
-    """The classifier with another runtime below it."""
+    """The classifier on another runtime."""
     classifier = Classifier(device="cpu")
     while not classifier._idle.empty():
         classifier._idle.get()
@@ -107,7 +107,7 @@ def exported(path: Path) -> None:
     size = loaded.manifest.image_size
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # artifact.prepare would put oneDNN's own operations in.
+        # artifact.prepare would insert oneDNN's own operations.
         frozen = torch.jit.freeze(loaded.module)
         torch.onnx.export(
             frozen, (torch.zeros(1, 3, size, size, dtype=torch.uint8),), path, dynamo=False,
@@ -123,7 +123,7 @@ def agreement(one: list[Guess], other: list[Guess]) -> tuple[float, float]:
 
 
 def guesses(classifier: Classifier, folder: Path, most: int) -> list[Guess]:
-    """Of every photo below a folder, up to so many, evenly spread."""
+    """Guesses for the photos below a folder, evenly spread, up to a number."""
     listed = [Path(entry.key) for entry in LocalStorage([folder]).list()]
     chosen = listed[:: max(1, len(listed) // most)]
     found: list[Guess] = []

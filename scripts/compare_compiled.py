@@ -1,4 +1,4 @@
-"""What our C buys: whole runs with and without it, by turns, and each part against its twin."""
+"""What our C gains: whole runs with and without it in turn, and each part against its twin."""
 
 import statistics
 import sys
@@ -17,7 +17,7 @@ from tagger.imaging import fast_jpeg
 from tagger.imaging.decode import to_views
 from tagger.ledger.ledger import new_run_id
 from tagger.model.classifier import Classifier
-from tagger.model.local_features import matching, references
+from tagger.model.local_features import matching, references, weigh
 
 sys.path.insert(0, str(bench_sections.SAMPLES.parent / "tests"))
 import plain_features
@@ -32,7 +32,7 @@ WAYS = {"compiled": (), "Pillow decodes": (PILLOW,), "OpenCV and NumPy": OPENCV}
 
 
 def cpu_seconds(work: Callable[[], object], way: str) -> float:
-    """Processor time, of all threads: what else this machine does counts little."""
+    """Processor time of all threads, which other programs on the machine affect little."""
     for change in WAYS[way]:
         change.start()
     start = time.process_time()
@@ -45,13 +45,13 @@ def cpu_seconds(work: Callable[[], object], way: str) -> float:
 
 @click.command()
 @click.option("--photos", default=48, show_default=True, help="Photos of each run.")
-@click.option("--rounds", default=5, show_default=True, help="Runs of each way, by turns.")
+@click.option("--rounds", default=5, show_default=True, help="Runs of each way, in turn.")
 @click.option("--small", is_flag=True, help="Photos of 2 megapixels, not 12.")
 @click.option("--all", "everywhere", is_flag=True, help="Compare local features of every photo.")
 def main(photos: int, rounds: int, small: bool, everywhere: bool) -> None:
-    """Milliseconds of a core a photo, and how many times as much without the C."""
+    """Print milliseconds of a core per photo, and the ratio without the C."""
     if everywhere:
-        patch.multiple(references, LEAST=0.0, SURE=1.0).start()
+        patch.multiple(weigh, POSSIBLE=0.0, LEAST=0.0, SURE=1.1).start()
     data, classifier = cameras(photos, MP_2 if small else MP_12), Classifier(device="cpu")
     torch.set_num_threads(1)
     size, resize = classifier.image_size, classifier.resize

@@ -1,4 +1,4 @@
-"""Which decoder gets a camera's JPEG to the classifier's input first, and by how much they differ.
+"""Which decoder is fastest from a camera's JPEG to the classifier's input, and their differences.
 
 Needs, each left out where it is missing: pip install simplejpeg pyturbojpeg pyvips pyvips-binary,
 and the system's libturbojpeg for pyturbojpeg.
@@ -26,7 +26,7 @@ SHRINK = 8
 
 
 def landmark_tag(data: bytes) -> Pixels:
-    """What a run does: tagger.imaging.fast_jpeg, or where that passes, Pillow at the same scale."""
+    """As in a run: tagger.imaging.fast_jpeg, or Pillow at the same scale if that declines."""
     return decode.to_pixels(data, EDGE, decode.Resize.SQUASH)
 
 
@@ -83,7 +83,7 @@ def _fit(pixels: Pixels) -> Pixels:
 
 
 def cpu_ms(decoder: Callable[[bytes], Pixels], data: list[bytes], rounds: int) -> float:
-    """Milliseconds of processor time a photo, the best round; other programs do not count."""
+    """Milliseconds of processor time per photo, in the best round."""
     taken = []
     for _ in range(rounds):
         start = time.process_time()
@@ -94,7 +94,7 @@ def cpu_ms(decoder: Callable[[bytes], Pixels], data: list[bytes], rounds: int) -
 
 
 def rate(pool: Executor, data: list[bytes], rounds: int) -> float:
-    """Photos a second through a pool of workers; the first round starts them."""
+    """Photos a second with a pool of workers; the first round starts them."""
     taken = []
     for _ in range(rounds + 1):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Compares what landmark-tag, ExifTool, piexif and libexiv2 do to the same photos.
+"""Compare what landmark-tag, ExifTool, piexif and libexiv2 do to the same photos.
 
     python scripts/compare_writers.py FOLDER
 

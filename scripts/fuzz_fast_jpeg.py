@@ -1,6 +1,6 @@
 """Break JPEGs for minutes and decode them with tagger/imaging/_fast_jpeg.c under AddressSanitizer.
 
-Needs gcc with its sanitizers. Whatever still decodes must be what Pillow makes of it.
+Needs gcc with its sanitizers. Whatever still decodes must have the same pixels as with Pillow.
 """
 
 import importlib.util
@@ -41,7 +41,7 @@ def build(folder: Path) -> dict[str, str]:
 
 
 def seeds() -> list[bytes]:
-    """Small JPEGs of all kinds that are decoded, noise and even ones."""
+    """Small JPEGs of all kinds that are decoded, noisy and uniform ones."""
     chance, photos = np.random.default_rng(0), []
     sizes, samplings = ((33, 17), (64, 64), (8, 8), (9, 130)), ("4:4:4", "4:2:2", "4:2:0", "grey")
     for (width, height), sampling, quality, restart in product(
@@ -57,7 +57,7 @@ def seeds() -> list[bytes]:
 
 
 def broken(data: bytes, chance: random.Random) -> bytes:
-    """Some bytes changed, cut off, taken out or put in."""
+    """The data with some bytes changed, cut off, removed or inserted."""
     at, count = chance.randrange(2, len(data)), chance.randrange(1, 20)
     match chance.randrange(4):
         case 0:
@@ -73,7 +73,7 @@ def broken(data: bytes, chance: random.Random) -> bytes:
 
 
 def judged(data: bytes) -> str:
-    """What became of it; ``different`` and ``only ours`` are findings."""
+    """The result of decoding; ``different`` and ``only ours`` are findings."""
     decoded = fast_jpeg.decode(data)
     if decoded is None:
         return "left to Pillow"
@@ -96,7 +96,7 @@ def judged(data: bytes) -> str:
 @click.option("--seconds", default=60, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 def main(seconds: int, seed: int) -> None:
-    """Exits with 1 at a finding; the sanitizers end the process themselves."""
+    """Exit with 1 at a finding; the sanitizers end the process themselves."""
     if BUILT not in os.environ:
         with tempfile.TemporaryDirectory() as folder:
             sys.exit(

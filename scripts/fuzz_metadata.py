@@ -1,4 +1,4 @@
-"""Fuzzes the JPEG, TIFF/EXIF, XMP and other parsers with atheris, guided by coverage.
+"""Fuzz the JPEG, TIFF/EXIF, XMP and other parsers with atheris, guided by coverage.
 
     pip install atheris
     python scripts/fuzz_metadata.py [all|exif|heif|xmp] [-max_total_time=600, libFuzzer options]
@@ -29,7 +29,7 @@ from tagger.errors import RefusedError  # noqa: E402
 
 
 def answer(data: bytes) -> None:
-    """Every public function, on one file."""
+    """Call every public function on one file."""
     reading = metadata.gps_state(data, whole=True)
     if reading is None:
         raise AssertionError("the whole file must settle the GPS question")

@@ -1,4 +1,4 @@
-"""Take the README's pictures of the app, and on request every page in both themes and widths."""
+"""Take the README's screenshots of the app; on request, of every page in both themes and widths."""
 
 import argparse
 import os
@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> None:
 
 @contextmanager
 def served(report: Path, port: int) -> Iterator[str]:
-    """The app over a report; the address it answers at, with its token."""
+    """The app on a report; its address, with the token."""
     server = subprocess.Popen(
         [*TAGGER, "review", str(report), "--no-browser", "--port", str(port)],
         stdout=subprocess.PIPE,
@@ -148,7 +148,7 @@ def try_sample(page: Page, address: str, name: str) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait until the server has drawn all, and the browser shows the pictures."""
+    """Wait until the server has finished and the browser shows the pictures."""
     page.wait_for_timeout(500)
     page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     page.wait_for_timeout(700)
@@ -156,7 +156,7 @@ def settle(page: Page) -> None:
 
 
 def shoot(page: Page, path: Path) -> None:
-    """All of the page, also what its main part scrolls."""
+    """The whole page, including what is scrolled out of sight."""
     size = page.viewport_size
     assert size is not None
     tall = "document.querySelector('[data-testid=stMain]')?.scrollHeight ?? 0"

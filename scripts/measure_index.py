@@ -1,4 +1,4 @@
-"""Measure the index of capture times: noting photos, and asking for positions by time."""
+"""Measure the index of capture times: adding photos, and looking up positions by time."""
 
 import random
 import resource

@@ -30,12 +30,14 @@ from tagger.model.classifier import Classifier
 from tagger.model.learned import LEAST, LearnedPlaces, merged
 from tagger.model.local_features.matching import Features, describe
 from tagger.model.local_features.weigh import Findings
+from tagger.places.opening import open_pack
 from tagger.places.own import new_landmark
-from tagger.places.pack import PackPlace, PlaceReference, open_pack, write_pack
+from tagger.places.pack import PackPlace, PlaceReference
+from tagger.places.pack_writing import write_pack
 from tagger.records import Guess
 from tagger.run.learn import photos_in
 
-STRICT = 1.5  # logits that a fitted rule is made stricter by: a wrong place is worse than none
+STRICT = 1.5  # logits by which a fitted rule is made stricter: a wrong place is worse than none
 PULL = 0.3  # scikit-learn's C
 SHARES = {"own": 1.0, "unknown": 0.25, "far": 0.25, "near": 0.3}  # of the mix that is fitted on
 KINDS = ("unknown", "far", "near")
@@ -43,7 +45,7 @@ KINDS = ("unknown", "far", "near")
 
 @dataclass(frozen=True, slots=True)
 class PreparedPhoto:
-    """A photo with all that is known of it before places are learned."""
+    """A photo with everything known about it before places are learned."""
 
     kind: str
     place: str
@@ -56,12 +58,12 @@ class PreparedPhoto:
 
 @dataclass(frozen=True, slots=True)
 class DrawnPhoto:
-    """What was said of one photo in one draw; evidence and correctness before and after asking."""
+    """The result for one photo in one draw; evidence and correctness before and after comparing."""
 
     kind: str
     place: str
     count: int
-    confidence: float  # that of the learned place, 0 where the best guess is none
+    confidence: float  # that of the learned place, 0 if the best guess is none
     right: bool
     evidence: tuple[NDArray[np.float32], NDArray[np.float32]]
     found: tuple[bool, bool]
@@ -110,7 +112,7 @@ def main(
 def looked(
     classifier: Classifier, paths: Sequence[Path], kind: str, place: str
 ) -> Iterator[PreparedPhoto]:
-    """Each photo that can be read, as the network and local features see it."""
+    """Each readable photo, with its embedding and local features."""
     weigher: Any = classifier._weigher
     for path in paths:
         try:
@@ -129,7 +131,7 @@ def looked(
 def draw(
     classifier: Classifier, photos: Sequence[PreparedPhoto], count: int, some: np.random.Generator
 ) -> Iterator[DrawnPhoto]:
-    """Learn ``count`` photos of each place that has more, and judge the others."""
+    """Learn ``count`` photos of each place that has more, and classify the others."""
     by_place = defaultdict(list)
     for photo in photos:
         if photo.kind == "own":
@@ -176,7 +178,7 @@ def draw(
 
 
 def line(rows: Sequence[DrawnPhoto], count: int, least: float) -> str:
-    """One line of the table, in per cent; of photos that show no learned place, those tagged."""
+    """One line of the table, in per cent; for photos of no learned place, the share tagged."""
 
     def share(chosen: Sequence[DrawnPhoto], is_so: Callable[[DrawnPhoto], bool]) -> str:
         hits = sum(row.confidence >= least and is_so(row) for row in chosen)

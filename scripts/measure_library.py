@@ -1,4 +1,4 @@
-"""How many copies of photos the source library finds, and what it says of photos that are none.
+"""How many copies of photos the source library finds, and how often it is wrong about others.
 
     python scripts/measure_library.py PHOTOS... [--most 300] [--copied 300]
 
@@ -85,7 +85,7 @@ def saved(picture: Image.Image, quality: int) -> bytes:
 
 
 def copies(data: bytes, chance: random.Random) -> Iterator[tuple[str, bytes]]:
-    """A photo as it comes back from elsewhere."""
+    """Copies of a photo, as messengers and editors make them."""
     picture = upright(data)
     width, height = picture.size
     for edge in (1600, 800):

@@ -1,4 +1,4 @@
-"""Measure the sources time and track on real libraries, beside the rules that other tools use."""
+"""Measure the sources time and track on real libraries, against the rules of other tools."""
 
 import bisect
 import calendar
@@ -29,7 +29,7 @@ DAY, HOUR = 86_400, 3600
 
 
 class Answer(NamedTuple):
-    """How far off a position is, and the radius that was stated with it (0: none is)."""
+    """The error of a position, and the radius stated with it (0: none)."""
 
     off_m: float
     radius_m: float
@@ -93,7 +93,7 @@ def hidden(photos: Sequence[Capture], gone: set[str]) -> list[Capture]:
 def ours(
     shown: Sequence[Capture], points: Sequence[Point] = ()
 ) -> dict[str, tuple[Position, float]]:
-    """What the sources would write: the track's position before that by time."""
+    """What the sources would write: the track's position, else the one by time."""
     sources, found = Sources(tracks=Tracks(points) if points else None), {}
     for one in shown:
         sources.note(one, "")
@@ -189,7 +189,7 @@ def answers(
 @click.option("--draws", default=20, show_default=True, help="How often positions are hidden.")
 @click.option("--zone", default="Europe/Brussels", help="Where the computer of ExifTool stands.")
 def main(walks: Path, draws: int, zone: str) -> None:
-    """Hide positions of real libraries and see what gives them back, as a table in Markdown."""
+    """Hide positions of real libraries and see how well they are restored; a Markdown table."""
     ZoneInfo(zone)
     libraries = {path.stem: list(walk(path)) for path in sorted(walks.glob("*.csv"))}
     tours = {name: photos for name, photos in libraries.items() if name.startswith("bicycle")}

@@ -96,7 +96,7 @@ def pictures(resources: bytes) -> Iterator[bytes]:
 
 
 def shrunk(data: bytes) -> bytes:
-    """A picture as the other training photos are."""
+    """A picture in the size and quality of the other training photos."""
     with Image.open(io.BytesIO(data)) as picture:
         small = picture.convert("RGB")
     scale = SHORT_SIDE / min(small.size)
@@ -109,7 +109,7 @@ def shrunk(data: bytes) -> bytes:
 
 
 def keep(path: Path, data: bytes) -> None:
-    """Write a file, and the folders to it."""
+    """Write a file, and create its folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
 

@@ -1,4 +1,4 @@
-"""Write the pages that are lists of what the code has: docs/options.md and docs/skipped.md."""
+"""Write the pages that are generated from the code: docs/options.md and docs/skipped.md."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ MADE = "<!-- made by scripts/update_docs.py -->"
 
 
 def skipped() -> str:
-    """The folders that are left alone, from tagger/storage/skipped_folders.csv."""
+    """The skipped folders, from tagger/storage/skipped_folders.csv."""
     rows = [f"| `{kind.folder}` | {kind.what} | {kind.why} |" for kind in kinds()]
     return "\n".join(
         [

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
         GpsState,
         Guess,
         Landmark,
+        LessonResult,
         LockedError,
         Model,
         Outcome,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         Status,
         TaggerError,
         Undone,
+        learn,
         load_model,
         read,
         tag,
@@ -33,9 +35,9 @@ __version__ = "0.2.0"
 # In this order: to use, what they give, what they take, what they raise. All of it stands in
 # tagger.api, which is imported when the first of these is asked for.
 __all__ = [  # noqa: RUF022 - in an order for people
-    "load_model", "read", "tag", "undo",
+    "load_model", "read", "tag", "learn", "undo",
     "Model", "Guess", "Candidate", "Landmark", "Photo", "GpsState", "Run", "Outcome", "Status",
-    "Undone", "Coords", "SidecarMode", "SidecarName", "Source",
+    "LessonResult", "Undone", "Coords", "SidecarMode", "SidecarName", "Source",
     "TaggerError", "RunError", "LockedError", "PhotoError",
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The public Python interface, which ``tagger`` exports: predict, read, tag and undo."""
+"""The public Python interface, which ``tagger`` exports: predict, read, tag, learn and undo."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +22,8 @@ from tagger.ledger.undo import undo as undo_run
 from tagger.metadata.capture import Capture, capture
 from tagger.model import DEFAULT_MODEL
 from tagger.model.lazy import LazyClassifier
+from tagger.places.known import KnownPlaces
+from tagger.places.own import opened, own_path
 from tagger.records import (
     Candidate,
     Coords,
@@ -37,6 +39,8 @@ from tagger.records import (
     Status,
 )
 from tagger.report.columns import COLUMNS, row
+from tagger.run.learn import Lesson, LessonResult, photos_at
+from tagger.run.learn import learn as run_lessons
 from tagger.run.ordered import batches, in_order
 from tagger.run.stages import Settings
 from tagger.run.tagging import tagging
@@ -50,9 +54,9 @@ if TYPE_CHECKING:
     import pandas
 
 __all__ = [
-    "Candidate", "Coords", "GpsState", "Guess", "Landmark", "LockedError", "Model", "Outcome",
-    "Photo", "PhotoError", "Run", "RunError", "SidecarMode", "SidecarName", "Source", "Status",
-    "TaggerError", "Undone", "load_model", "read", "tag", "undo",
+    "Candidate", "Coords", "GpsState", "Guess", "Landmark", "LessonResult", "LockedError", "Model",
+    "Outcome", "Photo", "PhotoError", "Run", "RunError", "SidecarMode", "SidecarName", "Source",
+    "Status", "TaggerError", "Undone", "learn", "load_model", "read", "tag", "undo",
 ]  # fmt: skip
 
 Picturable = str | os.PathLike[str] | bytes | Picture
@@ -64,13 +68,15 @@ class Model:
     """A classifier, loaded and checked.
 
     Attributes:
-        places: every landmark it can name, by slug.
+        places: every landmark it can name, by slug, and the places of its packs.
         sha256: of the model file, in hex.
     """
 
     def __init__(self, classifier: LazyClassifier) -> None:
         self._classifier = classifier.load()
-        self.places: Mapping[str, Landmark] = self._classifier.landmarks
+        self.places: Mapping[str, Landmark] = KnownPlaces(
+            classifier.learned, self._classifier.landmarks
+        )
         self.sha256: str = self._classifier.sha256
 
     def predict(self, *photos: Picturable, batch_size: int = 16) -> Iterator[Guess]:
@@ -101,17 +107,21 @@ class Model:
             raise type(error)(f"{place}: {error}") from error
 
 
-def load_model(path: str | os.PathLike[str] | None = None, device: str = "auto") -> Model:
+def load_model(
+    path: str | os.PathLike[str] | None = None, device: str = "auto", packs: Paths = ()
+) -> Model:
     """Load a classifier.
 
     Args:
         path: a model file made by ``python -m train``; None for the one that ships.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+        packs: files of places that were learned with this model, see :func:`learn`.
 
     Raises:
-        RunError: the file fails a check, or there is no such device.
+        RunError: a file fails a check, or there is no such device.
     """
-    return Model(LazyClassifier(Path(path) if path else DEFAULT_MODEL, device))
+    learned = opened(_files(packs), own=False)
+    return Model(LazyClassifier(Path(path) if path else DEFAULT_MODEL, device, learned=learned))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +225,8 @@ def tag(
     tracks: Paths = (),
     max_radius: float = _LIMITS.max_radius_m,
     max_gap: timedelta = timedelta(seconds=_LIMITS.max_gap),
+    packs: Paths = (),
+    own_places: bool = True,
     endpoint_url: str = "",
 ) -> Iterator[Run]:
     """Tag photos as ``landmark-tag`` does; unlike there, nothing is written by default.
@@ -241,6 +253,8 @@ def tag(
         tracks: files and folders of GPS tracks.
         max_radius: metres; a position with a larger 95 % radius is not written.
         max_gap: neighbours further away in time are ignored.
+        packs: files of places to name besides, see :func:`learn`.
+        own_places: name the user's own places too, but not with another ``model``.
         endpoint_url: the server of ``s3://``; empty for AWS, or what AWS_ENDPOINT_URL says.
 
     Raises:
@@ -263,7 +277,8 @@ def tag(
         endpoint_url=endpoint_url,
     )
     limits = Limits(max_radius, max_gap.total_seconds())
-    classifier = LazyClassifier(Path(model) if model else DEFAULT_MODEL, device)
+    learned = opened(_files(packs), own_places and not model)
+    classifier = LazyClassifier(Path(model) if model else DEFAULT_MODEL, device, learned=learned)
     with tagging(
         targets, storage, classifier, settings, dry_run=dry_run,
         ledger=Path(ledger) if ledger else None, output=copies,
@@ -273,6 +288,46 @@ def tag(
         ),
     ) as outcomes:  # fmt: skip
         yield Run(settings.run_id, dry_run, outcomes, classifier)
+
+
+def learn(
+    name: str,
+    photos: Paths,
+    *,
+    at: tuple[float, float] | None = None,
+    radius: int | None = None,
+    pack: str | os.PathLike[str] | None = None,
+    model: Model | None = None,
+    wrong: bool = False,
+    licence: str = "",
+    private: bool = True,
+) -> LessonResult:
+    """Add a place, or photos of a known one, to a pack; two to five photos are enough.
+
+    Args:
+        name: what it is called.
+        photos: files, and folders of them.
+        at: latitude and longitude in degrees (WGS-84); None for where the photos' own GPS is.
+        radius: metres around it in which photos of it are taken; None for 100, or as far as the
+            photos lie apart.
+        pack: the file, made where it is not there; None for the user's own pack.
+        model: what is to recognise the place, from :func:`load_model`; None for the one that ships.
+        wrong: the photos do NOT show the place, which is remembered.
+        licence: of the photos.
+        private: of a new pack: it must not leave this machine unasked.
+
+    Raises:
+        RunError: no photo can be read, there is no position, or the pack cannot be used.
+    """
+    found = photos_at(_files(photos))
+    if not found:
+        raise RunError(f"learn {name}: give photos of the place, two to five of them")
+    lesson, where = Lesson(name, found, at, radius), Path(pack) if pack else own_path()
+    classifier = (model or load_model(device="cpu"))._classifier
+    (learned,) = run_lessons(
+        [lesson], where, classifier, licence=licence, private=private, wrong=wrong
+    )
+    return learned
 
 
 def undo(
@@ -310,6 +365,10 @@ def _targets(paths: Paths) -> tuple[str, ...]:
     if isinstance(paths, str | os.PathLike):
         return (_spelled(paths),)
     return tuple(map(_spelled, paths))
+
+
+def _files(paths: Paths) -> tuple[Path, ...]:
+    return tuple(map(Path, _targets(paths)))
 
 
 def _spelled(path: str | os.PathLike[str]) -> str:

@@ -23,6 +23,11 @@ def printable(text: str) -> str:
     )
 
 
+def counted(count: int, what: str) -> str:
+    """A count in words: 1 photo, 1,234 photos."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def _bytes(char: str) -> bytes:
     return char.encode("utf-8", "surrogateescape" if "\udc80" <= char <= "\udcff" else "replace")
 

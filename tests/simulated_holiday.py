@@ -1,8 +1,20 @@
 """A holiday in four countries, made up: where people truly were, and what their cameras noted.
 
-Two people with a phone each, and a camera without GPS. They walk, stop, drive, take trains and
-fly; on some days they part. Phones hold fixes that are minutes old, lose their position for hours,
-and their clocks jump to the zone of the country a while after landing.
+Two people with a phone each, and a camera without GPS. They start at home, walk, stop, drive, take
+trains, fly and return; on some days they part. Phones hold fixes that are minutes old, lose their
+position for hours, and their clocks jump to the zone of the country a while after landing.
+
+Where the figures come from (five real libraries of ../shared/data/walks, 129 photos, and six more
+that are not part of the project, 5,800 photos on phones and a camera in ten countries):
+
+- walking: 1.2 m/s between photos 20 to 120 s apart (90 %: 1.4), so 0.7 to 1.5 m/s a leg;
+- stops: photos 10 minutes to 2 hours apart are 0.2 m/s apart (median), so stops of 2 to 60 minutes
+  take three quarters of a day out;
+- rides: a tenth of the photos 10 minutes to 2 hours apart are 4 to 20 m/s apart;
+- photos: 76 to 136 a day (median day of four journeys), in bursts with pauses; here about 90;
+- positions: 9 of 129 photos have none, in runs: one photo, 46 minutes, two days. So one photo in
+  ten has none by chance, and one in a hundred begins half an hour to 30 hours without any;
+- clocks: most cameras' clocks are right or an hour off (walk_jette), and drift by up to 90 s.
 """
 
 import bisect
@@ -10,6 +22,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from tagger.evidence.estimate import between
 from tagger.evidence.zones import ahead_in
@@ -31,7 +44,9 @@ CITIES: dict[str, tuple[Position, str]] = {
     "Sydney": ((-33.8688, 151.2093), "Australia/Sydney"),
     "Auckland": ((-36.8485, 174.7633), "Pacific/Auckland"),
 }
-HOME = "Europe/Berlin"
+HOME = ((52.52, 13.405), "Europe/Berlin")
+IPHONE, PIXEL, CAMERA = "Apple iPhone 14", "Google Pixel 7", "Canon EOS R5 0123"
+BY_TRAIN_M = 700_000.0  # nearer cities are reached by train, as Lisbon and Madrid are
 
 
 @dataclass(frozen=True)
@@ -100,56 +115,65 @@ def out(way: Way, chance: random.Random, begin: float, end: float, zone: str) ->
 
 
 def holiday(chance: random.Random, days: int = 16) -> tuple[Way, Way]:
-    """The ways of two people through four countries, half a week in each."""
+    """The ways of two people from home through four countries, half a week in each, and back."""
     year = chance.choice((2019, 2023, 2024)) - 1970
     begin = year * 365.2425 * DAY + chance.choice((80, 200, 295, 355)) * DAY
     begin -= begin % DAY
     first, second = Way(), Way()
+    ways = (first, second)
+    for way in ways:
+        way.go(begin + 5 * HOUR, *HOME)
     cities = chance.sample(sorted(CITIES), 4)
     for number in range(days):
         city, zone = CITIES[cities[number * 4 // days]]
-        morning = begin + number * DAY + 8.5 * HOUR - ahead_in(zone, begin + number * DAY)
-        if not first.times or distance_m(first.points[-1], city) > 300_000:
-            travel(first, second, chance, morning, city, zone)
-            morning = first.times[-1]
-        for way in (first, second):
+        if first.zones[-1] != zone or distance_m(first.points[-1], city) > 300_000:
+            travel(ways, chance, city, zone)
+        # The next morning that is not over there: after a flight a day may be half gone.
+        today = first.times[-1] + ahead_in(zone, first.times[-1])
+        hour = today % DAY / HOUR
+        wait = 0.0 if 8.5 <= hour < 15 else ((8.5 - hour) % 24) * HOUR
+        morning = first.times[-1] + wait
+        evening = morning + max(3.0, 17.5 - max(8.5, hour if not wait else 8.5)) * HOUR
+        for way in ways:
             way.go(morning, first.points[-1], zone)
         hotel = moved(city, 800, 1.0)
         together = chance.random() < 0.7
         seed = chance.random()
-        out(first, random.Random(seed), morning, morning + 9 * HOUR, zone)
-        out(
-            second, random.Random(seed if together else seed + 1), morning, morning + 9 * HOUR, zone
-        )
+        out(first, random.Random(seed), morning, evening, zone)
+        out(second, random.Random(seed if together else seed + 1), morning, evening, zone)
         night = max(first.times[-1], second.times[-1]) + HOUR
-        for way in (first, second):
+        for way in ways:
             way.go(night, hotel, zone)
+            way.go(night + 9 * HOUR, hotel, zone)
+    travel(ways, chance, *HOME)
     return first, second
 
 
-def travel(
-    first: Way, second: Way, chance: random.Random, now: float, city: Position, zone: str
-) -> None:
-    """By plane: to the airport, waiting there, the flight, and into town."""
-    start = first.points[-1] if first.times else moved(city, 2_000_000, 4.0)
-    old = first.zones[-1] if first.times else HOME
-    gate, field = moved(start, 25_000, 2.0), moved(city, 30_000, 5.0)
-    hours = distance_m(gate, field) / 230
-    legs = (
-        (0.0, start, old), (40 * MINUTE, gate, old), (chance.uniform(1, 3) * HOUR, gate, old),
-        (hours, field, zone), (chance.uniform(0.3, 1.2) * HOUR, field, zone),
-        (45 * MINUTE, city, zone),
-    )  # fmt: skip
+def travel(ways: tuple[Way, Way], chance: random.Random, city: Position, zone: str) -> None:
+    """By train, or by plane: to the airport, waiting there, the flight, and into town."""
+    first = ways[0]
+    now, start, old = first.times[-1], first.points[-1], first.zones[-1]
+    if distance_m(start, city) < BY_TRAIN_M:
+        legs = ((distance_m(start, city) / 45, city, zone),)
+    else:
+        gate, field = moved(start, 25_000, 2.0), moved(city, 30_000, 5.0)
+        legs = (
+            (40 * MINUTE, gate, old), (chance.uniform(1, 3) * HOUR, gate, old),
+            (distance_m(gate, field) / 230, field, zone),
+            (chance.uniform(0.3, 1.2) * HOUR, field, zone), (45 * MINUTE, city, zone),
+        )  # fmt: skip
+    for way in ways:
+        way.go(now, start, old)
     for seconds, place, where in legs:
         now += seconds
-        for way in (first, second):
+        for way in ways:
             way.go(now, place, where)
 
 
 def photos(chance: random.Random, days: int = 16) -> list[Shot]:
     """What the library holds after the holiday."""
     first, second = holiday(chance, days)
-    phones = ("Apple iPhone 14", "Apple iPhone 14" if chance.random() < 0.2 else "Samsung SM-G991B")
+    phones = (IPHONE, IPHONE if chance.random() < 0.2 else PIXEL)
     stale = chance.uniform(0, 0.1)
     shots = [
         *phone(first, chance, phones[0], "a", stale, offsets=True),
@@ -181,14 +205,16 @@ def moments(way: Way, chance: random.Random, each: float) -> Iterator[float]:
 
 
 def phone(
-    way: Way, chance: random.Random, name: str, letter: str, stale: float, offsets: bool
+    way: Way, chance: random.Random, name: str, folder: str, stale: float, offsets: bool
 ) -> Iterator[Shot]:
     zone, since, fix, fixed, off_until = "", 0.0, way.points[0], way.times[0], 0.0
     shown_zone = way.zones[0]
+    first = chance.randrange(9000)  # phones' counters are where years of photos left them
+    by_hand = chance.random() < 0.05  # its clock does not follow the country
     for number, utc in enumerate(moments(way, chance, 25 * MINUTE)):
         if way.zone(utc) != zone:
             zone, since = way.zone(utc), utc + chance.uniform(0, 40) * MINUTE
-        if utc >= since:
+        if utc >= since and not by_hand:
             shown_zone = zone
         ahead = ahead_in(shown_zone, utc + ahead_in(shown_zone, utc))
         truth = way.at(utc)
@@ -200,11 +226,14 @@ def phone(
             heading, size = chance.uniform(0, math.tau), error * math.sqrt(chance.expovariate(1))
             fix, fixed = moved(truth, size / 1.07, heading), utc
         has = utc > off_until and speed < 100 and chance.random() < 0.9
+        stem = f"IMG_{(first + number) % 10_000:04}"
+        if name == PIXEL:
+            stem = datetime.fromtimestamp(utc, UTC).strftime(f"PXL_%Y%m%d_%H%M%S{number % 1000:03}")
         yield Shot(
             Capture(
-                f"{letter}{number:05}.jpg", utc + ahead, ahead if offsets else None,
+                f"{folder}/{stem}.jpg", utc + ahead, ahead if offsets else None,
                 math.floor(fixed) if has else None, name, fix if has else None,
-                float(error) if has and letter == "a" else None,
+                float(error) if has and folder == "a" else None,
             ),
             truth,
         )  # fmt: skip
@@ -215,13 +244,32 @@ def camera(way: Way, chance: random.Random) -> Iterator[Shot]:
     habit = chance.choice(("home", "hour", "right", "right"))
     drift = chance.uniform(-90, 90)
     for number, utc in enumerate(moments(way, chance, 30 * MINUTE)):
-        zone = HOME if habit == "home" else way.zone(utc)
+        zone = HOME[1] if habit == "home" else way.zone(utc)
         ahead = ahead_in(zone, utc) + drift + (HOUR if habit == "hour" else 0)
         truth = way.at(utc)
-        shown = Capture(f"c{number:05}.jpg", float(round(utc + ahead)), camera="Canon EOS R5 0123")
-        yield Shot(shown, truth)
+        name = f"c/DSC_{number:04}.jpg"
+        yield Shot(Capture(name, float(round(utc + ahead)), camera=CAMERA), truth)
 
 
-def hidden(shots: Sequence[Shot]) -> list[Shot]:
+def bare(shots: Sequence[Shot]) -> list[Shot]:
     """Those whose cameras noted no position."""
     return [shot for shot in shots if shot.shown.position is None]
+
+
+def half_hidden(shots: Sequence[Shot], chance: random.Random) -> tuple[list[Shot], list[Shot]]:
+    """The library with half of its positions taken away, and the photos that had them.
+
+    An edited copy loses its position with its original, or that would tell it.
+    """
+    gone = {
+        shot.shown.key.replace("-edited", "")
+        for shot in shots
+        if shot.shown.position is not None and chance.random() < 0.5
+    }
+    asked, left = [], []
+    for shot in shots:
+        if shot.shown.position is not None and shot.shown.key.replace("-edited", "") in gone:
+            shot = Shot(replace(shot.shown, position=None, gps_time=None, error_m=None), shot.truth)
+            asked.append(shot)
+        left.append(shot)
+    return left, asked

@@ -192,6 +192,38 @@ def test_twenty_rows_by_keyboard(browser: "BrowserContext", dry_run: Path, free_
             assert tags["GPSLongitude"] == pytest.approx(float(row["longitude"]), abs=1e-5)
 
 
+def test_a_decision_sends_no_thumbnail_again(
+    browser: "BrowserContext", dry_run: Path, free_port: int
+) -> None:
+    """The gallery's 20 pictures are fetched once, and shown after each decision."""
+    whole = "all => all.filter((image) => image.complete && image.naturalWidth > 0).length"
+    sent: list[bytes] = []
+    asked: list[str] = []
+    with served(dry_run, port=free_port) as server:
+        page = browser.new_page()
+        page.on("websocket", lambda socket: socket.on(
+            "framereceived", lambda frame: sent.append(frame if isinstance(frame, bytes) else b"")
+        ))  # fmt: skip
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(server.url)
+        reviewed(page, 0)
+        pictures = page.locator(".gallery img")
+        for picture in pictures.all():
+            picture.evaluate("image => image.decode()")
+        assert pictures.evaluate_all(whole) == 20
+        shown = {url.split("/")[-1] for url in asked if "/media/" in url}
+        asked.clear()
+        sent.clear()
+        for n in range(3):
+            page.keyboard.press("x")
+            reviewed(page, n + 1)
+        assert pictures.evaluate_all(whole) == 20
+        again = [url for url in asked if url.split("/")[-1] in shown]
+        assert not again
+        assert not any(b"data:image/jpeg" in frame for frame in sent)
+        assert sent
+
+
 def test_the_photo_is_the_largest_thing_and_phones_see_all(
     browser: "BrowserContext", dry_run: Path, free_port: int
 ) -> None:
@@ -529,7 +561,7 @@ def test_forged_paths_are_refused(browser: "BrowserContext", dry_run: Path, free
     with served(dry_run, "--root", dry_run.parent, port=free_port) as server:
         page = browser.new_page()
         page.goto(server.url)
-        page.get_by_text("3 rows name files outside").wait_for()
+        page.get_by_text("3 rows of files outside").wait_for()
         page.get_by_text("lies outside").first.wait_for()  # the link is listed, and not shown
         (kept,) = [found for found in browser.cookies() if "landmark-tag" in found["name"]]
         cookie = {"Cookie": f"{kept['name']}={kept['value']}"}

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,13 +23,16 @@ from PIL import Image
 from places import tag
 from raw_photos import cr2, preview
 from ray.cluster_utils import Cluster
+from test_learning import views
 from walk_photos import photo as taken
 
+import tagger
 from tagger import metadata
 from tagger.cli.main import main
 from tagger.ledger.ledger import Ledger
 from tagger.metadata.capture import Capture
 from tagger.model import DEFAULT_MODEL
+from tagger.places.opening import open_pack
 
 RUN_ID = "20261125T000000Z-000000"
 # A command whose run is called so, and which cuts its photos into blocks of 8, or few would do.
@@ -278,6 +282,68 @@ def test_all_sources_say_the_same_in_a_folder_a_bucket_and_on_a_cluster(
     for name in photos if not dry else ():
         data = (tmp_path / "in" / name).read_bytes()
         assert data == written["bucket"][f"in/{name}"], name
+
+
+def test_packs_and_own_places_say_the_same_as_on_one_machine(
+    tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One place in the user's own pack, one in a pack whose file has another suffix."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    pack, tea = tmp_path / "rooms.pack", "cup_of_tea.jpg"
+    tagger.learn("Our windmill", views(tmp_path / "mill", 3), at=(52.62, 4.65))
+    tagger.learn("Tea", views(tmp_path / "tea", 3, name=tea), at=(48.1, 11.5), pack=pack)
+    library = tmp_path / "library"
+    photos = [*views(library / "a", 2, 4), *views(library / "b", 2, 4, tea)]
+    (library / "c.jpg").write_bytes(photo((120, 120, 120)))
+    for number, path in enumerate(photos):
+        os.utime(path, ns=(10**18, 10**18 + number))
+    before = {path: path.read_bytes() for path in photos}
+    told: list[str] = []
+    written: list[list[bytes]] = []
+    for words in ([], ["--engine", "ray", "--ray-address", cluster.address]):
+        out = tmp_path / f"run{len(told)}"
+        out.mkdir()
+        line = [sys.executable, "-c", PINNED, str(library), "--ledger", str(out / "ledger.db"),
+                "--report", str(out / "report.csv"), "--pack", str(pack), *words]  # fmt: skip
+        subprocess.run(line, check=True, cwd=REPOSITORY)
+        told.append((out / "report.csv").read_text(encoding="utf-8"))
+        written.append([path.read_bytes() for path in photos])
+        undo = ["undo", RUN_ID, "--ledger", str(out / "ledger.db")]
+        assert CliRunner().invoke(main, undo).exit_code == 0
+        assert {path: path.read_bytes() for path in photos} == before
+        for number, path in enumerate(photos):
+            os.utime(path, ns=(10**18, 10**18 + number))
+    assert "; place of the pack mine" in told[0] and "; place of the pack rooms" in told[0]
+    assert told[1] == told[0]
+    assert written[1] == written[0]
+
+
+def test_a_big_pack_is_built_as_on_one_machine(tmp_path: Path, cluster: Cluster) -> None:
+    """A part a place; one part is there from a run that was stopped."""
+    code = "import train.packs; train.packs.PART = 1; from train.__main__ import main; main()"
+    table = ["folder,latitude,longitude"]
+    for n, name in enumerate(("windmills.jpg", "cup_of_tea.jpg", "taj_mahal.jpg")):
+        views(tmp_path / "photos" / f"place{n}", 2, name=name)
+        table.append(f"place{n},{n},0")
+    (tmp_path / "places.csv").write_text("\n".join(table), encoding="utf-8")
+    words = [
+        sys.executable,
+        "-c",
+        code,
+        "pack",
+        f"--photos={tmp_path / 'photos'}",
+        f"--places={tmp_path / 'places.csv'}",
+    ]
+    here, there = tmp_path / "here.places", tmp_path / "there.places"
+    line = [*words, f"--out={here}", "--device=cpu"]
+    subprocess.run(line, check=True, cwd=REPOSITORY)
+    parts = sorted((tmp_path / "here.parts").glob("*.places"))
+    (tmp_path / "there.parts").mkdir()
+    shutil.copy(parts[1], tmp_path / "there.parts")
+    on_ray = ["--engine=ray", f"--ray-address={cluster.address}"]
+    subprocess.run([*words, f"--out={there}", *on_ray], check=True, cwd=REPOSITORY)
+    assert len(list((tmp_path / "there.parts").glob("*.places"))) == 3
+    assert len(open_pack(there)) == 3 and open_pack(there).content == open_pack(here).content
 
 
 def test_a_node_that_dies_takes_no_photo_with_it(

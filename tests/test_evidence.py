@@ -1,20 +1,24 @@
 """Sources of a position: radii that are honest, clocks, neighbours in time, and the weighing."""
 
+import io
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import piexif
 import pytest
+from piexif import ExifIFD, ImageIFD
+from PIL import Image
 from walk_photos import WALKS as LIBRARIES
 from walk_photos import walk
 
 from tagger.evidence.captures import Captures
-from tagger.evidence.clocks import Clock, clock_of, stated
+from tagger.evidence.clocks import ClockSpan, measured, readings, runs_of, stated
 from tagger.evidence.estimate import Estimate, Neighbour, between
 from tagger.evidence.motion import PRIOR_PACE, Fix, Motion, locate, motion_of
 from tagger.evidence.time_source import Limits, TimeSource
 from tagger.evidence.weigh import Conclusion, Sight, raised, weigh
-from tagger.metadata.capture import Capture
+from tagger.metadata.capture import Capture, capture
 from tagger.places.distance import distance_m
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Source
@@ -110,12 +114,25 @@ def test_what_a_photo_states_of_its_clock(facts: dict[str, float], ahead: float 
 
 
 def test_a_clock_is_known_by_the_cameras_other_photos() -> None:
-    one = Capture("a", local=1e9)
-    assert clock_of(one, [(1e9 + 60, 3600.0), (1e9 - 600, 3602.0)]) == Clock(
-        3601.0, "as measured on this camera's photos with GPS time"
-    )
-    assert clock_of(one, [(1e9 + 60, 3600.0), (1e9 + 700, 7200.0)]) is None  # it was set between
-    assert clock_of(one, [(1e9 + 30 * 86_400, 3600.0)]) is None  # too long ago
+    assert measured(1e9, [(1e9 + 60, 3600.0), (1e9 - 600, 3602.0)]) == 3601.0
+    assert measured(1e9, [(1e9 + 60, 3600.0), (1e9 + 700, 7200.0)]) is None  # it was set between
+    assert measured(1e9, [(1e9 + 30 * 86_400, 3600.0)]) is None  # too long ago
+
+
+def test_a_time_may_mean_two_moments_where_the_clock_was_put_back() -> None:
+    """Eight hours over the ocean to where it is six hours earlier."""
+    here, there = 7200.0, 7200.0 - 6 * 3600
+    runs = runs_of([(0.0, here), (600.0, here), (8 * 3600.0, there), (9 * 3600.0, there)])
+    assert runs == [ClockSpan(0.0, 600.0, here), ClockSpan(8 * 3600.0, 9 * 3600.0, there)]
+    assert readings(runs, here - 7 * 3600.0) == [here]
+    assert readings(runs, 4 * 3600.0 + here) == [here, there]
+    assert readings(runs, 15 * 3600.0 + there) == [there]
+    assert readings(runs, 30 * 86_400.0) == []
+
+
+def test_the_time_of_an_old_position_does_not_set_the_clock() -> None:
+    rows = [(0.0, 3600.0), (60.0, 3600.0 + 1000), (900.0, 3601.0), (990.0, 3600.0)]
+    assert runs_of(rows) == [ClockSpan(0.0, 990.0, 3600.0)]
 
 
 def test_a_neighbour_of_the_same_camera_gives_its_position() -> None:
@@ -268,3 +285,26 @@ def test_a_bicycle_tour_is_refused_rather_than_wrong() -> None:
     for hide in (half, second_hours, one_day):
         for found, off in hidden("bicycle_tour", hide, 20):
             assert found is None or found.refused or off <= found.radius_95_m
+
+
+@pytest.mark.parametrize(
+    ("first", "exif", "camera"),
+    [
+        ({}, {ExifIFD.BodySerialNumber: b"0123"}, "Canon EOS R5 0123"),
+        ({ImageIFD.CameraSerialNumber: b"77"}, {}, "Canon EOS R5 77"),
+        ({}, {ExifIFD.CameraOwnerName: b"Anna"}, "Canon EOS R5 Anna"),
+        ({}, {ExifIFD.BodySerialNumber: b"0123", ExifIFD.CameraOwnerName: b"Anna"},
+         "Canon EOS R5 0123"),
+        ({}, {ExifIFD.BodySerialNumber: b"0000000", ExifIFD.CameraOwnerName: b"  "},
+         "Canon EOS R5"),
+        ({}, {ExifIFD.LensSerialNumber: b"555555"}, "Canon EOS R5"),
+    ],
+)  # fmt: skip
+def test_two_cameras_of_one_model_have_two_names(
+    first: dict[int, bytes], exif: dict[int, bytes], camera: str
+) -> None:
+    out = io.BytesIO()
+    model = {ImageIFD.Make: b"Canon", ImageIFD.Model: b"Canon EOS R5"}
+    block = piexif.dump({"0th": model | first, "Exif": exif})
+    Image.new("RGB", (8, 8)).save(out, "JPEG", exif=block)
+    assert capture("a.jpg", out.getvalue(), True).camera == camera

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from conftest import SAMPLES
 from PIL import Image
 
+import tagger
 from tagger import metadata
 from tagger.cli.main import main
 from tagger.errors import RunError
@@ -17,8 +18,10 @@ from tagger.model.classifier import Classifier
 from tagger.model.learned import NUMBERS, Contender, LearnedGuess, merged, shipped_rule
 from tagger.model.local_features.weigh import Findings
 from tagger.places.landmarks import load_landmarks
+from tagger.places.opening import open_pack
 from tagger.places.own import known_places, new_landmark
-from tagger.places.pack import open_pack, write_pack
+from tagger.places.pack import PackPlace
+from tagger.places.pack_writing import write_pack
 from tagger.records import Candidate as Named
 from tagger.records import Guess, Position
 from tagger.review.decision import Decision, Verdict
@@ -118,7 +121,7 @@ def test_what_is_said_not_to_be_the_place_is_remembered(tmp_path: Path) -> None:
     assert "what is not it" in told
     landmark_tag(library, "--report", report, "--dry-run", "-q")
     assert rows_of(report)["view4.jpg"]["status"] != "would_tag"
-    assert "not Our windmill: 1 photos" in landmark_tag("places", "list")
+    assert "not Our windmill: 1 photo" in landmark_tag("places", "list")
 
 
 def test_the_position_comes_from_photos_that_carry_one(tmp_path: Path) -> None:
@@ -164,7 +167,7 @@ def test_photos_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         "learn", "Mill", "--at", AT, *views(tmp_path, 1), tmp_path / "bad.jpg", tmp_path / "no.jpg",
         code=1,
     )  # fmt: skip
-    assert "bad.jpg" in told and "no.jpg" in told and "Mill: 1 photos learned" in told
+    assert "bad.jpg" in told and "no.jpg" in told and "Mill: 1 photo learned" in told
     told = landmark_tag("learn", "Barn", "--at", AT, tmp_path / "bad.jpg", code=2)
     assert "none of its photos can be read" in told
 
@@ -200,6 +203,21 @@ def test_private_places_leave_only_after_a_question(tmp_path: Path) -> None:
     assert not open_pack(out).private
     landmark_tag("places", "merge", out, "--pack", tmp_path / "two.places")
     assert len(open_pack(tmp_path / "two.places")) == 1
+
+
+def test_whoever_exports_private_places_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, known = tmp_path / "out.places", [PackPlace(new_landmark("Mill", 52.6, 4.6, 60), ())]
+    mine(tmp_path).parent.mkdir(parents=True)
+    write_pack(mine(tmp_path), "e", known, (64, 16), private=True)
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True)
+    words = ["places", "export", str(out)]
+    told = CliRunner().invoke(main, words, input="n\n")
+    assert told.exit_code == 2 and "1 private place will be in" in told.output
+    assert "Mill. Export" in told.output and not out.exists()
+    assert CliRunner().invoke(main, words, input="y\n").exit_code == 0
+    assert not open_pack(out).private
 
 
 def test_a_private_pack_stays_private_when_it_is_merged(tmp_path: Path) -> None:
@@ -364,3 +382,19 @@ def test_a_name_that_starts_like_a_formula_is_rejected_as_it_is(tmp_path: Path) 
     review = Review(report, load_landmarks())
     review.decide([0], Decision(Verdict.REJECT))
     assert [one.lesson.name for one in teachable(review, library)] == ["'t Hof"]
+
+
+def test_python_learns_into_the_own_pack_and_tag_reads_it(tmp_path: Path) -> None:
+    learned = tagger.learn("Our windmill", views(tmp_path / "known", 3), at=(52.62, 4.65))
+    assert (learned.landmark.name, learned.new, learned.problems) == ("Our windmill", 3, ())
+    library = tmp_path / "library"
+    views(library, 1, first=4)
+    for own, named in ((True, "Our windmill"), (False, "")):
+        with tagger.tag(library, own_places=own) as run:
+            (outcome,) = run
+        place = outcome.place
+        assert bool(place and place.name == named) == own
+    with pytest.raises(RunError, match="Barn: give photos of the place"):
+        tagger.learn("Barn", [], at=(1, 2))
+    with pytest.raises(RunError, match=r"Barn: not a place .* is not on Earth"):
+        tagger.learn("Barn", views(tmp_path / "barn", 1), at=(91, 2))

@@ -2,22 +2,29 @@
 
 import json
 import multiprocessing
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import COLOURS, photo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger.errors import RunError
+from tagger.imaging.decode import Resize, Views
 from tagger.places import arrays, own
-from tagger.places.embeddings import unit
+from tagger.places.embeddings import signs, unit
 from tagger.places.known import KnownPlaces, Names, with_packs
-from tagger.places.own import editing, new_landmark, opened, slug_of
-from tagger.places.pack import Pack, PackPlace, PlaceReference, open_pack, signs, write_pack
+from tagger.places.opening import open_pack
+from tagger.places.own import editing, known_places, new_landmark, opened, slug_of
+from tagger.places.pack import Pack, PackPlace, PlaceReference
+from tagger.places.pack_writing import write_pack
 from tagger.places.search import PackSearch
+from tagger.run.learn import relearned
 
 SIZES = (64, 16)
 
@@ -234,6 +241,53 @@ def test_several_processes_lose_nothing(tmp_path: Path) -> None:
     assert len(open_pack(path)) == 4
 
 
+class Slow:
+    """What learns a photo in half a second, as another encoder."""
+
+    image_size, resize, encoder = 32, Resize.CROP, "later"
+
+    def made_by(self) -> tuple[str, int, int]:
+        return self.encoder, *SIZES
+
+    def references(self, photos: Sequence[Views]) -> list[PlaceReference]:
+        time.sleep(0.5)
+        return [replace(reference(7), facts={}) for _ in photos]
+
+
+def _relearn(path: Path, begun: Any) -> None:
+    slow: Any = Slow()
+    for place, problems in relearned(path, slow):
+        assert place.references and not problems
+        begun.set()
+
+
+def test_a_pack_is_learned_again_by_one_process_at_a_time(tmp_path: Path) -> None:
+    """What another process adds meanwhile waits, and is refused then: of another encoder."""
+    path, context = tmp_path / "mine.places", multiprocessing.get_context("spawn")
+    photos = [tmp_path / f"{number}.jpg" for number in range(2)]
+    for one in photos:
+        one.write_bytes(photo(COLOURS["Taj_Mahal"]))
+    known = [reference(number, path=str(one)) for number, one in enumerate(photos)]
+    mark = new_landmark("Mill", 48.1, 11.5, 60)
+    write(path, PackPlace(mark, tuple(known)), replace(place("Barn"), references=tuple(known)))
+    begun = context.Event()
+    worker = context.Process(target=_relearn, args=(path, begun))
+    worker.start()
+    assert begun.wait(60)  # one of two places is learned
+    with (
+        pytest.raises(RunError, match="learned with another model"),
+        editing(path, "e", SIZES, private=True) as edited,
+    ):
+        edited.add(place("Chapel", 9))
+    with editing(path, "later", SIZES, private=True) as edited:
+        edited.add(place("Chapel", 9))
+    worker.join()
+    found = open_pack(path)
+    assert found.encoder == "later"
+    assert [one.landmark.name for one in found.places()] == ["Barn", "Chapel", "Mill"]
+    assert not path.with_name("mine.places.before").exists()
+
+
 def test_known_places_are_those_of_packs_too(pack: Path) -> None:
     found = open_pack(pack)
     known = KnownPlaces([found])
@@ -242,6 +296,22 @@ def test_known_places_are_those_of_packs_too(pack: Path) -> None:
     assert Names(known).get("home/barn") == "Barn"
     assert [known.get(slug) for slug in ("home/none", "none/barn", "barn")] == [None] * 3
     assert {"home/barn", "Eiffel_Tower"} <= set(known)
+
+
+def test_apply_and_review_know_the_places_of_packs(
+    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own, "own_path", lambda: write(tmp_path / "mine.places", place("Mill", 9)))
+    known = known_places((pack,))
+    assert {"home/barn", "mine/mill", "Eiffel_Tower"} <= set(known)
+    own.own_path().write_bytes(b"damaged")
+    assert "Eiffel_Tower" in known_places()
+    bad = tmp_path / "bad.places"
+    bad.write_bytes(b"damaged")
+    with pytest.raises(RunError, match=r"bad\.places: not a pack"):
+        known_places((bad,))
+    with pytest.raises(RunError, match=r"--model .*none\.pt: cannot be read"):
+        known_places((), tmp_path / "none.pt")
 
 
 def test_what_is_not_a_place_is_never_named(tmp_path: Path) -> None:

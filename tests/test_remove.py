@@ -100,7 +100,7 @@ def test_a_signal_ends_it_after_the_photo_in_hand(
     monkeypatch.setattr(remove_tag, "remove", signalled)
     result = CliRunner().invoke(main, ["remove", str(folder), "--ledger", str(tmp_path / "l.db")])
     assert result.exit_code == 130, result.output
-    assert "1 tags removed" in result.output and "stopped early" in result.output
+    assert "1 tag removed" in result.output and "stopped early" in result.output
 
 
 def test_one_photo_that_upsets_the_parser_does_not_end_the_run(

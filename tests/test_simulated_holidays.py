@@ -1,10 +1,11 @@
 """Holidays that are made up, with flights, rides and two phones: positions by time are honest."""
 
 import random
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import pytest
-from simulated_holiday import DAY, HOUR, hidden, photos
+from simulated_holiday import CAMERA, DAY, HOUR, Shot, bare, half_hidden, photos
 
 from tagger.evidence.estimate import Estimate
 from tagger.evidence.sources import Sources
@@ -33,24 +34,73 @@ def one(
     return Capture(key, NOON + utc + ahead, position=at, **facts)  # type: ignore[arg-type]
 
 
-@pytest.mark.xfail(reason="96.8 % within 1 km (20 draws), where 98 % is wanted: phones of one name")
-def test_radii_hold_on_holidays_with_flights() -> None:
-    asked = placed = near = within = 0
-    for seed in (31, 32):
-        shots, sources = photos(random.Random(seed), days=8), Sources()
-        for shot in shots:
-            sources.note(shot.shown, "")
-        for shot in hidden(shots):
-            asked += 1
+class Score:
+    """How many photos were asked for and placed, and how well."""
+
+    def __init__(self) -> None:
+        self.asked = self.placed = self.near = self.within = 0
+
+    def count(self, sources: Sources, asked: Sequence[Shot]) -> None:
+        """Ask for positions by time."""
+        for shot in asked:
+            self.asked += 1
             for found in sources.estimates(shot.shown.key):
                 if not found.refused:
                     off = distance_m((found.latitude, found.longitude), shot.truth)
-                    placed += 1
-                    near += off <= 1000
-                    within += off <= found.radius_95_m
-        sources.close()
-    assert placed >= 0.08 * asked
-    assert near >= 0.98 * placed and within >= 0.93 * placed
+                    self.placed += 1
+                    self.near += off <= 1000
+                    self.within += off <= found.radius_95_m
+
+    def __str__(self) -> str:
+        return (
+            f"{self.asked} photos, {self.placed / max(1, self.asked):.1%} placed, of these "
+            f"{self.near / max(1, self.placed):.1%} within 1 km, "
+            f"{self.within / max(1, self.placed):.1%} within the radius"
+        )
+
+    def holds(self, least: float) -> None:
+        """What is wanted of positions by time, and that so many are placed."""
+        assert self.placed >= least * self.asked, self
+        assert self.near >= 0.98 * self.placed and self.within >= 0.93 * self.placed, self
+
+
+def scores(seeds: Iterable[int], days: int) -> tuple[Score, Score, Score]:
+    """Of photos whose phones noted no position, of those hidden, of the camera without GPS."""
+    phones, half, cameras = Score(), Score(), Score()
+    for seed in seeds:
+        shots = photos(random.Random(seed), days)
+        without = bare(shots)
+        left, gone = half_hidden(shots, random.Random(seed))
+        for library, asked in (
+            (shots, [(phones, [one for one in without if one.shown.camera != CAMERA]),
+                     (cameras, [one for one in without if one.shown.camera == CAMERA])]),
+            (left, [(half, gone)]),
+        ):  # fmt: skip
+            sources = Sources()
+            for shot in library:
+                sources.note(shot.shown, "")
+            for score, some in asked:
+                score.count(sources, some)
+            sources.close()
+    return phones, half, cameras
+
+
+@pytest.mark.slow
+def test_radii_hold_on_holidays_with_flights() -> None:
+    """Twenty holidays that the rules were not fitted on; most of what is bare cannot be known."""
+    phones, half, cameras = scores(range(1000, 1020), 16)
+    print(f"\nphones' photos without a position: {phones}\nhalf hidden: {half}\n"
+          f"camera without GPS: {cameras}")  # fmt: skip
+    phones.holds(least=0.1)
+    half.holds(least=0.7)
+    cameras.holds(least=0.0)
+
+
+def test_radii_hold_on_two_short_holidays() -> None:
+    phones, half, cameras = scores((31, 32), 8)
+    phones.holds(least=0.08)
+    half.holds(least=0.6)
+    cameras.holds(least=0.0)
 
 
 def test_a_clock_that_jumped_in_flight_is_compared_by_utc() -> None:
@@ -90,6 +140,28 @@ def test_a_photo_out_of_a_train_is_known_by_its_pace() -> None:
     ride = [one(f"{n}.jpg", 120 * n, (48.85 + 0.05 * n, 2.29)) for n in (-2, -1, 1, 2)]
     found = by_time("x.jpg", *ride, one("x.jpg", -60))
     assert found and found.refused
+
+
+def test_phones_of_one_name_are_told_apart_by_their_counters() -> None:
+    """One is in Paris; the other's photos carry no position, and nothing shows where it was."""
+    hers = [one(f"IMG_{2000 + n}.HEIC", 60 * n, PARIS) for n in range(-3, 4)]
+    found = by_time("IMG_7001.HEIC", *hers, one("IMG_7001.HEIC", 1))
+    assert found and "nothing shows" in found.refused
+    found = by_time("IMG_2004.HEIC", *hers, one("IMG_2004.HEIC", 1))
+    assert found and not found.refused
+
+
+def test_a_time_that_means_two_moments_of_a_flight_places_nothing() -> None:
+    """Its clock was put back six hours at the end; no offset is stated."""
+    paris = [one(f"p{n}.jpg", 60 * n, PARIS, 7200.0, offset=None) for n in range(3)]
+    york = [one(f"y{n}.jpg", 8 * HOUR + 60 * n, NEW_YORK, -4 * HOUR, offset=None) for n in range(3)]
+    asked = one("x.jpg", 2 * HOUR + 60, None, 7200.0, offset=None)
+    found = by_time("x.jpg", *paris, *york, asked)
+    assert found and "clock" in found.refused
+    late = one("x.jpg", 15 * HOUR, None, -4 * HOUR, offset=None)
+    more = one("y.jpg", 15 * HOUR + 60, NEW_YORK, -4 * HOUR, offset=None)
+    found = by_time("x.jpg", *paris, *york, more, late)
+    assert found and not found.refused
 
 
 @pytest.mark.parametrize("day", [0, 1, -1])

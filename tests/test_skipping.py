@@ -131,7 +131,7 @@ def test_apply_and_remove_leave_them_alone_too(tmp_path: Path, tag: Callable[...
     assert tagged != taj and call("remove", folder).exit_code == 2
     assert "0 tags removed" in call("remove", tmp_path / "in").output
     assert (folder / "a.jpg").read_bytes() == tagged
-    assert "1 tags removed" in call("remove", tmp_path / "in", "--no-skip").output
+    assert "1 tag removed" in call("remove", tmp_path / "in", "--no-skip").output
 
 
 def test_an_mpo_keeps_its_second_picture(tmp_path: Path, tag: Callable[..., Result]) -> None:

@@ -240,5 +240,5 @@ def test_cameras_and_their_clocks_are_listed(tmp_path: Path) -> None:
     )
     result = CliRunner().invoke(main, ["clocks", str(folder(tmp_path))])
     assert result.exit_code == 0, result.output
-    assert "Phone: 1 photos, 1 with a position\n    clock +02:00 ahead of UTC" in result.output
-    assert "Old: 1 photos, 0 with a position\n    clock not known; set --time-zone" in result.output
+    assert "Phone: 1 photo, 1 with a position\n    clock +02:00 ahead of UTC" in result.output
+    assert "Old: 1 photo, 0 with a position\n    clock not known; set --time-zone" in result.output

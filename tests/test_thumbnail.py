@@ -266,20 +266,20 @@ def test_thorough_decodes_all(
     assert len(storage.whole) == 4
 
 
-@pytest.mark.parametrize(("likely", "read"), [(1.0, 2), (0.0, 1)])
+@pytest.mark.parametrize(("possible", "read"), [(-1.0, 2), (-30.0, 1)])
 def test_the_classifier_looks_at_thumbnails_too(
     folder: Path, classifier: Classifier, net: ThumbnailNet,
-    monkeypatch: pytest.MonkeyPatch, likely: float, read: int,
+    monkeypatch: pytest.MonkeyPatch, possible: float, read: int,
 ) -> None:  # fmt: skip
-    """What the network lets pass is settled where the classifier finds it impossible."""
-    monkeypatch.setattr(classifier, "likeliest", lambda pictures: [likely] * len(pictures))
+    """What the network lets pass is settled where the classifier finds it still less possible."""
+    monkeypatch.setattr(classifier, "possible", lambda pictures: [possible] * len(pictures))
     assert len(tagged(folder, classifier, net)[1].whole) == read
 
 
-def test_the_classifier_says_what_is_likeliest(classifier: Classifier) -> None:
+def test_the_classifier_says_what_is_possible(classifier: Classifier) -> None:
     red, grey = (Image.new("RGB", (160, 120), colour) for colour in (RED, GREY))
-    found = classifier.likeliest([red, grey])
-    assert found[0] > 0.9 > found[1]
+    found = classifier.possible([red, grey])
+    assert found[0] > 2 > found[1]
 
 
 def test_the_ledger_remembers_who_looked(

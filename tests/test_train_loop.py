@@ -171,6 +171,12 @@ def test_groups_scale_freeze_and_spare_biases_from_decay() -> None:
     assert found == {(0.5, 0.0): 1, (1.0, 0.05): 1, (1.0, 0.0): 1}
 
 
+def test_a_recipe_that_names_parameters_the_model_lacks_is_refused() -> None:
+    recipe = replace(RECIPE, lr_scales=(("0.", 0.0), ("trunk.blocks.", 0.0)))
+    with pytest.raises(RunError, match=r"recipe: lr_scales name trunk\.blocks\."):
+        parameter_groups(network(), recipe)
+
+
 def test_order_shows_each_photo_once_or_balances_classes() -> None:
     targets = one_hot(torch.tensor([0] * 900 + [1] * 100), 2)
     chance = torch.Generator().manual_seed(0)

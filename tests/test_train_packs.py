@@ -2,15 +2,22 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import SAMPLES
 from test_learning import views
 
-from tagger.places.pack import open_pack
+from tagger.model import DEFAULT_MODEL, artifact
+from tagger.model.learning import as_references
+from tagger.model.local_features.references import References
+from tagger.places.landmarks import load_landmarks
+from tagger.places.opening import open_pack
+from tagger.run.learn import learn
 from train.__main__ import main
-from train.packs import lessons
+from train.packs import landmarks, lessons
 
 
 def train(*words: str | Path, code: int = 0) -> str:
@@ -72,3 +79,81 @@ def test_photos_of_google_landmarks_are_found_by_their_ids(tmp_path: Path) -> No
 
 def test_a_pack_needs_photos_or_packs(tmp_path: Path) -> None:
     assert "give --photos and --places" in train("pack", "--out", tmp_path / "a.places", code=2)
+
+
+def test_google_landmarks_are_built_stopped_and_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From Google Landmarks v2's three tables and a table of coordinates."""
+    ids, columns = [], "id,url,landmark_id"
+    for label, name in (("11", "windmills.jpg"), ("12", "cup_of_tea.jpg"), ("13", "windmills.jpg")):
+        for number, view in enumerate(views(tmp_path / label, 3, name=name)):
+            photo_id = f"{label}{number}e158a47eb2ca3f"
+            place = tmp_path.joinpath("train", *photo_id[:3])
+            place.mkdir(parents=True, exist_ok=True)
+            view.rename(place / f"{photo_id}.jpg")
+            ids.append(f"{photo_id},http://x,{label}")
+    train_csv, table, out = tmp_path / "train.csv", tmp_path / "places.csv", tmp_path / "gld.places"
+    train_csv.write_text("\n".join([columns, *ids]), encoding="utf-8")
+    commons = "http://commons.wikimedia.org/wiki/Category:"
+    table.write_text(
+        "landmark_id,category,latitude,longitude,country_code\n"
+        f"11,{commons}Great_mill,52.62,4.65,NL\n12,{commons}Tea,48.1,11.5,\n"
+        f"13,{commons}Nowhere,,,\n",
+        encoding="utf-8",
+    )
+    words: list[str | Path] = [
+        "pack", "--photos", tmp_path / "train", "--gld", train_csv, "--places", table,
+        "--out", out, "--best", "2", "--points", "40", "--device", "cpu",
+    ]  # fmt: skip
+    monkeypatch.setattr("train.packs.PART", 1)
+    with monkeypatch.context() as cut:  # the power fails in the second part
+        cut.setattr("train.packs.learn", stopping_after(1))
+        with pytest.raises(ZeroDivisionError):
+            main([str(word) for word in words], standalone_mode=False)
+    parts = tmp_path / "gld.parts"
+    (first,) = parts.glob("*.places")
+    before = first.stat().st_mtime_ns
+    assert "2 places, 4 photos" in train(*words)
+    assert first.stat().st_mtime_ns == before and len(list(parts.glob("*.places"))) == 2
+    found = open_pack(out)
+    assert [found.landmark(n).name for n in range(2)] == ["Great mill", "Tea"]
+    assert found.landmark(0).country_code == "NL"
+    assert max(len(found.reference(row).codes) for row in range(4)) <= 40
+
+
+def stopping_after(count: int) -> Any:
+    done = iter(range(count))
+
+    def stopping(*words: Any, **more: Any) -> Any:
+        if next(done, None) is None:
+            raise ZeroDivisionError
+        return learn(*words, **more)
+
+    return stopping
+
+
+def test_the_landmarks_that_ship_are_a_pack(tmp_path: Path) -> None:
+    """Places as landmarks.csv has them, references as the model has them."""
+    path = landmarks(DEFAULT_MODEL, tmp_path)
+    loaded, pack, table = artifact.load(DEFAULT_MODEL), open_pack(path), load_landmarks()
+    known = loaded.references
+    assert known
+    assert {pack.landmark(n).slug.rpartition("/")[2] for n in range(len(pack))} == set(
+        loaded.manifest.labels
+    )
+    places = [place.landmark for place in pack.places()]
+    assert places == [table[place.slug] for place in places]
+    view = as_references(known, pack)
+    taj, number = loaded.manifest.labels.index("Taj_Mahal"), pack.find("Taj_Mahal")
+    assert number is not None
+    for array in ("embeddings", "codes", "places"):
+        mine, own = rows_of(view, array, number), rows_of(known, array, taj)
+        np.testing.assert_array_equal(mine, own)
+
+
+def rows_of(held: References, array: str, landmark: int) -> Any:
+    start, end = held.landmarks[landmark : landmark + 2]
+    if array != "embeddings":
+        start, end = held.photos[start], held.photos[end]
+    return getattr(held, array)[start:end]

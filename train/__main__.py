@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from tagger.errors import RunError, TaggerError
+from tagger.terminal import counted
 
 FOLDER = click.Path(path_type=Path)
 NEGATIVES = "Folder of photos without landmarks, any nesting; DIR/train and DIR/test if there."
@@ -19,7 +20,7 @@ DATA = "Folder that holds train/<class>/* and test/<class>/*."
 LEAVE_OUT = "CSV of photos not to take: a column file (with split, slug) or negative."
 STRANGERS = "Folder of photos of landmarks that MODEL never learned, any nesting."
 PLACES = "CSV of where classes are: folder, latitude, longitude ...; default: DIR/places.csv."
-PICTURED = 60  # classes that a picture of confusions has room for
+PICTURED = 60  # most classes that a confusion matrix has room for
 LEAST = "A landmark of fewer photos is learned, but not shipped."
 
 
@@ -27,7 +28,7 @@ LEAST = "A landmark of fewer photos is learned, but not shipped."
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; all cores when left out.")
 def main(threads: int | None) -> None:
     """Make model files for landmark-tag, and measure them."""
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # of odd extras beside a picture
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about odd data beside a picture
     if threads:
         import torch
 
@@ -136,7 +137,7 @@ def transfer(
 def thumbnail(
     data: tuple[Path, ...], negatives: tuple[Path, ...], out: Path, minutes: float, seed: int
 ) -> None:
-    """Train the small network that looks at thumbnails first; OUT belongs beside a model file.
+    """Train the small network that classifies thumbnails first; OUT belongs beside a model file.
 
     NAME.thumbnail.pt is used with NAME.pt. It tells photos of landmarks, those of DIR and others,
     from photos of ordinary things; negatives of the kind near count as neither.
@@ -205,7 +206,7 @@ def write_places(model: Path, places: Path) -> None:
             f"{', '.join(labels[:5])}{' ...' if len(labels) > 5 else ''}"
         )
     artifact.add_places(model, {**loaded.places, **given}.values())
-    click.echo(f"{model}: {len(given)} places written")
+    click.echo(f"{model}: {counted(len(given), 'place')} written")
 
 
 @main.command()
@@ -231,7 +232,7 @@ def part(
     whole: bool,
     seed: int,
 ) -> None:
-    """Move references of some collections to a file beside MODEL, for their licence is another."""
+    """Move references of some collections with another licence to a file beside MODEL."""
     from tagger.model import artifact
     from train.photos.folders import read_known, read_left_out
     from train.photos.split import gather
@@ -242,7 +243,7 @@ def part(
     material = gather(data, negatives, seed, least=min_photos, left_out=left_out, known=table)
     count, size = parted(model, material.whole() if whole else material, source, name)
     click.echo(
-        f"{count} photos are now in {model.with_suffix(f'.{name}.npz')}, {size / 1e6:.1f} MB"
+        f"{counted(count, 'photo')} now in {model.with_suffix(f'.{name}.npz')}, {size / 1e6:.1f} MB"
     )
 
 
@@ -263,7 +264,7 @@ def unseen(
     epochs: int,
     seed: int,
 ) -> None:
-    """Train without some classes and measure what photos of those pass for; see STEEPER."""
+    """Train without some classes and measure how photos of those are classified; see STEEPER."""
     _made(out)
     from train.photos.folders import read_known
     from train.photos.split import gather
@@ -348,7 +349,11 @@ def evaluate(
 )
 @click.option("--licence", default="", help="Of the photos.")
 @click.option("--model", type=FOLDER, help="Model file; default: the one that ships.")
+@click.option("--landmarks", is_flag=True, help="Take in the landmarks of the model, too.")
 @click.option("--device", default="auto", show_default=True)
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--ray-address", default="auto", show_default=True, help="HOST:PORT, auto or local.")
+@click.option("--ray-gpus-per-worker", type=float, default=0.0, show_default=True, help="A share.")
 def pack(
     photos: Path | None,
     places: Path | None,
@@ -359,25 +364,41 @@ def pack(
     points: int,
     licence: str,
     model: Path | None,
+    landmarks: bool,
     device: str,
+    engine: str,
+    ray_address: str,
+    ray_gpus_per_worker: float,
 ) -> None:
     """Make a pack of places from photos and other packs, with the best photos of each place.
 
-    What a stopped run has learned lies in OUT.parts, and the same command goes on from there.
+    A stopped run keeps what it has learned in OUT.parts, and the same command resumes from there.
     """
+    from tqdm import tqdm
+
     from tagger.model import DEFAULT_MODEL
     from tagger.model.classifier import Classifier
     from train import packs as packing
 
-    if bool(photos) != bool(places) or not (photos or packs):
-        raise click.UsageError("give --photos and --places, or --pack, or all of them")
-    parts: list[Path] = []
+    if bool(photos) != bool(places) or not (photos or packs or landmarks):
+        raise click.UsageError("give --photos and --places, --pack, --landmarks, or all of them")
+    folder, made = out.with_suffix(".parts"), list[Path]()
+    if landmarks:
+        made.append(packing.landmarks(model or DEFAULT_MODEL, folder))
     if photos and places:
-        chosen = packing.lessons(photos, places, gld)
-        classifier = Classifier(model or DEFAULT_MODEL, device)
-        parts = packing.build(chosen, classifier, out.with_suffix(".parts"), licence)
-    count, kept = packing.merged((*parts, *packs), out, best, points)
-    click.echo(f"{out}: {count} places, {kept} photos, {out.stat().st_size / 1e6:.1f} MB")
+        classifier = Classifier(model or DEFAULT_MODEL, "cpu" if engine == "ray" else device)
+        parts = packing.plan(packing.lessons(photos, places, gld), classifier.encoder, folder)
+        if engine == "ray":
+            from tagger.run.ray_engine import Cluster
+            from train.packs_on_ray import build_all
+
+            build_all(parts, model, licence, Cluster(ray_address, ray_gpus_per_worker))
+        for part in tqdm(parts, "places", unit=f"{packing.PART} places"):
+            packing.build(part, classifier, licence)
+        made += [part.path for part in parts]
+    count, kept = packing.merged((*made, *packs), out, best, points)
+    held = f"{counted(count, 'place')}, {counted(kept, 'photo')}"
+    click.echo(f"{out}: {held}, {out.stat().st_size / 1e6:.1f} MB")
 
 
 @main.command("show-data")
@@ -403,7 +424,7 @@ def show_data(directory: Path, negatives: tuple[Path, ...], out: Path, seed: int
 
 
 def _run_folder(out: Path) -> Path:
-    """The folder of the run that ends in the model file ``out``, made before hours go into it."""
+    """The folder of the run for the model file ``out``, created before hours of training."""
     if out.suffix != ".pt" or out.is_dir():
         raise RunError(f"--out {out}: not the name of a model file; end it in .pt")
     _made(out.parent)

@@ -4,23 +4,27 @@ import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from tagger.errors import RunError
+from tagger.model import artifact
 from tagger.model.classifier import Classifier
+from tagger.model.learning import encoder_of
 from tagger.places.embeddings import unit
-from tagger.places.pack import PackPlace, open_pack, refusal, write_pack
+from tagger.places.opening import open_pack
+from tagger.places.pack import SUFFIX, PackPlace, PlaceReference, refusal
+from tagger.places.pack_writing import write_pack
 from tagger.places.table import label_of, read_rows
 from tagger.run.learn import Lesson, learn, lesson_of, photos_in
 
 log = logging.getLogger(__name__)
 
-PART = 100  # places that are written at once: what a stopped run loses
-SAME = 0.995  # cosine of two photos of which one adds nothing
+PART = 100  # places written at a time: the most that a stopped run loses
+SAME = 0.995  # cosine of two photos from which one is redundant
 
 
 def lessons(photos: Path, places: Path, train_csv: Path | None = None) -> list[Lesson]:
@@ -55,30 +59,67 @@ def lessons(photos: Path, places: Path, train_csv: Path | None = None) -> list[L
     return found
 
 
-def build(
-    chosen: Sequence[Lesson], classifier: Classifier, folder: Path, licence: str
-) -> list[Path]:
-    """Learn the places, PART at a time; parts that ``folder`` has from a stopped run are kept."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Places that are learned together; ``path`` is the pack they are in, once it is there."""
+
+    path: Path
+    lessons: tuple[Lesson, ...]
+
+
+def plan(chosen: Sequence[Lesson], encoder: str, folder: Path) -> list[Part]:
+    """The places, PART at a time; what a stopped run left in ``folder`` is named alike."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
-    for start in tqdm(range(0, len(chosen), PART), "places", unit=f"{PART} places"):
-        some = chosen[start : start + PART]
+    for start in range(0, len(chosen), PART):
+        some = tuple(chosen[start : start + PART])
         words = "\n".join(f"{one.name} {one.position} {len(one.photos)}" for one in some)
-        key = hashlib.sha256(f"{classifier.encoder}{words}".encode()).hexdigest()[:16]
-        part = folder / f"{start:07d}-{key}.places"
-        if not part.exists():
-            made = part.with_suffix(".partly")
-            made.unlink(missing_ok=True)
-            for one in learn(some, made, classifier, licence=licence, private=False):
-                for problem in one.problems:
-                    log.warning("left out: %s", problem)
-            made.replace(part)
-        parts.append(part)
+        key = hashlib.sha256(f"{encoder}{words}".encode()).hexdigest()[:16]
+        parts.append(Part(folder / f"{start:07d}-{key}{SUFFIX}", some))
     return parts
 
 
+def build(part: Part, classifier: Classifier, licence: str) -> None:
+    """Learn a part, unless it is there."""
+    if part.path.exists():
+        return
+    made = part.path.with_suffix(".partly")
+    made.unlink(missing_ok=True)
+    for one in learn(part.lessons, made, classifier, licence=licence, private=False):
+        for problem in one.problems:
+            log.warning("left out: %s", problem)
+    made.replace(part.path)
+
+
+def landmarks(model: Path, folder: Path) -> Path:
+    """The landmarks of a model file as a pack: their places, and the references in the file.
+
+    Raises:
+        RunError: the model cannot be used, or has no references.
+    """
+    loaded = artifact.load(model)
+    known = loaded.references
+    if known is None:
+        raise RunError(f"--model {model}: has no references; use one made by transfer")
+    rows = [
+        PlaceReference(known.embeddings[n], known.codes[a:b], known.places[a:b], {"source": name})
+        for name in (loaded.manifest.name,)
+        for n, (a, b) in enumerate(pairwise(known.photos.tolist()))
+    ]
+    ends = pairwise(known.landmarks.tolist())
+    places = [
+        PackPlace(place, tuple(rows[a:b]))
+        for place, (a, b) in zip(loaded.known.values(), ends, strict=True)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"landmarks{SUFFIX}"
+    sizes = known.embeddings.shape[1], known.codes.shape[1]
+    write_pack(path, encoder_of(loaded.module, known), places, sizes, private=False)
+    return path
+
+
 def merged(paths: Sequence[Path], out: Path, best: int, points: int) -> tuple[int, int]:
-    """Write packs as one: of each place the ``best`` photos, of each photo ``points`` points.
+    """Merge packs into one: the ``best`` photos of each place, ``points`` points of each photo.
 
     Returns:
         how many places and photos it has.
@@ -103,7 +144,7 @@ def merged(paths: Sequence[Path], out: Path, best: int, points: int) -> tuple[in
 
 
 def _shrunk(place: PackPlace, best: int, points: int) -> PackPlace:
-    """The place with its most typical photos, and of each the strongest points."""
+    """The place with its most typical photos, and the strongest points of each."""
     chosen: list[int] = []
     if place.references:
         known = unit(np.stack([one.embedding for one in place.references]))

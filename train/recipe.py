@@ -12,7 +12,7 @@ class Recipe:
         optimizer: "adamw" or "sgd" (Nesterov, momentum 0.9).
         lr: peak learning rate, reached after ``warmup`` of the schedule, then cosine to 0.
         lr_scales: (name prefix, factor) pairs; the first that matches a parameter scales its
-            learning rate, 0 freezes it (layer-wise decay for fine-tuning).
+            learning rate, 0 freezes it (layer-wise decay for fine-tuning). Each prefix must match.
         sizes: (until, pixels) pairs: up to this fraction of the epochs, train at this edge
             (progressive resizing, EfficientNetV2, arXiv:2104.00298).
         eval_size: edge of validation photos, up to a tenth larger than the last training size, as

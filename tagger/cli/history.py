@@ -17,7 +17,7 @@ from tagger.errors import RunError
 from tagger.records import Coords, HardLinks, SidecarMode, SidecarName, Status
 from tagger.run.stopping import StopOnSignal
 from tagger.storage.urls import absolute, is_url
-from tagger.terminal import printable, tell
+from tagger.terminal import counted, printable, tell
 
 # Not read from the configuration, where it belongs to tagging.
 _dry_run = click.option(
@@ -263,7 +263,7 @@ def remove(
             if removed.problem:
                 tell(f"{shown(removed.key)}: not removed: {removed.problem}", err=True)
     verb = "would be removed (dry run)" if dry_run else f"removed, as run {run_id}"
-    tell(f"{counts[True]} tags {verb}; {counts[False]} refused")
+    tell(f"{counted(counts[True], 'tag')} {verb}; {counts[False]} refused")
     return _code(stop, counts[False])
 
 

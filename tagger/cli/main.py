@@ -17,9 +17,18 @@ import click
 from click_default_group import DefaultGroup
 
 from tagger import __version__
-from tagger.cli import config, files, history, options, review, unattended
+from tagger.cli import (
+    config,
+    files,
+    history,
+    learn,
+    options,
+    pack_options,
+    places,
+    review,
+    unattended,
+)
 from tagger.cli import engine as engines
-from tagger.cli import places as own
 from tagger.cli import sources as evidence
 from tagger.cli.help import Grouped
 from tagger.records import Coords, HardLinks, Outcome, SidecarMode, SidecarName, Source, Status
@@ -101,7 +110,7 @@ def main() -> None:
     metavar="NAME",
     help="References beside the model file to leave alone: castles (photos under CC BY-NC).",
 )
-@own.run_options
+@pack_options.run_options
 @click.option(
     "--device",
     default="auto",
@@ -151,9 +160,9 @@ def tag(**options: Any) -> None:
     sys.exit(unattended.attended(_tag, options))
 
 
-for command in (tag, *history.COMMANDS, *review.COMMANDS, *evidence.COMMANDS, *own.COMMANDS):
+for command in (tag, *history.COMMANDS, *review.COMMANDS, *evidence.COMMANDS, *learn.COMMANDS):
     main.add_command(config.configurable(command, tag))
-main.add_command(own.places)
+main.add_command(places.places)
 main.add_command(config.group(tag))
 
 

@@ -12,7 +12,7 @@ from tagger.cli import options
 from tagger.cli.exits import exits
 from tagger.cli.help import Grouped
 from tagger.errors import RunError
-from tagger.terminal import printable, tell
+from tagger.terminal import counted, printable, tell
 
 if TYPE_CHECKING:
     from tagger.review.trusted_root import Root
@@ -134,7 +134,7 @@ def report(
     refused = write_html(report, out, trusted, thumbnails, os.cpu_count() or 1)
     tell(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
     if refused:
-        tell(f"{refused} rows name files outside {trusted} and were left out", err=True)
+        tell(f"{counted(refused, 'row')} of files outside {trusted} left out", err=True)
 
 
 def _trusted(report: Path, root: str | None, ledger: Path | None, endpoint_url: str) -> "Root":

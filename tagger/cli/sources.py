@@ -11,7 +11,7 @@ from tagger.cli.help import Grouped
 from tagger.cli.options import duration
 from tagger.errors import RunError
 from tagger.records import Source
-from tagger.terminal import printable, tell
+from tagger.terminal import counted, printable, tell
 
 if TYPE_CHECKING:
     from tagger.evidence.library import Describer
@@ -226,7 +226,7 @@ def clocks(paths: tuple[str, ...], recursive: bool) -> None:
     if not rows:
         tell("no photos that a camera took")
     for camera, photos, placed, timed, least, most in rows:
-        tell(f"{camera or 'unknown camera'}: {photos} photos, {placed} with a position")
+        tell(f"{camera or 'unknown camera'}: {counted(photos, 'photo')}, {placed} with a position")
         tell(f"    {_in_words(camera, timed, least, most)}")
 
 
@@ -235,8 +235,8 @@ def _in_words(camera: str, timed: int, least: float | None, most: float | None) 
         name = printable(camera)
         return f"clock not known; set --time-zone, or --utc-offset '{name}=+02:00'"
     if most - least <= 180:
-        return f"clock {_offset((least + most) / 2)} ahead of UTC, by {timed} photos"
-    return f"clock {_offset(least)} to {_offset(most)} ahead of UTC, by {timed} photos"
+        return f"clock {_offset((least + most) / 2)} ahead of UTC, by {counted(timed, 'photo')}"
+    return f"clock {_offset(least)} to {_offset(most)} ahead of UTC, by {counted(timed, 'photo')}"
 
 
 def _offset(seconds: float) -> str:

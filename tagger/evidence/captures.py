@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
 
 from tagger.errors import RunError
 from tagger.evidence.cache_file import as_stored, connected, opened, unusable
+from tagger.evidence.clocks import ClockSpan, runs_of
 from tagger.evidence.families import family_of
+from tagger.evidence.one_name import Placed, two_at_once
 from tagger.metadata.capture import Beside, Capture
 
 # A cache: it can be deleted, and the next run reads the photos' first bytes again. Keys are bytes
@@ -30,37 +31,31 @@ CREATE INDEX IF NOT EXISTS captures_by_utc ON captures (utc)
 CREATE INDEX IF NOT EXISTS captures_by_wall ON captures (local)
     WHERE latitude IS NOT NULL AND local IS NOT NULL;
 CREATE INDEX IF NOT EXISTS captures_by_camera_utc ON captures (camera, utc)
-    WHERE latitude IS NOT NULL AND ahead IS NOT NULL AND utc IS NOT NULL;
+    WHERE utc IS NOT NULL;
 CREATE INDEX IF NOT EXISTS captures_by_clock ON captures (camera, local)
     WHERE ahead IS NOT NULL AND local IS NOT NULL;
 """
-FORMAT = 3
+FORMAT = 4
 CALLED = "the index of capture times"
 _COLUMNS = "key, local, utc, camera, latitude, longitude, error_m"
 _ROWS = 2000
 MOST_OF_FAMILY = 32  # photos of one family that are asked; a burst has more
 
 
-class Placed(NamedTuple):
-    """A row of the index that has a position; degrees, metres, seconds since 1970."""
-
-    key: bytes
-    local: float | None
-    utc: float | None
-    camera: str
-    latitude: float
-    longitude: float
-    error_m: float | None
-
-
 class By(Enum):
     """Which clock neighbours are looked up by."""
 
     CAMERA = "local"  # the photo's own camera, by its own clock
+    OWN = "own"  # the photo's own camera by UTC
     TOLD = "told"  # the photo's own camera by UTC, where its photos tell their clock
     UNTOLD = "untold"  # the photo's own camera by its clock, where they do not
     WALL = "wall"  # any camera, by what clocks on the wall showed
     UTC = "utc"
+
+
+BY_UTC = frozenset((By.OWN, By.TOLD, By.UTC))
+WEEK = 7 * 86_400.0
+MOST_RUNS = 500  # weeks of cameras whose clocks are kept in memory
 
 
 class Captures:
@@ -76,7 +71,9 @@ class Captures:
 
     def __init__(self, path: Path | None = None, read_only: bool = False) -> None:
         self._path, self._lock = path, threading.RLock()
-        self._alone: dict[int, bool] = {}
+        self._positioned: dict[int, int] = {}
+        self._shared: dict[tuple[str, int], bool] = {}
+        self._runs: dict[tuple[str, int], list[ClockSpan]] = {}
         self._waiting: list[tuple[object, ...]] = []
         if not (path and read_only):
             self._db = opened(path, TABLES, FORMAT, CALLED)
@@ -133,7 +130,9 @@ class Captures:
         """Write what waits."""
         with self._lock:
             if self._waiting:
-                self._alone.clear()
+                self._positioned.clear()
+                self._shared.clear()
+                self._runs.clear()
                 places = ", ".join("?" * 15)
                 try:
                     self._db.execute("BEGIN IMMEDIATE")
@@ -201,7 +200,7 @@ class Captures:
             camera: whose photos; all other cameras' with ``By.WALL`` and ``By.UTC``.
             most: how many on each side.
         """
-        column = "utc" if by in (By.UTC, By.TOLD) else "local"
+        column = "utc" if by in BY_UTC else "local"
         where = "camera <> ?" if by in (By.WALL, By.UTC) else "camera = ?"
         if by in (By.TOLD, By.UNTOLD):
             where += f" AND ahead IS {'NOT ' * (by is By.TOLD)}NULL"
@@ -233,19 +232,56 @@ class Captures:
                 ).fetchall()
         return sorted(rows, key=lambda row: abs(row[0] - local))
 
-    def alone(self, moment: float, week: float = 7 * 86_400.0) -> bool:
-        """Whether but one camera noted positions in the weeks around; ``moment`` is about UTC."""
-        number = int(moment // week)
-        if number not in self._alone:
+    def runs(self, camera: str, local: float) -> list[ClockSpan]:
+        """What a camera's clock showed in the weeks around, by photos that tell it.
+
+        Where none states or measures it, positions do: the clock showed the time of the place.
+        """
+        week = int(local // WEEK)
+        if (camera, week) not in self._runs:
+            if len(self._runs) >= MOST_RUNS:
+                self._runs.clear()
+            span = (camera, (week - 1) * WEEK, (week + 2) * WEEK)
+            with self._lock:
+                self.flush()
+                for known in ("ahead", "latitude"):
+                    rows = self._db.execute(
+                        "SELECT utc, local - utc FROM captures WHERE camera = ? AND utc >= ?"
+                        f" AND utc < ? AND local IS NOT NULL AND {known} IS NOT NULL ORDER BY utc",
+                        span,
+                    )
+                    if found := runs_of(rows):
+                        break
+            self._runs[camera, week] = found
+        return self._runs[camera, week]
+
+    def positioned(self, moment: float) -> int:
+        """How many cameras noted positions in the weeks around ``moment``, which is about UTC."""
+        number = int(moment // WEEK)
+        if number not in self._positioned:
+            with self._lock:
+                self.flush()
+                (count,) = self._db.execute(
+                    "SELECT count(DISTINCT camera) FROM captures WHERE latitude IS NOT NULL"
+                    " AND utc >= ? AND utc < ?",
+                    ((number - 1) * WEEK, (number + 2) * WEEK),
+                ).fetchone()
+            self._positioned[number] = count
+        return self._positioned[number]
+
+    def shared(self, camera: str, moment: float) -> bool:
+        """Whether a name stands for two cameras in the weeks around ``moment``, which is UTC."""
+        week = int(moment // WEEK)
+        if (camera, week) not in self._shared:
             with self._lock:
                 self.flush()
                 rows = self._db.execute(
-                    "SELECT DISTINCT camera FROM captures WHERE latitude IS NOT NULL"
-                    " AND utc >= ? AND utc < ? LIMIT 2",
-                    ((number - 1) * week, (number + 2) * week),
-                ).fetchall()
-            self._alone[number] = len(rows) < 2
-        return self._alone[number]
+                    f"SELECT {_COLUMNS} FROM captures WHERE camera = ? AND latitude IS NOT NULL"
+                    " AND utc >= ? AND utc < ? ORDER BY utc",
+                    (camera, (week - 1) * WEEK, (week + 2) * WEEK),
+                )
+                self._shared[camera, week] = two_at_once(Placed(*row) for row in rows)
+        return self._shared[camera, week]
 
     def zones(self) -> list[float]:
         """How far ahead of UTC clocks on the wall were, commonest first.

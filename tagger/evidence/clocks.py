@@ -1,8 +1,9 @@
 """Clocks: how far a camera's clock is ahead of UTC, from its own photos, and how sure that is."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tagger.metadata.capture import Capture
 
@@ -21,11 +22,11 @@ DAYLIGHT = (0.0, HOUR, -HOUR)
 class Clock:
     """How many seconds a camera's clock was ahead of UTC when a photo was taken.
 
-    ``how`` tells where that is known from, for a person.
+    ``told`` is False where only the places of the camera's photos show it.
     """
 
     ahead: float
-    how: str
+    told: bool = True
 
 
 def stated(photo: Capture) -> float | None:
@@ -49,21 +50,18 @@ def stated(photo: Capture) -> float | None:
     return photo.offset
 
 
-def clock_of(photo: Capture, known: Sequence[tuple[float, float]]) -> Clock | None:
-    """The clock when ``photo`` was taken; None where nothing tells.
+def measured(local: float, known: Sequence[tuple[float, float]]) -> float | None:
+    """How far a clock was ahead of UTC at ``local``, by other photos of its camera.
 
     Args:
-        known: (local, ahead) of the camera's other photos, nearest in time first.
+        known: (local, ahead) of these, nearest in time first.
+
+    Returns:
+        None where nothing tells, or where the clock was set in between.
     """
-    ahead = stated(photo)
-    if ahead is not None:
-        return Clock(ahead, "as its EXIF states")
-    if photo.local is None:
-        return None
-    near = [(local, ahead) for local, ahead in known if abs(local - photo.local) <= REMEMBERED]
+    near = [(other, ahead) for other, ahead in known if abs(other - local) <= REMEMBERED]
     sides = [
-        [ahead for local, ahead in near if (local > photo.local) is later][:3]
-        for later in (False, True)
+        [ahead for other, ahead in near if (other > local) is later][:3] for later in (False, True)
     ]
     middles = [statistics.median_low(side) for side in sides if side]
     if len(middles) == 1 and any(
@@ -73,5 +71,54 @@ def clock_of(photo: Capture, known: Sequence[tuple[float, float]]) -> Clock | No
     # It was set in between, or travelled to another zone: nothing tells when.
     if not middles or max(middles) - min(middles) > AGREE:
         return None
-    middle = statistics.mean(middles)
-    return Clock(middle, "as measured on this camera's photos with GPS time")
+    return statistics.mean(middles)
+
+
+class ClockSpan(NamedTuple):
+    """Photos in order of UTC whose clock showed the same: seconds of UTC, and how far ahead."""
+
+    start: float
+    end: float
+    ahead: float
+
+
+# Zones differ by multiples of this; a difference of another size that a single photo shows is an
+# old position's time.
+QUARTER, OFF_QUARTER = 900.0, 60.0
+
+
+def runs_of(rows: Iterable[tuple[float, float]]) -> list[ClockSpan]:
+    """What a camera's clock showed, by (utc, ahead) of its photos in order of UTC."""
+    runs: list[ClockSpan] = []
+    odd: ClockSpan | None = None
+    for utc, ahead in rows:
+        if runs and abs(ahead - runs[-1].ahead) <= AGREE:
+            runs[-1], odd = runs[-1]._replace(end=max(utc, runs[-1].end)), None
+            continue
+        quarters = (ahead - runs[-1].ahead + QUARTER / 2) % QUARTER - QUARTER / 2 if runs else 0.0
+        if abs(quarters) <= OFF_QUARTER:
+            runs.append(ClockSpan(utc, utc, ahead))
+            odd = None
+        elif odd and abs(ahead - odd.ahead) <= AGREE:
+            runs.append(odd._replace(end=utc))
+            odd = None
+        else:
+            odd = ClockSpan(utc, utc, ahead)
+    return runs
+
+
+def readings(runs: Sequence[ClockSpan], local: float) -> list[float]:
+    """How far ahead of UTC the clock can have been that showed ``local``.
+
+    Each run ends somewhere before the next one starts, so where the clock was set, or travelled,
+    a time may mean two moments, or lie in none.
+    """
+    found: list[float] = []
+    for number, run in enumerate(runs):
+        utc = local - run.ahead
+        since = runs[number - 1].end if number else run.start - REMEMBERED
+        until = runs[number + 1].start if number + 1 < len(runs) else run.end + REMEMBERED
+        near = max(since, run.start - REMEMBERED) <= utc <= min(until, run.end + REMEMBERED)
+        if near and all(abs(run.ahead - other) > AGREE for other in found):
+            found.append(run.ahead)
+    return found

@@ -4,8 +4,9 @@ import sqlite3
 from pathlib import Path
 
 from tagger.errors import RunError
-from tagger.evidence.captures import By, Captures, Placed, index_beside
+from tagger.evidence.captures import By, Captures, index_beside
 from tagger.evidence.estimate import Neighbour
+from tagger.evidence.one_name import Placed
 from tagger.metadata.capture import Capture
 
 GAP_SECONDS = 12 * 3600.0

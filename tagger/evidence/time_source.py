@@ -5,8 +5,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tagger.evidence.captures import By, Captures, Placed
-from tagger.evidence.clocks import DAYLIGHT, Clock, clock_of
+from tagger.evidence.captures import BY_UTC, By, Captures
+from tagger.evidence.clocks import AGREE, DAYLIGHT, Clock, measured, readings, stated
 from tagger.evidence.estimate import Estimate, Neighbour
 from tagger.evidence.motion import (
     FASTEST_WALK,
@@ -19,6 +19,7 @@ from tagger.evidence.motion import (
     motion_of,
     pace_of,
 )
+from tagger.evidence.one_name import Placed, one_counter
 from tagger.evidence.zones import ahead_at, ahead_in
 from tagger.metadata.capture import Capture
 from tagger.places.distance import distance_m
@@ -31,6 +32,7 @@ MOST = 24  # other cameras' photos that are looked at before, and after
 # photos of two cameras are compared if they were taken within so many seconds.
 TOGETHER_S, COMPARED_S = 6 * 3600.0, 3600.0
 APART = "the cameras were at different places about then"
+TWO = "two cameras of one name were at two places"
 UNKNOWN = "nothing shows that this camera was where the other one was"
 # How one moves about then: by this many positions at most, of so many seconds before and after.
 PAIRS, SPEED_S = 24, 6 * 3600.0
@@ -72,67 +74,76 @@ class TimeSource:
 
     def estimate(self, photo: Capture) -> Estimate | None:
         """See :class:`tagger.evidence.estimate.PositionSource`."""
-        if photo.local is None or not photo.taken:
+        local = photo.local
+        if local is None or not photo.taken:
             return None
-        clock = self.clock(photo)
-        own = self._own(photo, photo.local, clock)
-        if clock is None:
-            return self._by_wall(photo, photo.local, own)
-        others = self._fixes(By.UTC, photo.local - clock.ahead, photo)
-        return self._answer(own, others, self._captures.alone(photo.local - clock.ahead))
+        clocks = self.clocks(photo)
+        if not clocks:
+            return self._by_wall(photo, local)
+        return self._agreed([self._by_utc(photo, local, clock) for clock in clocks], photo)
 
-    def _own(self, photo: Capture, local: float, clock: Clock | None) -> list[Fix]:
-        """This camera's positions: a phone's clock jumps where zones change, UTC does not."""
-        if not photo.camera:
-            return []
-        if clock is None and self._captures.clock(photo.camera, local, 1):
-            return []  # it was set about then, or travelled
-        if clock is None:
-            return self._fixes(By.CAMERA, local, photo)
-        stated = self._fixes(By.TOLD, local - clock.ahead, photo)
-        untold = self._fixes(By.UNTOLD, local, photo)
-        return sorted(stated + untold, key=lambda fix: fix.seconds)
+    def _by_utc(self, photo: Capture, local: float, clock: Clock) -> Estimate | None:
+        utc = local - clock.ahead
+        own = []
+        if photo.camera and clock.told:
+            own = self._fixes(By.TOLD, utc, photo) + self._fixes(By.UNTOLD, local, photo)
+        elif photo.camera:
+            own = self._fixes(By.OWN, utc, photo)
+        return self._answer(photo, utc, own, self._fixes(By.UTC, utc, photo))
 
-    def clock(self, photo: Capture) -> Clock | None:
-        """The clock of the photo's camera when it was taken, where it is known."""
+    def clocks(self, photo: Capture) -> list[Clock]:
+        """What the clock of the photo's camera may have been when it was taken.
+
+        Several, where it was set or travelled about then; none where nothing is known.
+        """
         limits, local = self._limits, photo.local or 0.0
-        fast = self._fast(photo)
+        fast = self._fast(photo) or 0.0
         set_to = limits.ahead.get(photo.camera, limits.ahead.get(""))
         if set_to is None and limits.zone and photo.offset is None:
             set_to = ahead_in(limits.zone, local)
         if set_to is not None:
-            return Clock(set_to + (fast or 0.0), "as set by an option")
-        known = self._captures.clock(photo.camera, local) if photo.camera else []
-        clock = clock_of(photo, known)
+            return [Clock(set_to + fast)]
         # GPS time already shows how fast a clock is; a stated offset is of the zone alone.
-        return clock and Clock(clock.ahead + (fast or 0.0), clock.how)
+        if (ahead := stated(photo)) is not None:
+            return [Clock(ahead + fast)]
+        if not photo.camera:
+            return []
+        possible = readings(self._captures.runs(photo.camera, local), local)
+        known = self._captures.clock(photo.camera, local)
+        finer = measured(local, known)
+        if finer is not None:  # clocks drift: photos close in time tell it better
+            possible = [finer if abs(finer - ahead) <= AGREE else ahead for ahead in possible]
+        return [Clock(ahead + fast, bool(known)) for ahead in possible]
 
     def _fast(self, photo: Capture) -> float | None:
         fast = self._limits.fast
         return fast.get(photo.camera, fast.get(""))
 
-    def _by_wall(self, photo: Capture, local: float, own: list[Fix]) -> Estimate | None:
+    def _by_wall(self, photo: Capture, local: float) -> Estimate | None:
         """Other cameras by the clock on the wall; this camera's may be an hour off it."""
         fast = self._fast(photo)
+
+        def read(off: float) -> Estimate | None:
+            others = self._fixes(By.WALL, local + off, photo)
+            return self._answer(photo, local + off, [], others)
+
         if fast is not None:
-            others = self._fixes(By.WALL, local - fast, photo)
-            return self._answer(own, others, self._captures.alone(local - fast))
-        answer = self._answer(own, [])
-        if answer is not None:
-            return answer
-        alone = self._captures.alone(local)
-        first = self._answer([], self._fixes(By.WALL, local, photo), alone)
+            return read(-fast)
+        first = read(0.0)
         if first is None or first.refused:
             return first
-        readings = [
-            self._answer([], self._fixes(By.WALL, local + off, photo), alone)
-            for off in self._offs(first, local)
-        ]
+        return self._agreed([first, *(read(off) for off in self._offs(first, local))], photo)
+
+    def _agreed(self, answers: Sequence[Estimate | None], photo: Capture) -> Estimate | None:
+        """The first answer, if all readings of a clock lead to about the same place."""
+        first = answers[0]
+        if first is None or len(answers) == 1:
+            return first
         apart_m = max(
             math.inf
-            if other is None or other.refused
+            if first.refused or other is None or other.refused
             else distance_m((first.latitude, first.longitude), (other.latitude, other.longitude))
-            for other in readings
+            for other in answers[1:]
         )
         if apart_m + first.radius_95_m <= self._limits.max_radius_m:
             return replace(first, radius_95_m=first.radius_95_m + apart_m)
@@ -159,31 +170,69 @@ class TimeSource:
         before, after = self._captures.around(by, moment, JOURNEY_SECONDS, photo.camera, most)
 
         def fix(row: Placed) -> Fix:
-            at = row.utc if by in (By.UTC, By.TOLD) else row.local
+            at = row.utc if by in BY_UTC else row.local
             assert at is not None
             key = row.key.decode("utf-8", "surrogateescape")
             return Fix(at - moment, (row.latitude, row.longitude), row.error_m, key, row.camera)
 
         return [made for row in [*before[::-1], *after] if (made := fix(row)).key != photo.key]
 
-    def _answer(self, own: list[Fix], others: list[Fix], alone: bool = False) -> Estimate | None:
-        """By this camera's photos; by others' where they were with it, as far as that shows."""
+    def _answer(
+        self, photo: Capture, utc: float, fixes: list[Fix], others: list[Fix]
+    ) -> Estimate | None:
+        """By this camera's photos; by others' where they were with it, as far as that shows.
+
+        Args:
+            fixes: of cameras of this name.
+            others: of cameras of other names.
+        """
+        shared = bool(fixes) and self._captures.shared(photo.camera, utc)
+        own = []
+        for fix in sorted(fixes, key=lambda fix: fix.seconds):
+            same = one_counter(photo.key, fix.key, fix.seconds)
+            if same or (same is None and not shared):
+                own.append(fix)
+            else:
+                others = [*others, replace(fix, camera=f"another {fix.camera}")]
         by_own, by_others = self._located(own), self._located(others)
         near = [fix for fix in own if abs(fix.seconds) <= TOGETHER_S]
         if leaps(near, SAME_NAME_M_S, SAME_NAME_S):
-            return self._told(own, by_own, "two cameras of one name were at two places")
+            return self._told(own, by_own, TWO)
         if by_others is None:
             return self._told(own, by_own)
         both = sorted(own + others, key=lambda fix: fix.seconds)
         close = [fix for fix in both if abs(fix.seconds) <= TOGETHER_S]
         together = company(close, FASTEST_WALK, COMPARED_S, own[0].camera if own else "")
         if together is None and not own:
-            together = alone
-        if not together:
-            if by_own is not None:
-                return self._told(own, by_own)
-            return self._told(others, by_others, APART if together is False else UNKNOWN)
-        return self._told(both, self._located(both))
+            together = (not fixes and self._captures.positioned(utc) == 1) or None
+        if together:
+            return self._told(both, self._located(both))
+        if by_own is not None:
+            return self._told(own, by_own)
+        if shared:
+            return self._told(both, by_others, TWO)
+        if not fixes and (somewhere := self._with_any(others, utc)):
+            return self._told(both, somewhere)
+        return self._told(both, by_others, APART if together is False else UNKNOWN)
+
+    def _with_any(self, others: Sequence[Fix], utc: float) -> Located | None:
+        """Where a camera without positions was, where all that have any were at about one place."""
+        found = []
+        for camera in {fix.camera for fix in others}:
+            at = self._located([fix for fix in others if fix.camera == camera])
+            if at is None:
+                return None
+            found.append(at)
+        if len(found) < max(2, self._captures.positioned(utc)):
+            return None
+        best = min(found, key=lambda at: at.radius_95_m)
+        return replace(
+            best,
+            radius_95_m=max(
+                distance_m(best.position, at.position) + at.radius_95_m for at in found
+            ),
+            journey=max(at.journey for at in found),
+        )
 
     def _located(self, fixes: Sequence[Fix]) -> Located | None:
         before = [fix for fix in fixes if fix.seconds < 0][-2:]

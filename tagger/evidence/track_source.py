@@ -80,9 +80,9 @@ class TrackSource:
         """See :class:`tagger.evidence.estimate.PositionSource`."""
         if photo.local is None or not photo.taken:
             return None
-        clock = self._time.clock(photo)
-        if clock is not None:
-            return self.at(photo.local - clock.ahead)
+        clocks = self._time.clocks(photo)
+        if len(clocks) == 1:
+            return self.at(photo.local - clocks[0].ahead)
         return self._by_readings(photo, photo.local)
 
     def _by_readings(self, photo: Capture, local: float) -> Estimate | None:

@@ -14,7 +14,7 @@ from tagger.evidence.cache_file import as_stored, opened, unusable
 from tagger.evidence.kept_view import SCALE, KeptView
 from tagger.evidence.listing import Listing
 from tagger.model.local_features.sift import Floats
-from tagger.places.pack import signs
+from tagger.places.embeddings import signs
 from tagger.places.search import least_different
 
 # A cache, as that of capture times: it can be deleted, and photos are looked at again. About 5 kB a

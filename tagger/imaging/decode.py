@@ -1,4 +1,4 @@
-"""Bytes to pixels: scaled decode, orientation and resize, the one preprocessing there is."""
+"""Bytes to pixels: scaled decoding, orientation and resizing, the only preprocessing."""
 
 import math
 from collections.abc import Callable
@@ -16,10 +16,10 @@ from tagger.imaging.room import ROOM
 from tagger.metadata.formats import jpeg
 
 Picture = Image.Image
-# Limits of time; those of memory are in footprint. A 300-megapixel panorama decodes scaled as JPEG.
+# These limit time; footprint.py limits memory. A 300-megapixel panorama decodes scaled as JPEG.
 MAX_PIXELS = {"JPEG": 1_000_000_000}
 MAX_PIXELS_UNSCALED = 178_000_000  # from 178,956,971 pixels Pillow's TIFF decoder refuses
-# Scaled or not, libjpeg holds a progressive JPEG whole, at 3 to 6 bytes a pixel.
+# libjpeg keeps a whole progressive JPEG in memory, scaled or not, at 3 to 6 bytes a pixel.
 MAX_PIXELS_PROGRESSIVE = 100_000_000
 # What makes a picture upright by its orientation (EXIF 2.32 section 4.6.4).
 TURNS = {
@@ -32,7 +32,7 @@ TURNS = {
 # more than 0.010 (1.1: 50, 0.036); of 240 validation photos enlarged to 12 megapixels 238, with 2
 # all, and none of the 294 is tagged otherwise. With 2, 12 megapixels take 2.2 times as long.
 SPARE = 1.4
-# Short side, and the most of the long one, of what local features are looked for in, in pixels.
+# Short side and longest long side, in pixels, of the picture that local features are computed in.
 DETAIL, LONGEST = 240, 510
 
 
@@ -46,7 +46,7 @@ class Resize(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """A photo as the classifier looks at it.
+    """A photo as the classifier takes it.
 
     Attributes:
         square: uint8 [3, S, S], RGB, for the network; see :func:`to_pixels`.
@@ -58,12 +58,12 @@ class Views:
 
 
 def to_views(data: bytes, size: int, resize: Resize = Resize.CROP) -> Views:
-    """Decode a photo, upright, to all that the classifier takes; as :func:`to_pixels`."""
+    """Decode a photo, upright, to everything that the classifier takes; see :func:`to_pixels`."""
     return _views(open_upright(data, max(size, math.ceil(DETAIL / SPARE))), size, resize)
 
 
 def views_of(picture: Picture, size: int, resize: Resize = Resize.CROP) -> Views:
-    """As :func:`to_views`, of a picture that Pillow opened; its EXIF says what is upright."""
+    """Like :func:`to_views`, for a picture that Pillow has opened; its EXIF orients it."""
     return _views(_rgb(ImageOps.exif_transpose(picture)), size, resize)
 
 
@@ -83,7 +83,7 @@ def to_pixels(data: bytes, size: int, resize: Resize = Resize.CROP) -> NDArray[n
         resize: how to get from the photo's shape to a square.
 
     Returns:
-        uint8 array [3, S, S], RGB; in memory the channels come last, as networks are fastest.
+        uint8 array [3, S, S], RGB; channels last in memory, which networks process fastest.
 
     Raises:
         UnsupportedError: the format is not one this installation reads, or the photo is too big.
@@ -97,12 +97,12 @@ def _channels_first(picture: Image.Image) -> NDArray[np.uint8]:
 
 
 def to_square(data: bytes, size: int, resize: Resize = Resize.CROP) -> Image.Image:
-    """As :func:`to_pixels`, as an RGB picture of ``size`` x ``size``."""
+    """Like :func:`to_pixels`, but returns an RGB picture of ``size`` x ``size``."""
     return fit(open_upright(data, size), size, resize)
 
 
 def open_upright(data: bytes, size: int) -> Image.Image:
-    """Decode to an upright RGB picture whose short side is at least ``size`` where it was.
+    """Decode to an upright RGB picture whose short side is at least ``size``, if it was before.
 
     Orientation is EXIF tag 0x0112 (EXIF 2.32 section 4.6.4); a JPEG is decoded scaled, in the DCT
     domain, to the smallest of 1/1, 1/2, 1/4, 1/8 that keeps the short side at SPARE x ``size`` or
@@ -119,7 +119,7 @@ def open_upright(data: bytes, size: int) -> Image.Image:
             return _upright(data, attempt, size)
         except UnsupportedError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a decoder raises is a photo's reason
+        except Exception as error:  # noqa: BLE001 - whatever a decoder raises becomes the photo's reason
             failed = failed or error
     if failed is None:
         raise undecoded.unknown(data)
@@ -127,7 +127,7 @@ def open_upright(data: bytes, size: int) -> Image.Image:
 
 
 def _upright(data: bytes, attempt: Callable[[], Image.Image], size: int) -> Image.Image:
-    if data[8:12] == b"WEBP":  # its decoder takes the memory when it is opened
+    if data[8:12] == b"WEBP":  # its decoder allocates the memory on opening
         canvas = decoders.size_of_webp(data[:30])
         footprint.check(canvas, "WebP", round(math.prod(canvas) * footprint.PIXEL["WEBP"]), 0)
     picture = attempt()
@@ -141,7 +141,7 @@ def _upright(data: bytes, attempt: Callable[[], Image.Image], size: int) -> Imag
         )
     stated_size = picture.size
     if picture.format == "JPEG":
-        # draft() keeps both sides at or above what is asked, so ask in proportion.
+        # draft() keeps both sides at or above what is asked for, so ask in proportion.
         scale = SPARE * size / min(picture.size)
         picture.draft("RGB", (round(picture.width * scale), round(picture.height * scale)))
     tiff = isinstance(picture, TiffImageFile)
@@ -157,16 +157,16 @@ def _upright(data: bytes, attempt: Callable[[], Image.Image], size: int) -> Imag
                 rows = footprint.of_loaded(small or picture)
                 stated_size = (small or picture).size
             return _turned(_reduced(rows, stated_size, size), picture)
-        finally:  # its memory is free before others are let in
+        finally:  # free its memory before others are let in
             picture.close()
             del picture, small, rows
 
 
 def _turned(picture: Image.Image, photo: Image.Image) -> Image.Image:
-    """The picture as the photo's EXIF says it is upright; as it is where that cannot be read."""
+    """The picture turned upright by the photo's EXIF, or unchanged if EXIF cannot be read."""
     try:
         how = TURNS.get(photo.getexif().get(0x0112, 1))
-    except Exception:  # noqa: BLE001 - the picture is whole, whatever is wrong beside it
+    except Exception:  # noqa: BLE001 - the picture is intact, whatever is wrong with its EXIF
         how = None
     return picture if how is None else picture.transpose(how)
 
@@ -187,7 +187,7 @@ def _reduced(rows: footprint.Rows, shape: tuple[int, int], size: int) -> Image.I
 
 
 def _at_an_eighth(data: bytes, picture: Image.Image) -> Image.Image | None:
-    """What Pillow would decode, where it would decode a plain JPEG to an eighth of its size."""
+    """The pixels that Pillow would give, if it decoded a plain JPEG at an eighth of its size."""
     if getattr(picture, "decoderconfig", ())[:1] != (8,):
         return None
     found = fast_jpeg.decode(data)
@@ -212,9 +212,9 @@ def fit(picture: Image.Image, size: int, resize: Resize) -> Image.Image:
 def _rgb(picture: Image.Image, top: float = 0) -> Image.Image:
     """Any mode to RGB: transparency over white, 16-bit scaled down, CMYK and grey converted.
 
-    ``top`` is the largest value in all of the picture, where values are not bytes.
+    ``top`` is the largest value in the whole picture, if values are not bytes.
     """
-    # Pillow clips values beyond 255 when it converts; scale to the range that is there.
+    # Pillow clips values above 255 when it converts, so scale from the actual range.
     if picture.mode.startswith("I;16"):
         picture = Image.fromarray((np.asarray(picture) // 257).astype(np.uint8))
     elif picture.mode in ("I", "F"):

@@ -1,4 +1,4 @@
-"""The picture formats that are decoded, each by a decoder named here; no other is ever started."""
+"""The picture formats that are decoded, each by a decoder named here; no other is ever run."""
 
 import io
 import re
@@ -35,10 +35,10 @@ _IN_ITEM = re.compile(rb"infe[\2\3].{3}(?:.{4}|.{6})(?=Exif|mime)", re.DOTALL)
 
 
 def attempts(data: bytes) -> Iterator[Callable[[], Image.Image]]:
-    """Ways to open a photo, the first that succeeds is right; none where the format is unknown.
+    """Ways to open a photo, to be tried in order; none if the format is unknown.
 
-    A picture is often whole where what lies beside it (text, a colour profile, EXIF) is not, or is
-    too large for its decoder: the last way leaves that out.
+    A picture is often intact although its text, colour profile or EXIF is damaged or too large
+    for the decoder: the last way leaves these out.
     """
     for opener in _openers(data):
         yield lambda opener=opener: opener(io.BytesIO(data))  # type: ignore[misc]
@@ -49,7 +49,7 @@ def attempts(data: bytes) -> Iterator[Callable[[], Image.Image]]:
 
 
 def size_of_webp(head: bytes) -> tuple[int, int]:
-    """Width and height; its decoder takes memory for them before it can be asked."""
+    """Width and height; its decoder allocates memory for them before it can be asked."""
     kind = head[12:16]
     if kind == b"VP8X":
         return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
@@ -94,7 +94,7 @@ def heif_opener() -> Opener | None:
 
 
 def _bare(data: bytes) -> bytes | None:
-    """The photo without what its picture does not need; None where that cannot be told."""
+    """The photo with only what its picture needs; None if that cannot be determined."""
     match detect.of(data[:16]):
         case detect.Format.PNG:
             return _bare_png(data)
@@ -106,7 +106,7 @@ def _bare(data: bytes) -> bytes | None:
 
 
 def without_items(data: bytes) -> bytes:
-    """An AVIF or HEIC whose EXIF and XMP have types that nobody asks for."""
+    """An AVIF or HEIC whose EXIF and XMP items are renamed to types that decoders ignore."""
     changed = bytearray(data)
     for found in _IN_ITEM.finditer(data[:65_536]):
         changed[found.end() : found.end() + 4] = b"skip"
@@ -124,7 +124,7 @@ def _bare_png(data: bytes) -> bytes:
 
 
 def _bare_jpeg(data: bytes) -> bytes | None:
-    """Of the application's segments, JFIF and Adobe's are kept: they say what the colours are."""
+    """Drop application segments other than JFIF and Adobe's, which say what the colours are."""
     parts, at = [data[:2]], 2
     try:
         for part in jpeg.segments(data):

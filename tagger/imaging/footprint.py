@@ -1,4 +1,4 @@
-"""What decoding a photo takes of memory, told before it is decoded, and pictures in bands."""
+"""Estimates the memory that decoding a photo takes, before it is decoded; pictures in bands."""
 
 from collections.abc import Callable, Iterator
 
@@ -20,7 +20,7 @@ Rows = Callable[[int, int], Image.Image]
 
 
 def check(size: tuple[int, int], kind: str, taken: int, file: int) -> None:
-    """Whether a photo fits into what there is for all of them.
+    """Check that a photo fits into the memory for all photos.
 
     Raises:
         UnsupportedError: it does not.
@@ -33,7 +33,7 @@ def check(size: tuple[int, int], kind: str, taken: int, file: int) -> None:
 
 
 def decoded(picture: Image.Image, frame: jpeg.Frame | None) -> int:
-    """Bytes that a picture takes which is opened, and not loaded yet; ``frame`` is a JPEG's."""
+    """Bytes that a picture takes that is opened but not loaded; ``frame`` is a JPEG's."""
     kind, pixels = picture.format or "", picture.width * picture.height
     if kind in PIXEL:
         return round(pixels * PIXEL[kind])
@@ -41,24 +41,24 @@ def decoded(picture: Image.Image, frame: jpeg.Frame | None) -> int:
     if kind == "JPEG":
         return taken + (_coefficients(frame, "progressive" in picture.info) if frame else 0)
     if isinstance(picture, TiffImageFile):
-        turned = picture.getexif().get(0x0112, 1) != 1  # Pillow turns it in a copy
+        turned = picture.getexif().get(0x0112, 1) != 1  # Pillow rotates a copy
         return taken * (2 if turned else 1) + _strip(picture)
     return 2 * taken if kind == "GIF" else taken
 
 
 def _coefficients(frame: jpeg.Frame, progressive: bool) -> int:
-    """What libjpeg holds of a JPEG in several scans, whatever the scale: 2 bytes for each value."""
+    """What libjpeg keeps of a JPEG in several scans, whatever the scale: 2 bytes for each value."""
     if frame.one_scan and not progressive:
         return 0
     across, down = max(h for h, _ in frame.sampling), max(v for _, v in frame.sampling)
     if not across or not down:
-        return 0  # no decoder takes it either
+        return 0  # no decoder accepts it either
     values = sum(h * v / (across * down) for h, v in frame.sampling)
     return round(2 * frame.width * frame.height * values)
 
 
 def _strip(picture: TiffImageFile) -> int:
-    """The largest strip or tile of a compressed TIFF, which libtiff holds beside the picture."""
+    """The largest strip or tile of a compressed TIFF, which libtiff holds in addition."""
     tags = picture.tag_v2
     if all(tile[0] == "raw" for tile in picture.tile):
         return 0
@@ -74,14 +74,14 @@ def row_bits(picture: TiffImageFile) -> int:
 
 
 def of_loaded(picture: Image.Image) -> Rows:
-    """Bands of a picture that is held whole."""
+    """Bands of a picture that is in memory as a whole."""
     return lambda top, end: picture.crop((0, top, picture.width, end))
 
 
 def of_tiff(picture: Image.Image, data: bytes) -> Rows | None:
-    """Bands of a large uncompressed TIFF, decoded one by one; None for what has to be held whole.
+    """Bands of a large uncompressed TIFF, decoded one by one; None if it must be decoded whole.
 
-    The photos of 45 megapixels and more that come as TIFF are of this kind, and of 16 bits.
+    TIFF photos of 45 megapixels and more are usually of this kind, with 16 bits.
     """
     if not isinstance(picture, TiffImageFile) or picture.width * picture.height < STRIPS:
         return None

@@ -1,4 +1,4 @@
-"""The libtiff that Pillow brings: kept from writing to the terminal, asked what it can decode."""
+"""The libtiff inside Pillow: keep it from writing to the terminal, ask what it can decode."""
 
 import ctypes
 import ctypes.util
@@ -10,7 +10,7 @@ import PIL
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    """Pillow's own copy in a wheel, else the system's; None where it is built in."""
+    """Pillow's own copy in a wheel, else the system's; None if it is linked statically."""
     package = Path(PIL.__file__).parent
     places = (package.parent / "pillow.libs", package / ".dylibs")
     bundled = [str(path) for place in places for path in sorted(place.glob("libtiff*"))]
@@ -23,7 +23,7 @@ def _library() -> ctypes.CDLL | None:
 
 @cache
 def silence() -> None:
-    """libtiff prints what is wrong with a file, without its name, where the report tells it."""
+    """Stop libtiff from printing errors without a file name; the report names file and error."""
     library = _library()
     for setter in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
         if library is not None and hasattr(library, setter):
@@ -33,7 +33,7 @@ def silence() -> None:
 
 
 def decodes(compression: int) -> bool:
-    """Whether it was built with this compression (TIFF tag 259); True where it cannot be asked."""
+    """Whether it was built with this compression (TIFF tag 259); True if it cannot be asked."""
     library = _library()
     if library is None or not hasattr(library, "TIFFIsCODECConfigured"):
         return True

@@ -1,4 +1,4 @@
-"""The picture that a camera put into its raw file, as a JPEG that says which side is up."""
+"""The preview that a camera put into its raw file, as a JPEG with its orientation."""
 
 import io
 import struct
@@ -13,18 +13,18 @@ from tagger.metadata.formats import jpeg
 from tagger.metadata.formats.raw import ORIENTATION, TIFF_HEADS
 from tagger.metadata.formats.raw_block import Preview, Raw
 
-# A JPEG of this many bytes has 1 to 2 megapixels and shows as much as the classifier takes: the
-# smallest such preview is read, of several.
+# A JPEG of this many bytes has 1 to 2 megapixels, enough for the classifier: of several previews
+# the smallest of at least this size is read.
 ENOUGH = 150_000
 MOST = 32_000_000  # bytes of a preview
-PROBED = 4096  # bytes that tell the sensor's data from a picture
-CARVED = 8_000_000  # bytes in which a JPEG is searched where no directory names one
+PROBED = 4096  # bytes that distinguish the sensor's data from a picture
+CARVED = 8_000_000  # bytes in which a JPEG is searched for if no directory names one
 LEAST = 160  # pixels of the short side
 _PLAIN, _LOSSLESS = (0xC0, 0xC1, 0xC2), 0xC3  # frames of JPEG that are pictures, and the sensor's
 
 
 def picture(file: Block, raw: Raw) -> bytes:
-    """The preview that is looked at: a JPEG, upright by its EXIF.
+    """The preview to classify: a JPEG with its orientation in EXIF.
 
     Raises:
         UnsupportedError: there is none, or none that is large enough.
@@ -46,7 +46,7 @@ def picture(file: Block, raw: Raw) -> bytes:
 
 
 def _ordered(previews: tuple[Preview, ...]) -> list[Preview]:
-    """JPEGs that are large enough, the smallest first, then the others, the largest first."""
+    """The JPEGs that are large enough, smallest first, then the others, largest first."""
     fit = [one for one in previews if 0 < one.size <= MOST]
     return sorted(
         fit, key=lambda one: (one.shape is not None, one.size < ENOUGH)
@@ -55,7 +55,7 @@ def _ordered(previews: tuple[Preview, ...]) -> list[Preview]:
 
 
 def _is_sensors(head: bytes) -> bool:
-    """Whether a JPEG is lossless, as the sensor's data are, or is none at all."""
+    """Whether a JPEG is lossless, as sensor data is, or no JPEG at all."""
     try:
         return not head.startswith(b"\xff\xd8") or any(
             part.marker == _LOSSLESS for part in jpeg.segments(head)
@@ -77,7 +77,7 @@ def _short_side(data: bytes) -> int:
 
 
 def _from_pixels(file: Block, preview: Preview) -> bytes:
-    """An RGB picture as a JPEG; nothing where it is cut off."""
+    """An RGB picture as a JPEG; empty if it is truncated."""
     assert preview.shape
     data, out = file[preview.start : preview.start + preview.size], io.BytesIO()
     if len(data) < preview.size:
@@ -87,7 +87,7 @@ def _from_pixels(file: Block, preview: Preview) -> bytes:
 
 
 def _carved(file: Block) -> Iterator[bytes]:
-    """The largest JPEG near the start of a file that is like a TIFF: in Olympus' maker notes."""
+    """The largest JPEG near the start of a TIFF-like file, as in Olympus' maker notes."""
     if not file[:4].startswith(TIFF_HEADS):
         return
     data, best, at = file[:CARVED], b"", 0
@@ -111,7 +111,7 @@ def _jpeg_at(data: bytes, at: int) -> bytes:
 
 
 def _upright(data: bytes, block: bytes) -> bytes:
-    """The JPEG with the raw file's orientation, unless it states one of its own."""
+    """The JPEG with the raw file's orientation, unless it has one of its own."""
     own, turned = _orientation(jpeg.first_exif(data)), _orientation(block)
     if own or turned < 2:
         return data
@@ -121,7 +121,7 @@ def _upright(data: bytes, block: bytes) -> bytes:
 
 
 def _orientation(block: bytes) -> int:
-    """Which side is up (EXIF 2.32 section 4.6.4); 0 where that is not stated."""
+    """The orientation (EXIF 2.32 section 4.6.4); 0 if there is none."""
     try:
         order, first = ifd.header(block)
         entry = ifd.read_ifd(block, order, first).find(ORIENTATION)

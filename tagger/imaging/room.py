@@ -1,4 +1,4 @@
-"""Room in memory for large pictures: their sum over all threads stays below one bound."""
+"""Memory for large pictures: all threads together stay below one limit."""
 
 import ctypes
 import threading
@@ -11,12 +11,12 @@ from typing import Any
 # Bytes that photos may take at once while they are read and decoded. A run with its model loaded
 # takes 0.75 GB without them (measured on Linux, torch 2.14): together they stay below 1.2 GB.
 MOST = 400_000_000
-LARGE = 32_000_000  # bytes of a file from which on its own size counts too
-RETURNED = 64_000_000  # bytes after which the C library is asked to give freed memory back
+LARGE = 32_000_000  # bytes from which a file's own size counts too
+RETURNED = 64_000_000  # bytes after which the C library is asked to return freed memory
 
 
 class Room:
-    """So many bytes; who asks for more than is left waits, first come, first served."""
+    """A number of bytes; a request for more than is left waits, first come, first served."""
 
     def __init__(self, most: int = MOST) -> None:
         self.most = most
@@ -28,11 +28,11 @@ class Room:
 
     @contextmanager
     def hold(self, size: int) -> Iterator[None]:
-        """Wait for ``size`` bytes (``most``, if it is more), and hold them."""
+        """Wait for ``size`` bytes (at most ``most``), and hold them."""
         size, ticket = min(size, self.most), object()
         with self._changed:
             if getattr(self._inside, "file", False):
-                self._queue.appendleft(ticket)  # those before it may wait for what it holds
+                self._queue.appendleft(ticket)  # earlier requests may be waiting for what it holds
             else:
                 self._queue.append(ticket)
             try:
@@ -55,7 +55,7 @@ class Room:
     def file(self, size: int) -> AbstractContextManager[None]:
         """Room for a file's bytes; inside, :meth:`hold` may ask for the rest.
 
-        One large file at a time: two that held half each would wait for each other.
+        One large file at a time: two that hold half each would wait for each other.
         """
         return self._file(size) if size >= LARGE else nullcontext()
 
@@ -73,7 +73,7 @@ ROOM = Room()
 
 
 def give_back() -> None:
-    """Freed memory, to the system: glibc keeps it in a heap of each thread's, and they add up."""
+    """Return freed memory to the system: glibc keeps it in a heap for each thread."""
     trim = _trim()
     if trim is not None:
         trim(0)

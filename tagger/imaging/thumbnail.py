@@ -1,4 +1,4 @@
-"""The small picture of itself that a photo carries in its first bytes, where it can be trusted."""
+"""The thumbnail in a photo's first bytes, if it can be trusted."""
 
 import io
 import struct
@@ -15,20 +15,20 @@ from tagger.metadata.formats import detect, heif, jpeg
 # EXIF 2.32 section 4.6: the orientation, and the size that the camera gave the photo.
 ORIENTATION, WIDTH, HEIGHT = 0x0112, 0xA002, 0xA003
 IMAGE_WIDTH, IMAGE_HEIGHT = 0x0100, 0x0101
-# Edges in pixels: what is smaller shows too little, what is larger is no thumbnail.
+# Edges in pixels: a smaller picture shows too little, a larger one is no thumbnail.
 SHORTEST, LONG_EDGE, LONGEST = 60, 120, 2048
 MOST_BYTES = 1 << 20
-FLATTEST = 2.0  # of its sides; what is longer is a panorama, of which a thumbnail shows little
-SAME_SHAPE = 0.03  # how far the shapes of photo and thumbnail may differ: 160 x 107 is 3:2
-DARK = 28  # bars are black, as far as the compression leaves them
-BLANK = 12  # levels between the darkest and the brightest pixel of a picture of nothing
+FLATTEST = 2.0  # of its sides; a longer one is a panorama, whose thumbnail shows little
+SAME_SHAPE = 0.03  # how far the aspect ratios of photo and thumbnail may differ: 160 x 107 is 3:2
+DARK = 28  # bars are black, but for compression artefacts
+BLANK = 12  # levels between the darkest and the brightest pixel of an empty picture
 
 
 def thumbnail(head: bytes) -> Picture | None:
-    """The photo's own thumbnail, upright, RGB, without bars; None where there is none to trust.
+    """The photo's own thumbnail, upright, RGB, without bars; None if it has none to trust.
 
-    A thumbnail of another shape than the photo, or a photo of another size than its EXIF states,
-    was made before somebody cropped, turned or scaled the photo. Damaged ones do not count.
+    If the aspect ratios of thumbnail and photo differ, or the photo's size is not the one in its
+    EXIF, the photo was cropped, turned or scaled since. Damaged thumbnails are ignored.
 
     Args:
         head: the first bytes of the photo, see :func:`reach`.
@@ -42,7 +42,7 @@ def thumbnail(head: bytes) -> Picture | None:
 
 
 def reach(head: bytes) -> int:
-    """How many bytes of the photo hold its thumbnail: the head's, or more where it says so."""
+    """How many of the photo's first bytes hold its thumbnail: the head, or more if it says so."""
     if detect.of(head[:16]) is detect.Format.HEIC:
         try:
             found = heif.thumbnail(head)
@@ -53,7 +53,7 @@ def reach(head: bytes) -> int:
 
 
 def found(head: bytes, more: Callable[[int], bytes]) -> Picture | None:
-    """As :func:`thumbnail`; ``more`` gives so many first bytes, where it ends beyond the head."""
+    """Like :func:`thumbnail`; ``more`` reads more first bytes if it ends beyond the head."""
     wanted = reach(head)
     return thumbnail(more(wanted) if wanted > len(head) else head)
 
@@ -96,20 +96,20 @@ def _embedded(block: bytes, order: str, ifd0: ifd.Ifd, tiff: bool) -> Iterator[b
 
 
 def _shown(coded: bytes, photo: tuple[int, int]) -> Picture | None:
-    """The picture in a JPEG without its bars, where it has the photo's shape."""
+    """The picture in a JPEG without its bars, if it has the photo's aspect ratio."""
     try:
         picture: Picture = JpegImagePlugin.JpegImageFile(io.BytesIO(coded))
         if max(picture.size) > LONGEST:
             return None
         picture.draft("RGB", (320, 320))
         small = picture.convert("RGB")
-    except Exception:  # noqa: BLE001 - whatever is damaged in it
+    except Exception:  # noqa: BLE001 - it is damaged, whatever the error
         return None
     return _without_bars(small, photo)
 
 
 def _without_bars(small: Picture, photo: tuple[int, int]) -> Picture | None:
-    """What of the thumbnail shows the photo; None where its shape or its content says otherwise."""
+    """The part of the thumbnail that shows the photo; None if its shape or content does not fit."""
     wide, tall = small.size
     ratio = photo[0] / photo[1] * tall / wide  # above 1: the photo is flatter than the thumbnail
     if abs(ratio - 1) > SAME_SHAPE:
@@ -142,7 +142,7 @@ def _dark(picture: Picture, box: tuple[int, int, int, int]) -> bool:
 
 
 def _as_made(block: bytes, order: str, ifd0: ifd.Ifd, photo: tuple[int, int]) -> bool:
-    """Whether the photo has the size that its camera gave it, as far as it is stated."""
+    """Whether the photo still has the size that EXIF states, if it states one."""
     pointer = ifd0.find(ifd.EXIF_IFD)
     if pointer is None:
         return True
@@ -157,7 +157,7 @@ def _number(block: bytes, order: str, directory: ifd.Ifd, tag: int) -> int:
 
 
 def _size(head: bytes) -> tuple[int, int] | None:
-    """Width and height of the picture as it is stored, where the first bytes tell."""
+    """Width and height of the picture as stored, if the first bytes contain them."""
     match detect.of(head[:16]):
         case detect.Format.JPEG:
             for part in jpeg.segments(head):
@@ -177,7 +177,7 @@ def _size(head: bytes) -> tuple[int, int] | None:
 
 
 def _of_heif(head: bytes) -> Picture | None:
-    """The thumbnail item, by a file in which it is the primary one; the decoder turns it."""
+    """The thumbnail item, decoded from a file in which it is the primary one; upright."""
     found = heif.thumbnail(head)
     if found is None or found.end > len(head):
         return None

@@ -1,4 +1,4 @@
-"""Why a photo cannot be decoded, as it is: damaged, a variety not decoded here, or no photo."""
+"""Why a photo cannot be decoded: it is damaged, of an unsupported variety, or no photo."""
 
 import re
 import struct
@@ -10,7 +10,7 @@ from tagger.metadata.formats import detect, heif, jpeg, tiff
 
 EXPORT = "tag a JPEG exported from it"
 EXCLUDE = "rename or exclude it"
-# How files begin that are no photos that are decoded here, whatever they are named.
+# First bytes of files that are not decoded here, whatever they are named.
 OTHERS = (
     (b"%!PS", "PostScript (EPS)"),
     (b"\xc5\xd0\xd3\xc6", "PostScript (EPS)"),
@@ -34,9 +34,9 @@ OTHERS = (
     (b"<!DOCTYPE html", "HTML"),
     (b"<html", "HTML"),
 )
-# Formats of photos among them: who has one wants it tagged, not renamed.
+# The photo formats among them: their owners want them tagged, not renamed.
 PHOTOS = frozenset({"JPEG XL", "JPEG 2000", "JPEG XR"})
-# Brands of ISO base media files that are no pictures of HEIF.
+# Brands of ISO base media files that are not HEIF pictures.
 BRANDS = (
     (b"qt  ", "a QuickTime movie"),
     (b"crx ", "Canon camera raw (CR3)"),
@@ -67,7 +67,7 @@ _LACKS = re.compile(r"not been built in|not implemented|unsupported|no codec|not
 
 
 def explained(data: bytes, error: Exception) -> PhotoError:
-    """What is the matter with a photo at which the decoders failed with ``error``."""
+    """What is wrong with a photo for which the decoders raised ``error``."""
     detail = f"({str(error) or type(error).__name__})"
     if isinstance(error, PhotoError):
         return error
@@ -89,8 +89,8 @@ def explained(data: bytes, error: Exception) -> PhotoError:
 
 
 def unknown(data: bytes) -> PhotoError:
-    """What a file is that no decoder here is for."""
-    if not data.strip(b"\0"):  # all zeros is what a crash or a broken disk leaves of a file
+    """What a file is that has no decoder here."""
+    if not data.strip(b"\0"):  # a crash or a broken disk leaves a file of zeros
         what = f"holds {len(data)} bytes of zeros" if data else "is empty (0 bytes)"
         return DamagedError(f"the file {what}; restore it from a backup")
     if detect.of(data[:16]) is detect.Format.HEIC:
@@ -138,7 +138,7 @@ def _heif(data: bytes, error: Exception, detail: str) -> PhotoError:
 
 
 def _jpeg(data: bytes) -> str:
-    """What libjpeg, as it is built for 8 bits, does not decode."""
+    """Kinds of JPEG that libjpeg, built for 8 bits, does not decode."""
     try:
         for part in jpeg.segments(data):
             if part.marker in FRAMES:
@@ -154,7 +154,7 @@ def _jpeg(data: bytes) -> str:
 
 
 def _tiff(data: bytes, detail: str) -> str:
-    """The variety of a TIFF that is whole.
+    """The variety of an undamaged TIFF.
 
     Raises:
         DamagedError: it is not.

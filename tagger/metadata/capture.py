@@ -16,10 +16,22 @@ from tagger.records import GpsState
 MAKE, MODEL, EXIF_IFD = 0x010F, 0x0110, ifd.EXIF_IFD
 TAKEN_AT, DIGITISED_AT = 0x9003, 0x9004
 OFFSET, OFFSET_TAKEN = 0x9010, 0x9011
-SUBSEC_TAKEN, SERIAL, FILE_SOURCE = 0x9291, 0xA431, 0xA300
+SUBSEC_TAKEN, OWNER, SERIAL, FILE_SOURCE = 0x9291, 0xA430, 0xA431, 0xA300
+DNG_SERIAL = 0xC62F  # CameraSerialNumber, DNG 1.6
 GPS_TIME, GPS_DATE = 7, 29
 _TEXTS = frozenset(
-    (MAKE, MODEL, TAKEN_AT, DIGITISED_AT, OFFSET, OFFSET_TAKEN, SUBSEC_TAKEN, SERIAL)
+    (
+        MAKE,
+        MODEL,
+        TAKEN_AT,
+        DIGITISED_AT,
+        OFFSET,
+        OFFSET_TAKEN,
+        SUBSEC_TAKEN,
+        OWNER,
+        SERIAL,
+        DNG_SERIAL,
+    )
 )
 _DATE = re.compile(rb"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
 _OFFSET = re.compile(rb"([+-])(\d\d):?(\d\d)")
@@ -46,7 +58,7 @@ class Capture:
             it were UTC; None where the photo does not say.
         offset: seconds that the clock is ahead of UTC, as OffsetTimeOriginal states it.
         gps_time: GPSDateStamp and GPSTimeStamp as seconds since 1970, UTC.
-        camera: make, model and serial number; empty if unknown.
+        camera: make, model, and serial number or owner's name; empty if unknown.
         position: latitude, longitude in degrees; None where the photo has none.
         error_m: GPSHPositioningError in metres.
         taken: whether a camera took it: False for screenshots, scans, downloads and pictures that
@@ -99,7 +111,10 @@ def _exif_of(head: Head) -> Iterator[bytes]:
 
 
 def _of(key: str, block: bytes, order: str, values: dict[int, bytes]) -> Capture:
-    make, model, serial = (_text(values.get(tag)) for tag in (MAKE, MODEL, SERIAL))
+    make, model = _text(values.get(MAKE)), _text(values.get(MODEL))
+    # Which one of its model it is. A lens's serial number tells less: lenses are changed.
+    ids = (_text(values.get(tag)) for tag in (SERIAL, DNG_SERIAL, OWNER))
+    which = next((text for text in ids if text.strip("0 ")), "")
     # "Canon", "Canon EOS R5" is one name, not two.
     name = model if make and model.lower().startswith(make.lower()) else f"{make} {model}".strip()
     scanned = values.get(FILE_SOURCE, b"\3")[:1] in (b"\1", b"\2") or bool(_SCANNER.search(name))
@@ -120,7 +135,7 @@ def _of(key: str, block: bytes, order: str, values: dict[int, bytes]) -> Capture
         seconds_of(values.get(TAKEN_AT) or values.get(DIGITISED_AT), values.get(SUBSEC_TAKEN)),
         _ahead(values.get(OFFSET_TAKEN) or values.get(OFFSET)),
         gps_time,
-        f"{name} {serial}".strip(),
+        f"{name} {which}".strip(),
         position,
         error,
         bool(name) and not scanned,

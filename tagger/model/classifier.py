@@ -22,6 +22,7 @@ from tagger.model.local_features.references import References
 from tagger.model.local_features.same_view import Described, PhotoView, small
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
+from tagger.model.thumbnail_net import logit
 from tagger.places.embeddings import in_bytes
 from tagger.places.own import own_path
 from tagger.places.pack import Pack, PlaceReference, foreign, refusal
@@ -140,11 +141,14 @@ class Classifier:
         views = self._threads.map(_view, (photo.grey for photo in photos))
         return [Described(place, view) for place, view in zip(places, views, strict=True)]
 
-    def likeliest(self, pictures: Sequence[Picture]) -> list[float]:
-        """The highest probability that the network alone gives each of N thumbnails."""
+    def possible(self, pictures: Sequence[Picture]) -> list[float]:
+        """Logits that each of N thumbnails shows a landmark, by the network and by references."""
         squares = [views_of(picture, self.image_size, self.resize) for picture in pictures]
-        found, _ = self._look(squares)
-        return [float(value) for value in found.amax(1)]
+        found, embeddings = self._look(squares)
+        if self._weigher is None:
+            return [logit(float(best)) for best in found.amax(1)]
+        rows = zip(found.numpy(), embeddings.numpy(), strict=True)
+        return [self._weigher.at_first(row, embedding) for row, embedding in rows]
 
     def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
         """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""

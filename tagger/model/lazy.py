@@ -90,8 +90,8 @@ class LazyClassifier:
     def resize(self) -> Resize:
         return self.load().resize
 
-    def likeliest(self, pictures: Sequence[Picture]) -> list[float]:
-        return self.load().likeliest(pictures)
+    def possible(self, pictures: Sequence[Picture]) -> list[float]:
+        return self.load().possible(pictures)
 
     def classify(self, photos: Sequence[Views]) -> list[Guess]:
         return self.load().classify(photos)

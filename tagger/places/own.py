@@ -12,7 +12,9 @@ from tagger.errors import RunError
 from tagger.places.in_model import places_in
 from tagger.places.known import KnownPlaces
 from tagger.places.landmarks import load_landmarks
-from tagger.places.pack import SUFFIX, Pack, PackPlace, foreign, open_pack, write_pack
+from tagger.places.opening import open_pack
+from tagger.places.pack import SUFFIX, Pack, PackPlace, foreign
+from tagger.places.pack_writing import write_pack
 from tagger.records import Landmark
 from tagger.storage.local_writing import no_link
 from tagger.system import lock
@@ -91,7 +93,9 @@ class Editing:
 
 
 @contextmanager
-def editing(path: Path, encoder: str, sizes: tuple[int, int], private: bool) -> Iterator[Editing]:
+def editing(
+    path: Path, encoder: str, sizes: tuple[int, int], private: bool, anew: bool = False
+) -> Iterator[Editing]:
     """Change a pack: one process at a time, written in one step at the end of the block.
 
     Args:
@@ -99,6 +103,7 @@ def editing(path: Path, encoder: str, sizes: tuple[int, int], private: bool) -> 
         encoder: that all references have to be of; empty for whatever the pack has.
         sizes: see :func:`write_pack`.
         private: of a new pack.
+        anew: all references will be made again, by ``encoder``.
 
     Raises:
         RunError: it cannot be used or written, or is of another encoder.
@@ -113,9 +118,9 @@ def editing(path: Path, encoder: str, sizes: tuple[int, int], private: bool) -> 
     with gate:
         lock(gate, wait=True)
         pack = open_pack(path) if path.exists() else None
-        if pack and encoder and pack.encoder != encoder:
+        if pack and encoder and pack.encoder != encoder and not anew:
             raise foreign(pack)
-        if pack:
+        if pack and not anew:
             sizes = pack.embeddings.shape[1], pack.codes.shape[1]
         edited = Editing(pack, private)
         yield edited

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.errors import NotCompiledError
-from tagger.places.embeddings import Floats, unit
-from tagger.places.pack import Pack, signs
+from tagger.places.embeddings import Floats, signs, unit
+from tagger.places.pack import Pack
 
 try:
     from tagger.places import _bits

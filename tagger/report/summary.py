@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from tagger.records import Outcome, Status
+from tagger.terminal import counted
 
 
 def summary(
@@ -21,15 +22,15 @@ def summary(
     """
     total = sum(counts.values())
     rate = total / seconds if seconds > 0 else 0.0
-    lines = [f"{total} photos in {seconds:.1f} s ({rate:.1f}/s)"]
+    lines = [f"{counted(total, 'photo')} in {seconds:.1f} s ({rate:.1f}/s)"]
     lines += [f"  {counts[status]:>7}  {_WORDS[status]}" for status in Status if counts[status]]
     if placeable:
-        photos = "1 more photo" if placeable == 1 else f"{placeable} more photos"
-        lines.append(f"{photos} can be placed by time, tracks or Takeout: add --from all")
+        more = counted(placeable, "more photo")
+        lines.append(f"{more} can be placed by time, tracks or Takeout: add --from all")
     if old_failures:
         lines.append(f"{old_failures} of them failed before; --strict makes that exit code 1")
     if skipped:
-        folders = "1 folder" if skipped == 1 else f"{skipped} folders"
+        folders = counted(skipped, "folder")
         lines.append(f"{folders} skipped: managed libraries, caches, trash (--no-skip takes them)")
     if dry_run:
         lines.append("dry run: nothing was written")

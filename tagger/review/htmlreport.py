@@ -19,6 +19,7 @@ from tagger.review.trusted_root import Root, inside, relative
 from tagger.review.whereabouts import words
 from tagger.review.worldmap import VIEW_BOX, asset, land
 from tagger.storage.local_writing import replace_file
+from tagger.terminal import counted
 
 _EDGE = 240
 _MOST_CHOICES = 500
@@ -111,9 +112,10 @@ def _add_thumbnail(row: dict[str, Any], sheet: Sheet, root: Root) -> None:
 def _page(sheet: Sheet, rows: list[dict[str, Any]], refused: int, root: Root) -> str:
     counts = Counter(row["status"] for row in rows)
     summary = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.most_common())
-    lead = f"{len(rows)} photos: {summary}." if rows else "No photos."
+    lead = f"{counted(len(rows), 'photo')}: {summary}." if rows else "No photos."
     if refused:
-        lead += f" {refused} rows name files outside {printable(str(root))} and are left out."
+        left_out = f"outside {printable(str(root))}, left out"
+        lead += f" {counted(refused, 'row')} of files {left_out}."
     data = {
         "rows": rows,
         "land": land(),

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from tagger.errors import RunError
 from tagger.places.distance import distance_m
+from tagger.places.opening import open_pack
 from tagger.places.own import own_path, slug_of
-from tagger.places.pack import Pack, open_pack
+from tagger.places.pack import Pack
 from tagger.records import Landmark, Status
 from tagger.review.decision import Verdict
 from tagger.review.session import Review

@@ -16,6 +16,7 @@ from tagger.review import thumbnails
 from tagger.review.session import Review
 from tagger.review.sheet import Sheet, number, printable
 from tagger.review.trusted_root import Root, inside
+from tagger.terminal import counted
 
 CAMERA = frozenset(Source) - {Source.LANDMARK}
 _BY = {
@@ -117,5 +118,5 @@ def _one(one: Neighbour, at: tuple[float, float], root: Root) -> Around:
 
 def told(radius_m: float, shown: Sequence[Around]) -> str:
     """The drawing in words, for those who cannot see it."""
-    photos = "1 photo" if len(shown) == 1 else f"{len(shown)} photos"
-    return f"The camera was within {far(radius_m)} of the middle; {photos} taken around it"
+    around = f"{counted(len(shown), 'photo')} taken around it"
+    return f"The camera was within {far(radius_m)} of the middle; {around}"

@@ -183,6 +183,11 @@ def in_folders(folder: Path) -> list[Lesson]:
     return lessons
 
 
+def photos_at(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Files, and the photos of folders among them."""
+    return tuple(one for path in paths for one in (photos_in(path) if path.is_dir() else (path,)))
+
+
 def photos_in(folder: Path) -> tuple[Path, ...]:
     """The photos of a folder, by name."""
     found = (one for one in folder.rglob("*") if suffix(one.name) in LISTED_SUFFIXES)
@@ -204,17 +209,41 @@ def lesson_of(row: dict[str, str], folder: str, photos: tuple[Path, ...], table:
     return Lesson(mark.name, photos, (mark.latitude, mark.longitude), mark.radius_m, mark)
 
 
-def relearned(pack: Pack, classifier: "Classifier") -> Iterator[tuple[PackPlace, list[str]]]:
-    """Each place of a pack by the model in use, from the photos where they were, and those gone."""
-    for place in pack.places():
-        made, problems = [], []
-        for one in place.references:
-            path = one.facts.get("path", "")
-            found, _, trouble = _read([Path(path)], classifier, one.facts.get("licence", ""))
-            same = [ref for ref in found if ref.facts["sha256"] == one.facts.get("sha256")]
-            made += same or found
-            problems += trouble or ([] if path else ["a photo whose path is not known"])
-        yield replace(place, references=tuple(made)), problems
+def relearned(path: Path, classifier: "Classifier") -> Iterator[tuple[PackPlace, list[str]]]:
+    """Learn a pack's places again by the model in use, from the photos where they were.
+
+    The pack is written once all are learned; where photos are gone, ``PATH.before`` keeps it as it
+    was.
+
+    Yields:
+        each place as it is now, without references where all of its photos are gone; and why.
+
+    Raises:
+        RunError: the pack cannot be used or written.
+    """
+    encoder, *sizes = classifier.made_by()
+    lost = False
+    with editing(path, encoder, (sizes[0], sizes[1]), True, anew=True) as pack:
+        for slug, place in list(pack.places.items()):
+            made, problems = [], []
+            for one in place.references:
+                photo = one.facts.get("path", "")
+                found, _, trouble = _read([Path(photo)], classifier, one.facts.get("licence", ""))
+                same = [ref for ref in found if ref.facts["sha256"] == one.facts.get("sha256")]
+                made += same or found
+                problems += trouble if photo else ["a photo whose path is not known"]
+            lost = lost or bool(problems)
+            pack.places[slug] = replace(place, references=tuple(made))
+            if not made:
+                del pack.places[slug]
+            yield replace(place, references=tuple(made)), problems
+        if lost:
+            before(path).write_bytes(path.read_bytes())
+
+
+def before(path: Path) -> Path:
+    """Where a pack is kept as it was before photos of it were lost."""
+    return path.with_name(f"{path.name}.before")
 
 
 def confused(pack: Pack) -> list[tuple[str, str, str]]:

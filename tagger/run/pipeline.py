@@ -55,7 +55,7 @@ def run(
     A photo's failure is its outcome. Memory does not grow with the number of photos.
     """
 
-    net = thumbnails.asking(classifier.likeliest) if thumbnails and settings.by_thumbnails else None
+    net = thumbnails.asking(classifier.possible) if thumbnails and settings.by_thumbnails else None
     net_sha256 = net.sha256 if net else ""
 
     def moved(entry: Entry) -> Looked | None:

@@ -31,7 +31,8 @@ from tagger.ledger.recorder import Intent, RunRecorder
 from tagger.model import packs
 from tagger.model.lazy import LazyClassifier
 from tagger.model.thumbnail_net import ThumbnailNet
-from tagger.places.pack import SUFFIX, open_pack
+from tagger.places.opening import open_pack
+from tagger.places.pack import SUFFIX
 from tagger.records import Entry, Landmark, Outcome, Version
 from tagger.run.inspect import inspect
 from tagger.run.known import news, recalled
@@ -183,11 +184,11 @@ def look(table: pa.Table, job: Job) -> pa.Table:
     return packed(in_order(one, items, workers, BLOCK, lambda item: item if item.guess else None))
 
 
-def _files(classifier: LazyClassifier) -> dict[str, bytes]:
+def files_of(classifier: LazyClassifier) -> dict[str, bytes]:
     """The model file and the references taken in beside it, by the names they get on a node."""
     path = Path(MODEL)
     beside = {packs.place(path, name).name: data for name, data in classifier.packs.items()}
-    learned = {pack.path.name: pack.path.read_bytes() for pack in classifier.learned}
+    learned = {f"{pack.name}{SUFFIX}": pack.path.read_bytes() for pack in classifier.learned}
     return {MODEL: classifier.path.read_bytes(), **beside, **learned}
 
 
@@ -211,9 +212,10 @@ class Classifying:
                 (Path(folder) / name).write_bytes(data)
             learned = sorted(Path(folder).glob(f"*{SUFFIX}"))
             packed_places = [open_pack(path) for path in learned]
-            self._classifier = LazyClassifier(
-                Path(folder) / MODEL, device, learned=packed_places
-            ).load()
+            classifier = LazyClassifier(Path(folder) / MODEL, device, learned=packed_places)
+            if classifier.sha256 != job.sha256:
+                raise RunError("--engine ray: a pack changed while the run began; run again")
+            self._classifier = classifier.load()
         self._size, self.library = job.settings.batch_size, None
         if job.max_radius_m is not None:
             index = RemoteIndex(job.album)
@@ -299,14 +301,14 @@ def run(
     net = thumbnails if settings.by_thumbnails else None
     net_sha256 = net.sha256 if net else ""
     views, library = (sources.views, sources.library) if sources else (None, None)
-    with _connected(options), _books(recorder) as books, album_of(views) as album:
+    with connected(options), _books(recorder) as books, album_of(views) as album:
 
         @functools.cache  # until there is work to do, the model need not be loaded
         def job() -> Job:
             return Job(
                 storage, output, settings, _spread(classifier), classifier.sha256,
                 classifier.image_size, classifier.resize,
-                ray.put(_files(classifier)), books, net,
+                ray.put(files_of(classifier)), books, net,
                 library.max_radius_m if library else None,
             )  # fmt: skip
 
@@ -399,10 +401,10 @@ def _results(photos: Any) -> Iterator[Any]:
         for table in photos.iter_batches(**WHOLE):
             yield from unpacked(table)
     except (RayError, RunError) as error:
-        raise _explained(error) from error
+        raise explained(error) from error
 
 
-def _explained(error: BaseException) -> RunError:
+def explained(error: BaseException) -> RunError:
     """The error of a worker, or of Ray about the cluster."""
     cause: BaseException | None = error
     while cause is not None:
@@ -414,7 +416,7 @@ def _explained(error: BaseException) -> RunError:
 
 
 @contextmanager
-def _connected(options: Cluster) -> Iterator[None]:
+def connected(options: Cluster) -> Iterator[None]:
     """The cluster, for as long as the block lasts; ``local`` starts one on this machine."""
     if options.address.startswith("ray://"):
         raise RunError(

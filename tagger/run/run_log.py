@@ -19,7 +19,7 @@ from tagger.run.limits import RunLimits
 from tagger.storage.local_writing import emptied, named, replace_file
 from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
-from tagger.terminal import printable, tell
+from tagger.terminal import counted, printable, tell
 
 # How the files begin, which distinguishes them from others.
 _SUMMARY = re.compile(rb'\{"version": "[^"]*", "run_id": ')
@@ -112,8 +112,9 @@ class RunLog:
         """Close the log with what happened, and write the summary."""
         if error:
             self.note(error)
-        counted = ", ".join(f"{number} {status}" for status, number in self.counts.items())
-        self.note(f"exit {code}: {self.counts.total()} photos{': ' if counted else ''}{counted}")
+        statuses = ", ".join(f"{number} {status}" for status, number in self.counts.items())
+        total = counted(self.counts.total(), "photo")
+        self.note(f"exit {code}: {': '.join(filter(None, (total, statuses)))}")
         self._sum_up(code, stopped_by, error)
 
     def _sum_up(self, code: int | None, stopped_by: str = "", error: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The protocol of a storage: where photos live, whatever that is."""
+"""The protocol of a storage: any place where photos live."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -16,10 +16,10 @@ NO_PHOTOS = (
 
 
 class Traits(NamedTuple):
-    """What a store keeps with a photo beside its bytes, and the version that goes with.
+    """What a store keeps with a photo besides its bytes, and the version that belongs to it.
 
     ``attributes`` are headers such as Content-Type, and the user's own metadata. ``protection`` is
-    how it is encrypted, locked and checked, in the words of its store.
+    how it is encrypted, locked and checked, in the store's own terms.
     """
 
     attributes: Mapping[str, str]
@@ -30,14 +30,14 @@ class Traits(NamedTuple):
 
 
 def nothing() -> None:
-    """What is called where nothing is to be done."""
+    """Default callback: do nothing."""
 
 
 class Storage(Protocol):
     """Where photos live. A key names a photo; versions guard every write.
 
-    Methods raise PhotoError with a reason where one photo cannot be read or written, and
-    ChangedError where it is not the version that was expected.
+    Methods raise PhotoError with a reason if one photo cannot be read or written, and
+    ChangedError if it is not the expected version.
     """
 
     @property
@@ -50,18 +50,18 @@ class Storage(Protocol):
         ...
 
     def read_head(self, key: str, size: int) -> bytes:
-        """The first ``size`` bytes, fewer where the photo is shorter."""
+        """The first ``size`` bytes, or fewer if the photo is shorter."""
         ...
 
     def read_part(self, key: str, start: int, size: int) -> Blob:
-        """``size`` bytes from ``start`` on, fewer where the photo ends; the version is the photo's.
+        """``size`` bytes from ``start`` on, or fewer if the photo ends; the version is the photo's.
 
         ``start`` lies within the photo.
         """
         ...
 
     def read(self, key: str) -> Blob:
-        """All bytes and the version they are of."""
+        """All bytes, and their version."""
         ...
 
     def write(
@@ -73,23 +73,23 @@ class Storage(Protocol):
         ready: Callable[[], None] = nothing,
         mtime_ns: int | None = None,
     ) -> Version:
-        """Replace the photo in one step if it still is ``expected`` (None: create it).
+        """Replace the photo in one step if it is still ``expected`` (None: create it).
 
-        A photo that is replaced keeps its traits, one that is created takes ``traits``. ``ready``
-        is called before anything of the photo changes, as late as the store can; what it raises
-        stops the write. Where it raises, the photo is as it was, as far as the store can tell.
-        Where times can be set, the file gets ``mtime_ns`` (None: a photo keeps the one it has).
+        A replaced photo keeps its traits, a new one gets ``traits``. ``ready`` is called before
+        the photo changes, as late as the store can; an exception from it stops the write, and the
+        photo is then unchanged, as far as the store can tell. If the store can set times, the
+        file gets ``mtime_ns`` (None: it keeps the one it has).
         """
         ...
 
     def traits(self, key: str) -> Traits:
-        """What to create a copy of the photo with."""
+        """The traits to create a copy of the photo with."""
         ...
 
     def delete(self, key: str, expected: Version) -> None:
-        """Remove it if it still is ``expected``."""
+        """Remove it if it is still ``expected``."""
         ...
 
     def set_mtime(self, key: str, mtime_ns: int, expected: Version) -> None:
-        """Give a file that still is ``expected`` its time back, where times can be set."""
+        """Restore the time of a file that is still ``expected``, if the store can set times."""
         ...

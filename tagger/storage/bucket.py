@@ -1,4 +1,4 @@
-"""Buckets: s3://, gs:// and az:// through obstore, every write on condition of the ETag read."""
+"""Buckets: s3://, gs:// and az:// through obstore, each write conditional on the ETag read."""
 
 import functools
 import mimetypes
@@ -40,7 +40,7 @@ from tagger.storage.suffixes import LISTED_SUFFIXES, is_sidecar, suffix
 from tagger.storage.urls import Location, bucket_of
 
 Store = S3Store | GCSStore | AzureStore | MemoryStore
-# A throttled request is tried again for about a minute before it becomes its photo's failure.
+# A throttled request is retried for about a minute before its photo fails.
 ATTEMPTS = 8
 BACKOFF: Any = {
     "init_backoff": timedelta(seconds=0.2), "max_backoff": timedelta(seconds=15), "base": 2,
@@ -52,7 +52,7 @@ _CREDENTIALS = {
 
 
 class Generic:
-    """The Index of stores for which obstore alone has to do."""
+    """The Index of stores that only obstore serves."""
 
     def __init__(self, store: Store, scheme: str = "gs") -> None:
         self._store = store
@@ -88,7 +88,7 @@ class Generic:
         return done["e_tag"] or ""
 
     def delete(self, path: str, etag: str) -> None:
-        """Looks, then deletes: obstore has no conditional delete."""
+        """Check, then delete: obstore has no conditional delete."""
         if self.traits(path).etag.strip('"') != etag.strip('"'):
             raise ChangedError(CHANGED)
         with self._explained("removed"):
@@ -97,7 +97,7 @@ class Generic:
 
 @functools.cache
 def connect(root: str, server: str) -> tuple[Store, Index]:
-    """The store of a ``scheme://bucket``, and who answers what obstore does not for it.
+    """The store of a ``scheme://bucket``, and the Index for what obstore cannot do.
 
     Args:
         root: the bucket.
@@ -139,7 +139,7 @@ def connect(root: str, server: str) -> tuple[Store, Index]:
 
 
 class BucketStorage:
-    """Photos of one bucket; keys are URLs. Each target is a folder of it, or a photo.
+    """Photos of one bucket; keys are URLs. Each target is a folder or a photo in it.
 
     A version is the size and the ETag: times in buckets cannot be set, so they prove nothing.
 
@@ -187,7 +187,7 @@ class BucketStorage:
                 yield from self._folder(folder)
 
     def require_photos(self) -> None:
-        """Make sure that there is something under each prefix; as on a disk.
+        """Make sure that there is something under each prefix, as for folders of a disk.
 
         Raises:
             RunError: there is not.
@@ -201,7 +201,7 @@ class BucketStorage:
                 raise RunError(NO_PHOTOS.format(place))
 
     def named(self, start: str) -> Iterator[str]:
-        """The keys of one folder that begin so."""
+        """The keys of one folder that begin with this text."""
         for found in self._link()[1].list(start[len(self._root) + 1 :], False):
             yield f"{self._root}/{found.path}"
 
@@ -245,7 +245,7 @@ class BucketStorage:
                 options: Any = {"range": (0, size)}
                 return bytes(obstore.get(self._link()[0], self._path(key), options=options).bytes())
             except BaseError as error:
-                if "416 Range" in str(error):  # there is no first byte of nothing
+                if "416 Range" in str(error):  # an empty object has no first byte
                     return b""
                 raise
 
@@ -255,7 +255,7 @@ class BucketStorage:
             try:
                 result = obstore.get(self._link()[0], self._path(key), options=options)
             except BaseError as error:
-                # There is no first byte of nothing; so says S3, and so does obstore.
+                # An empty object has no first byte: S3 and obstore both report that as an error.
                 if start == 0 and ("416 Range" in str(error) or "Invalid range" in str(error)):
                     return self.read(key)
                 raise
@@ -290,7 +290,7 @@ class BucketStorage:
         try:
             etag = self._link()[1].put(path, data, kept, create=expected is None)
         except ChangedError:
-            # Where the answer to a first try was lost, the second meets what the first one wrote.
+            # If the answer to the first try was lost, the second finds what the first one wrote.
             now = self.read(key)
             if now.data != data:
                 raise
@@ -301,7 +301,7 @@ class BucketStorage:
         self._link()[1].delete(self._path(key), f'"{expected.etag}"')
 
     def set_mtime(self, key: str, mtime_ns: int, expected: Version) -> None:
-        """Objects have no time that could be set."""
+        """Do nothing: the times of objects cannot be set."""
 
     def _path(self, key: str) -> str:
         path = key[len(self._root) + 1 :]
@@ -322,7 +322,7 @@ def _version(size: int, etag: str | None) -> Version:
 
 @contextmanager
 def _explained(verb: str, scheme: str) -> Iterator[None]:
-    """Turn obstore's errors into a photo's, with the remedy, or the run's."""
+    """Turn obstore's errors into the photo's or the run's, with the remedy."""
     try:
         yield
     except FileNotFoundError as error:
@@ -351,7 +351,7 @@ def _explained(verb: str, scheme: str) -> Iterator[None]:
 
 
 def _short(error: BaseError) -> str:
-    """The telling part of obstore's message: the server's status, or what the network said."""
+    """The useful part of obstore's message: the server's status, or the network's error."""
     line = str(error).partition("\n")[0]
     status = re.search(r"status code: (\d{3} [\w ]+)", line)
     return status[1] if status else line.rpartition(" - ")[2]

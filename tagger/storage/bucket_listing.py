@@ -1,4 +1,4 @@
-"""What a bucket lists: photos and their sidecars out of a stream of names in order."""
+"""The listing of a bucket: photos and their sidecars from a stream of sorted names."""
 
 import os
 import unicodedata
@@ -21,7 +21,7 @@ from tagger.storage.suffixes import (
 )
 from tagger.storage.takeout_names import last_name_for, name_for
 
-# A photo waits for the Takeout file of its name no longer than for so many others.
+# A photo waits for its Takeout file until so many other photos are waiting.
 MOST_WAITING = 10_000
 
 
@@ -35,18 +35,18 @@ class Found(NamedTuple):
 
 
 class Index(Protocol):
-    """What a bucket is asked beside reading and writing; paths are names in the bucket."""
+    """Requests to a bucket other than reading and writing; paths are names in the bucket."""
 
     def list(self, prefix: str, recursive: bool) -> Iterator[Found]:
-        """What lies under a prefix, in order."""
+        """All objects under a prefix, sorted by name."""
         ...
 
     def traits(self, path: str) -> Traits:
-        """What goes with an object, and the ETag it goes with."""
+        """The traits of an object, and the ETag they belong to."""
         ...
 
     def put(self, path: str, data: bytes, traits: Traits, create: bool) -> str:
-        """Make an object if there is none, or replace one that still has the traits' ETag.
+        """Create an object if there is none, or replace one that still has the traits' ETag.
 
         Returns:
             its new ETag.
@@ -59,7 +59,7 @@ class Index(Protocol):
 
 
 class Paired(NamedTuple):
-    """A listed photo, the sidecars beside it, the photos of its stem, and its movies, by name.
+    """A listed photo, its sidecars, the photos with its stem, and its movies, by name.
 
     ``last`` is the last name that may belong to it, ``takeout`` its Takeout file, or empty.
     """
@@ -73,7 +73,7 @@ class Paired(NamedTuple):
 
 
 def paired(listing: Iterable[Found]) -> Iterator[Paired]:
-    """The photos of a listing, in its order, each with its sidecars.
+    """The photos of a listing, in order, each with its sidecars.
 
     A sidecar's names sort close behind its photo's, so a photo waits for a few names at most; but
     a.XMP sorts before a.jpg, and waits for it as long as names go on with "a."; so does a Takeout
@@ -121,7 +121,7 @@ def paired(listing: Iterable[Found]) -> Iterator[Paired]:
 
 
 def _last_beside(path: str) -> str:
-    """The last name in order that may belong to a photo."""
+    """The last name in sort order that may belong to a photo."""
     folder, slash, name = path.rpartition("/")
     return max(*sidecar_names(path), folder + slash + last_name_for(name))
 
@@ -137,11 +137,11 @@ def _with_takeout(photo: Paired, exported: set[str]) -> Paired:
 
 
 def looked_into(listing: Iterable[Found], folder: str, skipping: Skipping) -> Iterator[Found]:
-    """A listing of ``folder`` (empty, or with a slash at its end) without what is left alone.
+    """A listing of ``folder`` (empty, or ending with a slash) without skipped folders.
 
     A mark is heeded for what comes after it, as what begins with letters and digits does.
     """
-    out, known = "", ""  # a folder that is left out, and one that is not
+    out, known = "", ""  # a skipped folder, and one that is not
     for found in listing:
         if out and found.path.startswith(out):
             continue
@@ -156,7 +156,7 @@ def looked_into(listing: Iterable[Found], folder: str, skipping: Skipping) -> It
 
 
 def _first_left_out(place: str, folder: str, skipping: Skipping) -> str:
-    """The outermost folder of a place below ``folder`` that is left alone, with its slash."""
+    """The outermost skipped folder of a path below ``folder``, with its slash."""
     parent, path = folder.rstrip("/").rpartition("/")[2], folder
     for name in filter(None, f"{place}/".removeprefix(folder).split("/")):
         path = f"{path}{name}/"
@@ -171,7 +171,7 @@ def _stem(path: str) -> str:
 
 
 def _sharing(path: str, waiting: Iterable[Paired]) -> list[str]:
-    """The photos that photo.xmp may belong to, ``path`` among them; it joins its stem's list."""
+    """The photos that photo.xmp may belong to, including ``path``, which joins its stem's list."""
     stem, sharing = _stem(path), list[str]()
     for photo in waiting:
         if _stem(photo.found.path) == stem:
@@ -183,13 +183,13 @@ def _sharing(path: str, waiting: Iterable[Paired]) -> list[str]:
 
 
 def _before_suffixes(sidecar: str) -> str:
-    """What every photo that a sidecar may belong to starts with, up to the dot."""
+    """The start, up to the dot, of the name of every photo that a sidecar may belong to."""
     photo = _stem(sidecar)
     return f"{_stem(photo) if suffix(photo) in LISTED_SUFFIXES else photo}."
 
 
 def wanted(key: str, relative: str, exclude: Sequence[str]) -> bool:
-    """Whether a photo of this path below its target is looked at: hidden ones are not."""
+    """Whether a photo at this path below its target is processed: hidden ones are not."""
     path = ""
     for name in relative.split("/"):
         path = f"{path}/{name}" if path else name
@@ -199,7 +199,7 @@ def wanted(key: str, relative: str, exclude: Sequence[str]) -> bool:
 
 
 def problem_of(path: str) -> str:
-    """Why obstore would not ask for the object of this name, if it would not."""
+    """Why obstore refuses to request an object of this name; empty if it does not."""
     if not {"", ".", ".."}.isdisjoint(path.split("/")):
         return "has an empty, . or .. folder in its name, which cannot be asked for; rename it"
     if any(unicodedata.category(letter) == "Cc" for letter in path):

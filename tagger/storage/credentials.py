@@ -1,4 +1,4 @@
-"""When a store stops accepting who asks: that ends a run once, not photo by photo."""
+"""Credentials that a store no longer accepts: they end the run once, not photo by photo."""
 
 import re
 
@@ -20,7 +20,7 @@ _REMEDY = {
 
 
 def check_code(code: str, scheme: str) -> None:
-    """See whether an error's code means that no further request can succeed.
+    """Check whether an error code means that no further request can succeed.
 
     Raises:
         CredentialsError: it does.
@@ -34,13 +34,13 @@ def check_code(code: str, scheme: str) -> None:
 
 
 def check_text(text: str, scheme: str) -> None:
-    """The same for a message that may quote the server's XML."""
+    """As :func:`check_code`, for a message that may quote the server's XML."""
     code = re.search(r"<Code>(\w+)</Code>", text)
     check_code(code[1] if code else "", scheme)
 
 
 def refused(why: str, scheme: str) -> CredentialsError:
-    """The end of the run, with what to do."""
+    """The error that ends the run, with the remedy."""
     return CredentialsError(
         f"{scheme}://: {why}; {_REMEDY[scheme]}, and run again: what was done is kept"
     )

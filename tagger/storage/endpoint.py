@@ -1,4 +1,4 @@
-"""Which server ``s3://`` means: AWS, or another one that speaks S3 (MinIO, R2, Ceph)."""
+"""The server that ``s3://`` stands for: AWS, or another S3 server (MinIO, R2, Ceph)."""
 
 import os
 
@@ -6,5 +6,5 @@ VARIABLE = "AWS_ENDPOINT_URL"  # AWS's own name for it
 
 
 def server(chosen: str) -> str:
-    """The server that a run's settings name, or AWS's own setting; empty for AWS."""
+    """The server from the run's settings, else from AWS's own variable; empty for AWS."""
     return chosen or os.environ.get(VARIABLE, "")

@@ -1,4 +1,4 @@
-"""What --exclude leaves out: names, paths below PATH, and absolute paths or URLs."""
+"""What --exclude skips: names, paths below PATH, and absolute paths or URLs."""
 
 import fnmatch
 import os
@@ -8,12 +8,12 @@ from tagger.storage.urls import is_url
 
 
 def globs(exclude: Sequence[str]) -> tuple[str, ...]:
-    """What --exclude names, as :func:`excluded` matches it: ``./private/`` is ``private``."""
+    """The values of --exclude in the form :func:`excluded` takes: ``./private/`` is ``private``."""
     found: list[str] = []
     for glob in exclude:
         plain = glob.removeprefix("./").rstrip("/" + os.sep)
         if _absolute(plain):
-            # Keys have no links in them.
+            # Keys contain no links.
             real = plain if is_url(plain) else os.path.realpath(plain)
             found += [real, f"{real}/*"]
         elif plain:

@@ -64,17 +64,17 @@ class LocalStorage:
                     f"{path}: cannot be opened ({error.strerror}); check the PATH, and the "
                     "permissions of the folders it is in"
                 ) from error
-            # By the name that was given, and by the one that links lead to.
+            # By the name as given, and by the path with links resolved.
             for spelled in (Path(os.path.abspath(path)), Path(os.path.realpath(path))):
                 self._skipping.check(str(path), spelled.parts, (spelled, *spelled.parents))
         roots = {Path(os.path.realpath(path)) for path in paths}
-        # A folder and something inside it: the folder alone already lists it.
+        # Of a folder and something inside it, the folder alone lists both.
         covered = {root for root in roots if recursive and roots & set(root.parents)}
         self._roots = sorted(roots - covered)
         self._recursive = recursive
         self._exclude = globs(exclude)
         self._hard_links = hard_links
-        self._new_mode = 0o666 & ~_umask()  # asked for once: asking is not safe among threads
+        self._new_mode = 0o666 & ~_umask()  # read once: reading it is not thread-safe
         self._walk = Walk(recursive, self._exclude, self._skipping)
 
     @property
@@ -94,9 +94,9 @@ class LocalStorage:
                 yield entry_at(str(root), siblings_of(names_in(root.parent)))
 
     def require_photos(self) -> None:
-        """Make sure that there is something in each folder: one that is not mounted is empty.
+        """Make sure that no folder is empty, as one that is not mounted would be.
 
-        Photos that --exclude leaves out count, and so do folders that are left alone.
+        Excluded photos and skipped folders count as content.
 
         Raises:
             RunError: there is not.
@@ -159,7 +159,7 @@ class LocalStorage:
         ready: Callable[[], None],
         mtime_ns: int | None,
     ) -> Version:
-        """Write a temporary file, give it the attributes of ``older`` and its name."""
+        """Write a temporary file, and give it the attributes and the name of ``older``."""
         with Temporary(folder, path.parent, temp_prefix()) as made:
             made.write(pieces(data))
             if older:
@@ -203,8 +203,8 @@ class LocalStorage:
 
     @contextlib.contextmanager
     def _opened(self, folder: Folder, name: str, expected: Version) -> Iterator[IO[bytes]]:
-        """The file of that name, which is ``expected`` and may be written."""
-        if not stat.S_ISREG(folder.stat(name).st_mode):  # to open a device can have effects
+        """Open the file of that name, if it is ``expected`` and writable."""
+        if not stat.S_ISREG(folder.stat(name).st_mode):  # opening a device can have side effects
             raise ChangedError(CHANGED)
         try:
             file = open(name, "rb", buffering=0, opener=partial(_at_once, folder))  # noqa: SIM115
@@ -222,7 +222,7 @@ class LocalStorage:
 
     @staticmethod
     def _guard(folder: Folder, name: str, original: int, expected: Version) -> None:
-        """See, as late as can be, that the name is still that of the file that was opened."""
+        """Check, as late as possible, that the name still belongs to the open file."""
         now = folder.stat(name)
         if _changed(original, version_of(now), expected) or not folder.holds(name, original):
             raise ChangedError(CHANGED)
@@ -233,7 +233,7 @@ def _at_once(folder: Folder, name: str, flags: int) -> int:
 
 
 def _changed(descriptor: int, now: Version, expected: Version) -> bool:
-    """Whether an open file, of which ``now`` is the version, is not the one that was expected.
+    """Whether an open file, whose version is ``now``, is not the expected one.
 
     Another size or time says so. Another inode or ctime does not prove it: some file systems
     number files afresh at each look, and a chmod or a hard link sets the ctime. Then the content

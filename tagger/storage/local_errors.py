@@ -1,4 +1,4 @@
-"""Why a file of this machine cannot be read or written, in words with the remedy."""
+"""Messages, with the remedy, for local files that cannot be read or written."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ IS_LINK = "it, or a folder it is in, has become a link, which is not followed; p
 
 
 def linked(names: int) -> str:
-    """Why a file of several names is left alone."""
+    """Why a file with several names is skipped."""
     return (
         f"has {names} names (hard links), and only this one would be changed; --hard-links split "
         "makes it a file of its own"
@@ -20,7 +20,7 @@ def linked(names: int) -> str:
 
 @contextlib.contextmanager
 def explained(verb: str) -> Iterator[None]:
-    """Turn the system's errors into a photo's, with the remedy."""
+    """Turn the system's errors into the photo's, with the remedy."""
     try:
         yield
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What a folder of this machine holds: photos, with the sidecars and other files beside them."""
+"""The photos in a local folder, each with its sidecars and the other files beside it."""
 
 import contextlib
 import os
@@ -21,12 +21,12 @@ HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
 class Walk:
-    """Goes through folders, and removes temporary files of runs that are gone.
+    """Walk through folders, and remove temporary files of runs that have ended.
 
     Args:
         recursive: look into subfolders.
-        exclude: what to leave out, as :func:`tagger.storage.exclude.globs` gives it.
-        skipping: which folders are left alone; it counts them.
+        exclude: what to skip, as :func:`tagger.storage.exclude.globs` returns it.
+        skipping: which folders are skipped; it counts them.
     """
 
     def __init__(self, recursive: bool, exclude: tuple[str, ...], skipping: Skipping) -> None:
@@ -55,7 +55,7 @@ class Walk:
                     continue
                 if item.is_dir(follow_symlinks=False):
                     folders.append(item.path)
-                # What os.path asks never raises, whatever a link leads to.
+                # os.path never raises here, whatever a link leads to.
                 elif suffix(item.name) in LISTED_SUFFIXES or (
                     item.is_symlink() and os.path.isdir(item.path)
                 ):
@@ -77,14 +77,14 @@ class Walk:
 
 
 def entry_at(path: str, beside: Siblings) -> Entry:
-    """The photo at ``path``; ``beside`` is what its folder has."""
+    """The photo at ``path``; ``beside`` are the files of its folder."""
     folder, name = os.path.split(path)
     sidecars = tuple(os.path.join(folder, found) for found in beside.sidecars(name))
     try:
         now = os.stat(path)
     except OSError as error:
         return Entry(path, Version(0, 0), f"cannot be read ({error.strerror}); run again")
-    # Opening a pipe or a device of that name could wait for ever.
+    # Opening a pipe or a device could block for ever.
     problem = "" if stat.S_ISREG(now.st_mode) else "is not a file, though named like a photo"
     takeout, movie = beside.takeout(name), beside.movie(name)
     return Entry(
@@ -100,7 +100,7 @@ def entry_at(path: str, beside: Siblings) -> Entry:
 
 
 def version_of(status: os.stat_result, renamed: bool = False) -> Version:
-    """The version of a file; one that is ``renamed`` next gets another ctime by that."""
+    """The version of a file; renaming (``renamed``) will change its ctime."""
     node = (status.st_dev, status.st_ino, 0 if renamed else status.st_ctime_ns)
     return Version(status.st_size, status.st_mtime_ns, "", node)
 
@@ -113,7 +113,7 @@ def names_in(folder: Path) -> set[str]:
 
 
 def siblings_of(names: Iterable[str]) -> Siblings:
-    """Photos and sidecars of a folder with these names; hidden ones are nobody's."""
+    """Photos and sidecars among these names of a folder; hidden ones belong to none."""
     seen = [name for name in names if not name.startswith(".")]
     photos = (name for name in seen if suffix(name) in LISTED_SUFFIXES)
     takeout = (name for name in seen if suffix(name) == ".json")
@@ -121,12 +121,12 @@ def siblings_of(names: Iterable[str]) -> Siblings:
 
 
 def temp_prefix() -> str:
-    """What the names of temporary files of this process begin with."""
+    """The prefix of the names of this process's temporary files."""
     return f"{TEMP_PREFIX}{HOST}-{os.getpid()}-"
 
 
 def _sweep(path: str) -> None:
-    """Remove a temporary file whose writer is gone: killed, or a day old."""
+    """Remove a temporary file if its writer was killed, or if it is a day old."""
     host, _, pid = os.path.basename(path).removeprefix(TEMP_PREFIX).partition("-")
     with contextlib.suppress(OSError, ValueError):
         stale = time.time() - os.stat(path).st_mtime > 86_400

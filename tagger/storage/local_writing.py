@@ -1,4 +1,4 @@
-"""Making and replacing files through open descriptors, so that no planted link is followed."""
+"""Create and replace files through open descriptors, so that no planted link is followed."""
 
 import contextlib
 import errno
@@ -22,7 +22,7 @@ SWAPPED = (
 
 
 class Folder:
-    """An open folder: everything is done to the names in it, wherever its path leads by now.
+    """An open folder: operations use names in it, wherever its path leads by now.
 
     No part of its path may be a link: paths of photos have none when they are listed.
 
@@ -63,23 +63,23 @@ class Folder:
         return name if self._descriptor is not None else str(self._path / name)
 
     def open(self, name: str, flags: int, mode: int = 0o666) -> int:
-        """A descriptor of the file itself; a link of that name is refused."""
+        """Open the file itself; a link of that name is refused."""
         return os.open(self._at(name), flags | NO_LINK, mode, dir_fd=self._descriptor)
 
     def stat(self, name: str) -> os.stat_result:
-        """The status of the name, which may be a link's own."""
+        """The status of the name, of the link itself if it is one."""
         if self._descriptor is None:
             return os.lstat(self._at(name))
         return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
 
     def holds(self, name: str, descriptor: int) -> bool:
-        """Whether the name is that of the open file, and of nothing that took its place.
+        """Whether the name still belongs to the open file.
 
         Some file systems number their files afresh, now and then or at each look: then a file
         of this one name, with the same content byte for byte, is taken for the open one.
         """
         try:
-            for _ in range(3):  # both are asked side by side
+            for _ in range(3):  # both are read at the same time
                 if os.path.samestat(self.stat(name), os.fstat(descriptor)):
                     return True
             # Windows numbers differently by name and by descriptor.
@@ -88,7 +88,7 @@ class Folder:
             return False
 
     def _equals(self, name: str, descriptor: int) -> bool:
-        """Whether the name is that of a file of its own, with the content of the open one."""
+        """Whether the name belongs to a file with no other name and the content of the open one."""
         try:
             other = self.open(name, os.O_RDONLY | NO_WAIT)
         except OSError as error:
@@ -109,14 +109,14 @@ class Folder:
         )  # fmt: skip
 
     def take(self, temp: str, name: str) -> None:
-        """Name a new file; a link fails where the name is taken, which a rename would not."""
+        """Name a new file; unlike a rename, a hard link fails if the name is taken."""
         here: Any = {"src_dir_fd": self._descriptor, "dst_dir_fd": self._descriptor}
         follow: Any = {"follow_symlinks": False} if system.BY_DESCRIPTOR else {}
         try:
             os.link(self._at(temp), self._at(name), **here, **follow)
         except FileExistsError:
             raise
-        except OSError as error:  # FAT, exFAT and some network shares know no hard links
+        except OSError as error:  # FAT, exFAT and some network shares have no hard links
             with contextlib.suppress(FileNotFoundError):
                 self.stat(name)
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
@@ -128,7 +128,7 @@ class Folder:
         os.unlink(self._at(name), dir_fd=self._descriptor)
 
     def sync(self) -> None:
-        """Make a rename durable; where a folder cannot be opened (Windows), the system does it."""
+        """Make a rename durable; where folders cannot be opened (Windows), the system does it."""
         with contextlib.suppress(OSError):
             here = "." if self._descriptor is not None else self._path
             descriptor = os.open(here, os.O_RDONLY, dir_fd=self._descriptor)
@@ -139,11 +139,11 @@ class Folder:
 
 
 class Temporary:
-    """A new file beside the one that it is to become; it is gone if it does not."""
+    """A new file beside the one it will replace; removed if it does not."""
 
     def __init__(self, folder: Folder, place: Path, prefix: str, mode: int = 0o600) -> None:
         self._folder, self._name = folder, f"{prefix}{secrets.token_hex(8)}.tmp"
-        self.path = str(place / self._name)  # for systems that set nothing on descriptors
+        self.path = str(place / self._name)  # for systems that cannot set attributes on descriptors
         self.descriptor = folder.open(self._name, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
 
     def write(self, pieces: Iterable[bytes | memoryview]) -> None:
@@ -154,14 +154,14 @@ class Temporary:
         system.set_mode(self.descriptor, mode, self.path)
 
     def become(self, name: str, new: bool) -> None:
-        """Take the name: of the file it replaces, or (``new``) one that is free.
+        """Take the name of the file it replaces, or (``new``) a free one.
 
         Raises:
             PhotoError: another program put something else in its place.
         """
         take = self._folder.take if new else self._folder.replace
         if not system.BY_DESCRIPTOR:
-            self._close()  # Windows renames no open file
+            self._close()  # Windows cannot rename open files
             take(self._name, name)
             return
         if not self._folder.holds(self._name, self.descriptor):
@@ -215,7 +215,7 @@ def no_link(path: str, flags: int) -> int:
 
 
 def named(path: str, flags: int) -> int:
-    """An ``opener`` for a file that the user names: links are refused but the system's own."""
+    """An ``opener`` for a file that the user names: refuses links other than the system's own."""
     if os.path.dirname(path) in _OF_SYSTEM:
         return os.open(path, flags, 0o666)
     try:
@@ -232,7 +232,7 @@ def named(path: str, flags: int) -> int:
 
 
 def emptied(path: str, flags: int) -> int:
-    """An ``opener`` like :func:`named` for what is to begin empty: a new file, a device, a pipe."""
+    """An ``opener`` like :func:`named` for writing from the start: a new file, a device, a pipe."""
     flags &= ~os.O_TRUNC
     with contextlib.suppress(FileExistsError):
         return named(path, flags | os.O_CREAT | os.O_EXCL)
@@ -245,7 +245,7 @@ def emptied(path: str, flags: int) -> int:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Give a file that the user names new bytes in one step; it keeps its mode, a link is replaced.
+    """Replace a file that the user names in one step; it keeps its mode, a link is replaced.
 
     Raises:
         OSError: it cannot be written; it is as it was.
@@ -267,7 +267,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def unswapped(path: Path) -> Iterator[None]:
-    """For a library that opens a file by its path: see that no link leads it to another one.
+    """For a library that opens a file by path: check that no link leads it elsewhere.
 
     Nothing may be written in the block yet, and no lock be taken.
 
@@ -275,7 +275,7 @@ def unswapped(path: Path) -> Iterator[None]:
         OSError: the file cannot be made, or a link is in its place.
     """
     try:
-        made = os.lstat(path)  # not opened: to close a file drops the locks of this process on it
+        made = os.lstat(path)  # not opened: closing a file drops this process's locks on it
     except FileNotFoundError:
         descriptor = named(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL)
         made = os.fstat(descriptor)
@@ -288,7 +288,7 @@ def unswapped(path: Path) -> Iterator[None]:
 
 
 def _still(path: Path, made: os.stat_result) -> bool:
-    """Whether a file that must not be opened is the one seen before, also where it is renumbered.
+    """Whether a file that must not be opened is the one seen before, even if renumbered.
 
     A file system that numbers a file otherwise at each look proves nothing by numbers; there, it
     must be no link and have no other name.
@@ -300,7 +300,7 @@ def _still(path: Path, made: os.stat_result) -> bool:
 
 
 def content(descriptor: int) -> bytes:
-    """All that an open file holds, wherever it stands."""
+    """The whole content of an open file, whatever its position."""
     with open(descriptor, "rb", closefd=False) as file:
         file.seek(0)
         return file.read()

@@ -1,4 +1,4 @@
-"""The scheme table: from a target to the storage that it lives in."""
+"""The scheme table: from a target to its storage."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from tagger.storage.urls import Location, bucket_of
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which photos of the targets are listed, and whether there must be any."""
+    """Which photos of the targets to list, and whether there must be any."""
 
     recursive: bool = True
     exclude: Sequence[str] = ()
@@ -59,7 +59,7 @@ def _bucket(targets: Sequence[str], selection: Selection) -> Storage:
     return remote
 
 
-# A storage of another kind is one more line here; a path has no scheme.
+# To add a kind of storage, add a line here; a path has no scheme.
 OPENERS: dict[str, Opener] = {"": _folders, "s3": _bucket, "gs": _bucket, "az": _bucket}
 
 
@@ -74,18 +74,18 @@ def open_storage(
     allow_empty: bool = True,
     endpoint_url: str = "",
 ) -> Storage:
-    """The storage that the targets live in.
+    """The storage of the targets.
 
     Args:
-        since: leaves older objects of a bucket out.
+        since: skips older objects of a bucket.
         endpoint_url: the server of ``s3://``; empty for AWS's own setting.
 
     Raises:
         RunError: a target is empty, does not exist or cannot be reached, or its scheme is not
             known; or, unless ``allow_empty``, there is no photo in it.
-        SkippedError: a target is, or lies in, a folder that is left alone.
+        SkippedError: a target is, or lies in, a skipped folder.
     """
-    if "" in targets:  # which would be the folder we are in
+    if "" in targets:  # which would mean the current folder
         raise RunError("PATH is empty; is a variable unset?")
     for target in targets:
         check_scheme(target)
@@ -101,7 +101,7 @@ def open_storage(
 
 
 def check_scheme(place: str) -> None:
-    """See that a place is a path, or a URL of a storage that is known here.
+    """Check that a place is a path, or a URL with a known scheme.
 
     Raises:
         RunError: it is neither.
@@ -115,7 +115,7 @@ def check_scheme(place: str) -> None:
 
 
 def storage_at(key: str, hard_links: HardLinks = HardLinks.SKIP, endpoint_url: str = "") -> Storage:
-    """The storage that a key, out of a report or the ledger, lives in."""
+    """The storage of a key from a report or the ledger."""
     check_scheme(key)
     return _storage_of(bucket_of(key), hard_links, endpoint.server(endpoint_url))
 

@@ -1,4 +1,4 @@
-"""Large files in their store, read by ranges: a camera raw file's 0.3 to 2 MB of 20 to 100."""
+"""Large files read by ranges: of a camera raw file 0.3 to 2 MB instead of 20 to 100."""
 
 from functools import cached_property
 
@@ -11,12 +11,12 @@ from tagger.metadata.reading import HEAD_BYTES
 from tagger.storage.base import CHANGED, Storage
 from tagger.storage.suffixes import is_raw
 
-PAGE = 65_536  # bytes that are asked for at a time where fewer are needed
-MOST_PAGES = 32  # that are kept
+PAGE = 65_536  # bytes to request at once, even if fewer are needed
+MOST_PAGES = 32  # blocks kept in memory
 
 
 class Ranges:
-    """The bytes of a file, of which only those that are looked at are read.
+    """The bytes of a file, read only where they are accessed.
 
     All are of one :attr:`version`.
 
@@ -69,12 +69,12 @@ class RawFile(Ranges):
         """Its EXIF and XMP as a small EXIF block.
 
         Raises:
-            PhotoError: it is of a kind that is not read, or damaged, or another file by now.
+            PhotoError: it is of an unsupported kind, damaged, or has changed.
         """
         return self._raw.block
 
     def picture(self) -> bytes:
-        """The JPEG that it is looked at through, upright by its EXIF.
+        """The preview to classify: a JPEG with its orientation in EXIF.
 
         Raises:
             PhotoError: as :meth:`exif`, or it has none.
@@ -83,7 +83,7 @@ class RawFile(Ranges):
 
 
 def read_picture(storage: Storage, key: str) -> Blob:
-    """A photo's bytes to decode, and its version; of a raw file, its preview's.
+    """A photo's bytes to decode, and its version; for a raw file, those of its preview.
 
     Raises:
         PhotoError: it cannot be read.

@@ -1,4 +1,4 @@
-"""What S3 needs beside obstore: profiles, names of any form, tags, conditional deletes."""
+"""S3 features that obstore lacks: profiles, names of any form, tags, conditional deletes."""
 
 import base64
 import hashlib
@@ -25,16 +25,16 @@ from tagger.storage import credentials, endpoint
 from tagger.storage.base import APPEARED, CHANGED, Traits
 from tagger.storage.bucket_listing import Found
 
-# Headers that go with an object, by the names boto3 has for them.
+# Headers that belong to an object, by boto3's names.
 _HEADERS = {
     "ContentType": "Content-Type", "CacheControl": "Cache-Control",
     "ContentDisposition": "Content-Disposition", "ContentEncoding": "Content-Encoding",
     "ContentLanguage": "Content-Language", "StorageClass": "Storage-Class",
 }  # fmt: skip
-# How an object is encrypted, and what holds it: given again with every write.
+# An object's encryption and locks, which every write must repeat.
 _ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "BucketKeyEnabled")
 _LOCK = ("ObjectLockMode", "ObjectLockRetainUntilDate", "ObjectLockLegalHoldStatus")
-# What botocore can compute without more packages. S3 itself adds CRC64NVME where none is given.
+# What botocore computes without further packages. S3 itself adds CRC64NVME if none is given.
 _CHECKSUMS = ("CRC32", "SHA1", "SHA256")
 _BY_DEFAULT = "CRC64NVME"
 _NO_LOCKS = (
@@ -45,7 +45,7 @@ _RESERVED = {header.lower() for header in _HEADERS.values()}
 
 
 class S3:
-    """One bucket, through boto3: it knows profiles, SSO and roles, and follows the AWS settings.
+    """One bucket, through boto3, which supports profiles, SSO, roles and the AWS settings.
 
     Raises:
         RunError: the bucket cannot be reached with the credentials there are.
@@ -62,7 +62,7 @@ class S3:
                 )
             retries = {"mode": "standard", "max_attempts": attempts}
             region = self.session.region_name or "us-east-1"
-            # Checksums that nobody asked for are not known to every store that speaks S3.
+            # Not every S3 server supports checksums that were not asked for.
             config = Config(
                 retries=retries, max_pool_connections=64,
                 request_checksum_calculation="when_required",
@@ -76,12 +76,12 @@ class S3:
         self._lockable = self._may_lock()
         self.region: str = answer.get("BucketRegion") or region
         url = self._client.meta.endpoint_url
-        # AWS's own is left to obstore, which puts the bucket into the host's name.
+        # AWS's own server is left to obstore, which puts the bucket into the host name.
         own = (urlsplit(url).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
         self.endpoint = "" if own else url
 
     def list(self, prefix: str, recursive: bool) -> Iterator[Found]:
-        """What lies under a prefix, in order, a page of 1,000 at a time."""
+        """All objects under a prefix, sorted by name, in pages of 1,000."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=prefix, **({} if recursive else {"Delimiter": "/"})
         )
@@ -91,10 +91,10 @@ class S3:
                     yield Found(item["Key"], item["Size"], item["ETag"], item["LastModified"])
 
     def traits(self, path: str) -> Traits:
-        """Headers, user metadata, storage class and tags, with the ETag they go with.
+        """Headers, user metadata, storage class and tags, with the ETag they belong to.
 
         Raises:
-            RefusedError: it has something that obstore could not write again.
+            RefusedError: it has something that could not be written again.
             PhotoError: it cannot be read.
         """
         with _explained("read"):
@@ -117,13 +117,13 @@ class S3:
                 Bucket=self._bucket, Key=path, ChecksumMode="ENABLED"
             )
         except ClientError as error:
-            if _status(error) == 400:  # the answer to HEAD does not say why, that to GET does
+            if _status(error) == 400:  # unlike the answer to HEAD, that to GET says why
                 self._tags(path)
             raise
         return head
 
     def _protection(self, path: str, head: dict[str, Any]) -> dict[str, Any]:
-        """Encryption, lock and checksum, as arguments to write with."""
+        """Encryption, lock and checksum, as arguments for the write."""
         if "SSECustomerAlgorithm" in head:
             raise RefusedError("is encrypted with a key of your own (SSE-C), which would be lost")
         kept = {name: head[name] for name in _ENCRYPTION if head.get(name)}
@@ -138,7 +138,7 @@ class S3:
         return kept | ({"ChecksumAlgorithm": known[0]} if known else {})
 
     def _lock(self, path: str, head: dict[str, Any]) -> dict[str, Any]:
-        """Retention and legal hold; S3 leaves them out of HEAD where they may not be read."""
+        """Retention and legal hold; S3 omits them from HEAD if they may not be read."""
         lock = {name: head[name] for name in head if name.startswith("ObjectLock")}
         if other := sorted(lock.keys() - set(_LOCK)):
             raise RefusedError(f"has a lock of a new kind ({other[0]}), which would be lost")
@@ -146,7 +146,9 @@ class S3:
             for ask in (self._client.get_object_legal_hold, self._client.get_object_retention):
                 self._see_unlocked(ask, path)
         until = lock.get("ObjectLockRetainUntilDate")
-        if until and until <= datetime.now(UTC):  # S3 takes no date that is past, nor does it hold
+        if until and until <= datetime.now(
+            UTC
+        ):  # S3 accepts no date in the past, and it would not hold
             del lock["ObjectLockRetainUntilDate"], lock["ObjectLockMode"]
         return lock
 
@@ -166,7 +168,7 @@ class S3:
             raise ChangedError("its object lock changed meanwhile; run again")
 
     def _may_lock(self) -> bool:
-        """Whether objects of this bucket may be locked; so they may where it is not told."""
+        """Whether objects of this bucket may be locked; yes if that cannot be read."""
         try:
             self._client.get_object_lock_configuration(Bucket=self._bucket)
         except ClientError as error:
@@ -175,7 +177,7 @@ class S3:
         return True
 
     def put(self, path: str, data: bytes, traits: Traits, create: bool) -> str:
-        """Write with all that the traits say; a new object is not locked, as its model is."""
+        """Write with all traits; a new object is not locked, even if its original is."""
         headers = {name: traits.attributes[header] for name, header in _HEADERS.items()
                    if header in traits.attributes}  # fmt: skip
         own = {name: value for name, value in traits.attributes.items()
@@ -184,7 +186,7 @@ class S3:
                       if not (create and name in _LOCK)}  # fmt: skip
         condition = {"IfNoneMatch": "*"} if create else {"IfMatch": traits.etag}
         tags = {"Tagging": urlencode(traits.tags)} if traits.tags else {}
-        # S3 asks for it where objects are locked, and sees by it that all bytes arrived.
+        # S3 requires it for locked objects, and checks with it that all bytes arrived.
         digest = hashlib.md5(data, usedforsecurity=False).digest()
         with _explained("written", APPEARED if create else CHANGED):
             done = self._client.put_object(
@@ -233,7 +235,7 @@ def _startable(place: str) -> Iterator[None]:
 
 @contextmanager
 def _explained(verb: str, changed: str = CHANGED) -> Iterator[None]:
-    """Turn boto3's errors into a photo's, with the remedy."""
+    """Turn boto3's errors into the photo's, with the remedy."""
     try:
         yield
     except ClientError as error:

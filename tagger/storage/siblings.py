@@ -1,4 +1,4 @@
-"""Which files of a folder go by a photo's name: its sidecars, and other photos of its stem."""
+"""Which files of a folder belong to a photo by name: sidecars, and photos with its stem."""
 
 import os
 from collections import defaultdict
@@ -13,7 +13,7 @@ SIDECAR = ".xmp"
 def is_beside(sidecar: str, photo: str) -> bool:
     """Whether a sidecar has a photo's name: photo.jpg.xmp or photo.xmp.
 
-    Suffixes count in any case: IMG.JPG is often copied to IMG.jpg.xmp's side.
+    The case of suffixes is ignored: IMG.JPG often comes with IMG.jpg.xmp.
     """
     stem, suffix = os.path.splitext(photo)
     rest = sidecar[len(stem) :].lower()
@@ -21,7 +21,7 @@ def is_beside(sidecar: str, photo: str) -> bool:
 
 
 def ordered(sidecars: Iterable[str], photo: str) -> list[str]:
-    """A photo's sidecars, the one that a new tag goes into first: photo.jpg.xmp before photo.xmp.
+    """A photo's sidecars, the one for a new tag first: photo.jpg.xmp before photo.xmp.
 
     Of several spellings, the photo's own comes first.
     """
@@ -34,14 +34,14 @@ def ordered(sidecars: Iterable[str], photo: str) -> list[str]:
 def is_shared(photo: str, photos: Iterable[str]) -> bool:
     """Whether photo.xmp may be another photo's: one of the same stem, or named as the stem.
 
-    Of a raw file and a JPEG it is the raw file's: Adobe's programs embed into the JPEG.
+    If there is a raw file and a JPEG it is the raw file's: Adobe's programs embed into JPEGs.
     """
     others = (other for other in photos if other != photo)
     return any(is_raw(other) or not is_raw(photo) for other in others)
 
 
 class Siblings:
-    """The photos of one folder, and what lies beside them, looked up by name."""
+    """The photos of one folder and the files beside them, looked up by name."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Siblings:
         self._movies = {os.path.splitext(name)[0]: name for name in sorted(movies)}
 
     def sidecars(self, photo: str) -> list[str]:
-        """Names of the sidecars that go by the photo's name."""
+        """Names of the photo's sidecars."""
         if not self._sidecars:
             return []
         stem, _ = os.path.splitext(photo)
@@ -73,11 +73,11 @@ class Siblings:
         return ordered((name for name in found if is_beside(name, photo)), photo)
 
     def takeout(self, photo: str) -> str:
-        """Name of the photo's Google Takeout file; empty where there is none."""
+        """Name of the photo's Google Takeout file; empty if there is none."""
         return (name_for(photo, self._takeout) or "") if self._takeout else ""
 
     def movie(self, photo: str) -> str:
-        """Name of the movie of a photo's stem; empty where there is none."""
+        """Name of the movie with the photo's stem; empty if there is none."""
         return self._movies.get(os.path.splitext(photo)[0], "") if self._movies else ""
 
     def share_stem(self, photo: str) -> bool:

@@ -1,4 +1,4 @@
-"""Folders that are left alone: libraries that a program manages, caches, trash and backups."""
+"""Skipped folders: libraries that a program manages, caches, trash and backups."""
 
 import csv
 import fnmatch
@@ -35,7 +35,7 @@ def kinds() -> tuple[Kind, ...]:
 
 @functools.cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """What matches a name, and what matches two; each alternative is a group of its own."""
+    """Patterns for a name and for two names; each alternative is a group of its own."""
     rows = [kind.folder.casefold() for kind in kinds() if not kind.folder.startswith(_MARKED)]
     one, two = [row for row in rows if "/" not in row], [row for row in rows if "/" in row]
     return tuple(  # type: ignore[return-value]
@@ -54,36 +54,36 @@ def _marks() -> dict[str, Kind]:
 
 @functools.lru_cache(4096)
 def is_skipped(name: str, parent: str = "") -> bool:
-    """Whether a folder of this name, in one of that name, is on the list."""
+    """Whether a folder of this name, inside one of that name, is on the list."""
     one, two = _patterns()
     folded = name.casefold()
     return bool(one.match(folded) or two.match(f"{parent.casefold()}/{folded}"))
 
 
 def mark_in(names: Iterable[str]) -> str:
-    """Which of the names in a folder puts it on the list, if one does."""
+    """The name in a folder that puts it on the list, if there is one."""
     return next((mark for mark in _marks() if mark in names), "")
 
 
 class Skipping:
-    """What one listing leaves out, and how much that was.
+    """What one listing skips, and how much that was.
 
     Args:
-        on: False for --no-skip, where nothing is left out.
+        on: False for --no-skip, which skips nothing.
     """
 
     def __init__(self, on: bool = True) -> None:
         self.on = on
-        self.folders = 0  # that were left out
+        self.folders = 0  # folders skipped
 
     def leaves_out(self, name: str, parent: str) -> bool:
-        """Whether a folder is left out for its name; counts it."""
+        """Whether a folder is skipped because of its name; counts it."""
         out = self.on and is_skipped(name, parent)
         self.folders += out
         return out
 
     def leaves_out_marked(self, names: Iterable[str]) -> bool:
-        """Whether a folder is left out for what is in it; counts it."""
+        """Whether a folder is skipped because of a file in it; counts it."""
         out = self.on and bool(mark_in(names))
         self.folders += out
         return out
@@ -91,7 +91,7 @@ class Skipping:
     def check(
         self, place: str, parts: Sequence[str], folders: Iterable[str | os.PathLike[str]] = ()
     ) -> None:
-        """Refuse a PATH that is such a folder or lies in one.
+        """Refuse a PATH that is or lies in such a folder.
 
         Args:
             place: the PATH as it was given.
@@ -99,7 +99,7 @@ class Skipping:
             folders: those of this machine, to look for marks in.
 
         Raises:
-            SkippedError: with what it is, and why.
+            SkippedError: it is one; says which kind, and why it is skipped.
         """
         if not self.on:
             return

@@ -1,4 +1,4 @@
-"""Which files are photos, by the suffix of their names: the one home of these lists."""
+"""Which files are photos, by suffix: the only home of these lists."""
 
 import os
 
@@ -21,7 +21,7 @@ LISTED_SUFFIXES = PHOTO_SUFFIXES | RAW_SUFFIXES | UNREAD_SUFFIXES
 
 
 def suffix(name: str) -> str:
-    """A name's suffix in small letters, with its dot."""
+    """A name's suffix in lower case, with its dot."""
     return os.path.splitext(name)[1].lower()
 
 

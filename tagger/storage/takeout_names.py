@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Container, Iterator
 
-LONGEST = 46  # letters of a name before ".json"; Takeout cuts what is longer
+LONGEST = 46  # letters of a name before ".json"; Takeout cuts longer ones
 ADDED = ".supplemental-metadata"
 # What Takeout appends to an edited copy's name, by the account's language.
 EDITED = (
@@ -33,7 +33,7 @@ def name_for(photo: str, names: Container[str]) -> str | None:
 
 
 def last_name_for(photo: str) -> str:
-    """A name that no Takeout file of this photo comes after, in order.
+    """A name that no Takeout file of this photo sorts after.
 
     >>> last_name_for("a(1).jpg")
     'a.~'
@@ -54,7 +54,7 @@ def _ends(stem: str, word: str) -> bool:
 
 
 def _candidates(photo: str) -> Iterator[str]:
-    """Names that Takeout may have given, the likeliest first."""
+    """Names that Takeout may have given, likeliest first."""
     stem, suffix = os.path.splitext(photo)
     yield from _of(stem, suffix)
     for word in EDITED:
@@ -77,7 +77,7 @@ def _of(stem: str, suffix: str) -> Iterator[str]:
 
 
 def _cuts(name: str) -> Iterator[str]:
-    """The name with what Takeout adds, whole and as it cuts it."""
+    """The name with Takeout's suffixes, whole and cut."""
     yield name + ADDED
     for length in range(min(LONGEST + 1, len(name + ADDED) - 1), len(name), -1):
         yield (name + ADDED)[:length]

@@ -46,7 +46,7 @@ class Location:
 
     @property
     def separator(self) -> str:
-        """What stands between folders."""
+        """The separator between folders."""
         return "/" if is_url(self.text) else os.sep
 
     @property
@@ -55,7 +55,7 @@ class Location:
         return self.text.rpartition("/")[0] if is_url(self.text) else os.path.dirname(self.text)
 
     def absolute(self) -> str:
-        """The path or URL as keys begin with it: no links, no separator at the end."""
+        """The path or URL that keys begin with: links resolved, no separator at the end."""
         return self.text.rstrip("/") if self.bucket else os.path.realpath(self.text)
 
 

@@ -1,4 +1,4 @@
-"""What a training run must keep to go on after an interruption, and how it is kept."""
+"""The checkpoint from which an interrupted training run resumes."""
 
 import csv
 import hashlib
@@ -30,7 +30,7 @@ class EpochLog:
 
 @dataclass(slots=True)
 class TrainingRun:
-    """What changes while training; all of it goes into the checkpoint."""
+    """The state of training; all of it goes into the checkpoint."""
 
     model: nn.Module
     ema: nn.Module

@@ -57,7 +57,7 @@ def fit(
     data = fingerprint(labels, *pictures)
     if resume and (out / "checkpoint.pt").exists():
         restore(run, recipe, data, out / "checkpoint.pt")
-    elif rank == 0:  # else a run that stops in its first epoch would resume the run before
+    elif rank == 0:  # else a run that stops in its first epoch would resume an older run
         (out / "checkpoint.pt").unlink(missing_ok=True)
     # After make_optimiser, which freezes: DistributedDataParallel waits for every gradient.
     parallel = nn.parallel.DistributedDataParallel(model) if world > 1 else model
@@ -97,14 +97,14 @@ def _epoch(
     views: Views,
     epoch: int,
 ) -> tuple[float, float]:
-    """One pass over this process's share of the photos; mean loss and accuracy of what it saw."""
+    """One pass over this process's share of the photos; its mean loss and accuracy."""
     rank, world, device = join()
     seed = (recipe.seed << 32) + (epoch << 8)
     drawn = torch.Generator().manual_seed(seed + 255)
     order = epoch_order(train.targets, recipe.balance, drawn, recipe.others)
     chance = torch.Generator().manual_seed(seed + rank)
     torch.manual_seed(seed + rank)  # dropout and the like
-    # Every process takes equally many full batches: an odd rest would leave one waiting.
+    # Every process gets the same number of full batches: otherwise one would wait for ever.
     batch = min(recipe.batch, len(order) // world)
     steps = len(order) // (batch * world)
     parallel.train()
@@ -140,7 +140,7 @@ def _validate(run: TrainingRun, photos: Photos, recipe: Recipe, epoch: int) -> t
     """Loss and accuracy of the averaged weights on whole photos; keeps them if they are best."""
     if (epoch + 1) % recipe.validate_every and epoch + 1 < recipe.epochs:
         return math.nan, math.nan
-    if dist.is_initialized():  # batch norm's statistics differ by process; the first one's count
+    if dist.is_initialized():  # batch norm statistics differ by process; the first one's are used
         for buffer in run.ema.buffers():
             dist.broadcast(buffer, 0)
     logits = predict(run.ema, photos.pixels, recipe.eval_size, recipe.batch)

@@ -1,16 +1,17 @@
-"""What turns gradients into weights: parameter groups, order of photos, averaged weights."""
+"""Optimisation: parameter groups, the order of photos, averaged weights."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from tagger.errors import RunError
 from tagger.model.devices import fast_dtype
 from train.recipe import Recipe
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """Bfloat16 where the device computes it, else float32.
+    """Bfloat16 if the device supports it, else float32.
 
     A CPU with AVX2 alone emulates it: a training step took 13 times as long as in float32.
     """
@@ -22,7 +23,14 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """Optimiser groups by learning rate scale; biases and norms carry no weight decay.
 
     Parameters whose scale in ``recipe.lr_scales`` is 0 are frozen here; frozen ones stay frozen.
+
+    Raises:
+        RunError: the recipe names parameters that the model does not have.
     """
+    names = [name for name, _ in model.named_parameters()]
+    for prefix, _ in recipe.lr_scales:
+        if not any(name.startswith(prefix) for name in names):
+            raise RunError(f"recipe: lr_scales name {prefix}, but no parameter has such a name")
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         scale = next((s for prefix, s in recipe.lr_scales if name.startswith(prefix)), 1.0)
@@ -36,7 +44,7 @@ def parameter_groups(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def make_optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The optimiser that the recipe names, over :func:`parameter_groups`."""
+    """The recipe's optimiser, over :func:`parameter_groups`."""
     groups = parameter_groups(model, recipe)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=0.9, nesterov=True)

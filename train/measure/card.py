@@ -7,19 +7,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tagger.errors import RunError
+from tagger.evidence.decide import MIN_CONF
 from train.measure.evaluate import Report
-from train.measure.groups import SURE
 from train.measure.metrics import ONE_IN, THRESHOLDS
 from train.photos.folders import STRANGER
 
-LEAST = 15  # photos of a source that has a row
+LEAST = 15  # fewest photos of a source that gets a row
 WORST, WORST_OF = 20, 4  # landmarks that have a row, and photos of each at least
 PAIRS = 10
-EVER = ("precision", "recall", "far tagged", "near tagged")  # columns that stay, if empty
+EVER = ("precision", "recall", "far tagged", "near tagged")  # columns that stay even if empty
 
 
 def fill(card: Path, name: str, report: Report, comparison: Path | None = None) -> None:
-    """Replace what stands between ``<!-- NAME figures -->`` and ``<!-- end -->``, and so on.
+    """Replace the text between ``<!-- NAME figures -->`` and ``<!-- end -->``, and so on.
 
     Blocks: ``figures`` and ``thresholds``; where the card has them ``library``, ``classes``,
     ``learned``, ``sources``, ``continents`` and ``confused``; and ``rejection`` where a comparison
@@ -75,7 +75,7 @@ def thresholds(report: Report) -> str:
         "wrong": "landmarks tagged wrong",
         f"{STRANGER} tagged": "unknown monuments tagged",
     }
-    told = [key for key in columns if key in EVER or f"{key}@{SURE}" in report.figures]
+    told = [key for key in columns if key in EVER or f"{key}@{MIN_CONF}" in report.figures]
     return table(
         ("--min-conf", *(columns[key] for key in told)),
         [
@@ -86,9 +86,9 @@ def thresholds(report: Report) -> str:
 
 
 def library(report: Report) -> str:
-    """Precision where few photos show a landmark that is known."""
+    """Precision if few photos show a known landmark."""
     heads = [f"1 in {count}{more}" for count in ONE_IN for more in ("", ", others far")]
-    told = [head for head in heads if f"{head}@{SURE}" in report.figures]
+    told = [head for head in heads if f"{head}@{MIN_CONF}" in report.figures]
     return table(
         ("--min-conf", *told),
         [(f"{level}", *(_share(report, f"{head}@{level}") for head in told))
@@ -97,7 +97,7 @@ def library(report: Report) -> str:
 
 
 def classes(report: Report) -> str:
-    """The landmarks that fare worst, at 0.6, of those with WORST_OF photos and more."""
+    """The landmarks with the worst results, at 0.6, among those with WORST_OF photos or more."""
     known = {slug: row for slug, row in report.classes.items() if row["photos"] >= WORST_OF}
     worst = sorted(known, key=lambda slug: (known[slug]["tagged_right"], known[slug]["top1"]))
     return table(
@@ -116,7 +116,7 @@ def classes(report: Report) -> str:
 
 
 def groups(report: Report, name: str, least: int = 1) -> str:
-    """How the groups of one kind fare, at 0.6, those of ``least`` photos and more."""
+    """The results of the groups of one kind, at 0.6, with ``least`` photos or more."""
     rows = sorted(report.groups.get(name, []), key=lambda row: -row.photos if least > 1 else 0)
     return table(
         (name, "photos", "recognised", "tagged right (95 % interval)", "tagged wrong"),
@@ -136,7 +136,7 @@ def groups(report: Report, name: str, least: int = 1) -> str:
 
 
 def confused(report: Report) -> str:
-    """The first pairs of landmarks that are taken for each other."""
+    """The first pairs of landmarks that are confused with each other."""
     return table(
         ("shown", "named", "photos", "tagged so", "confidence, the surest"),
         [

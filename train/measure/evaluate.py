@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from tagger.evidence.decide import MIN_CONF
 from tagger.imaging.decode import to_views
 from tagger.model import artifact
 from tagger.model.artifact import Artifact
 from tagger.model.devices import fast_dtype, pick_device
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
-from train.measure.groups import SURE, Pair, PhotoGroup, as_text, by_group, groupings, worst_pairs
+from train.measure.groups import Pair, PhotoGroup, as_text, by_group, groupings, worst_pairs
 from train.measure.metrics import Answers, figures, intervals
 from train.measure.where import beside
 from train.photos.folders import STRANGER, Sample, read_folder, read_known, read_negatives
@@ -27,8 +28,8 @@ from train.photos.pixel_cache import CACHE, load_pixels
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything measured: figures with 95 % intervals, and how the photos of each class and of
-    each group fared; ``groups`` by what they are told.
+    """Everything measured: figures with 95 % intervals, and the results of each class and group;
+    ``groups`` by their criterion.
     """
 
     figures: dict[str, float]
@@ -61,7 +62,7 @@ def evaluate(
     left_out: Collection[Path] = (),
     strangers: Iterable[Path] = (),
 ) -> Evaluation:
-    """Run a model file as it is used in earnest (bfloat16 on a CPU that has it) and measure it.
+    """Run a model file as in production (bfloat16 on a CPU that supports it) and measure it.
 
     Args:
         model: a model file.
@@ -152,7 +153,7 @@ def per_class(
     """By slug: reference photos, photos, share recognised, share tagged right, and wrong tags of
     this name.
     """
-    accepted = answers.confidence >= SURE
+    accepted = answers.confidence >= MIN_CONF
     rows = {}
     for index, label in enumerate(labels):
         own = answers.labels == index
@@ -168,7 +169,7 @@ def per_class(
 
 
 def save_classes(report: Report, path: Path) -> None:
-    """By landmark as CSV; a share of no photos is left empty."""
+    """By landmark as CSV; shares without photos are left empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         for number, (slug, row) in enumerate(report.classes.items()):

@@ -1,4 +1,4 @@
-"""Figures by group of photos, by landmark, and the pairs of landmarks that are confused."""
+"""Figures by group of photos and by landmark, and the pairs of confused landmarks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tagger.evidence.decide import MIN_CONF
 from tagger.records import Landmark
 from train.measure.metrics import Answers, interval, tagged_right
 from train.measure.where import SEVERAL, continent
 from train.photos.folders import NO_LANDMARK, Sample
 
 BINS = ((1, 7), (8, 19), (20, 10**9))  # reference photos of a landmark, from and to
-SURE = 0.6  # the confidence that tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def by_group(answers: Answers, names: Sequence[str], draws: int = 1000) -> list[
     """A row a group, in order of its name; ``names`` [N] tell each photo's, "" for none."""
     of = np.array(names)
     shown = answers.labels != NO_LANDMARK
-    sure = answers.confidence >= SURE
+    sure = answers.confidence >= MIN_CONF
     rows = []
     for name in sorted(set(of[shown].tolist()) - {""}):
         own = shown & (of == name)
@@ -59,7 +59,7 @@ def by_group(answers: Answers, names: Sequence[str], draws: int = 1000) -> list[
                 top1=float(right.mean()),
                 tagged_right=float((placed & tagged).mean()),
                 tagged_wrong=float((~placed & tagged).mean()),
-                interval=interval(tagged_right(SURE), answers.take(own), draws),
+                interval=interval(tagged_right(MIN_CONF), answers.take(own), draws),
             )
         )
     return rows
@@ -132,7 +132,7 @@ def worst_pairs(answers: Answers, labels: Sequence[str], most: int = 40) -> list
         pair = (int(answers.labels[photo]), int(answers.best[photo]))
         found.setdefault(pair, []).append(float(answers.confidence[photo]))
     pairs = [
-        Pair(labels[a], labels[b], len(sure), sum(c >= SURE for c in sure), max(sure))
+        Pair(labels[a], labels[b], len(sure), sum(c >= MIN_CONF for c in sure), max(sure))
         for (a, b), sure in found.items()
     ]
     order = sorted(pairs, key=lambda p: (-p.tagged, -p.photos, -p.confidence, p.shown, p.named))
@@ -140,7 +140,7 @@ def worst_pairs(answers: Answers, labels: Sequence[str], most: int = 40) -> list
 
 
 def as_text(rows: Sequence[PhotoGroup]) -> str:
-    """Rows as a table, a line each."""
+    """Rows as a table, one per line."""
     lines = [f"{'group':<60}{'photos':>7}{'top-1':>8}{'right':>8}{'wrong':>8}"]
     for row in rows:
         shares = "".join(f"{v:>8.1%}" for v in (row.top1, row.tagged_right, row.tagged_wrong))

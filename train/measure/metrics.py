@@ -13,7 +13,7 @@ from train.photos.folders import NO_LANDMARK, STRANGER
 
 Floats = NDArray[np.float64]
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
-# Of a real library few photos show a landmark that is known: one in so many.
+# In a real library few photos show a known landmark: one in so many.
 ONE_IN = (20, 100)
 
 
@@ -84,7 +84,7 @@ class Answers:
         return result
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Answers":
-        """The answers for some photos; what was worked out already is not worked out again."""
+        """The answers for some photos; reuses what was computed already."""
         taken = replace(
             self,
             probabilities=self.probabilities[rows],

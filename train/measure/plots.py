@@ -71,7 +71,7 @@ def confusion(answers: Answers, names: Sequence[str], out: Path) -> None:
 
 
 def reliability(answers: Answers, out: Path, bins: int = 10) -> None:
-    """Confidence against how often it is right, on the half-and-half mix, and how many are so."""
+    """Confidence against accuracy on the half-and-half mix, and the number of photos."""
     edges = np.minimum((answers.confidence * bins).astype(int), bins - 1)
     total = np.bincount(edges, answers.weights, bins)
     right = np.bincount(edges, answers.weights * answers.placed, bins)
@@ -117,7 +117,7 @@ def risk_coverage(answers: Answers, out: Path) -> None:
 def worst(
     answers: Answers, samples: Sequence[Sample], names: Sequence[str], out: Path, count: int = 24
 ) -> None:
-    """The photos that the model is wrong about most confidently, with what it said.
+    """The photos that the model is most confidently wrong about, with its answers.
 
     Args:
         samples: the photos of ``answers``, in the same order.
@@ -135,7 +135,7 @@ def worst(
 
 
 def sheet(samples: Sequence[Sample], captions: Sequence[str], out: Path, columns: int = 6) -> None:
-    """Photos in a grid, squeezed to squares as the model sees them, each under its caption."""
+    """Photos in a grid, squeezed to squares as for the model, each with a caption."""
     rows = max(1, math.ceil(len(samples) / columns))
     figure, axes = plt.subplots(
         rows, columns, figsize=(2 * columns, 2.45 * rows), squeeze=False, layout="constrained"
@@ -165,7 +165,7 @@ def _cut(name: str, length: int = 26) -> str:
 
 
 def save(figure: Figure, out: Path) -> None:
-    """Write a figure as PNG and let go of it."""
+    """Write a figure as PNG and close it."""
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110)
     plt.close(figure)

@@ -1,4 +1,4 @@
-"""A look at training photos: how many of each class, what they are like, what augmentation does."""
+"""Pictures of the training data: photos per class, examples, and the effect of augmentation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +48,7 @@ def contact_sheet(
 
 
 def augmented(samples: Sequence[Sample], recipe: Recipe, out: Path, views: int = 7) -> None:
-    """Each photo whole at the left, then random views of it as training sees them."""
+    """Each photo whole at the left, then random views of it as in training."""
     size = recipe.sizes[-1][1]
     source = max(224, size)
     stored = [to_pixels(sample.path.read_bytes(), source, Resize.SQUASH) for sample in samples]

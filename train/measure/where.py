@@ -1,4 +1,4 @@
-"""Where landmarks stand: which may be named for each other, and on what continent they are."""
+"""Where landmarks are: which may stand for each other, and on which continent they are."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from tagger.places.distance import distance_m
 from tagger.records import Landmark
 
-# A photo of the Sphinx that is named for the Pyramids gets a place that is right. So does each
-# photo named for a landmark that is so far, in metres, outside the larger of their radii at most.
+# A photo of the Sphinx that is taken for the Pyramids gets a right place. So does any photo taken
+# for a landmark at most this far, in metres, outside the larger of the two radii.
 BESIDE_M = 300
 SEVERAL = "on a border"
 CONTINENTS = {
@@ -26,7 +26,7 @@ _OF_CODE = {code: name for name, codes in CONTINENTS.items() for code in codes.s
 
 
 def beside(landmarks: Sequence[Landmark]) -> NDArray[np.bool_]:
-    """Whether photos of two landmarks may be named for each other, bool [C, C]."""
+    """Whether two landmarks may stand for each other, bool [C, C]."""
     return np.array([[_beside(one, other) for other in landmarks] for one in landmarks])
 
 
@@ -36,7 +36,7 @@ def _beside(one: Landmark, other: Landmark) -> bool:
 
 
 def continent(place: Landmark) -> str:
-    """Of a landmark; Türkiye counts as Asia, Russia as Europe, a landmark on a border as none.
+    """A landmark's continent; Türkiye counts as Asia, Russia as Europe, a border as none.
 
     Raises:
         KeyError: a country that no continent lists.

@@ -44,7 +44,7 @@ class _Depthwise(torch.autograd.Function):
 
 
 class DepthwiseConv(nn.Conv2d):
-    """In place of a depthwise Conv2d, with the same parameters and results."""
+    """A replacement for a depthwise Conv2d with the same parameters and results."""
 
     same = False
 

@@ -11,14 +11,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def half_turned(trunk: nn.Module) -> nn.Module | None:
-    """The trunk for photos turned by 180 degrees, which spares the passes that only pad.
+    """The trunk for photos turned by 180 degrees, which saves the passes that only pad.
 
     At a stride of 2 TensorFlow pads an even edge more on the right and below, which takes PyTorch
     a pass of its own; more on the left and above it pads within the convolution. So the kernels are
     turned, and the photo with them. Odd edges are padded alike by both.
 
     Returns:
-        None where there is nothing to spare, or the result would be another.
+        None if there is nothing to save, or the result would differ.
     """
     turned = copy.deepcopy(trunk)
     if not any(isinstance(module, Conv2dSame) for module in turned.modules()):

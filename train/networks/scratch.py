@@ -1,4 +1,4 @@
-"""The CNN trained from scratch: a small residual network, wide where a CPU core is efficient."""
+"""The CNN trained from scratch: a small residual network suited to a CPU core."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from train.photos.split import Material
 from train.recipe import Recipe
 
 RESIZE = Resize.SQUASH
-STORED = 192  # pixels kept of each photo: crops of half its edge still fill 96
+STORED = 192  # edge at which photos are kept: crops of half of it still have 96 pixels
 SIZE = 128
 
 
 class Excite(nn.Module):
-    """Squeeze-and-excitation: scale channels by a look at the whole map (arXiv:1709.01507)."""
+    """Squeeze-and-excitation: scale channels by global context (arXiv:1709.01507)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

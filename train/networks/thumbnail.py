@@ -1,4 +1,4 @@
-"""The network for thumbnails: does one show a landmark, or surely none?"""
+"""The network for thumbnails, which says whether one may show a landmark."""
 
 import copy
 import math
@@ -81,7 +81,7 @@ def train_thumbnails(
     minutes: float,
     seed: int = 0,
 ) -> ThumbnailNetwork:
-    """Train for so long; the averaged network.
+    """Train for a given time; return the averaged network.
 
     Args:
         network: trained in place.

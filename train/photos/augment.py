@@ -36,7 +36,7 @@ def mix(batch: Tensor, targets: Tensor, recipe: Recipe, chance: torch.Generator)
     """Mixup or cutmix with the batch in another order, in place; returns the mixed targets.
 
     ``batch`` float32 [N, 3, S, S], ``targets`` float32 [N, K]; which of the two, and whether any,
-    is drawn once a batch. A pair is weighted by what is seen of it.
+    is drawn once per batch. Targets are weighted by the visible share of each photo.
     """
     if _one(chance) >= recipe.mix or len(batch) < 2:
         return targets
@@ -64,7 +64,7 @@ def resized(pixels: Tensor, size: int) -> Tensor:
 
 
 def _crop(photo: Tensor, size: int, smallest: float, chance: torch.Generator) -> Tensor:
-    """A random part, uint8 [3, size, size], mirrored half of the time (arXiv:1409.4842)."""
+    """A random crop, uint8 [3, size, size], mirrored half of the time (arXiv:1409.4842)."""
     height, width = photo.shape[-2:]
     area, shape, x, y, mirror = torch.rand(5, generator=chance).tolist()
     edge = math.sqrt(smallest + (1 - smallest) * area)

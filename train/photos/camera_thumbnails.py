@@ -1,4 +1,4 @@
-"""Training photos as the small pictures that cameras put into their files."""
+"""Training photos reduced to thumbnails like those that cameras embed."""
 
 import io
 
@@ -12,7 +12,7 @@ SHORT_EDGES = (120, 120, 107, 90)
 
 
 def thumbnails(photos: Tensor, size: int, chance: torch.Generator, crop: float = 0.35) -> Tensor:
-    """A random view of each photo through a camera's thumbnail.
+    """A random view of each photo, as a camera's thumbnail shows it.
 
     Args:
         photos: uint8 [N, 3, H, W], squeezed to squares.

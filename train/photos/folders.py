@@ -1,4 +1,4 @@
-"""Folders of photos to samples: classes by folder name, negatives with where they come from."""
+"""Lists the photos of folders: classes by folder name, negatives with their origin."""
 
 import csv
 import re
@@ -15,7 +15,7 @@ from tagger.records import Landmark
 from tagger.storage.suffixes import PHOTO_SUFFIXES, suffix
 
 NO_LANDMARK = -1
-# Kinds with a meaning of their own: class photos, and those whose class is struck out.
+# Reserved kinds: class photos, and those whose class is masked.
 STRANGER = "stranger"  # landmarks that are not learned
 RESERVED = ("landmark", "unknown", STRANGER)
 
@@ -235,7 +235,7 @@ def _class_folders(directory: Path) -> list[Path]:
 
 
 def _slug(folder: str, table: Mapping[str, Landmark], directory: Path) -> str:
-    """The slug that a folder's name means, its leading number aside."""
+    """The slug that a folder's name stands for, ignoring its leading number."""
     wanted = {_plain(folder), _plain(re.sub(r"^\d+[.\s_-]+", "", folder))}
     for slug, landmark in table.items():
         if {_plain(slug), _plain(landmark.name), _plain(landmark.local_name)} & wanted:
@@ -278,7 +278,7 @@ def _origins(directory: Path) -> dict[str, str]:
 
 
 def _origin(row: Mapping[str, str]) -> tuple[str, str]:
-    """Of a row of manifest.csv the photo's place below its folder, and the collection."""
+    """From a row of manifest.csv, the photo's path below its folder, and the collection."""
     if "source repo" in row:
         return row["file"], row["source repo"]
     return "/".join((row["split"], row["slug"], row["file"])), row["source_repo"]

@@ -1,4 +1,4 @@
-"""Samples to pixel arrays, decoded once through tagger.imaging.decode and kept in a cache."""
+"""Pixel arrays of samples, decoded once through tagger.imaging.decode and cached."""
 
 import hashlib
 import logging
@@ -18,7 +18,7 @@ from train.photos.folders import Sample
 log = logging.getLogger(__name__)
 
 CACHE = Path(tempfile.gettempdir()) / "landmark-tag-cache"
-# More than this share of unreadable photos is a broken copy of the data, not bad luck.
+# A larger share of unreadable photos means a broken copy of the data.
 MAX_UNREADABLE = 0.05
 
 
@@ -58,7 +58,7 @@ def load_pixels(
 
 
 def _fill(samples: Sequence[Sample], size: int, resize: Resize, folder: Path) -> None:
-    """Decode beside ``folder`` and move it there whole: another process may do the same."""
+    """Decode into a temporary folder and rename it: another process may do the same."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as place:
         made = Path(place) / "made"
@@ -67,7 +67,7 @@ def _fill(samples: Sequence[Sample], size: int, resize: Resize, folder: Path) ->
         try:
             made.rename(folder)
         except OSError:
-            if not folder.exists():  # else the other one was first
+            if not folder.exists():  # otherwise the other process was first
                 raise
 
 

@@ -1,4 +1,4 @@
-"""Validation carved from training photos, near-duplicates kept on one side."""
+"""Splits validation photos off training photos, with near-duplicates on one side."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -59,7 +59,7 @@ class Material:
     def whole(self) -> "Material":
         """All photos to learn from, the validation photos too: for when nothing is left to choose.
 
-        Those stay in ``valid`` as well, which then tells nothing any more.
+        They stay in ``valid`` as well, whose figures then mean nothing.
         """
         own = tuple(sample for sample in self.valid if sample.kind != STRANGER)
         return replace(self, train=self.train + own + self.strangers)
@@ -120,7 +120,7 @@ def gather(
 
 
 def _check(material: Material) -> None:
-    """Refuse now what would end in an error when the trained model is calibrated."""
+    """Refuse data with which calibrating the trained model would fail."""
     learned = {sample.label for sample in material.train}
     unread = [name for label, name in enumerate(material.labels) if label not in learned]
     if unread:

@@ -118,7 +118,7 @@ def _luma(batch: Tensor, grey: Tensor) -> Tensor:
 
 
 def _blurred(batch: Tensor, draw: Draw) -> Tensor:
-    """A Gaussian of up to 1.8 pixels, another for each photo."""
+    """A Gaussian blur of up to 1.8 pixels, drawn for each photo."""
     places = torch.arange(-4, 5, device=batch.device).float()
     weights = torch.exp(-(places[None] ** 2) / (2 * draw(len(batch), 0.3, 1.8)[:, None] ** 2))
     weights = (weights / weights.sum(1, keepdim=True))[:, :, None, None, None]
@@ -136,7 +136,7 @@ def _scaled(batch: Tensor, draw: Draw) -> Tensor:
 
 
 def _recompressed(batch: Tensor, draw: Draw) -> Tensor:
-    """As JPEG of quality 18 to 92 leaves a photo: its cosines in whole steps, colours halved."""
+    """Simulated JPEG of quality 18 to 92: quantised DCT coefficients, chroma subsampled."""
     quality = draw(len(batch), 18, 92)
     step = torch.where(quality < 50, 50 / quality, 2 - quality / 50)
     luma = 255 * _luma(batch, _grey(batch))[:, 0]
@@ -161,7 +161,7 @@ def _in_steps(plane: Tensor, table: Tensor, step: Tensor) -> Tensor:
 
 
 def _erased(batch: Tensor, share: float, draw: Draw) -> Tensor:
-    """A square of some photos in one colour, 2 to 22 % of the area."""
+    """Fill a square of some photos with one colour, 2 to 22 % of the area."""
     count, size = len(batch), batch.shape[-1]
     half = draw(count, 0.02, 0.22).sqrt()[:, None] / 2
     places = torch.linspace(0, 1, size, device=batch.device)

@@ -1,1 +1,1 @@
-"""How sure a photo shows a known landmark at all."""
+"""How surely a photo shows a known landmark at all."""

@@ -1,4 +1,4 @@
-"""Calibration on held-out photos, through the network as it will ship."""
+"""Calibration on held-out photos, with the network as it will ship."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ RULE = ("odds", "energy")
 STEEPER, STRICTER = 1.4, 0.7
 # A photo of some bay or hillside is like another; of some tower, less so.
 DOUBT = {"point": 0.0, "site": 0.0, "area": 1.0}
-STRUCK = -1e4  # the logit of a class that is struck out
+STRUCK = -1e4  # the logit of a masked class
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedPhotos:
-    """Photos as the network that ships sees them: embeddings [N, D], labels int64 [N], kinds."""
+    """Photos embedded by the network that ships: embeddings [N, D], labels int64 [N], kinds."""
 
     embeddings: Tensor
     labels: Tensor
@@ -71,7 +71,7 @@ def mix_weights(seen: EmbeddedPhotos) -> Tensor:
 
 
 def with_unknown(logits: Tensor, seen: EmbeddedPhotos) -> tuple[Tensor, EmbeddedPhotos]:
-    """Add each landmark photo once more as of an unknown landmark: its own class struck out.
+    """Add each landmark photo again as one of an unknown landmark: its own class masked.
 
     The few negatives that show buildings come from few sources; to a network that never learned
     the Taj Mahal, a photo of it is the hard case that a stranger's library is full of.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tagger.evidence.decide import MIN_CONF
 from train.measure.metrics import (
     Answers,
     Floats,
@@ -45,7 +46,7 @@ class ScoreRow:
 
     ``auroc`` is the chance that a landmark scores higher; ``fpr95`` the share of the others that
     pass where 95 % of the landmarks do. Probabilities also have: share of landmarks tagged right,
-    shares of others tagged, at 0.6, and the expected calibration error on a half-and-half mix.
+    shares of others tagged, at MIN_CONF, and the expected calibration error on a half-and-half mix.
     """
 
     score: str
@@ -150,9 +151,9 @@ def _measured(name: str, probabilities: Tensor, photos: EmbeddedPhotos) -> Score
     real = answers.take(kinds != "unknown")
     return replace(
         ScoreRow(name, *separation(answers.confidence, photos)),
-        recall=tagged_right(0.6)(real),
-        far_tagged=tagged("far", 0.6)(real),
-        near_tagged=tagged("near", 0.6)(real),
+        recall=tagged_right(MIN_CONF)(real),
+        far_tagged=tagged("far", MIN_CONF)(real),
+        near_tagged=tagged("near", MIN_CONF)(real),
         ece=calibration_error(real),
     )
 

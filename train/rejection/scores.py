@@ -1,4 +1,4 @@
-"""How sure a photo shows a known landmark at all: scores, their combination, calibration."""
+"""Whether a photo shows a known landmark at all: scores, their combination, calibration."""
 
 from dataclasses import dataclass
 

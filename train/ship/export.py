@@ -1,4 +1,4 @@
-"""A trained network and its calibration to one scriptable module, and to a model file."""
+"""Turns a trained network and its calibration into one scriptable module and a model file."""
 
 from collections.abc import Sequence
 from pathlib import Path

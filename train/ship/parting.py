@@ -1,4 +1,4 @@
-"""References of some collections in a file of their own, which may be deleted."""
+"""Moves references of some collections to a file of their own, which may be deleted."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""References of local features: of training photos, the points that others of the landmark show."""
+"""References: the points of training photos that other photos of the landmark share."""
 
 import logging
 import os
@@ -44,7 +44,7 @@ KEPT = ((7, 480), (19, 400), (45, 220), (10**9, 130))
 # Spots that two photos of a landmark have in common where that is no chance: among a thousand other
 # photos, one has as many in common with some photo of the landmark it is taken for.
 ALIKE = 6
-COMMON = 3  # a point that more photos have is no better for it
+COMMON = 3  # a point shared by more photos is not better
 COMPONENTS = 128  # of the embeddings, that the likest photos are told by
 CENTRES = 256  # of each part of a descriptor: what a byte can name
 LEARNED = 40_000  # descriptors that the codebook is learned from
@@ -59,19 +59,19 @@ class Shared:
     counts: NDArray[np.int64]
 
     def strongest(self, count: int) -> "Shared":
-        """The ``count`` points that most others have; of these that none has, the strongest."""
+        """The ``count`` points that most other photos share, then the strongest of the rest."""
         best = np.argsort(-self.counts.clip(max=COMMON), kind="stable")[:count]
         kept = Features(self.features.places[best], self.features.descriptors[best])
         return Shared(kept, self.counts[best])
 
 
 def described(path: Path, size: int) -> Features:
-    """The local features of a photo that can be read."""
+    """The local features of a readable photo."""
     return describe(to_views(path.read_bytes(), size, Resize.SQUASH).grey)
 
 
 def shared(paths: Sequence[Path], size: int) -> list[Shared]:
-    """What each photo of a landmark has in common with the others, photos in order."""
+    """The points that each photo of a landmark shares with the others, photos in order."""
     torch.set_num_threads(1)
     known = [described(path, size) for path in paths]
     counts = [np.zeros(len(found.places), np.int64) for found in known]

@@ -93,7 +93,7 @@ def ship(
 
 
 def only_shipped(seen: EmbeddedPhotos, classes: int) -> EmbeddedPhotos:
-    """The same with photos of classes that do not ship as photos of no landmark."""
+    """The same, with photos of classes that do not ship as photos of no landmark."""
     beside = seen.labels >= classes
     labels = torch.where(beside, NO_LANDMARK, seen.labels)
     kinds = (STRANGER if one else kind for one, kind in zip(beside, seen.kinds, strict=True))
@@ -101,14 +101,14 @@ def only_shipped(seen: EmbeddedPhotos, classes: int) -> EmbeddedPhotos:
 
 
 def calibration_of(path: Path) -> Calibration:
-    """The calibration that is in a model file."""
+    """The calibration in a model file."""
     module = artifact.alone(path).module
     threshold, temperature = float(module.threshold), float(module.temperature)
     return Calibration(temperature, module.rule(), threshold, module.doubt())
 
 
 def _commit() -> str:
-    """The commit that the code is at, where there is one to ask."""
+    """The commit of the code, if it is a git checkout."""
     try:
         here = Path(__file__).parent
         command = ["git", "-C", str(here), "rev-parse", "--short", "HEAD"]

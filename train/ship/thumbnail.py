@@ -1,4 +1,4 @@
-"""Gathers photos for the network for thumbnails, trains it, sets its line and writes its file."""
+"""Trains the thumbnail network, sets its threshold and writes its file."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The rule that weighs network, likest photos and spots, fitted on validation photos."""
+"""Fits, on validation photos, the rule that weighs network, similar photos and spots."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a JPEG segment holds that is not EXIF or XMP by its header, as other readers see it."""
+"""JPEG segments without a proper EXIF or XMP header that other readers accept anyway."""
 
 import re
 
@@ -9,7 +9,7 @@ XMP_SIGNS = (b"<?xpacket", b":xmpmeta", b":RDF", b"http://ns.adobe.com/xap/1.0/"
 
 
 def unusual(body: bytes) -> Blocks:
-    """EXIF or XMP behind a wrong header; else the body is odd."""
+    """EXIF or XMP after a wrong header; otherwise the body counts as odd."""
     header = EXIF.match(body)
     if header:
         return Blocks((body[header.end() :],))
@@ -19,5 +19,5 @@ def unusual(body: bytes) -> Blocks:
 
 
 def is_xmp(body: bytes) -> bool:
-    """Whether it looks like XMP inside, whatever its header."""
+    """Whether the content looks like XMP, whatever its header."""
     return any(sign in body for sign in XMP_SIGNS)

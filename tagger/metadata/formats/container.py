@@ -1,4 +1,4 @@
-"""What every photo format has in common: an EXIF block, an XMP packet, and the rest."""
+"""What all photo formats have in common: an EXIF block, an XMP packet, and the rest."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +9,7 @@ from tagger.metadata.resolution import Density
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The metadata of a photo that may be written; offsets do not matter any more.
+    """The metadata of a photo that may be written, independent of offsets.
 
     ``exif`` starts at its TIFF header. ``xmp_trouble`` says why the XMP is left alone, ``room``
     is how many bytes a packet may have, ``density`` what its format states (for a first EXIF
@@ -35,7 +35,7 @@ def in_iptc(data: bytes) -> tuple[bool, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """What the first bytes of a file show: EXIF blocks and XMP packets, possibly damaged.
+    """EXIF blocks and XMP packets in the first bytes of a file, possibly damaged.
 
     ``settled`` is False where the rest of the file may hold more. ``odd`` are parts that may hold
     metadata in a form that is not understood: where they name a position, there may be one.
@@ -51,7 +51,7 @@ class Blocks:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The metadata a photo shall have; None removes it, ``leave_xmp`` lets XMP be as it is."""
+    """The metadata that a photo is to have; None removes it, ``leave_xmp`` leaves XMP unchanged."""
 
     exif: bytes | None
     xmp: bytes | None
@@ -61,18 +61,18 @@ class Change:
 class Container(Protocol):
     """A photo format that can be written; modules of this package implement it."""
 
-    HEAD_TELLS_ALL: bool  # whether the head that `write` gives holds all metadata
+    HEAD_TELLS_ALL: bool  # whether the head that `write` returns holds all metadata
 
     def read(self, data: bytes) -> Parts:
-        """The photo's metadata; RefusedError where it cannot be written without risk."""
+        """The photo's metadata; RefusedError if it cannot be written safely."""
         ...
 
     def write(self, data: bytes, change: Change) -> Spliced:
-        """The photo with other metadata; RefusedError where it cannot be."""
+        """The photo with new metadata; RefusedError if that is impossible."""
         ...
 
     def check_rest(self, old: bytes, new: Spliced) -> None:
-        """RefusedError unless all but EXIF and XMP is the same, byte for byte.
+        """Raise RefusedError unless everything but EXIF and XMP is the same, byte for byte.
 
         Where the head does not tell all, ``new`` has to be all head.
         """
@@ -80,5 +80,5 @@ class Container(Protocol):
 
 
 def legible(container: Container, new: Spliced) -> Spliced:
-    """What `write` gave, with all metadata in the head."""
+    """The result of `write`, with all metadata in the head."""
     return new if container.HEAD_TELLS_ALL else Spliced(bytes(new))

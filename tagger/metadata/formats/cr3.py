@@ -1,4 +1,4 @@
-"""Canon's CR3: TIFF blocks in one box of moov, XMP and the preview in boxes of the file."""
+"""Canon's CR3: TIFF blocks in a box inside moov, XMP and the preview in top-level boxes."""
 
 import struct
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def read(file: Block) -> Raw:
 
 
 def _values(block: bytes, order: str) -> Iterator[ifd.Value]:
-    """The values of a TIFF block of one directory."""
+    """The values of a TIFF block with one directory."""
     same, start = ifd.header(block)
     if same != order:
         raise RefusedError("its EXIF is in two byte orders")
@@ -76,7 +76,7 @@ def boxes(file: Block, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
             (size,), begin = struct.unpack(">Q", head[8:16]), at + 16
         stop = at + size if size else end
         if kind in (b"mdat", b"PRVW"):
-            stop = min(stop, end)  # where pictures are cut short, the metadata is whole
+            stop = min(stop, end)  # if pictures are truncated, the metadata is still complete
         if stop < begin or stop > end:
             raise RefusedError("its boxes do not add up; restore it from a backup")
         yield kind, begin, stop

@@ -1,4 +1,4 @@
-"""Tells photo formats apart by their first bytes, and which of them are written in place."""
+"""Recognises photo formats by their first bytes, and knows which are written in place."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -12,7 +12,7 @@ SIDECAR = "is not written in place; a sidecar is"
 
 
 class Format(StrEnum):
-    """A photo format as its first bytes tell it."""
+    """A photo format, recognised by its first bytes."""
 
     JPEG = "JPEG"
     PNG = "PNG"
@@ -50,7 +50,7 @@ WRITERS: dict[Format, Container] = {
 
 
 def writer(data: bytes) -> Container:
-    """What writes photos of this format.
+    """The module that writes photos of this format.
 
     Raises:
         RefusedError: nothing does.

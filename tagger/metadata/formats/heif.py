@@ -17,7 +17,7 @@ BRANDS = (
     | AVIF_BRANDS
 )
 MAX_ITEMS = 4096
-MAX_METADATA, MAX_PACKET = 1 << 26, 1 << 23  # bytes of all items together, of one unpacked
+MAX_METADATA, MAX_PACKET = 1 << 26, 1 << 23  # bytes of all items together, and of one unpacked item
 EXIF, XMP = b"Exif", b"application/rdf+xml"
 PACKED = b"compressed XMP"
 XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # XMP part 3 section 1.1.6
@@ -53,7 +53,7 @@ class Thumbnail(NamedTuple):
 
 
 class Cut(Exception):
-    """The bytes end before what is looked for."""
+    """The bytes end before what is being searched for."""
 
 
 def blocks(data: bytes, whole: bool) -> Blocks:
@@ -66,7 +66,7 @@ def blocks(data: bytes, whole: bool) -> Blocks:
         if data.startswith(XMP_UUID, box.at) and (whole or box.end <= len(data))
     ]
     signed = any(data.startswith(C2PA_UUID, box.at) for box in uuids)
-    # Not settled before the end: such a box may stand behind the picture.
+    # Not settled before the end: such a box may come after the picture.
     return replace(found, xmp=(*found.xmp, *packets), settled=whole, signed=signed)
 
 
@@ -101,13 +101,13 @@ def _in_items(data: bytes, whole: bool) -> Blocks:
 
 
 def brands(data: bytes) -> frozenset[bytes]:
-    """What an ISO base media file says it is (ISO/IEC 14496-12 section 4.3)."""
+    """The brands of an ISO base media file (ISO/IEC 14496-12 section 4.3)."""
     size = min(int.from_bytes(data[:4], "big"), 512)
     return frozenset(data[at : at + 4] for at in range(8, size, 4) if at != 12)
 
 
 def thumbnail(data: bytes) -> Thumbnail | None:
-    """Where the first bytes of a HEIC or AVIF file say that its thumbnail is (23008-12 6.4.4).
+    """The place of the thumbnail according to a file's first bytes (23008-12 6.4.4).
 
     Raises:
         Cut, struct.error, IndexError: they end before they say it, or are damaged.
@@ -186,7 +186,7 @@ def _locations(data: bytes, iloc: Box, idat: int) -> Iterator[tuple[int, list[tu
         start = take(widths[2]) + (idat if method == 1 else 0)
         extents, count = [], take(2)
         if count > 1 and widths[0] + widths[1] == 0:
-            raise Cut  # extents without bytes: any number of them would fit here
+            raise Cut  # empty extents: any number of them would fit here
         for _ in range(count):
             if version:
                 take(widths[3])
@@ -211,7 +211,7 @@ def _unpacked(body: bytes) -> bytes:
 
 def _exif(body: bytes) -> bytes:
     """The TIFF header stands as many bytes behind the first four as these say (23008-12 A.2.1)."""
-    if body.startswith((*TIFF_HEADS, EXIF_HEAD)):  # some leave these bytes out
+    if body.startswith((*TIFF_HEADS, EXIF_HEAD)):  # some writers omit these bytes
         return body.removeprefix(EXIF_HEAD)
     skip = int.from_bytes(body[:4], "big")
     return body[4 + skip :] if skip < len(body) else b""

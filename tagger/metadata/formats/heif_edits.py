@@ -1,4 +1,4 @@
-"""Edits of the item table of HEIC and AVIF: put EXIF and XMP in, mend what counts bytes."""
+"""Edits of the item table of HEIC and AVIF: insert EXIF and XMP, correct sizes and offsets."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,13 +9,13 @@ from tagger.metadata.formats.heif import EXIF, XMP, Box
 from tagger.metadata.formats.heif_table import ItemPlace, ItemTable, Widths
 
 LONGEST = 0xFFFF  # the highest item number that every version of every box can name
-HIDDEN = 1  # flag of an item that is no picture
-NARROW = 4  # bytes of a number that can place what we write
+HIDDEN = 1  # flag of an item that is not a picture
+NARROW = 4  # bytes of a number large enough for our offsets
 Places = Mapping[int, tuple[bytes, int, int]]  # of items: kind, offset and length
 
 
 def fresh(data: bytes, table: ItemTable) -> Iterator[int]:
-    """Numbers that no item has, nor a group of items, which share them (section 8.18.3)."""
+    """Numbers used by no item and no group of items, which share them (section 8.18.3)."""
     used = {*table.items, *table.locations}
     for reference in table.references:
         used |= {reference.source, *reference.targets}
@@ -29,7 +29,7 @@ def fresh(data: bytes, table: ItemTable) -> Iterator[int]:
 
 
 def in_meta(data: bytes, table: ItemTable, places: Places) -> list[Edit]:
-    """The edits of ``meta`` that put items (kind, offset, length) where they are to be."""
+    """The edits of ``meta`` that place items (kind, offset, length)."""
     edits = dict[bytes, list[Edit]]()
     iinf, iloc, iref = (table.parts.get(kind) for kind in (b"iinf", b"iloc", b"iref"))
     assert iinf is not None and iloc is not None, "the table was parsed"
@@ -71,7 +71,7 @@ def _entries(data: bytes, table: ItemTable, iloc: Box, places: Places) -> list[E
     if max(widths.offset, widths.base) < NARROW or widths.length < NARROW:
         raise RefusedError("its item table has no room for offsets; re-save a copy")
     for number, (_, offset, length) in places.items():
-        # Where there are two numbers exiv2 reads only the first.
+        # If there are two numbers exiv2 reads only the first.
         start, base = (0, offset) if widths.base >= NARROW else (offset, 0)
         fields = (
             (4 if version == 2 else 2, number),
@@ -97,7 +97,7 @@ def counted(data: bytes, at: int, width: int, more: int) -> Edit:
 
 
 def _sized(data: bytes, box: Box, more: int) -> Edit:
-    """The size of a box (section 4.2), where it is ``more`` than it was."""
+    """The size field of a box (section 4.2) that grows by ``more``."""
     size = int.from_bytes(data[box.start : box.start + 4], "big")
     if size == 0:
         raise RefusedError("its item table has no end of its own; re-save a copy")
@@ -106,7 +106,7 @@ def _sized(data: bytes, box: Box, more: int) -> Edit:
 
 
 def put(at: int, width: int, value: int) -> Edit:
-    """What puts a number at a place."""
+    """The edit that writes a number at an offset."""
     try:
         return Edit(at, at + width, value.to_bytes(width, "big"))
     except OverflowError as error:
@@ -116,7 +116,7 @@ def put(at: int, width: int, value: int) -> Edit:
 def moved(
     data: bytes, table: ItemTable, edits: list[Edit], places: Mapping[int, object]
 ) -> Iterator[Edit]:
-    """The offsets of all other items, and of sequences, where ``edits`` move what they name."""
+    """New offsets of all other items and of sequences, whose data ``edits`` move."""
     for number, item in table.locations.items():
         if number not in places and item.method == 0:
             yield from _moved_item(data, table.widths, edits, item)

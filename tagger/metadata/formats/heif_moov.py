@@ -1,4 +1,4 @@
-"""The image sequence of a HEIC or AVIF file: where it keeps offsets into the file (14496-12)."""
+"""The offsets into the file in the image sequence of a HEIC or AVIF file (14496-12)."""
 
 import struct
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from tagger.errors import RefusedError
 from tagger.metadata.formats.heif import Box, boxes
 
 CONTAINERS = frozenset(b"trak mdia minf stbl dinf".split())
-# What may hold further offsets: fragments, auxiliary data, items of a track, who knows what.
+# Boxes that may hold further offsets: fragments, auxiliary data, items of a track, others.
 ODD = frozenset(b"mvex saio meta uuid".split())
 WIDTHS = {b"stco": 4, b"co64": 8}
 SELF_CONTAINED = 1  # flag of a data reference (section 8.7.2): the media data is in this file
@@ -16,7 +16,7 @@ MAX_DEPTH, MAX_CHUNKS = 8, 10_000
 
 
 class Chunk(NamedTuple):
-    """The offset of some samples of a track: ``place`` in the file, noted at ``at``."""
+    """The offset of some samples of a track: ``place`` in the file, stored at ``at``."""
 
     at: int
     width: int

@@ -1,4 +1,4 @@
-"""Reads the item table of a HEIC or AVIF file strictly: each box and extent is where it says."""
+"""Reads the item table of a HEIC or AVIF file strictly: each box and extent must fit."""
 
 import struct
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ ONCE = (b"pitm", b"iinf", b"iloc", b"iref", b"idat")
 
 
 def _top(data: bytes) -> tuple[tuple[Box, ...], int]:
-    """The boxes of the file, and where they end."""
+    """The top-level boxes of the file, and where they end."""
     found = list[Box]()
     for box in boxes(data, 0, len(data)):
         packet = box.kind == b"uuid" and data.startswith(XMP_UUID, box.at)
@@ -165,7 +165,7 @@ def _references(data: bytes, iref: Box) -> Iterator[Reference]:
 
 
 def _check_places(data: bytes, table: ItemTable) -> None:
-    """See that each item lies inside the file, and each chunk of a sequence in its media data."""
+    """Check that each item lies inside the file, and each chunk of a sequence in its media data."""
     idat, left = table.parts.get(b"idat"), ifd.MAX_OVERLAP * len(data)
     limits = len(data), idat.end - idat.at if idat else 0
     for place in table.locations.values():

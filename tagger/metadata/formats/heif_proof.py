@@ -1,4 +1,4 @@
-"""Proof that a HEIC or AVIF was written without harm: every item but EXIF and XMP is the same."""
+"""Checks that writing a HEIC or AVIF changed no item but EXIF and XMP."""
 
 from collections.abc import Hashable, Iterator
 
@@ -9,7 +9,7 @@ from tagger.metadata.formats.heif import EXIF, XMP
 from tagger.metadata.formats.heif_table import ItemTable
 
 MENDED = frozenset((b"iinf", b"iloc", b"iref"))
-Span = tuple[Hashable, int, int]  # what it is, and where it lies
+Span = tuple[Hashable, int, int]  # its kind, and its place
 
 
 def check_rest(old: bytes, new: Spliced) -> None:
@@ -65,7 +65,7 @@ def _boxes(data: bytes, table: ItemTable) -> Iterator[Span]:
 
 
 def _in_box(table: ItemTable, place: int) -> tuple[int, int]:
-    """Which of the boxes that are not ours holds a place, and where in it."""
+    """Which box other than ours contains an offset, and the offset inside the box."""
     others = [box for box in table.boxes if box != table.own]
     found = ((n, place - b.at) for n, b in enumerate(others) if b.at <= place < b.end)
     return next(found, (-1, place))

@@ -7,11 +7,11 @@ from tagger.errors import RefusedError
 from tagger.metadata.formats.heif import Box
 from tagger.metadata.formats.heif_moov import Chunk
 
-MARK = b"landmark-tag\0"  # how the mdat box begins that holds what we write
+MARK = b"landmark-tag\0"  # the first bytes of the mdat box that holds what we write
 
 
 class Widths(NamedTuple):
-    """How many bytes each number of ``iloc`` takes; ``part`` is that of an extent's index."""
+    """How many bytes each number of ``iloc`` takes; ``part`` is for an extent's index."""
 
     offset: int
     length: int
@@ -80,7 +80,7 @@ class ItemTable:
     own: Box | None  # the mdat box that we wrote
 
     def describing(self, kind: bytes) -> list[int]:
-        """The items of a kind that describe the main picture, or, where none does, no picture."""
+        """The items of a kind that describe the main picture, or, if none does, no picture."""
         found = [number for number, item in self.items.items() if item.kind == kind]
         seen = dict[int, set[int]]()
         for reference in self.references:
@@ -90,7 +90,7 @@ class ItemTable:
         return own or [number for number in found if number not in seen]
 
     def spans(self, number: int) -> list[tuple[int, int]]:
-        """Where in the file an item's bytes lie."""
+        """The spans of the file that hold an item's bytes."""
         place = self.locations.get(number)
         if place is None:
             return []

@@ -1,4 +1,4 @@
-"""HEIC and AVIF: new EXIF and XMP go behind the item table, and what counts bytes is mended."""
+"""HEIC and AVIF: new EXIF and XMP go after the item table; sizes and offsets are corrected."""
 
 import zlib
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ __all__ = ["HEAD_TELLS_ALL", "check_rest", "read", "write"]
 HEAD_TELLS_ALL = False
 SIDECAR = "is not written in place; a sidecar is"
 SEQUENCES = frozenset((b"avis", b"hevc", b"hevx", b"hevm", b"hevs", b"msf1"))  # major brands
-NEW_PREFIX = b"\0\0\0\6" + EXIF_HEAD  # how far it is to the TIFF header (23008-12 A.2.1)
-MAX_OLD = 1 << 20  # an item table that is longer is not kept: removing leaves the file longer
+NEW_PREFIX = b"\0\0\0\6" + EXIF_HEAD  # distance to the TIFF header (23008-12 A.2.1)
+MAX_OLD = 1 << 20  # a longer item table is not kept: after removing a tag, the file stays longer
 
 
 def read(data: bytes) -> Parts:
@@ -64,8 +64,8 @@ def _body(data: bytes, table: ItemTable, number: int) -> bytes:
 
 
 def _split(body: bytes) -> tuple[bytes, bytes]:
-    """What stands before the TIFF header of an EXIF item, and the block from there on."""
-    for head in (b"", EXIF_HEAD):  # some leave out the four bytes that say how far it is
+    """The bytes before the TIFF header of an EXIF item, and the block from there on."""
+    for head in (b"", EXIF_HEAD):  # some writers omit the four bytes with the distance
         if body.startswith(head) and body[len(head) :].startswith(TIFF_HEADS):
             return head, body[len(head) :]
     at = 4 + int.from_bytes(body[:4], "big")
@@ -77,7 +77,7 @@ def _split(body: bytes) -> tuple[bytes, bytes]:
 
 
 def write(data: bytes, change: Change) -> Spliced:
-    """The photo with other EXIF and XMP; every picture is the older file's.
+    """The photo with new EXIF and XMP; every picture is that of the older file.
 
     Both go into an mdat box of ours right behind the item table, where readers of a file's first
     bytes find them; so distances from the end of the file stay, which motion photos count by.
@@ -97,7 +97,7 @@ def write(data: bytes, change: Change) -> Spliced:
 
 
 def _restored(data: bytes, table: ItemTable, change: Change) -> Spliced | None:
-    """The file before our tag, where nothing was changed since: proven by tagging it again."""
+    """The file before our tag, if nothing changed since: checked by tagging it again."""
     own = table.own
     if own is None:
         return None
@@ -119,7 +119,7 @@ def _restored(data: bytes, table: ItemTable, change: Change) -> Spliced | None:
 
 
 def _record(data: bytes, own: Box) -> bytes:
-    """The older item table, compressed, as our box has it."""
+    """The older item table, compressed, as stored in our box."""
     at = own.at + len(MARK) + 4
     return data[at : min(own.end, at + int.from_bytes(data[at - 4 : at], "big"))]
 
@@ -166,7 +166,7 @@ def _payloads(data: bytes, table: ItemTable, change: Change) -> Iterator[tuple[b
 
 
 def _item(table: ItemTable, kind: bytes) -> int:
-    """The one item of a kind that describes the main picture; 0 where there is none.
+    """The one item of a kind that describes the main picture; 0 if there is none.
 
     Several packets of XMP are left alone, so that none of them is it.
     """
@@ -189,6 +189,6 @@ def _is_in(box: Box | None, table: ItemTable, number: int) -> bool:
 
 
 def _spliced(data: bytes, edits: list[Edit]) -> Spliced:
-    """The edited file; what is behind the last edit is the older one's."""
+    """The edited file; everything after the last edit comes from the older one."""
     at = max((edit.end for edit in edits), default=0)
     return Spliced(apply(data[:at], edits), data, at)

@@ -1,4 +1,4 @@
-"""JPEG segments: finds EXIF, XMP and MPF, and says what makes a file unsafe to write."""
+"""JPEG segments: finds EXIF, XMP and MPF, and whatever makes a file unsafe to write."""
 
 import struct
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ EXIF = b"Exif\0\0"
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 MPF = b"MPF\0"
-MAX_STRAY = 1 << 18  # bytes that are searched where the segments end in something else
+MAX_STRAY = 1 << 18  # bytes to search if something else follows the segments
 MAX_PAYLOAD = 65_533  # ITU T.81 B.1.1.4: the two length bytes count themselves
-MAX_SEGMENTS = 10_000  # depth maps come in some hundreds; keeps damaged files cheap
+MAX_SEGMENTS = 10_000  # depth maps take some hundreds; limits the work on damaged files
 
 
 class Segment(NamedTuple):
@@ -33,21 +33,21 @@ class Segment(NamedTuple):
 
 @dataclass(slots=True)
 class Header:
-    """Where things stand in a JPEG up to its first scan; offsets into the file."""
+    """Where the parts of a JPEG up to its first scan are; offsets into the file."""
 
     segments: list[Segment] = field(default_factory=list)
     exif: list[Segment] = field(default_factory=list)
     xmp: list[Segment] = field(default_factory=list)
     extended: list[Segment] = field(default_factory=list)
     mpf: list[Segment] = field(default_factory=list)
-    odd: list[Segment] = field(default_factory=list)  # APP1 of neither EXIF nor XMP, APP11
+    odd: list[Segment] = field(default_factory=list)  # APP1 with neither EXIF nor XMP, APP11
     photoshop: list[Segment] = field(default_factory=list)
-    sos: int = 0  # 0: the bytes end before it
+    sos: int = 0  # 0 if the bytes end before it
     picture: int = 0  # what follows the marker of the first scan and its two length bytes
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """The segments from SOI up to and with the first SOS; stops where the bytes end.
+    """The segments from SOI up to and including the first SOS; stops where the bytes end.
 
     Raises:
         RefusedError: a marker that cannot stand before the first scan, or bytes that are none.
@@ -89,7 +89,7 @@ class Frame:
 
 
 def frame(data: bytes) -> Frame | None:
-    """The frame of a JPEG up to its first scan; None where no decoder would find one."""
+    """The frame header of a JPEG, before its first scan; None if no decoder would find one."""
     try:
         parts = list(segments(data))
         at = next(part.at for part in parts if 0xC0 <= part.marker <= 0xC2)
@@ -103,7 +103,7 @@ def frame(data: bytes) -> Frame | None:
 
 
 def scan(data: bytes, header: Header | None = None) -> Header:
-    """Sort the segments of a JPEG by what they hold, into ``found`` where it is given.
+    """Sort the segments of a JPEG by content, into ``found`` if given.
 
     Raises:
         RefusedError: as :func:`segments`.
@@ -143,12 +143,12 @@ def first_exif(head: bytes) -> bytes:
 
 
 def blocks(data: bytes, whole: bool) -> Blocks:
-    """EXIF and XMP in the first bytes of a JPEG; what is cut off is not settled."""
+    """EXIF and XMP in the first bytes of a JPEG; truncated parts are not settled."""
     header, stray = Header(), b""
     try:
         scan(data, header)
     except RefusedError:
-        whole = True  # nothing that can be read follows
+        whole = True  # nothing readable follows
         last = max([part.end for part in header.segments], default=2)
         stray = data[last : last + MAX_STRAY]
     length = len(data)
@@ -182,7 +182,7 @@ def _photoshop(data: bytes, header: Header) -> bytes:
 
 
 def _extended(data: bytes, header: Header) -> bytes:
-    """Extended XMP put together (XMP part 3 section 1.1.3.1): GUID, length and offset, text."""
+    """Extended XMP, joined (XMP part 3 section 1.1.3.1): GUID, length and offset, text."""
     start = len(EXTENDED_XMP)
     pieces = sorted(data[part.at + start + 36 : part.end] for part in header.extended)
     return b"".join(piece[4:] for piece in pieces)
@@ -212,7 +212,7 @@ def read(data: bytes) -> Parts:
 
 
 def _xmp_trouble(data: bytes, header: Header) -> str:
-    """Why the XMP must be left alone; empty where it need not be."""
+    """Why the XMP must be left alone; empty if it need not be."""
     if len(header.xmp) > 1:
         return "it has two XMP packets"
     for part in header.odd:
@@ -230,7 +230,7 @@ def _xmp_trouble(data: bytes, header: Header) -> str:
 
 
 def check_writable(data: bytes, header: Header) -> None:
-    """Refuse what cannot be written without risk; sidecars are for these.
+    """Refuse photos that cannot be written safely; these get sidecars.
 
     Raises:
         RefusedError: with the reason.
@@ -251,7 +251,7 @@ def check_writable(data: bytes, header: Header) -> None:
 
 
 def density(data: bytes, header: Header) -> Density | None:
-    """The resolution that JFIF states, or else Photoshop."""
+    """The resolution in JFIF, or else in Photoshop's data."""
     for marker, read_of in ((APP0, resolution.of_jfif), (APP13, resolution.of_photoshop)):
         for part in header.segments:
             stated = read_of(data[part.at : part.end]) if part.marker == marker else None

@@ -1,4 +1,4 @@
-"""Puts new EXIF and XMP into a JPEG where the old ones stood, and mends what counts bytes."""
+"""Puts new EXIF and XMP in the place of the old ones in a JPEG, and corrects offsets."""
 
 import struct
 from collections.abc import Iterator
@@ -30,9 +30,9 @@ HEAD_TELLS_ALL = True
 
 
 def write(data: bytes, change: Change) -> Spliced:
-    """The JPEG with other EXIF and XMP; nothing else differs but the MPF index.
+    """The JPEG with new EXIF and XMP; apart from these only the MPF index differs.
 
-    The head goes up to the picture, which is the older file's.
+    The new head ends where the picture begins, which comes from the older file.
 
     A new EXIF segment goes right after SOI or JFIF's APP0 (EXIF 2.32 section 4.5.4), new XMP
     right after EXIF (XMP part 3 section 1.1.3).
@@ -127,7 +127,7 @@ def _check_pointers(data: bytes, header: Header, edits: list[Edit]) -> None:
             continue
         scans = range(header.sos - base, len(data) - base)
         if makernote.reaches(block, len(block) + grown, scans):
-            # Few notes hold a number that large; to find the picture's end takes 1 ms a megabyte.
+            # Few notes hold a number that large; finding the picture's end takes 1 ms a megabyte.
             ending = data.find(bytes((0xFF, EOI)), header.sos)
             preview = scans[ending + 2 - header.sos :] if ending >= 0 else range(0)
             if makernote.reaches(block, len(block) + grown, preview):
@@ -140,7 +140,7 @@ def _check_pointers(data: bytes, header: Header, edits: list[Edit]) -> None:
 def _pointers(data: bytes, sos: int, bases: tuple[int, ...]) -> list[int]:
     """Where before ``sos``, in any byte order, four bytes say how far a later JPEG is from a base.
 
-    Looking where they point spares the search for JPEGs in the scans, 1 ms for 4 MB.
+    Checking where they point saves searching the scans for JPEGs, 1 ms for 4 MB.
     """
     import numpy as np
 
@@ -157,19 +157,19 @@ def _pointers(data: bytes, sos: int, bases: tuple[int, ...]) -> list[int]:
 
 
 def _others(data: bytes, header: Header) -> list[bytes]:
-    """The segments that are none of EXIF, XMP and MPF."""
+    """The segments other than EXIF, XMP and MPF."""
     own = {part.start for part in header.exif + header.xmp + header.mpf}
     return [data[part.start : part.end] for part in header.segments if part.start not in own]
 
 
 def check_rest(old: bytes, new: Spliced) -> None:
-    """All from the first scan on, and every segment but EXIF, XMP and MPF, is the same.
+    """Check that every segment but EXIF, XMP and MPF, and all from the first scan on, is the same.
 
     Raises:
         RefusedError: it is not.
     """
     before, after = scan(old), scan(new.head)
-    # The picture is the very same object's, from the same place on.
+    # The picture is the same object, from the same offset.
     same = new.older is old and (new.at, len(new.head)) == (before.picture, after.picture)
     if not same or old[before.sos : new.at] != new.head[after.sos :]:
         raise RefusedError("writing would change the picture data; please report this")

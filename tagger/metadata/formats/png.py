@@ -18,9 +18,9 @@ HEAD_TELLS_ALL = True
 START = 8  # the signature
 XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 XMP_HEAD = XMP_KEYWORD + b"\0\0\0\0"  # not compressed, no language, no translated keyword
-RAW_PROFILE = b"Raw profile type "  # how ImageMagick kept EXIF and XMP before eXIf
+RAW_PROFILE = b"Raw profile type "  # how ImageMagick stored EXIF and XMP before eXIf existed
 MAX_INFLATED = 8_000_000
-MAX_INFLATING = 16  # chunks of one file that are inflated; one or two hold metadata
+MAX_INFLATING = 16  # chunks to inflate in one file; one or two hold metadata
 MAX_CHUNKS = 200_000  # of 8 KB as libpng writes them, 1.6 GB
 
 
@@ -34,7 +34,7 @@ class PngChunk(NamedTuple):
 
 
 def chunks(data: bytes) -> Iterator[PngChunk]:
-    """The chunks that lie wholly in the data, up to and with IEND."""
+    """The chunks that lie wholly in the data, up to and including IEND."""
     at = START
     for _ in range(MAX_CHUNKS):
         if at + 12 > len(data):
@@ -49,7 +49,7 @@ def chunks(data: bytes) -> Iterator[PngChunk]:
 
 
 def blocks(data: bytes, whole: bool) -> Blocks:
-    """EXIF and XMP in the first bytes of a PNG; they may stand behind the picture."""
+    """EXIF and XMP in the first bytes of a PNG; they may also come after the picture."""
     exif, xmp, odd = list[bytes](), list[bytes](), list[bytes]()
     ended, inflating, last, signed = False, 0, START, False
     for chunk in chunks(data):
@@ -69,7 +69,7 @@ def blocks(data: bytes, whole: bool) -> Blocks:
                 odd += profile.odd
         ended, last = chunk.kind == b"IEND", chunk.end
     if whole and not ended:
-        odd.append(data[last:])  # a chunk that is cut short
+        odd.append(data[last:])  # a truncated chunk
     return Blocks(tuple(exif), tuple(xmp), whole or ended, tuple(odd), signed)
 
 
@@ -78,9 +78,11 @@ EXIF_KINDS = (b"exif", b"zxif")  # zxIf: once proposed for compressed EXIF
 
 
 def _exif(body: bytes) -> bytes:
-    """An EXIF block, which some write with JPEG's header before it, or compressed."""
+    """An EXIF block; some writers put JPEG's header before it, or compress it."""
     body = body.removeprefix(inside.EXIF_HEAD)
-    return _inflate(body[5:]) if body.startswith(b"\0") else body  # behind a zero and its length
+    return (
+        _inflate(body[5:]) if body.startswith(b"\0") else body
+    )  # after a zero byte and its length
 
 
 def _text(body: bytes, kind: bytes) -> bytes:
@@ -163,7 +165,7 @@ def _is_xmp(data: bytes, chunk: PngChunk) -> bool:
 
 
 def _density(data: bytes, parts: list[PngChunk]) -> Density | None:
-    """Resolution per inch from pHYs, where that is absolute."""
+    """Resolution per inch from pHYs, if that is absolute."""
     for chunk in parts:
         if chunk.kind == b"pHYs" and chunk.end - chunk.at == 13:
             x, y, unit = struct.unpack_from(">IIB", data, chunk.at)
@@ -174,7 +176,7 @@ def _density(data: bytes, parts: list[PngChunk]) -> Density | None:
 
 
 def write(data: bytes, change: Change) -> Spliced:
-    """The PNG with other EXIF and XMP; new EXIF goes behind IHDR, new XMP behind EXIF."""
+    """The PNG with new EXIF and XMP; new EXIF goes after IHDR, new XMP after EXIF."""
     parts = list(chunks(data))
     exif = [chunk for chunk in parts if chunk.kind == b"eXIf"]
     edits = [_edit(parts, exif, b"eXIf", change.exif)]
@@ -194,7 +196,7 @@ def _edit(before: list[PngChunk], old: list[PngChunk], kind: bytes, body: bytes 
 
 
 def check_rest(old: bytes, new: Spliced) -> None:
-    """All chunks but eXIf and XMP are the same, in the same order, and what follows IEND is.
+    """Check that all chunks but eXIf and XMP, their order, and what follows IEND are the same.
 
     Raises:
         RefusedError: they are not.

@@ -1,4 +1,4 @@
-"""Camera raw, read only: its EXIF and XMP as one small block, and where its previews are."""
+"""Camera raw, only read: EXIF and XMP as one small block, and where the previews are."""
 
 import struct
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from tagger.metadata.formats.raw_block import (
 )
 from tagger.metadata.formats.tiff import NEW_SUBFILE_TYPE, PHOTOMETRIC, SENSOR
 
-# TIFF's own first bytes, Olympus' and Panasonic's: what follows is a TIFF all the same.
+# The first bytes of TIFF, Olympus and Panasonic: a TIFF structure follows all of them.
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
 FUJI, CANON = b"FUJIFILMCCD-RAW ", b"ftypcrx "
 WIDTH, HEIGHT, BITS, COMPRESSION = 256, 257, 258, 259
@@ -28,7 +28,7 @@ HEAD = 131_072  # of a JPEG inside: one full EXIF segment and one full XMP segme
 
 
 def read(file: Block) -> Raw:
-    """The metadata of a raw file, and where its previews are; few of its bytes are asked for.
+    """The metadata of a raw file, and where its previews are; reads few of its bytes.
 
     Raises:
         RefusedError: it is of a kind that is not read here, or damaged.
@@ -117,7 +117,7 @@ def _previews(file: Block, order: str, directory: ifd.Ifd) -> Iterator[Preview]:
 
 
 def _fuji(file: Block) -> Raw:
-    """Fujifilm's RAF: its header says where a whole JPEG is, which holds all metadata."""
+    """Fujifilm's RAF: its header points to a whole JPEG, which holds all metadata."""
     start, size = struct.unpack(">2I", file[84:92])
     head = file[start : start + min(HEAD, size)]
     found = jpeg.blocks(head, len(head) == size)

@@ -1,4 +1,4 @@
-"""What is read of a camera raw file: a small EXIF block made of its own, and its previews."""
+"""The parts of a camera raw file that are read: a small EXIF block, and its previews."""
 
 import struct
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from tagger.blob import Block
 from tagger.errors import RefusedError
 from tagger.metadata import ifd, inside
 
-MAX_VALUE = 4096  # bytes of a value of EXIF that is kept: no maker note, no tone curve
+MAX_VALUE = 4096  # longest EXIF value to keep: no maker notes, no tone curves
 MAX_PACKET = 8_000_000  # bytes of XMP, IPTC or Photoshop data
 
 
 class Preview(NamedTuple):
-    """A picture inside: a JPEG, or where ``shape`` (width, height) is there, plain RGB."""
+    """A picture inside: a JPEG, or plain RGB if ``shape`` (width, height) is given."""
 
     start: int
     size: int
@@ -21,7 +21,7 @@ class Preview(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """What is read of a raw file: a small EXIF block (empty: it has none), and its previews."""
+    """A small EXIF block of a raw file (empty if it has none), and its previews."""
 
     block: bytes
     previews: tuple[Preview, ...]
@@ -35,7 +35,7 @@ def kept(file: Block, entry: ifd.IfdEntry, most: int) -> ifd.Value:
     """A value with its bytes.
 
     Raises:
-        RefusedError: it lies outside the file, or is beyond all measure.
+        RefusedError: it lies outside the file, or is far too large.
     """
     if entry.size > most:
         raise RefusedError(f"its EXIF tag 0x{entry.tag:04x} has {entry.size:,} bytes, too many")
@@ -49,9 +49,9 @@ def block_of(
     places: Sequence[Sequence[ifd.Value]],
     packets: Sequence[ifd.Value],
 ) -> bytes:
-    """An EXIF block of IFD0, the Exif directory, GPS directories, and XMP and its like.
+    """An EXIF block of IFD0, the Exif directory, GPS directories, and XMP or IPTC.
 
-    A second GPS directory or packet, which readers heed, too, gets a further page.
+    A second GPS directory or packet, which readers also use, gets a page of its own.
     """
     out = bytearray(8)
 

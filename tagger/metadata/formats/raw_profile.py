@@ -1,4 +1,4 @@
-"""Raw profiles: how ImageMagick kept EXIF, XMP and Photoshop data in the text of a PNG."""
+"""Raw profiles: EXIF, XMP and Photoshop data in PNG text, as ImageMagick stored them."""
 
 import re
 
@@ -10,7 +10,7 @@ XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"  # before XMP in a profile named 
 
 
 def blocks(text: bytes) -> Blocks:
-    """EXIF and XMP in a profile, whatever its name; what is neither is odd."""
+    """EXIF and XMP in a profile, whatever its name; anything else counts as odd."""
     raw = _decoded(text)
     if raw.startswith((inside.EXIF_HEAD, b"II*\0", b"MM\0*")):
         return Blocks((raw.removeprefix(inside.EXIF_HEAD),))

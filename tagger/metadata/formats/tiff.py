@@ -14,7 +14,7 @@ C2PA_TAG = 0xCD41  # C2PA specification 2.1, appendix A: the manifest store
 NEW_SUBFILE_TYPE, PHOTOMETRIC, DNG_VERSION, MAKER_NOTE = 254, 262, 0xC612, 0x927C
 SENSOR = (32803, 34892)  # a colour filter array, linear raw (DNG 1.4)
 SIDECAR = "is not written in place; a sidecar is"
-PLAIN = (0, 1, 2, 3, 5, 6, 8)  # photometric interpretations of pictures, not of sensors
+PLAIN = (0, 1, 2, 3, 5, 6, 8)  # photometric interpretations of pictures, not of sensor data
 DATA = ((273, 279), (324, 325))  # offsets and sizes of strips and of tiles
 MAX_BYTES = (1 << 32) - 65_536  # offsets have 32 bits
 
@@ -64,7 +64,7 @@ def read(data: bytes) -> Parts:
 
 
 def _check_kind(data: bytes, order: str, directories: list[tuple[str, ifd.Ifd]]) -> None:
-    """Only plain pictures are written: of the others it is not known what refers to what.
+    """Only plain pictures are written: in others, unknown tags may hold offsets.
 
     Raises:
         RefusedError: camera raw, or a TIFF of another kind, and which.
@@ -84,7 +84,7 @@ def _check_kind(data: bytes, order: str, directories: list[tuple[str, ifd.Ifd]])
 
 
 def write(data: bytes, change: Change) -> Spliced:
-    """The TIFF with other EXIF and XMP; both are appended, the pictures stay where they are."""
+    """The TIFF with new EXIF and XMP; both are appended, the pictures stay where they are."""
     return Spliced(_appended(data, change))
 
 
@@ -106,7 +106,7 @@ def _appended(data: bytes, change: Change) -> bytes:
 
 
 def check_rest(old: bytes, new: Spliced) -> None:
-    """Every strip and tile of every page is the same.
+    """Check that every strip and tile of every page is the same.
 
     Raises:
         RefusedError: they are not.

@@ -11,7 +11,7 @@ from tagger.metadata.formats.container import Blocks, Change, Parts
 HEAD_TELLS_ALL = True
 EXIF_FLAG, XMP_FLAG, ALPHA_FLAG = 0x08, 0x04, 0x10
 PREFIX = b"Exif\0\0"  # some writers put JPEG's prefix before the TIFF header
-MAX_CHUNKS = 200_000  # an animation has one a frame
+MAX_CHUNKS = 200_000  # an animation has one per frame
 PICTURE = (b"ICCP", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L", b"VP8X")
 
 
@@ -37,7 +37,7 @@ def chunks(data: bytes) -> Iterator[RiffChunk]:
 
 
 def blocks(data: bytes, whole: bool) -> Blocks:
-    """EXIF and XMP in the first bytes of a WebP; they stand behind the picture."""
+    """EXIF and XMP in the first bytes of a WebP; they come after the picture."""
     parts = list(chunks(data))
     exif = tuple(
         [data[c.at : c.end].removeprefix(PREFIX) for c in parts if c.kind == b"EXIF"],
@@ -47,7 +47,7 @@ def blocks(data: bytes, whole: bool) -> Blocks:
         return Blocks(settled=whole)
     (length,) = struct.unpack_from("<I", data, 4)
     last = parts[-1].end if parts else 12
-    odd = (data[last:],) if whole else ()  # a chunk that is cut short, or what follows them all
+    odd = (data[last:],) if whole else ()  # a truncated chunk, or trailing data
     simple = data[12:16] in (b"VP8 ", b"VP8L")
     if simple and length <= 13 + struct.unpack_from("<I", data, 16)[0]:
         return Blocks()  # one chunk that fills the file: the picture
@@ -85,7 +85,7 @@ def read(data: bytes) -> Parts:
 
 
 def write(data: bytes, change: Change) -> Spliced:
-    """The WebP with other EXIF and XMP, in the extended layout, behind the picture."""
+    """The WebP with new EXIF and XMP, in the extended layout, after the picture."""
     parts = list(chunks(data))
     prefix = b""
     exif, xmp = list[bytes](), list[bytes]()
@@ -111,7 +111,7 @@ def write(data: bytes, change: Change) -> Spliced:
     flags |= (EXIF_FLAG if exif else 0) | (XMP_FLAG if xmp else 0)
     picture[0] = (b"VP8X", bytes([flags]) + head[1:])
     if not flags & ~ALPHA_FLAG and len(picture) == 2 and not others:
-        del picture[0]  # what the simple layout says as well
+        del picture[0]  # what the simple layout states as well
     metadata = [(b"EXIF", body) for body in exif] + [(b"XMP ", body) for body in xmp]
     body = b"".join(_chunk(*item) for item in [*picture, *metadata, *others])
     return Spliced(b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body)
@@ -133,7 +133,7 @@ def _size(data: bytes, chunk: RiffChunk) -> tuple[int, int, bool]:
 
 
 def check_rest(old: bytes, new: Spliced) -> None:
-    """All chunks but EXIF, XMP and their two flags are the same.
+    """Check that all chunks but EXIF, XMP and their two flags are the same.
 
     Raises:
         RefusedError: they are not.

@@ -147,6 +147,10 @@ class Weigher:
         found[best] = sure
         return found
 
+    def at_first(self, probabilities: Floats, embedding: Floats) -> float:
+        """Logit of the rule's first step, without local features: that a landmark is shown."""
+        return self._logit(self.look(probabilities, embedding)[0], 0)
+
     def compared(self, seen: Findings, cosines: Floats, grey: Bytes) -> Findings:
         """What local features add, compared with those of the likest photos."""
         spots, near = seen.spots.copy(), self.nearest(cosines)
@@ -155,8 +159,10 @@ class Weigher:
         return Findings(seen.network, seen.alike, seen.others, spots, seen.counts)
 
     def _confidence(self, seen: Findings, step: int) -> float:
-        logit = float(seen.evidence() @ self.references.rule[step])
-        return sigmoid(logit - float(self._doubts[seen.best]))
+        return sigmoid(self._logit(seen, step) - float(self._doubts[seen.best]))
+
+    def _logit(self, seen: Findings, step: int) -> float:
+        return float(seen.evidence() @ self.references.rule[step])
 
     def nearest(self, cosines: Floats) -> list[int]:
         """The likest photos of any landmark, NEAREST, of one no more than OF_ONE."""

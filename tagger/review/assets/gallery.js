@@ -4,6 +4,8 @@ export default function (component) {
   const { parentElement, data, setTriggerValue } = component;
   const list = parentElement.querySelector(".gallery");
   const focused = list.contains(parentElement.activeElement ?? null) ? parentElement.activeElement.dataset.row : null;
+  // Pictures that stay are moved, not asked for again: the server forbids a browser to keep any.
+  const kept = new Map([...list.querySelectorAll("img")].map((image) => [image.getAttribute("src"), image]));
   list.replaceChildren(...data.cards.map((card) => {
     const item = document.createElement("li");
     const button = document.createElement("button");
@@ -15,8 +17,9 @@ export default function (component) {
     const picture = document.createElement("span");
     picture.className = "picture";
     if (card.thumb) {
-      const image = document.createElement("img");
-      image.src = card.thumb;
+      const image = kept.get(card.thumb) ?? document.createElement("img");
+      kept.delete(card.thumb); // two photos with one picture need an element each
+      if (image.getAttribute("src") !== card.thumb) image.src = card.thumb;
       image.alt = "";
       picture.appendChild(image);
     } else picture.textContent = "no preview";

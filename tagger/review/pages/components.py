@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import streamlit as st
 from streamlit.components import v2
 
 from tagger.review.lessons import Place
@@ -59,6 +60,15 @@ def world(
         on_pick_change=on_pick or _nothing,
         on_place_change=on_place or _nothing,
     )
+
+
+def picture(jpeg: bytes, key: str) -> str:
+    """The address of a picture of this page, as ``st.image`` makes one: the browser gets it once.
+
+    Args:
+        key: what no other picture of the page has; pictures of the run before are dropped.
+    """
+    return st.runtime.get_instance().media_file_mgr.add(jpeg, "image/jpeg", f"landmark_tag_{key}")
 
 
 def gallery(key: str, cards: Sequence[dict[str, Any]], on_open: Callable[[], None]) -> Any:

@@ -15,12 +15,13 @@ from tagger.review import thumbnails
 from tagger.review.decision import Decision, Verdict
 from tagger.review.options import AppOptions, current
 from tagger.review.pages import style, tools
-from tagger.review.pages.components import gallery
+from tagger.review.pages.components import gallery, picture
 from tagger.review.pages.photo_panel import show_photo
 from tagger.review.session import Review
 from tagger.review.sheet import number, printable
 from tagger.review.trusted_root import Root
 from tagger.review.view import Filter, Order, Progress, View
+from tagger.terminal import counted
 
 _PAGE = 24
 _MOST_GROUPED = 2000
@@ -69,13 +70,13 @@ def show(options: AppOptions) -> None:
 def _say_what_is_wrong(review: Review, view: View, options: AppOptions) -> None:
     if view.refused:
         st.warning(
-            f"{view.refused} rows name files outside {style.plain(str(options.root))} and are "
+            f"{counted(view.refused, 'row')} of files outside {style.plain(str(options.root))}, "
             "refused. If that is where the photos are, start again with --root FOLDER."
         )
     if review.problem:
         st.error(style.plain(review.problem))
     if review.kept:
-        st.info(f"{review.kept} rows were edited in the report since; the edits were kept.")
+        st.info(f"{counted(review.kept, 'row')} edited in the report since; the edits were kept.")
     if message := st.session_state.pop("message", ""):
         st.error(style.plain(message))
 
@@ -219,7 +220,7 @@ def _gallery(review: Review, order: list[int], place: int, root: Root) -> None:
         _pager(order, page, first, first + len(shown) - 1, pages)
     thumbs = _POOL.map(lambda row: _thumb(review.sheet.photo(row), root), shown)
     cards = [
-        _card(review, row, thumb, row == order[place])
+        _card(review, row, picture(thumb, f"thumb_{row}") if thumb else "", row == order[place])
         for row, thumb in zip(shown, thumbs, strict=True)
     ]
     gallery("gallery", cards, _opened)
@@ -261,11 +262,11 @@ def _badge(decision: Decision | None, status: str) -> str:
     return "none" if agreed else decision.verdict.value
 
 
-def _thumb(path: str, root: Root) -> str:
+def _thumb(path: str, root: Root) -> bytes:
     try:
-        return thumbnails.data_url(thumbnails.thumbnail_of(path, root, 240))
+        return thumbnails.thumbnail_of(path, root, 240)
     except PhotoError:
-        return ""
+        return b""
 
 
 def _open(row: int) -> None:

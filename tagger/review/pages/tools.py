@@ -22,6 +22,7 @@ from tagger.review.session import Review
 from tagger.review.sheet import position_by, printable
 from tagger.review.trusted_root import BucketRoot, Root
 from tagger.review.view import View
+from tagger.terminal import counted
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
@@ -315,4 +316,4 @@ def _move(bar: st.delta_generator.DeltaGenerator, part: float) -> None:
 
 
 def photos(count: int) -> str:
-    return f"{count:,} photo" if count == 1 else f"{count:,} photos"
+    return counted(count, "photo")
