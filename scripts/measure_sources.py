@@ -26,6 +26,8 @@ from tagger.places.distance import distance_m
 Position = tuple[float, float]
 Hide = Callable[[Sequence[Capture], random.Random], set[str]]
 DAY, HOUR = 86_400, 3600
+RULES = ("landmark-tag", "nearest within 1 h (osxphotos)", "same day (PhotoPrism)",
+         "exiftool -geotag")  # fmt: skip
 
 
 class Answer(NamedTuple):
@@ -33,6 +35,9 @@ class Answer(NamedTuple):
 
     off_m: float
     radius_m: float
+
+
+Answers = dict[str, list[Answer | None]]
 
 
 def moment(text: str) -> float:
@@ -150,19 +155,16 @@ def geotag(
     return found
 
 
-def line(name: str, answers: Sequence[Answer | None]) -> str:
-    """One row of the table; ``answers`` has None for each photo that got no position."""
+def cell(answers: Sequence[Answer | None]) -> str:
+    """One rule's part of a row; ``answers`` has None for each photo that got no position."""
     placed = [answer for answer in answers if answer is not None]
     if not placed:
-        return f"| {name} | {len(answers)} | 0 % | | | |"
+        return "none" if answers else ""
     within = sum(answer.off_m <= 1000 for answer in placed) / len(placed)
     inside = sum(answer.off_m <= answer.radius_m for answer in placed) / len(placed)
-    stated = f"{inside:.1%}" if any(answer.radius_m for answer in placed) else "states none"
+    stated = f", {inside:.1%}" if any(answer.radius_m for answer in placed) else ""
     middle = statistics.median(answer.off_m for answer in placed)
-    return (
-        f"| {name} | {len(answers)} | {len(placed) / len(answers):.1%} | {within:.1%} | {stated} | "
-        f"{middle:.0f} m |"
-    )
+    return f"{len(placed) / len(answers):.1%}: {within:.1%}{stated}, {middle:.0f} m"
 
 
 def answers(
@@ -189,44 +191,46 @@ def answers(
 @click.option("--draws", default=20, show_default=True, help="How often positions are hidden.")
 @click.option("--zone", default="Europe/Brussels", help="Where the computer of ExifTool stands.")
 def main(walks: Path, draws: int, zone: str) -> None:
-    """Hide positions of real libraries and see how well they are restored; a Markdown table."""
+    """Hide positions of real libraries and see how well they are restored; a Markdown table.
+
+    A cell: photos that get a position, and of these: within 1 km, within the stated radius if there
+    is one, and the median error.
+    """
     ZoneInfo(zone)
-    libraries = {path.stem: list(walk(path)) for path in sorted(walks.glob("*.csv"))}
-    tours = {name: photos for name, photos in libraries.items() if name.startswith("bicycle")}
-    rest = {name: photos for name, photos in libraries.items() if name not in tours}
-    head = "| placed | within 1 km | within the stated radius | median error |"
-    for title, group in (("walks", rest), ("bicycle tour", tours)):
-        click.echo(f"\n| {title}: hidden, by | photos {head}\n|---|---|---|---|---|---|")
+    click.echo(f"| library | hidden | photos | {' | '.join(RULES)} |\n|{'---|' * (3 + len(RULES))}")
+    together: dict[str, Answers] = {}
+    for path in sorted(walks.glob("*.csv")):
+        points = [p for track in sorted(walks.glob(f"{path.stem}_*.gpx"))
+                  for p in read_tracks([track])]  # fmt: skip
         for mode, hide in MODES.items():
-            by_rule: dict[str, list[Answer | None]] = {}
-            for photos, draw in [(p, d) for p in group.values() for d in range(draws)]:
-                gone = hide(photos, random.Random(draw))
-                shown = hidden(photos, gone)
-                for rule, found in (
-                    ("landmark-tag, time", ours(shown)),
-                    ("nearest within 1 h (osxphotos)", nearest(shown, False)),
-                    ("same day (PhotoPrism)", nearest(shown, True)),
-                ):
-                    by_rule.setdefault(rule, []).extend(answers(photos, gone, found))
-            for rule, each in by_rule.items():
-                click.echo(line(f"{mode}: {rule}", each))
-    for name, photos in libraries.items():
-        points = [p for path in sorted(walks.glob(f"{name}_*.gpx")) for p in read_tracks([path])]
-        if not points:
-            continue
-        click.echo(f"\n| {name}, with its track | photos {head}\n|---|---|---|---|---|---|")
-        for mode, hide in MODES.items():
-            by_rule = {}
-            for draw in range(draws):
-                gone = hide(photos, random.Random(draw))
-                shown = hidden(photos, gone)
-                for rule, found in (
-                    ("landmark-tag, time and track", ours(shown, points)),
-                    ("exiftool -geotag", geotag(shown, points, zone)),
-                ):
-                    by_rule.setdefault(rule, []).extend(answers(photos, gone, found))
-            for rule, each in by_rule.items():
-                click.echo(line(f"{mode}: {rule}", each))
+            found = measured(list(walk(path)), points, hide, draws, zone)
+            click.echo(row(path.stem, mode, found))
+            for rule, each in found.items():
+                together.setdefault(mode, {}).setdefault(rule, []).extend(each)
+    for mode, found in together.items():
+        click.echo(row("together", mode, found))
+
+
+def measured(
+    photos: Sequence[Capture], points: Sequence[Point], hide: Hide, draws: int, zone: str
+) -> Answers:
+    """What each rule answers for the hidden photos of a library, over all draws."""
+    found: Answers = {rule: [] for rule in RULES}
+    for draw in range(draws):
+        gone = hide(photos, random.Random(draw))
+        shown = hidden(photos, gone)
+        each = [ours(shown, points), nearest(shown, False), nearest(shown, True)]
+        if points:
+            each.append(geotag(shown, points, zone))
+        for rule, places in zip(RULES, each, strict=False):
+            found[rule] += answers(photos, gone, places)
+    return found
+
+
+def row(library: str, mode: str, found: Answers) -> str:
+    """A row of the table."""
+    cells = " | ".join(cell(found[rule]) for rule in RULES)
+    return f"| {library} | {mode} | {len(found[RULES[0]])} | {cells} |"
 
 
 if __name__ == "__main__":

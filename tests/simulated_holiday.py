@@ -153,6 +153,7 @@ def travel(ways: tuple[Way, Way], chance: random.Random, city: Position, zone: s
     """By train, or by plane: to the airport, waiting there, the flight, and into town."""
     first = ways[0]
     now, start, old = first.times[-1], first.points[-1], first.zones[-1]
+    legs: tuple[tuple[float, Position, str], ...]
     if distance_m(start, city) < BY_TRAIN_M:
         legs = ((distance_m(start, city) / 45, city, zone),)
     else:

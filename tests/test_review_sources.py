@@ -173,6 +173,24 @@ def test_the_photos_around_it_are_shown(review: Review, ledger: Path, tmp_path: 
     assert neighbours(tmp_path / "bad.db", review.sheet.photo(1)) == ()
 
 
+def test_the_photos_around_it_are_shown_after_a_dry_run_too(
+    review: Review, ledger: Path, tmp_path: Path
+) -> None:
+    """Which keeps no index: the report's photos are opened instead."""
+    index_beside(ledger).unlink()
+    found = whereabouts.around(review.sheet, 1, tmp_path, ledger)
+    assert found and [(one.file, one.when) for one in found[1]] == [
+        ("a.jpg", "1 min earlier"),
+        ("c.jpg", "3 min later"),
+    ]
+    assert not index_beside(ledger).exists()
+    (tmp_path / "photos" / "a.jpg").unlink()
+    (tmp_path / "photos" / "c.jpg").write_bytes(b"no photo any more")
+    found = whereabouts.around(review.sheet, 1, tmp_path, ledger)
+    assert found and found[1] == []
+    assert "no photo with a position" in whereabouts.told(*found)
+
+
 def test_looking_does_not_change_the_index(review: Review, ledger: Path, tmp_path: Path) -> None:
     index = index_beside(ledger)
     before = index.read_bytes()

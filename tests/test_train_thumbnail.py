@@ -58,5 +58,5 @@ def test_the_file_tells_landmarks_from_ordinary_things(
         Image.open(io.BytesIO(photo(colour, (160, 120))))
         for colour in (COLOURS["Taj_Mahal"], (120, 120, 120))
     )
-    found = net.known([red, grey])
-    assert found[0] > found[1]
+    of_red, of_grey = net.known([red, grey])
+    assert of_red > of_grey

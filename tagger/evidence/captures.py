@@ -2,14 +2,14 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
 from tagger.errors import RunError
 from tagger.evidence.cache_file import as_stored, connected, opened, unusable
-from tagger.evidence.clocks import ClockSpan, runs_of
+from tagger.evidence.clocks import ClockSpan, ahead_by_views, runs_of
 from tagger.evidence.families import family_of
 from tagger.evidence.one_name import Placed, two_at_once
 from tagger.metadata.capture import Beside, Capture
@@ -34,6 +34,9 @@ CREATE INDEX IF NOT EXISTS captures_by_camera_utc ON captures (camera, utc)
     WHERE utc IS NOT NULL;
 CREATE INDEX IF NOT EXISTS captures_by_clock ON captures (camera, local)
     WHERE ahead IS NOT NULL AND local IS NOT NULL;
+CREATE TABLE IF NOT EXISTS same_views (
+    camera TEXT NOT NULL, local REAL NOT NULL, key BLOB NOT NULL, other BLOB NOT NULL,
+    ahead REAL NOT NULL, PRIMARY KEY (camera, local, key, other)) WITHOUT ROWID;
 """
 FORMAT = 4
 CALLED = "the index of capture times"
@@ -55,6 +58,8 @@ class By(Enum):
 
 BY_UTC = frozenset((By.OWN, By.TOLD, By.UTC))
 WEEK = 7 * 86_400.0
+# Views that tell a clock: so many seconds before and after, so many on each side.
+VIEWS_SPAN, MOST_VIEWS = 2 * 86_400.0, 50
 MOST_RUNS = 500  # weeks of cameras whose clocks are kept in memory
 
 
@@ -75,6 +80,7 @@ class Captures:
         self._shared: dict[tuple[str, int], bool] = {}
         self._runs: dict[tuple[str, int], list[ClockSpan]] = {}
         self._waiting: list[tuple[object, ...]] = []
+        self._same_views: list[tuple[bytes, bytes]] = []
         if not (path and read_only):
             self._db = opened(path, TABLES, FORMAT, CALLED)
             return
@@ -92,7 +98,33 @@ class Captures:
         """Write what waits and let go of the file."""
         with suppress(RunError):
             self.flush()
+            self._keep_same_views()
         self._db.close()
+
+    def note_same_views(self, key: str, others: Iterable[str]) -> None:
+        """Photos that show the same as ``key``: they tell its camera's clock, from the next run on.
+
+        Within a run, what a photo is told must not depend on which was looked at first.
+        """
+        with self._lock:
+            self._same_views += [(as_stored(key), as_stored(other)) for other in others]
+
+    def _keep_same_views(self) -> None:
+        if not self._same_views:
+            return
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(
+                "INSERT OR REPLACE INTO same_views"
+                " SELECT a.camera, a.local, a.key, b.key, a.local - b.utc"
+                " FROM captures AS a, captures AS b WHERE a.key = ? AND b.key = ? AND a.taken"
+                " AND a.camera <> b.camera AND a.utc IS NULL AND a.local IS NOT NULL"
+                " AND b.utc IS NOT NULL",
+                self._same_views,
+            )
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise unusable(self._path, CALLED, error) from error
 
     def known(self, key: str, stamp: str | None) -> bool:
         """Whether this very version of the photo is in the index; None stands for any."""
@@ -254,6 +286,18 @@ class Captures:
                         break
             self._runs[camera, week] = found
         return self._runs[camera, week]
+
+    def ahead_by_views(self, camera: str, local: float) -> float | None:
+        """How far ahead of UTC a clock was, by views that other cameras photographed too."""
+        with self._lock:
+            rows: list[tuple[float, float]] = []
+            for compare, order in (("<", "DESC"), (">=", "ASC")):
+                rows += self._db.execute(
+                    f"SELECT local, ahead FROM same_views WHERE camera = ? AND local {compare} ?"
+                    f" AND local >= ? AND local <= ? ORDER BY local {order} LIMIT ?",
+                    (camera, local, local - VIEWS_SPAN, local + VIEWS_SPAN, MOST_VIEWS),
+                ).fetchall()
+        return ahead_by_views(local, rows)
 
     def positioned(self, moment: float) -> int:
         """How many cameras noted positions in the weeks around ``moment``, which is about UTC."""

@@ -1,5 +1,6 @@
 """Clocks: how far a camera's clock is ahead of UTC, from its own photos, and how sure that is."""
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,60 @@ def measured(local: float, known: Sequence[tuple[float, float]]) -> float | None
     if not middles or max(middles) - min(middles) > AGREE:
         return None
     return statistics.mean(middles)
+
+
+# Two people who photograph the same do so within a minute or two. So many of a camera's photos,
+# taken at different times, must show the same clock, before the photo in question and after it (or
+# so shortly on one side only), and twice as many as show any other clock meanwhile.
+VIEWS_AGREE, VIEWS, VIEWS_APART, VIEWS_NEAR, AGAINST = 120.0, 3, 600.0, 3600.0, 2
+
+
+def ahead_by_views(local: float, pairs: Iterable[tuple[float, float]]) -> float | None:
+    """How far a camera's clock was ahead of UTC, by views that other cameras photographed too.
+
+    Args:
+        local: when, by the camera's own clock.
+        pairs: when another photo of the camera was taken, and how far that is ahead of the UTC of
+            the other camera's photo.
+
+    >>> ahead_by_views(5000.0, [(0.0, 3600.0), (3600.0, 3640.0), (9000.0, 3620.0), (9000.0, 99.0)])
+    3620.0
+    """
+    likely = sorted((ahead, other) for other, ahead in pairs if LEAST <= ahead <= MOST)
+    best, most = None, VIEWS - 1
+    for number, (ahead, _) in enumerate(likely):
+        some = [pair for pair in likely[number:] if pair[0] - ahead <= VIEWS_AGREE]
+        since, until = min(time for _, time in some), max(time for _, time in some)
+        count = _moments(time for _, time in some)
+        if count > most and since - VIEWS_NEAR <= local <= until + VIEWS_NEAR:
+            others = [
+                pair
+                for pair in likely
+                if since <= pair[1] <= until and not -1 <= pair[0] - ahead <= VIEWS_AGREE + 1
+            ]
+            if count >= AGAINST * _most_moments(others):
+                best, most = statistics.median(pair[0] for pair in some), count
+    return best
+
+
+def _most_moments(likely: Sequence[tuple[float, float]]) -> int:
+    """Of (ahead, local) in order, how many moments the best clock among them has."""
+    return max(
+        (
+            _moments(time for other, time in likely[number:] if other - ahead <= VIEWS_AGREE)
+            for number, (ahead, _) in enumerate(likely)
+        ),
+        default=0,
+    )
+
+
+def _moments(times: Iterable[float]) -> int:
+    """How many times are VIEWS_APART from each other."""
+    count, last = 0, -math.inf
+    for time in sorted(times):
+        if time - last >= VIEWS_APART:
+            count, last = count + 1, time
+    return count
 
 
 class ClockSpan(NamedTuple):

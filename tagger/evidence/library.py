@@ -1,7 +1,7 @@
 """The source ``library``: copies of a photo that carries GPS, and photos of the same view."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -124,6 +124,7 @@ class LibrarySource:
     def __init__(self, model: Describer, index: LibraryIndex, max_radius_m: float) -> None:
         self._codebook = comparable(model)
         self._model, self.index, self.max_radius_m = model, index, max_radius_m
+        self.saw: Callable[[str, Sequence[str]], None] = lambda key, others: None
 
     @property
     def sizes(self) -> tuple[int, Resize]:
@@ -155,6 +156,9 @@ class LibrarySource:
         view = seen.view if seen else photo.view(self._codebook)
         found = [Match(kept, compare(view, kept.view(self._codebook))) for kept in likest]
         alike = [match for match in found if match.found.spots]
+        views = [match.kept.key for match in alike if match.same_view and not match.copy]
+        if views:
+            self.saw(photo.key, views)
         return judged(alike, self.max_radius_m), bool(alike)
 
 

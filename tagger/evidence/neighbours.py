@@ -31,16 +31,20 @@ def neighbours(ledger: Path, key: str) -> tuple[Neighbour, ...]:
     except RunError:
         return ()
     try:
-        photo = captures.get(key)
-        if photo is None or photo.local is None:
-            return ()
-        return _around(captures, photo, photo.local)
-    except (
-        sqlite3.DatabaseError
-    ):  # it is of another version, or damaged: the next run makes it anew
+        return around(captures, key)
+    except sqlite3.DatabaseError:
+        # It is of another version, or damaged: the next run makes it anew.
         return ()
     finally:
         captures.close()
+
+
+def around(captures: Captures, key: str) -> tuple[Neighbour, ...]:
+    """As :func:`neighbours`, of an open index."""
+    photo = captures.get(key)
+    if photo is None or photo.local is None:
+        return ()
+    return _around(captures, photo, photo.local)
 
 
 def _around(captures: Captures, photo: Capture, local: float) -> tuple[Neighbour, ...]:

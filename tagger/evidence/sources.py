@@ -46,6 +46,8 @@ class Sources:
     ) -> None:
         self.captures, self._tracks, self.pairs = Captures(index), tracks, pairs
         self.library, self.views = library, views
+        if library is not None:
+            library.saw = self.captures.note_same_views
         self._pair = PairSource(self.captures)
         limits = limits or Limits()
         self._sources: list[PositionSource] = [

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tagger.evidence.captures import BY_UTC, By, Captures
-from tagger.evidence.clocks import AGREE, DAYLIGHT, Clock, measured, readings, stated
+from tagger.evidence.clocks import AGREE, DAYLIGHT, VIEWS_AGREE, Clock, measured, readings, stated
 from tagger.evidence.estimate import Estimate, Neighbour
 from tagger.evidence.motion import (
     FASTEST_WALK,
@@ -109,6 +109,11 @@ class TimeSource:
         if not photo.camera:
             return []
         possible = readings(self._captures.runs(photo.camera, local), local)
+        if not possible and self._fast(photo) is None:
+            seen = self._captures.ahead_by_views(photo.camera, local)
+            # Not to the second: what would be said a little earlier and later must agree.
+            offs = (0.0, -VIEWS_AGREE / 2, VIEWS_AGREE / 2)
+            return [] if seen is None else [Clock(seen + off) for off in offs]
         known = self._captures.clock(photo.camera, local)
         finer = measured(local, known)
         if finer is not None:  # clocks drift: photos close in time tell it better

@@ -3,7 +3,8 @@
 import math
 import sqlite3
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tagger.evidence.captures import Captures
@@ -81,8 +82,11 @@ class TrackSource:
         if photo.local is None or not photo.taken:
             return None
         clocks = self._time.clocks(photo)
-        if len(clocks) == 1:
-            return self.at(photo.local - clocks[0].ahead)
+        found = [self.at(photo.local - clock.ahead) for clock in clocks]
+        if found and (first := found[0]) and (apart := _apart(found)) is not None:
+            radius = first.radius_95_m + apart
+            if len(found) == 1 or radius <= self._limits.max_radius_m:
+                return replace(first, radius_95_m=radius)
         return self._by_readings(photo, photo.local)
 
     def _by_readings(self, photo: Capture, local: float) -> Estimate | None:
@@ -129,6 +133,14 @@ class TrackSource:
         if radius > self._limits.max_radius_m:
             refused = f"known to {far(radius)} only"
         return Estimate(Source.TRACK, *position, RAYLEIGH_68 * scale, radius, 0.98, words, refused)
+
+
+def _apart(answers: Sequence[Estimate | None]) -> float | None:
+    """How far the other readings of a clock are from the first; None where one leads nowhere."""
+    places = [(one.latitude, one.longitude) for one in answers if one]
+    if len(places) < len(answers):
+        return None
+    return max(distance_m(places[0], place) for place in places)
 
 
 def _error(*points: Point) -> float:

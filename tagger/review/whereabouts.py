@@ -16,6 +16,7 @@ from tagger.review import thumbnails
 from tagger.review.session import Review
 from tagger.review.sheet import Sheet, number, printable
 from tagger.review.trusted_root import Root, inside
+from tagger.review.unindexed import neighbours_in_report
 from tagger.terminal import counted
 
 CAMERA = frozenset(Source) - {Source.LANDMARK}
@@ -26,6 +27,7 @@ _BY = {
     Source.PAIR: "another photo of the same shot",
     Source.LIBRARY: "the same view in your library",
 }
+NONE_AROUND = "no photo with a position that was taken within 12 h was found in this report"
 _EDGE = 160
 _METRES = 111_195.0  # one degree of latitude
 
@@ -96,6 +98,7 @@ def around(
     if latitude is None or longitude is None:
         return None
     photos = neighbours(ledger or default_path(), sheet.photo(row))
+    photos = photos or neighbours_in_report(sheet, row, root)
     shown = [_one(one, (latitude, longitude), root) for one in photos if inside(one.key, root)]
     return radius or 0.0, shown
 
@@ -118,5 +121,5 @@ def _one(one: Neighbour, at: tuple[float, float], root: Root) -> Around:
 
 def told(radius_m: float, shown: Sequence[Around]) -> str:
     """The drawing in words, for those who cannot see it."""
-    around = f"{counted(len(shown), 'photo')} taken around it"
+    around = f"{counted(len(shown), 'photo')} taken around it" if shown else NONE_AROUND
     return f"The camera was within {far(radius_m)} of the middle; {around}"

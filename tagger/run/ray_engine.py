@@ -220,6 +220,7 @@ class Classifying:
         if job.max_radius_m is not None:
             index = RemoteIndex(job.album)
             self.library = LibrarySource(self._classifier, index, job.max_radius_m)
+            self.library.saw = index.saw
 
     def __call__(self, table: pa.Table) -> pa.Table:
         items = unpacked(table)
@@ -301,7 +302,7 @@ def run(
     net = thumbnails if settings.by_thumbnails else None
     net_sha256 = net.sha256 if net else ""
     views, library = (sources.views, sources.library) if sources else (None, None)
-    with connected(options), _books(recorder) as books, album_of(views) as album:
+    with connected(options), _books(recorder) as books, album_of(views, library) as album:
 
         @functools.cache  # until there is work to do, the model need not be loaded
         def job() -> Job:

@@ -1,7 +1,7 @@
 """The source ``library`` on Ray: one index beside the command, photos compared on the nodes."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tagger.errors import RunError
 from tagger.evidence.kept_view import KeptView
+from tagger.evidence.library import LibrarySource
 from tagger.evidence.views import ViewsIndex
 from tagger.model.local_features.sift import Floats
 
@@ -35,6 +36,7 @@ class Album:
 
     def __init__(self, path: Path, encoder: str) -> None:
         self._index = ViewsIndex(path, encoder)
+        self._saw: list[tuple[str, Sequence[str]]] = []
 
     def add(self, photo: KeptView) -> None:
         self._index.add(photo)
@@ -45,8 +47,13 @@ class Album:
     def found_unlike(self, key: str) -> None:
         self._index.found_unlike(key)
 
-    def close(self) -> None:
+    def saw(self, key: str, others: Sequence[str]) -> None:
+        self._saw.append((key, others))
+
+    def close(self) -> list[tuple[str, Sequence[str]]]:
+        """Let go of the index; what was seen to show the same."""
         self._index.close()
+        return self._saw
 
 
 class RemoteIndex:
@@ -65,9 +72,14 @@ class RemoteIndex:
     def found_unlike(self, key: str) -> None:
         ask(self._album.found_unlike, key)
 
+    def saw(self, key: str, others: Sequence[str]) -> None:
+        ask(self._album.saw, key, others)
+
 
 @contextmanager
-def album_of(views: ViewsIndex | None) -> Iterator[Callable[[], Any]]:
+def album_of(
+    views: ViewsIndex | None, library: LibrarySource | None
+) -> Iterator[Callable[[], Any]]:
     """Starts the album when it is first asked for: by then, the index is ready."""
     started: list[Any] = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -91,4 +103,6 @@ def album_of(views: ViewsIndex | None) -> Iterator[Callable[[], Any]]:
 
         yield album
         for one in started:
-            ask(one.close)
+            for key, others in ask(one.close):
+                if library is not None:
+                    library.saw(key, others)

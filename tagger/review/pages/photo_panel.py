@@ -38,6 +38,8 @@ def show_photo(
         if strip:
             with st.container(key="around_part"):
                 around(f"around_{row}", *strip)
+                if not strip[1]:
+                    style.card(style.note(whereabouts.NONE_AROUND.capitalize()))
     with st.container(key="facts_part", gap="small"):
         _facts(review, row, root)
         can = review.sheet.cell(row, "status") in REVIEWABLE
