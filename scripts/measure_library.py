@@ -1,32 +1,81 @@
 """How many copies of photos the source library finds, and how often it is wrong about others.
 
-    python scripts/measure_library.py PHOTOS... [--most 400]
+    python scripts/measure_library.py PHOTOS... [--most 300] [--copied 300]
 
-All photos are put into an index, each with a position of its own, 100 km from the next. Then
-copies of some are looked for (resized, cropped by a fifth, saved at quality 60, as a messenger
-sends them), and all others that the index holds: these must be found nowhere.
+All photos are put into an index, each with a position of its own, 111 km from the next. Then copies
+of some are looked for (resized, a fifth cut off, saved at quality 60, as a messenger sends them,
+all of that at once), and all photos that the index holds, without themselves: these must be found
+nowhere.
+
+Two kinds of photos are told apart before anything is looked for, by the pixels of the originals
+alone: those that the folders hold twice, which have two positions here and must be refused, and
+empty pictures. The figures are given with and without them.
 """
 
 import argparse
 import io
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from tagger.errors import PhotoError
+from tagger.evidence.estimate import Estimate
+from tagger.evidence.kept_view import KeptView
 from tagger.evidence.library import LibrarySource
+from tagger.evidence.views import ViewsIndex
+from tagger.imaging.decode import to_views
 from tagger.model.lazy import LazyClassifier
 from tagger.places.distance import distance_m
 from tagger.storage.suffixes import PHOTO_SUFFIXES
 
-APART = 1.0  # degrees of latitude, 111 km
+# Two pictures are the same where the grey values of EDGE x EDGE pixels correlate so. A picture is
+# empty where fewer pixels than this differ from their neighbours by STEP, of 256 to the edge.
+SAME, EDGE = 0.95, 32
+EMPTY, STEP, FINE = 0.01, 8, 256
+
+
+@dataclass(frozen=True)
+class Original:
+    """A photo of the folders: its bytes, and what its pixels say."""
+
+    path: Path
+    data: bytes
+    grey: np.ndarray
+    empty: bool
 
 
 def place(number: int) -> tuple[float, float]:
     return number % 160 - 80.0, number // 160 * 2 - 170.0
+
+
+def upright(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as opened:
+        return ImageOps.exif_transpose(opened).convert("RGB")
+
+
+def original(path: Path) -> Original:
+    data = path.read_bytes()
+    picture = upright(data).convert("L")
+    whole = np.asarray(picture.resize((EDGE, EDGE), Image.Resampling.BOX), np.float32).ravel()
+    grey = whole - whole.mean()
+    size = np.linalg.norm(grey)
+    scale = FINE / min(picture.size)
+    fine = picture.resize([max(8, round(edge * scale)) for edge in picture.size])
+    steps = np.hypot(*np.gradient(np.asarray(fine, np.float32)))
+    return Original(path, data, grey / size if size else grey, (steps > STEP).mean() < EMPTY)
+
+
+def held_twice(photos: Sequence[Original]) -> set[int]:
+    """Photos whose picture is that of another one, pixel by pixel."""
+    greys = np.stack([photo.grey for photo in photos])
+    alike = greys @ greys.T
+    np.fill_diagonal(alike, 0)
+    return set(np.flatnonzero(alike.max(1) >= SAME).tolist())
 
 
 def saved(picture: Image.Image, quality: int) -> bytes:
@@ -37,8 +86,7 @@ def saved(picture: Image.Image, quality: int) -> bytes:
 
 def copies(data: bytes, chance: random.Random) -> Iterator[tuple[str, bytes]]:
     """Copies of a photo, as messengers and editors make them."""
-    with Image.open(io.BytesIO(data)) as opened:
-        picture = ImageOps.exif_transpose(opened).convert("RGB")
+    picture = upright(data)
     width, height = picture.size
     for edge in (1600, 800):
         smaller = picture.copy()
@@ -53,51 +101,92 @@ def copies(data: bytes, chance: random.Random) -> Iterator[tuple[str, bytes]]:
     sent = picture.copy()
     sent.thumbnail((1280, 1280))
     yield "as a messenger sends it", saved(sent, 70)
+    cut.thumbnail((min(800, max(cut.size) * 3 // 4),) * 2)
+    yield "cut, smaller and quality 60", saved(cut, 60)
+
+
+class Tally:
+    """Of each kind of copy: how many, found, and wrong."""
+
+    def __init__(self) -> None:
+        self.total, self.right, self.wrong = Counter[str](), Counter[str](), Counter[str]()
+
+    def add(self, kind: str, found: Estimate | None, number: int) -> bool:
+        """Whether the copy is found."""
+        self.total[kind] += 1
+        if found is None or found.refused:
+            return False
+        right = distance_m((found.latitude, found.longitude), place(number)) < 1
+        self.right[kind] += right
+        self.wrong[kind] += not right
+        return right
+
+    def tell(self, name: str) -> None:
+        print(f"\n{name}")
+        for kind, count in self.total.items():
+            found, wrong = self.right[kind] / count, self.wrong[kind]
+            print(f"{kind:30} {found:6.1%} found, {wrong} wrong, of {count}")
+
+
+def look(source: LibrarySource, data: bytes, key: str = "") -> KeptView | None:
+    try:
+        seen = source.looks([to_views(data, *source.sizes)])[0]
+    except PhotoError:
+        return None
+    return source.kept(key, "", seen)
+
+
+def gathered(folders: Sequence[Path], most: int, chance: random.Random) -> list[Original]:
+    photos = []
+    for folder in folders:
+        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
+        for path in chance.sample(found, min(most, len(found))):
+            try:
+                photos.append(original(path))
+            except (OSError, ValueError, SyntaxError):  # Pillow cannot read it
+                continue
+    return photos
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", nargs="+", type=Path)
-    parser.add_argument("--most", type=int, default=400, help="photos of each folder")
-    parser.add_argument("--copied", type=int, default=150, help="photos that copies are made of")
+    parser.add_argument("--most", type=int, default=300, help="photos of each folder")
+    parser.add_argument("--copied", type=int, default=300, help="photos that copies are made of")
     options = parser.parse_args()
     chance = random.Random(0)
-    source = LibrarySource(LazyClassifier(), None, 1000.0)
-    held: list[bytes] = []
-    for folder in options.photos:
-        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
-        for path in chance.sample(found, min(options.most, len(found))):
-            data = path.read_bytes()
-            try:
-                seen = source.look(data)
-            except PhotoError:
-                continue
-            source.index.add(str(len(held)), "", seen, place(len(held)), 1e6 * len(held))
-            held.append(data)
-    source.index.ready()
-    twice = set[int]()
-    for number in range(len(held)):
-        kept = source.index.view(str(number))
-        estimate = source.estimate_of(str(number), kept) if kept else None
-        if estimate is not None:
-            twice.add(number)
-            print(f"{number}: {estimate.words} {estimate.refused}")
-    print(f"{len(held)} photos in the index, of which {len(twice)} are in it twice (see above)")
-    right, wrong, total = Counter[str](), Counter[str](), Counter[str]()
-    once = [number for number in range(len(held)) if number not in twice]
-    for number in chance.sample(once, min(options.copied, len(once))):
-        for kind, data in copies(held[number], chance):
-            estimate = source.estimate_of("", source.look(data))
-            total[kind] += 1
-            if estimate is None or estimate.refused:
-                continue
-            if distance_m((estimate.latitude, estimate.longitude), place(number)) < 1:
-                right[kind] += 1
-            else:
-                wrong[kind] += 1
-                print("wrong:", number, estimate.words)
-    for kind, count in total.items():
-        print(f"{kind:32} {right[kind] / count:6.1%} found, {wrong[kind]} wrong, of {count}")
+    model = LazyClassifier()
+    index = ViewsIndex(None, model.encoder)
+    source = LibrarySource(model, index, 1000.0)
+    photos = gathered(options.photos, options.most, chance)
+    held = dict[int, KeptView]()
+    for number, photo in enumerate(photos):
+        if seen := look(source, photo.data, str(number)):
+            held[number] = replace(seen, position=place(number), taken=1e6 * number)
+            index.add(held[number])
+    index.ready()
+    twice = held_twice(photos) & held.keys()
+    empty = {number for number in held if photos[number].empty} - twice
+    print(f"{len(held)} photos in the index; {len(twice)} are in it twice, {len(empty)} are empty")
+    strangers = 0
+    for number in sorted(held.keys() - twice):
+        found, _ = source.compared(held[number])
+        if found:
+            refused = f" (refused: {found.refused})" if found.refused else ""
+            print(f"a stranger: {photos[number].path}: {found.words}{refused}")
+            strangers += not found.refused
+    print(f"photos that are in it once, found elsewhere: {strangers} of {len(held) - len(twice)}")
+    every, distinct = Tally(), Tally()
+    for number in chance.sample(sorted(held), min(options.copied, len(held))):
+        for kind, data in copies(photos[number].data, chance):
+            seen = look(source, data)
+            found = source.compared(seen)[0] if seen else None
+            every.add(kind, found, number)
+            if number not in twice | empty and not distinct.add(kind, found, number):
+                said = found.refused or found.words if found else "nothing"
+                print(f"missed: {photos[number].path}, {kind}: {said}")
+    distinct.tell("Photos that are in the index once, and not empty")
+    every.tell("All photos")
 
 
 if __name__ == "__main__":

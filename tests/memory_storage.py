@@ -30,6 +30,10 @@ class MemoryStorage:
         self.files[key] = Blob(data, version)
         return version
 
+    @property
+    def roots(self) -> tuple[str, ...]:
+        return ("",)
+
     def list(self) -> Iterator[Entry]:
         for key in sorted(self.files):
             if suffix(key) in LISTED_SUFFIXES:

@@ -1,21 +1,25 @@
 """The same run on a Ray cluster of two nodes, one of which dies in the middle."""
 
 import csv
+import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import s3
 from click.testing import CliRunner
-from conftest import COLOURS, REPOSITORY, photo
+from conftest import COLOURS, REPOSITORY, SAMPLES, photo
+from PIL import Image
 from places import tag
 from raw_photos import cr2, preview
 from ray.cluster_utils import Cluster
@@ -27,6 +31,7 @@ from tagger import metadata
 from tagger.cli.main import main
 from tagger.ledger.ledger import Ledger
 from tagger.metadata.capture import Capture
+from tagger.model import DEFAULT_MODEL
 from tagger.places.opening import open_pack
 
 RUN_ID = "20261125T000000Z-000000"
@@ -189,6 +194,94 @@ def test_sources_of_a_position_say_the_same_as_on_one_machine(
     subprocess.run([*line, *words], check=True, cwd=REPOSITORY)
     assert bucket.contents() == wanted
     assert (there / "report.csv").read_bytes() == (here / "report.csv").read_bytes()
+
+
+def all_sources(folder: Path) -> dict[str, bytes]:
+    """Photos for each source to place; those that are compared lie in other blocks than copies."""
+    names = sorted(path.stem for path in SAMPLES.glob("*.jpg"))
+    found = {}
+    for number, name in enumerate(names):
+        with Image.open(SAMPLES / f"{name}.jpg") as opened:
+            picture = opened.convert("RGB")
+        when = Capture("", NOON + 86_400.0 * number, 0.0, camera="X")
+        stated = replace(when, position=(10.0 + number, 20.0), camera="Phone")
+        found[f"a/{name}.jpg"] = jpeg(picture, exif=exif_of(stated))
+        found[f"b/IMG-2024-WA{number:04d}.jpg"] = jpeg(picture.resize((320, 240)), quality=70)
+    grey = Image.new("RGB", (64, 64), (128, 128, 128))
+    for seconds in (0, 40, 80, 120):  # between two of a phone's photos: time
+        position = (30.0, 31.0) if seconds in (0, 120) else None
+        camera = "Phone" if position else "X"
+        one = Capture("", NOON - 20 * 86_400 + seconds, 0.0, position=position, camera=camera)
+        found[f"b/time{seconds:03d}.jpg"] = jpeg(grey, exif=exif_of(one))
+    walked = Capture("", NOON - 40 * 86_400, 0.0, camera="X")
+    found["b/track.jpg"] = jpeg(grey, exif=exif_of(walked))
+    found["b/stated.jpg"] = jpeg(grey)
+    found["b/stated.jpg.json"] = b'{"geoData": {"latitude": 36.1125, "longitude": -115.1}}'
+    points = "".join(
+        f'<trkpt lat="40.1" lon="3.{number}"><time>{at}</time></trkpt>'
+        for number, at in enumerate(("2024-03-22T11:59:30Z", "2024-03-22T12:00:30Z"))
+    )
+    (folder / "walk.gpx").write_text(
+        '<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1"><trk><trkseg>'
+        f"{points}</trkseg></trk></gpx>"
+    )
+    return found
+
+
+NOON = 1_714_564_800.0  # 2024-05-01
+
+
+def jpeg(picture: Image.Image, quality: int = 88, exif: bytes = b"") -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality, exif=exif)
+    return buffer.getvalue()
+
+
+def exif_of(one: Capture) -> bytes:
+    with Image.open(io.BytesIO(taken(one))) as opened:
+        found: bytes = opened.info["exif"]
+    return found
+
+
+def rows_of(folder: Path, root: str) -> dict[str, dict[str, str]]:
+    with (folder / "report.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {row.pop("path").removeprefix(root): row for row in rows}
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_all_sources_say_the_same_in_a_folder_a_bucket_and_on_a_cluster(
+    bucket: s3.Bucket, tmp_path: Path, cluster: Cluster, dry: bool
+) -> None:
+    photos = all_sources(tmp_path)
+    words = ["--from", "all", "--track", str(tmp_path / "walk.gpx")] + ["--dry-run"] * dry
+    there = bucket.url
+    for name, data in photos.items():
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    found, written = {}, {}
+    for kind in ("folder", "bucket", "cluster"):
+        for name, data in photos.items():
+            bucket.put(f"in/{name}", data)
+        line = command(bucket, DEFAULT_MODEL, tmp_path / kind, *words)
+        if kind == "folder":
+            line[line.index(f"{there}/in")] = str(tmp_path / "in")
+        if kind == "cluster":
+            line += ["--engine", "ray", "--ray-address", cluster.address]
+        subprocess.run(line, check=True, cwd=REPOSITORY)
+        root = str(tmp_path) if kind == "folder" else there
+        found[kind] = rows_of(tmp_path / kind, f"{root}/in/")
+        written[kind] = bucket.contents()
+    by_source = Counter(row["source"] for row in found["folder"].values())
+    assert by_source["library"] >= 10
+    assert {"time", "track", "takeout"} <= by_source.keys()
+    assert found["bucket"] == found["folder"]
+    assert found["cluster"] == found["bucket"]
+    assert written["cluster"] == written["bucket"]
+    for name in photos if not dry else ():
+        data = (tmp_path / "in" / name).read_bytes()
+        assert data == written["bucket"][f"in/{name}"], name
 
 
 def test_packs_and_own_places_say_the_same_as_on_one_machine(

@@ -2,10 +2,13 @@
 
 import io
 import random
+import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import piexif
 import pytest
 from click.testing import CliRunner
@@ -14,7 +17,10 @@ from PIL import Image, ImageDraw, ImageOps
 
 from tagger import metadata
 from tagger.cli.main import main
-from tagger.evidence.library import LibrarySource
+from tagger.evidence.kept_view import SCALE, KeptView
+from tagger.evidence.library import LEAST_ALIKE, LibrarySource
+from tagger.evidence.views import ViewsIndex
+from tagger.imaging.decode import to_views
 from tagger.model.lazy import LazyClassifier
 from tagger.places.distance import distance_m
 from tagger.records import Source
@@ -34,11 +40,23 @@ def model() -> LazyClassifier:
     return LazyClassifier()
 
 
+class Album(LibrarySource):
+    """The source, its index and pictures of a test."""
+
+    def __init__(self, model: LazyClassifier) -> None:
+        self.views = ViewsIndex(None, model.encoder)
+        super().__init__(model, self.views, 1000.0)
+
+    def look(self, picture: Picture, name: str = "new.jpg") -> KeptView:
+        views = to_views(saved(picture), *self.sizes)
+        return self.kept(name, "", self.looks([views])[0])
+
+
 @pytest.fixture
-def source(model: LazyClassifier) -> Iterator[LibrarySource]:
-    found = LibrarySource(model, None, 1000.0)
+def source(model: LazyClassifier) -> Iterator[Album]:
+    found = Album(model)
     yield found
-    found.index.close()
+    found.views.close()
 
 
 def sample(name: str) -> Picture:
@@ -52,15 +70,14 @@ def saved(picture: Picture, quality: int = 88, **more: Any) -> bytes:
     return buffer.getvalue()
 
 
-def kept(
-    source: LibrarySource, name: str, picture: Picture, at: tuple[float, float], day: float
-) -> None:
-    source.index.add(name, "", source.look(saved(picture)), at, day * DAY)
+def kept(source: Album, name: str, picture: Picture, at: tuple[float, float], day: float) -> None:
+    seen = source.look(picture, name)
+    source.views.add(replace(seen, position=at, taken=day * DAY))
 
 
-def estimate(source: LibrarySource, picture: Picture) -> Any:
-    source.index.ready()
-    return source.estimate_of("new.jpg", source.look(saved(picture)))
+def estimate(source: Album, picture: Picture) -> Any:
+    source.views.ready()
+    return source.compared(source.look(picture))[0]
 
 
 def smaller(picture: Picture) -> Picture:
@@ -74,7 +91,7 @@ def cut(picture: Picture) -> Picture:
 
 @pytest.mark.parametrize("change", [smaller, cut, lambda picture: picture])
 def test_copies_get_the_position_of_their_original(
-    source: LibrarySource, change: Callable[[Picture], Picture]
+    source: Album, change: Callable[[Picture], Picture]
 ) -> None:
     places = {name: (10.0 + number, 20.0) for number, name in enumerate(NAMES)}
     for name, place in places.items():
@@ -87,14 +104,14 @@ def test_copies_get_the_position_of_their_original(
         assert found.radius_95_m < 20
 
 
-def test_other_photos_are_no_copies(source: LibrarySource) -> None:
+def test_other_photos_are_no_copies(source: Album) -> None:
     for name in NAMES[::2]:
         kept(source, name, sample(name), HOME, 0)
     assert all(estimate(source, sample(name)) is None for name in NAMES[1::2])
     assert estimate(source, ImageOps.mirror(sample("louvre"))) is None
 
 
-def test_copies_that_were_taken_in_two_places_are_refused(source: LibrarySource) -> None:
+def test_copies_that_were_taken_in_two_places_are_refused(source: Album) -> None:
     kept(source, "a.jpg", sample("windmills"), HOME, 0)
     kept(source, "b.jpg", sample("windmills"), AWAY, 1)
     found = estimate(source, smaller(sample("windmills")))
@@ -125,7 +142,7 @@ def scene(number: int, with_it: Picture | None = None, where: float = 0.3) -> Pi
 
 
 @pytest.mark.parametrize("size", [160, 300, 420])
-def test_a_logo_on_several_backgrounds_places_nothing(source: LibrarySource, size: int) -> None:
+def test_a_logo_on_several_backgrounds_places_nothing(source: Album, size: int) -> None:
     for number, at in ((0, HOME), (1, HOME), (2, AWAY)):
         kept(source, f"{number}.jpg", scene(number, logo(size), 0.1 * number), at, number)
     assert estimate(source, scene(5, logo(size), 0.25)) is None
@@ -133,11 +150,102 @@ def test_a_logo_on_several_backgrounds_places_nothing(source: LibrarySource, siz
 
 @pytest.mark.parametrize("size", [160, 300, 420])
 def test_a_thing_that_was_seen_in_one_place_only_may_have_travelled(
-    source: LibrarySource, size: int
+    source: Album, size: int
 ) -> None:
     for number in (0, 1, 2):
         kept(source, f"{number}.jpg", scene(number, logo(size), 0.2), HOME, number)
     assert estimate(source, scene(5, logo(size), 0.2)) is None
+
+
+def robot() -> Picture:
+    """A toy with dials and rivets."""
+    picture, chance = Image.new("RGB", (400, 400), (90, 95, 100)), random.Random(5)
+    draw = ImageDraw.Draw(picture)
+    for left, top, right, bottom in (
+        (130, 10, 270, 120),
+        (90, 130, 310, 300),
+        (110, 310, 180, 395),
+    ):
+        draw.rectangle((left, top, right, bottom), fill=(190, 60, 40), outline="black", width=4)
+    for _ in range(60):
+        x, y, size = chance.randrange(380), chance.randrange(380), chance.randrange(5, 22)
+        fill = chance.choice(("gold", "black", "white", "navy"))
+        draw.ellipse((x, y, x + size, y + size), fill=fill, outline="black", width=2)
+    return picture
+
+
+def face() -> Picture:
+    """A person close to the camera: eyes, mouth, hair and freckles."""
+    picture, chance = Image.new("RGB", (400, 400), (226, 180, 150)), random.Random(6)
+    draw = ImageDraw.Draw(picture)
+    for _ in range(220):  # hair
+        x = chance.randrange(400)
+        draw.line((x, 0, x + chance.randrange(-40, 40), chance.randrange(30, 110)), "black", 3)
+    for x in (120, 280):
+        draw.ellipse((x - 45, 150, x + 45, 195), fill="white", outline="black", width=4)
+        draw.ellipse((x - 16, 155, x + 16, 190), fill="navy", outline="black", width=5)
+        draw.line((x - 50, 135, x + 50, 128), fill="black", width=9)
+    draw.polygon([(200, 190), (175, 265), (222, 268)], outline="brown", width=4)
+    draw.chord((130, 270, 270, 350), 0, 180, fill="darkred", outline="black", width=4)
+    for _ in range(50):
+        x, y = chance.randrange(60, 340), chance.randrange(200, 390)
+        draw.ellipse((x, y, x + 5, y + 5), fill="saddlebrown")
+    return picture
+
+
+def screen() -> Picture:
+    """A programme on a monitor: a bar, buttons and lines of text."""
+    picture, chance = Image.new("RGB", (400, 300), "white"), random.Random(7)
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((0, 0, 400, 30), fill=(40, 80, 160))
+    for number in range(6):
+        draw.rectangle((8 + 64 * number, 6, 60 + 64 * number, 24), fill="white", outline="black")
+    for y in range(45, 295, 14):
+        x = 10
+        while x < 380:
+            wide = chance.randrange(4, 30)
+            draw.rectangle((x, y, x + wide, y + 7), fill=(20, 20, chance.randrange(200)))
+            x += wide + 5
+    return picture
+
+
+def painting() -> Picture:
+    """A picture in its frame."""
+    return ImageOps.expand(sample("taj_mahal").resize((400, 280)), 14, (120, 90, 30))
+
+
+def around(number: int, thing: Picture, share: float) -> Picture:
+    """A place of its own with a thing in its middle, as large as that share of the edges."""
+    picture = sample(NAMES[number]).resize((640, 480))
+    size = round(640 * share), round(480 * share)
+    picture.paste(thing.resize(size), ((640 - size[0]) // 2, (480 - size[1]) // 2))
+    return picture
+
+
+@pytest.mark.parametrize("share", [0.4, 0.7])
+@pytest.mark.parametrize("thing", [robot, face, screen, painting])
+def test_toys_faces_screens_and_paintings_place_nothing(
+    source: Album, thing: Callable[[], Picture], share: float
+) -> None:
+    """Seen at home on two days, then elsewhere; nearly as large as the picture, too."""
+    for number in (0, 1):
+        kept(source, f"{number}.jpg", around(number, thing(), share), HOME, number)
+    assert estimate(source, around(5, thing(), share)) is None
+
+
+@pytest.mark.parametrize("thing", [robot, face, screen, painting])
+def test_what_was_seen_in_places_far_apart_is_no_evidence(
+    source: Album, thing: Callable[[], Picture]
+) -> None:
+    """It fills the picture, so that nothing else tells that it travels."""
+
+    def seen(slant: float) -> Picture:
+        corners = (0, 0, 0, 480, 640, 480 - slant, 640, slant)
+        return thing().resize((640, 480)).transform((640, 480), Image.Transform.QUAD, corners)
+
+    for number, (slant, at) in enumerate(((20, HOME), (70, HOME), (-80, AWAY))):
+        kept(source, f"{number}.jpg", seen(slant), at, number)
+    assert estimate(source, seen(-30)) is None
 
 
 def horizon(seed: int, sea: int = 260) -> Picture:
@@ -156,7 +264,7 @@ def horizon(seed: int, sea: int = 260) -> Picture:
     return picture
 
 
-def test_sea_horizons_place_nothing(source: LibrarySource) -> None:
+def test_sea_horizons_place_nothing(source: Album) -> None:
     for seed in range(6):
         kept(source, f"{seed}.jpg", horizon(seed), HOME if seed < 3 else AWAY, seed)
     assert all(estimate(source, horizon(seed)) is None for seed in range(10, 16))
@@ -176,7 +284,7 @@ def facade(seed: int, step: int = 64) -> Picture:
     return picture
 
 
-def test_look_alike_facades_place_nothing(source: LibrarySource) -> None:
+def test_look_alike_facades_place_nothing(source: Album) -> None:
     for seed in range(4):
         kept(source, f"{seed}.jpg", facade(seed), HOME, seed)
     for seed in range(10, 14):
@@ -184,7 +292,7 @@ def test_look_alike_facades_place_nothing(source: LibrarySource) -> None:
         assert found is None or found.refused
 
 
-def test_the_same_view_needs_two_photos_of_different_times(source: LibrarySource) -> None:
+def test_the_same_view_needs_two_photos_of_different_times(source: Album) -> None:
     """Not a copy: seen from a little further to the side, on another day."""
 
     def seen(slant: float) -> Picture:
@@ -274,6 +382,93 @@ def test_a_position_that_we_wrote_is_not_passed_on(tmp_path: Path) -> None:
     (folder / "b.jpg").write_bytes(saved(smaller(sample("windmills"))))
     report = run(folder, "--from", "library")
     assert "copy of" not in report
+
+
+def in_index(folder: Path) -> list[str]:
+    with sqlite3.connect(folder.parent / "ledger.db.views") as db:
+        rows = db.execute("SELECT key FROM views ORDER BY key").fetchall()
+    db.close()
+    return [Path(key.decode()).relative_to(folder).as_posix() for (key,) in rows]
+
+
+def test_photos_that_are_gone_leave_the_index(tmp_path: Path) -> None:
+    """Those that a run leaves out, or that lie elsewhere, stay."""
+    folder = tmp_path / "photos"
+    for name in ("a/1.jpg", "a/2.jpg", "b/3.jpg", "b/4.jpg"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        number = int(name[2])
+        (folder / name).write_bytes(
+            saved(sample(NAMES[number]), 60, exif=gps((10.0 + number, 20.0)))
+        )
+    every = ["a/1.jpg", "a/2.jpg", "b/3.jpg", "b/4.jpg"]
+    run(folder, "--from", "library")
+    assert in_index(folder) == every
+    run(folder, "--from", "library", "--exclude", "2.jpg")
+    for name in ("a/1.jpg", "b/3.jpg"):
+        (folder / name).unlink()
+    report, ledger = str(tmp_path / "report.csv"), str(tmp_path / "ledger.db")
+    words = [str(folder / "a"), "--report", report, "--ledger", ledger, "--from", "library"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    assert in_index(folder) == every[1:]
+    run(folder, "--from", "library")
+    assert in_index(folder) == ["a/2.jpg", "b/4.jpg"]
+
+
+def test_a_folder_that_lists_nothing_is_not_mounted(source: Album) -> None:
+    kept(source, "/disk/a.jpg", sample("louvre"), HOME, 0)
+    listing = source.views.listing()
+    assert listing.others("/disk", 9) == []
+    listing.add("/disk/b.jpg")
+    assert listing.others("/disk", 9) == ["/disk/a.jpg"]
+    assert listing.others("/di", 9) == listing.others("/disk/b", 9) == []
+
+
+def test_what_is_like_nothing_is_compared_with_new_photos_only(source: Album) -> None:
+    """A nightly run need not compare a million photos with a million others again."""
+    kept(source, "a.jpg", sample("louvre"), HOME, 0)
+    new = source.look(sample("windmills"))
+    source.views.add(new)
+    source.views.ready()
+    assert not source.views.unlike(new.key, LEAST_ALIKE)  # nobody looked
+    assert source.compared(new) == (None, False)
+    source.views.found_unlike(new.key)
+    assert source.views.unlike(new.key, LEAST_ALIKE)
+    kept(source, "b.jpg", sample("cup_of_tea"), HOME, 0)
+    source.views.ready()
+    assert source.views.unlike(new.key, 0.9)
+    kept(source, "c.jpg", smaller(sample("windmills")), HOME, 0)
+    source.views.ready()
+    assert not source.views.unlike(new.key, LEAST_ALIKE)
+    assert source.compared(new)[1]
+
+
+def test_the_likest_of_many_are_those_that_are(source: Album) -> None:
+    """More photos than are compared in full: an exact search finds the same."""
+    chance = np.random.default_rng(0)
+    photo = source.look(sample("louvre"), "photo")
+    numbers = photo.numbers()
+    near = [0.9, 0.8, 0.7, 0.6]
+    rows = chance.normal(size=(2000, len(numbers)))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    for number, row in enumerate(rows):
+        share = near[number // 500] if number % 500 == 0 else 0.0
+        row = share * numbers + np.sqrt(1 - share**2) * row
+        data = np.round(row / np.linalg.norm(row) * SCALE).astype(np.int8).tobytes()
+        source.views.add(replace(photo, key=str(number), embedding=data, position=HOME))
+    source.views.ready()
+    found = source.views.likest(numbers, 3, LEAST_ALIKE, "0")
+    assert [photo.key for photo in found] == ["500", "1000", "1500"]
+
+
+def test_a_pack_that_is_learned_spares_the_index(model: LazyClassifier, tmp_path: Path) -> None:
+    """Embeddings are of the encoder, whatever places are known beside."""
+    for encoder, count in ((model.encoder, 1), ("another", 0)):
+        views = ViewsIndex(tmp_path / "views", model.encoder)
+        views.add(KeptView("a.jpg", "", HOME, None, b"\1" * 64, 9, 9, b"", b"", b""))
+        views.close()
+        views = ViewsIndex(tmp_path / "views", encoder)
+        assert (views.view("a.jpg") is not None) == count
+        views.close()
 
 
 def test_a_model_without_references_is_refused(tmp_path: Path, colour_model: Path) -> None:

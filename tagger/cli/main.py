@@ -199,7 +199,7 @@ def _tag(
         workers, device = workers or engines.THREADS, "cpu"  # for the command's own checks
     learned = opened(packs, own_places and model is None)
     classifier = LazyClassifier(model or DEFAULT_MODEL, device, without, learned)
-    sources = evidence.comparing(sources, classifier, engine, quiet)
+    sources = evidence.comparing(sources, classifier, quiet)
     settings = Settings(
         new_run_id(), min_conf, Coords(coords), batch_size,
         options.workers_for(paths, workers), rescan,

@@ -159,16 +159,16 @@ def options(command: Command) -> Command:
 
 
 def comparing(
-    sources: tuple[Source, ...], classifier: "LazyClassifier", engine: str, quiet: bool
+    sources: tuple[Source, ...], classifier: "LazyClassifier", quiet: bool
 ) -> tuple[Source, ...]:
     """The sources without library where it cannot be had and was not asked for by name."""
     if Source.LIBRARY not in sources or set(sources) < set(Source):
         return sources
-    if engine != "ray" and classifier.codebook is not None:
+    if classifier.codebook is not None:
         return sources
     if not quiet:
-        why = "on a cluster" if engine == "ray" else "with a model file without reference photos"
-        tell(f"--from all: photos are not compared {why}; library is left out", err=True)
+        why = "--from all: the model file has no reference photos, which photos are compared by"
+        tell(f"{why}; library is left out", err=True)
     return tuple(source for source in sources if source is not Source.LIBRARY)
 
 

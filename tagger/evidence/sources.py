@@ -19,6 +19,7 @@ from tagger.metadata.capture import Capture
 
 if TYPE_CHECKING:  # they load torch
     from tagger.evidence.library import Describer, LibrarySource
+    from tagger.evidence.views import ViewsIndex
 
 AMBIGUOUS = 9.5 * HOUR  # a clock further ahead of UTC may as well be behind it, a day off
 
@@ -31,7 +32,8 @@ class Sources:
         limits: what an estimate may rest on.
         tracks: the points of --track, if any.
         pairs: photos of one shot tell each other's position, and are decided together.
-        library: the photos by what they look like, where that source is wanted.
+        library, views: the photos by what they look like, and the index of that, where that
+            source is wanted.
     """
 
     def __init__(
@@ -41,9 +43,10 @@ class Sources:
         tracks: Tracks | None = None,
         pairs: bool = True,
         library: "LibrarySource | None" = None,
+        views: "ViewsIndex | None" = None,
     ) -> None:
         self.captures, self._tracks, self.pairs = Captures(index), tracks, pairs
-        self.library = library
+        self.library, self.views = library, views
         if library is not None:
             library.saw = self.captures.note_same_views
         self._pair = PairSource(self.captures)
@@ -79,19 +82,20 @@ class Sources:
             RunError: a track cannot be read, or the index cannot be used.
         """
         index = index_beside(ledger) if ledger else None
-        library = None
+        library = views = None
         with ExitStack() as opened:  # closed again if a later one cannot be used
             if model is not None:
-                from tagger.evidence.library import LibrarySource
-                from tagger.evidence.views import views_beside
+                from tagger.evidence.library import LibrarySource, comparable
+                from tagger.evidence.views import ViewsIndex, views_beside
 
-                views = views_beside(ledger) if ledger else None
+                comparable(model)
+                views = ViewsIndex(views_beside(ledger) if ledger else None, model.encoder)
+                opened.callback(views.close)
                 library = LibrarySource(model, views, (limits or Limits()).max_radius_m)
-                opened.callback(library.index.close)
             points = Tracks(read_tracks(tracks, say)) if tracks else None
             if points is not None:
                 opened.callback(points.close)
-            sources = cls(index, limits, points, pairs, library)
+            sources = cls(index, limits, points, pairs, library, views)
             opened.pop_all()
         return sources
 
@@ -134,7 +138,7 @@ class Sources:
     def close(self) -> None:
         """Let go of the index and the tracks."""
         self.captures.close()
-        if self.library is not None:
-            self.library.index.close()
+        if self.views is not None:
+            self.views.close()
         if self._tracks is not None:
             self._tracks.close()

@@ -1,76 +1,105 @@
-"""The index of a library's photos by what they look like, an SQLite table beside the ledger."""
+"""The index of a library's photos by what they look like, SQLite tables beside the ledger."""
 
 import sqlite3
 import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tagger.evidence.cache_file import as_stored, opened, unusable
-from tagger.model.local_features.matching import Features
-from tagger.model.local_features.quantisation import Codebook
-from tagger.model.local_features.references import packed, unpacked
-from tagger.model.local_features.same_view import SMALL, Described, PhotoView
+from tagger.evidence.kept_view import SCALE, KeptView
+from tagger.evidence.listing import Listing
 from tagger.model.local_features.sift import Floats
+from tagger.places.embeddings import signs
+from tagger.places.search import least_different
 
 # A cache, as that of capture times: it can be deleted, and photos are looked at again. About 5 kB a
-# photo, most of it points.
-TABLE = """
+# photo, most of it points. Embeddings of photos with a position lie apart, as all of them are read
+# when a run begins. Numbers are never given twice: ``unlike`` is the highest that there was when
+# nothing alike was found for a photo, so that later only newer ones need be compared.
+TABLES = """
+CREATE TABLE IF NOT EXISTS encoder (name TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS views (
-    key BLOB PRIMARY KEY, stamp TEXT NOT NULL, encoder TEXT NOT NULL, latitude REAL,
-    longitude REAL, taken REAL, embedding BLOB NOT NULL, width INTEGER NOT NULL,
-    height INTEGER NOT NULL, places BLOB NOT NULL, codes BLOB NOT NULL, small BLOB NOT NULL)
+    number INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, stamp TEXT NOT NULL,
+    unlike INTEGER NOT NULL, latitude REAL, longitude REAL, taken REAL, embedding BLOB NOT NULL,
+    width INTEGER NOT NULL, height INTEGER NOT NULL, places BLOB NOT NULL, codes BLOB NOT NULL,
+    small BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS placed (number INTEGER PRIMARY KEY, embedding BLOB NOT NULL)
 """
-FORMAT = 1
+FORMAT = 2
 CALLED = "the index of views"
-POINTS = 200  # of a photo, the strongest
-SCALE = 127  # of an embedding's numbers: a byte each
-CHUNK = 65_536  # embeddings that are compared at once
+COLUMNS = "key, stamp, latitude, longitude, taken, embedding, width, height, places, codes, small"
+# The signs of so many numbers of each embedding, the first ones, tell which are compared in full,
+# and how many: 16 bytes a photo in memory.
+SIGNS, COMPARED = 128, 512
+CHUNK = 65_536  # embeddings that are read at once
 
 
-class Kept(NamedTuple):
-    """A photo of the library: where and when it was taken, and what it looks like."""
+class LibraryIndex(Protocol):
+    """What the source needs of the index, wherever that is."""
 
-    key: str
-    latitude: float
-    longitude: float
-    taken: float | None
-    view: PhotoView
+    def add(self, photo: KeptView) -> None: ...
+
+    def likest(self, embedding: Floats, most: int, least: float, but: str) -> list[KeptView]: ...
+
+    def found_unlike(self, key: str) -> None: ...
 
 
 class ViewsIndex:
     """Photos by embedding, points and small picture; several threads may use it.
 
+    Memory stays flat: 24 bytes for each photo that has a position.
+
     Args:
         path: its file; None for a temporary one.
         encoder: what made the embeddings: those of another are not compared.
-        codebook: what descriptors are kept by.
 
     Raises:
         RunError: the file cannot be used.
     """
 
-    def __init__(self, path: Path | None, encoder: str, codebook: Codebook) -> None:
-        self._path, self._encoder, self._codebook = path, encoder, codebook
-        self._lock = threading.RLock()
-        self._rows: NDArray[np.int64] | None = None
-        self._embeddings: NDArray[np.int8] | None = None
-        self._db = opened(path, TABLE, FORMAT, CALLED)
-        # What an earlier model made is of no use to this one.
-        self._run("DELETE FROM views WHERE encoder <> ?", (encoder,))
+    def __init__(self, path: Path | None, encoder: str) -> None:
+        self.path, self.encoder, self._lock = path, encoder, threading.RLock()
+        self._known: tuple[NDArray[np.int64], NDArray[np.uint8]] | None = None
+        self._db = opened(path, TABLES, FORMAT, CALLED)
+        with self._writing():
+            made_by = self._db.execute("SELECT name FROM encoder").fetchone()
+            if made_by != (encoder,):  # what another model made is of no use to this one
+                for table in ("encoder", "views", "placed"):
+                    self._db.execute(f"DELETE FROM {table}")
+                self._db.execute("INSERT INTO encoder VALUES (?)", (encoder,))
 
-    def _run(self, statement: str, values: tuple[object, ...]) -> None:
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A transaction.
+
+        Raises:
+            RunError: the file cannot be written.
+        """
         with self._lock:
             try:
-                self._db.execute(statement, values)
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+                self._db.execute("COMMIT")
             except sqlite3.Error as error:
-                raise unusable(self._path, CALLED, error) from error
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise unusable(self.path, CALLED, error) from error
 
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
+
+    def copied_to(self, path: Path) -> None:
+        """Copy the index to a file that another process may open."""
+        with self._lock:
+            other = sqlite3.connect(path)
+            self._db.backup(other)
+            other.close()
 
     def known(self, key: str, stamp: str) -> bool:
         """Whether this very version of the photo is in the index."""
@@ -80,51 +109,73 @@ class ViewsIndex:
             ).fetchone()
         return row is not None and row[0] == stamp
 
-    def add(
-        self,
-        key: str,
-        stamp: str,
-        seen: Described,
-        position: tuple[float, float] | None,
-        taken: float | None,
-    ) -> None:
-        """Keep a photo.
-
-        Args:
-            key, stamp: the photo and its version.
-            seen: what it looks like.
-            position: degrees, where it was taken; None where that is not known.
-            taken: seconds since 1970, by whatever clock.
-        """
-        places = packed(seen.view.features.places[:POINTS])
-        codes = self._codebook.codes(seen.view.features.descriptors[:POINTS])
-        latitude, longitude = position or (None, None)
-        row = (
-            as_stored(key), stamp, self._encoder, latitude, longitude, taken,
-            np.round(seen.embedding * SCALE).astype(np.int8).tobytes(),
-            seen.view.width, seen.view.height,
-            places.tobytes(), codes.tobytes(), seen.view.small.tobytes(),
+    def add(self, photo: KeptView) -> None:
+        """Keep a photo, in place of what was kept of it."""
+        values = (
+            as_stored(photo.key), photo.stamp, *(photo.position or (None, None)), photo.taken,
+            photo.embedding, photo.width, photo.height, photo.places, photo.codes, photo.small,
         )  # fmt: skip
-        self._run(f"INSERT OR REPLACE INTO views VALUES ({', '.join('?' * len(row))})", row)
+        with self._writing():
+            self._drop(values[0])
+            number = self._db.execute(
+                f"INSERT INTO views (unlike, {COLUMNS}) VALUES (0{', ?' * len(values)})", values
+            ).lastrowid
+            if photo.position:
+                self._db.execute("INSERT INTO placed VALUES (?, ?)", (number, photo.embedding))
+
+    def _drop(self, key: object) -> None:
+        self._db.execute(
+            "DELETE FROM placed WHERE number = (SELECT number FROM views WHERE key = ?)", (key,)
+        )
+        self._db.execute("DELETE FROM views WHERE key = ?", (key,))
+
+    def drop(self, keys: Iterable[str]) -> None:
+        """Forget photos."""
+        with self._writing():
+            for key in keys:
+                self._drop(as_stored(key))
 
     def ready(self) -> None:
         """From here on, compare with what was added until now."""
         with self._lock:
-            self._rows = self._embeddings = None
+            self._known = None
 
-    def view(self, key: str) -> Described | None:
+    def view(self, key: str) -> KeptView | None:
         """A photo as it was kept, with or without a position."""
         with self._lock:
             row = self._db.execute(
-                "SELECT embedding, width, height, places, codes, small FROM views WHERE key = ?",
-                (as_stored(key),),
+                f"SELECT {COLUMNS} FROM views WHERE key = ?", (as_stored(key),)
             ).fetchone()
-        if row is None:
-            return None
-        embedding = np.frombuffer(row[0], np.int8).astype(np.float32) / np.float32(SCALE)
-        return Described(embedding, self._view(*row[1:]))
+        return None if row is None else _kept(row)
 
-    def likest(self, embedding: Floats, most: int, least: float, but: str) -> list[Kept]:
+    def unlike(self, key: str, least: float) -> bool:
+        """Whether nothing in the index is as alike a photo as this cosine.
+
+        True only if that was found before, and is so for what is new since.
+        """
+        with self._lock:
+            row = self._db.execute(
+                "SELECT unlike, embedding FROM views WHERE key = ?", (as_stored(key),)
+            ).fetchone()
+        if row is None or not row[0]:
+            return False
+        embedding = np.frombuffer(row[1], np.int8).astype(np.float32) / np.float32(SCALE)
+        if self._nearest(embedding, 1, least, after=row[0]):
+            return False
+        self.found_unlike(key)
+        return True
+
+    def found_unlike(self, key: str) -> None:
+        """Note that nothing like the photo is in the index as it is now."""
+        numbers, _ = self._loaded()
+        if len(numbers):
+            with self._writing():
+                self._db.execute(
+                    "UPDATE views SET unlike = ? WHERE key = ? AND unlike <> ?",
+                    (int(numbers[-1]), as_stored(key), int(numbers[-1])),
+                )
+
+    def likest(self, embedding: Floats, most: int, least: float, but: str) -> list[KeptView]:
         """Photos with a position, the likest first.
 
         Args:
@@ -133,52 +184,67 @@ class ViewsIndex:
             least: cosine that they have at least.
             but: a photo that is left out.
         """
-        rows, embeddings = self._loaded()
-        if not len(rows):
-            return []
-        cosines = np.concatenate(
-            [
-                embeddings[start : start + CHUNK].astype(np.float32) @ embedding
-                for start in range(0, len(rows), CHUNK)
-            ]
-        )
-        first = np.argsort(-cosines)[: most + 1]
         kept = []
         with self._lock:
-            for number in first[cosines[first] >= least * SCALE]:
-                found = self._db.execute(
-                    "SELECT key, latitude, longitude, taken, width, height, places, codes, small"
-                    " FROM views WHERE rowid = ?",
-                    (int(rows[number]),),
+            for number in self._nearest(embedding, most + 1, least):
+                row = self._db.execute(
+                    f"SELECT {COLUMNS} FROM views WHERE number = ?", (number,)
                 ).fetchone()
-                name, latitude, longitude, taken, *look = found
-                key = name.decode("utf-8", "surrogateescape")
-                if key != but:
-                    kept.append(Kept(key, latitude, longitude, taken, self._view(*look)))
-        return kept[:most]
+                if row is not None:  # dropped by another run meanwhile
+                    kept.append(_kept(row))
+        return [photo for photo in kept if photo.key != but][:most]
 
-    def _loaded(self) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+    def _nearest(self, embedding: Floats, most: int, least: float, after: int = 0) -> list[int]:
+        """The numbers of photos with a position that are alike, the likest first."""
+        numbers, bits = self._loaded()
+        begin = int(np.searchsorted(numbers, after, "right"))
+        if begin == len(numbers):
+            return []
+        some = numbers[begin:][least_different(bits[begin:], _signs(embedding[None]), COMPARED)]
+        marks = ", ".join(map(str, some.tolist()))
         with self._lock:
-            if self._rows is None or self._embeddings is None:
-                found = self._db.execute(
-                    "SELECT rowid, embedding FROM views WHERE latitude IS NOT NULL"
-                ).fetchall()
-                self._rows = np.array([row for row, _ in found], np.int64)
-                whole = b"".join(data for _, data in found)
-                wide = len(whole) // max(1, len(found))
-                self._embeddings = np.frombuffer(whole, np.int8).reshape(len(found), wide)
-            return self._rows, self._embeddings
+            rows = self._db.execute(
+                f"SELECT number, embedding FROM placed WHERE number IN ({marks})"
+            ).fetchall()
+        found = np.frombuffer(b"".join(data for _, data in rows), np.int8)
+        cosines = found.reshape(len(rows), -1).astype(np.float32) @ embedding / np.float32(SCALE)
+        order = np.argsort(-cosines, kind="stable")[:most]
+        return [rows[place][0] for place in order if cosines[place] >= least]
 
-    def _view(
-        self, width: int, height: int, places: bytes, codes: bytes, small: bytes
-    ) -> PhotoView:
-        points = np.frombuffer(places, np.uint8).reshape(-1, 3)
-        parts = len(self._codebook.centres)
-        descriptors = self._codebook.descriptors(np.frombuffer(codes, np.uint8).reshape(-1, parts))
-        features = Features(unpacked(points), descriptors)
-        return PhotoView(
-            features, width, height, np.frombuffer(small, np.uint8).reshape(SMALL, SMALL)
-        )
+    def _loaded(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """The numbers of all photos with a position, rising, and the signs of their embeddings."""
+        with self._lock:
+            if self._known is None:
+                (count,) = self._db.execute("SELECT count(*) FROM placed").fetchone()
+                numbers = np.zeros(count, np.int64)
+                bits = np.zeros((count, SIGNS // 8), np.uint8)
+                rows = self._db.execute("SELECT number, embedding FROM placed ORDER BY number")
+                begin = 0
+                while begin < count and (some := rows.fetchmany(min(CHUNK, count - begin))):
+                    end = begin + len(some)
+                    numbers[begin:end] = [number for number, _ in some]
+                    found = np.frombuffer(b"".join(data for _, data in some), np.int8)
+                    bits[begin:end] = _signs(found.reshape(len(some), -1))
+                    begin = end
+                self._known = numbers[:begin], bits[:begin]
+            return self._known
+
+    def listing(self) -> Listing:
+        """Notes what a run lists, to find what is gone."""
+        return Listing(self.path, self._db, self._lock)
+
+
+def _signs(embeddings: NDArray[np.generic]) -> NDArray[np.uint8]:
+    found = signs(embeddings[:, :SIGNS])
+    wide = SIGNS // 8 - found.shape[1]  # of a model with fewer numbers
+    return np.pad(found, ((0, 0), (0, wide))) if wide else found
+
+
+def _kept(row: tuple[object, ...]) -> KeptView:
+    key, stamp, latitude, longitude, taken, *look = row
+    assert isinstance(key, bytes)
+    position = None if latitude is None else (latitude, longitude)
+    return KeptView(key.decode("utf-8", "surrogateescape"), stamp, position, taken, *look)  # type: ignore[arg-type]
 
 
 def views_beside(ledger: Path) -> Path:

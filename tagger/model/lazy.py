@@ -97,6 +97,10 @@ class LazyClassifier:
         return self.load().classify(photos)
 
     @property
+    def encoder(self) -> str:
+        return self.load().encoder
+
+    @property
     def codebook(self) -> "Codebook | None":
         return self.load().codebook
 

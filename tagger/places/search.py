@@ -34,15 +34,22 @@ class PackSearch:
             cosines: Floats = self._all @ place
             best = _best(cosines, count)
             return best, cosines[best]
-        found = np.empty(self._compared, np.int32)
-        held = _bits.nearest(self._pack.bits, signs(place[None]), found)
-        rows = found[:held].astype(np.int64)
+        rows = least_different(self._pack.bits, signs(place[None]), self._compared)
         # Not unit(): divided after the product, it takes half the time.
         values = self._pack.embeddings[rows].astype(np.float32)
         lengths = np.sqrt(np.einsum("ij,ij->i", values, values)) + 1e-9
         cosines = (values @ place) / lengths
         best = _best(cosines, count)
         return rows[best], cosines[best]
+
+
+def least_different(
+    bits: NDArray[np.uint8], asked: NDArray[np.uint8], count: int
+) -> NDArray[np.int64]:
+    """Of rows of signs [R, 8 W], the ``count`` that differ least from one [1, 8 W], as they lie."""
+    found = np.empty(count, np.int32)
+    held = _bits.nearest(bits, asked, found)
+    return found[:held].astype(np.int64)
 
 
 def _best(values: Floats, count: int) -> NDArray[np.int64]:

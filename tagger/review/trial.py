@@ -23,6 +23,10 @@ class Uploaded:
         self.entry = Entry(name, Version(len(data), 0))
         self._data = data
 
+    @property
+    def roots(self) -> tuple[str, ...]:
+        return (self.entry.key,)
+
     def list(self) -> Iterator[Entry]:
         yield self.entry
 

@@ -1,59 +1,116 @@
 """The source ``library`` in a run: photos with a position are looked at, the others compared."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tagger.errors import PhotoError
+from tagger.errors import PhotoError, VanishedError
 from tagger.evidence.sources import Sources
+from tagger.imaging.decode import Resize, Views, to_views
 from tagger.imaging.room import ROOM
 from tagger.metadata.capture import Capture
 from tagger.records import Entry
 from tagger.run.ordered import in_order
 from tagger.run.stages import Looked, stamp
 from tagger.storage.base import Storage
+from tagger.storage.local import LocalStorage
+from tagger.storage.raw_file import RawFile
+from tagger.storage.suffixes import is_raw
 
 if TYPE_CHECKING:  # they load torch
+    from tagger.evidence.kept_view import KeptView
     from tagger.evidence.library import LibrarySource
+    from tagger.evidence.listing import Listing
     from tagger.model.local_features.same_view import Described
 
-Look = tuple[Entry, Capture, "Described"]
+# What looks at photos: each that can be read, as it is kept.
+Looks = Callable[[Iterable[Entry]], "Iterable[KeptView]"]
+# Photos that a run asks for because it did not list them; of a bucket, each is a request.
+MOST_ASKED, MOST_REQUESTS = 100_000, 1000
 
 
-def look_at_library(
-    storage: Storage, entries: Iterable[Entry], sources: Sources, workers: int
-) -> None:
-    """Add photos that carry a position to the index of views; one that cannot be read is none."""
-    library = sources.library
-    assert library is not None
+def look_at_library(entries: Iterable[Entry], sources: Sources, looks: Looks) -> None:
+    """Add photos that carry a position to the index of views."""
+    views, captures = sources.views, sources.captures
+    assert views is not None
 
-    def look(entry: Entry) -> Look | None:
-        photo = sources.captures.get(entry.key)
-        if photo is None or photo.position is None:
-            return None
-        try:
-            with ROOM.file(entry.version.size):
-                return entry, photo, library.look(storage.read(entry.key).data)
-        except PhotoError:
-            return None
+    def photo_of(key: str) -> Capture:
+        return captures.get(key) or Capture(key)
 
-    for found in in_order(look, entries, workers, 4 * workers):
-        if found:
-            entry, photo, seen = found
-            library.index.add(entry.key, stamp(entry), seen, photo.position, photo.local)
-    library.index.ready()
+    for seen in looks(entry for entry in entries if photo_of(entry.key).position):
+        photo = photo_of(seen.key)
+        views.add(replace(seen, position=photo.position, taken=photo.local))
+    views.ready()
 
 
-def with_earlier_look(item: Looked, library: "LibrarySource") -> Looked:
+def looking(storage: Storage, library: "LibrarySource", workers: int) -> Looks:
+    """Looks at photos on this machine."""
+
+    def look(entry: Entry) -> "KeptView | None":
+        views = decoded(storage, entry, *library.sizes)
+        return described([entry], [views], library)[0] if views else None
+
+    def looks(entries: Iterable[Entry]) -> "Iterator[KeptView]":
+        return (seen for seen in in_order(look, entries, workers, 4 * workers) if seen)
+
+    return looks
+
+
+def described(
+    entries: Iterable[Entry], views: Sequence[Views], library: "LibrarySource"
+) -> "list[KeptView]":
+    """Decoded photos as they are kept."""
+    looks = library.looks(views)
+    return [
+        library.kept(entry.key, stamp(entry), seen)
+        for entry, seen in zip(entries, looks, strict=True)
+    ]
+
+
+def decoded(storage: Storage, entry: Entry, size: int, resize: Resize) -> Views | None:
+    """A photo of the library, as the model looks at it; one that cannot be read is none."""
+    try:
+        with ROOM.file(entry.version.size):
+            raw = is_raw(entry.key)
+            data = RawFile(storage, entry.key).picture() if raw else storage.read(entry.key).data
+            return to_views(data, size, resize)
+    except PhotoError:
+        return None
+
+
+def drop_gone(storage: Storage, sources: Sources, listing: "Listing") -> None:
+    """Forget photos below the folders of this run that it did not list, because they are gone.
+
+    What the run left out (--exclude, --max-photos) is there, and stays. So many are asked for in
+    each run, by chance.
+    """
+    assert sources.views is not None
+    most = MOST_ASKED if isinstance(storage, LocalStorage) else MOST_REQUESTS
+    for root in storage.roots:
+        sources.views.drop(key for key in listing.others(root, most) if _gone(storage, key))
+
+
+def _gone(storage: Storage, key: str) -> bool:
+    try:
+        storage.read_head(key, 1)
+    except VanishedError:
+        return True
+    except PhotoError:
+        pass
+    return False
+
+
+def with_earlier_look(item: Looked, sources: Sources) -> Looked:
     """A photo whose guess is an earlier run's, compared by how it looked then.
 
     Where that was not kept, the guess is left out, so that the photo is looked at again.
     """
-    key = item.entry.key
-    seen = library.index.view(key) if library.index.known(key, stamp(item.entry)) else None
-    if seen is None:
+    library, views, key = sources.library, sources.views, item.entry.key
+    assert library is not None and views is not None
+    if not views.known(key, stamp(item.entry)):
         return replace(item, guess=None, fresh=True)
-    return _compared(item, library, seen)
+    seen = None if views.unlike(key, library.least_alike) else views.view(key)
+    return _compared(item, library, seen) if seen else item
 
 
 def compared(
@@ -64,12 +121,17 @@ def compared(
     for item in items:
         if item.views:
             seen = next(each)
-            library.index.add(item.entry.key, stamp(item.entry), seen, None, None)
-            item = _compared(item, library, seen)
+            kept = library.kept(item.entry.key, stamp(item.entry), seen)
+            library.index.add(kept)
+            item = _compared(item, library, kept, seen)
         done.append(item)
     return done
 
 
-def _compared(item: Looked, library: "LibrarySource", seen: "Described") -> Looked:
-    estimate = library.estimate_of(item.entry.key, seen)
+def _compared(
+    item: Looked, library: "LibrarySource", kept: "KeptView", seen: "Described | None" = None
+) -> Looked:
+    estimate, alike = library.compared(kept, seen)
+    if not alike:
+        library.index.found_unlike(kept.key)
     return replace(item, estimates=(*item.estimates, estimate)) if estimate else item

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from tagger.evidence.sources import Sources
 from tagger.model.thumbnail_net import TOGETHER, ThumbnailNet
@@ -21,6 +22,9 @@ from tagger.run.united import united
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
 from tagger.writing.copies import Output
+
+if TYPE_CHECKING:  # it loads torch
+    from tagger.evidence.library import LibrarySource
 
 # Photos settled without the classifier may wait for a batch to fill, but only this many: the
 # report keeps moving and memory stays flat. Nor do they wait longer than this many seconds, so that
@@ -100,6 +104,7 @@ def run(
     def finish(item: Looked) -> Outcome:
         return finished(storage, classifier, recorder, settings, item, output)
 
+    library = sources.library if sources else None
     window = (1 + classifier.lanes) * settings.batch_size + settings.workers
     listed = takewhile(lambda _: not (limits and limits.full()), storage.list())
     if sources is None:
@@ -112,7 +117,7 @@ def run(
     in_groups = in_order(look, groups, settings.workers, -(-window // together), unless_waiting)
     looked = itertools.chain.from_iterable(in_groups)
     guessed = takewhile(
-        lambda _: not ended(), classified(looked, classifier, settings.batch_size, sources)
+        lambda _: not ended(), classified(looked, classifier, settings.batch_size, library)
     )
     shots = united(guessed, settings.min_conf)
     done = in_order(finish, shots, settings.writers, settings.writers, lambda item: item.outcome)
@@ -126,10 +131,12 @@ def settled(item: Looked) -> bool:
 
 
 def classified(
-    looked: Iterable[Looked], classifier: Classify, size: int, sources: Sources | None = None
+    looked: Iterable[Looked],
+    classifier: Classify,
+    size: int,
+    library: "LibrarySource | None" = None,
 ) -> Iterator[Looked]:
     """Guesses for those that were decoded, in batches; the others pass through in their place."""
-    library = sources.library if sources else None
 
     def guessed(batch: list[Looked]) -> list[Looked]:
         views = [item.views for item in batch if item.views]

@@ -10,19 +10,21 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import ray
 import ray.data
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tagger import __version__
 from tagger.blob import Blob, Content
 from tagger.errors import RunError
+from tagger.evidence.kept_view import KeptView
+from tagger.evidence.library import LibrarySource
 from tagger.evidence.sources import Sources
 from tagger.imaging import decode
 from tagger.ledger.recorder import Intent, RunRecorder
@@ -34,9 +36,11 @@ from tagger.places.pack import SUFFIX
 from tagger.records import Entry, Landmark, Outcome, Version
 from tagger.run.inspect import inspect
 from tagger.run.known import news, recalled
+from tagger.run.library_pass import decoded, described
 from tagger.run.limits import RunLimits
 from tagger.run.ordered import batches, in_order
 from tagger.run.pipeline import classified
+from tagger.run.ray_library import RemoteIndex, album_of, ask
 from tagger.run.settle import finished
 from tagger.run.stages import Looked, Settings
 from tagger.run.survey import survey
@@ -54,6 +58,9 @@ BLOCK = 32
 # takes seconds, and the driver keeps what it listed (about 500 bytes a photo) until it is reported.
 ROUND, MOST_LISTED = 50_000, 200_000
 
+WHOLE: dict[str, Any] = {"batch_size": None, "batch_format": "pyarrow"}  # blocks as they are
+STAGE = WHOLE | {"num_cpus": 1}
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -69,7 +76,8 @@ class Job:
     """All that a worker has to know; ``books`` is None in a dry run.
 
     ``model`` is the command's model file, and those beside it, in the object store, so that no node
-    uses another one.
+    uses another one. Where photos are compared with the library, ``max_radius_m`` is how far
+    apart those may be that show the same, and ``album`` the index of views.
     """
 
     storage: Storage
@@ -82,6 +90,8 @@ class Job:
     model: Any
     books: Any
     thumbnails: ThumbnailNet | None = None
+    max_radius_m: float | None = None
+    album: Any = None
     version: str = __version__
 
     def enter(self) -> bool:
@@ -120,18 +130,6 @@ class Books:
 
     def close(self) -> None:
         self._recorder.__exit__(None, None, None)
-
-
-def ask(method: Any, *words: Any) -> Any:
-    """What an actor answers.
-
-    Raises:
-        RunError: that it said itself, or it is gone.
-    """
-    try:
-        return ray.get(method.remote(*words))
-    except RayActorError as error:
-        raise RunError("--engine ray: the command that began this run is gone") from error
 
 
 class Messenger:
@@ -218,13 +216,40 @@ class Classifying:
             if classifier.sha256 != job.sha256:
                 raise RunError("--engine ray: a pack changed while the run began; run again")
             self._classifier = classifier.load()
-        self._size = job.settings.batch_size
+        self._size, self.library = job.settings.batch_size, None
+        if job.max_radius_m is not None:
+            index = RemoteIndex(job.album)
+            self.library = LibrarySource(self._classifier, index, job.max_radius_m)
+            self.library.saw = index.saw
 
     def __call__(self, table: pa.Table) -> pa.Table:
         items = unpacked(table)
         looked = (item for item in items if item is not None)
-        guessed = classified(looked, self._classifier, self._size)
+        guessed = classified(looked, self._classifier, self._size, self.library)
         return packed(item and next(guessed) for item in items)
+
+
+def decode_placed(table: pa.Table, job: Job) -> pa.Table:
+    """Decode photos that carry a position, for the source library."""
+
+    def one(entry: Entry) -> tuple[Entry, decode.Views | None]:
+        return entry, decoded(job.storage, entry, job.size, job.resize)
+
+    entries = unpacked(table) if job.enter() else []
+    found = in_order(one, entries, job.settings.workers, BLOCK)
+    return packed(item for item in found if item[1] is not None)
+
+
+class Describing(Classifying):
+    """Looks at photos that carry a position."""
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        assert self.library is not None
+        items, size, looks = unpacked(table), self._size, list[KeptView]()
+        for begin in range(0, len(items), size):
+            entries, views = zip(*items[begin : begin + size], strict=True)
+            looks += described(entries, views, self.library)
+        return packed(looks)
 
 
 def write(table: pa.Table, job: Job) -> pa.Table:
@@ -274,14 +299,10 @@ def run(
     Raises:
         RunError: there is no such cluster, or its work failed for another reason than one photo.
     """
-    if sources is not None and sources.library is not None:
-        raise RunError(
-            "--from library: photos are not compared on a cluster yet; leave library out of --from "
-            "(landmark,time,track,takeout), or leave out --engine ray"
-        )
     net = thumbnails if settings.by_thumbnails else None
     net_sha256 = net.sha256 if net else ""
-    with connected(options), _books(recorder) as books:
+    views, library = (sources.views, sources.library) if sources else (None, None)
+    with connected(options), _books(recorder) as books, album_of(views, library) as album:
 
         @functools.cache  # until there is work to do, the model need not be loaded
         def job() -> Job:
@@ -289,7 +310,15 @@ def run(
                 storage, output, settings, _spread(classifier), classifier.sha256,
                 classifier.image_size, classifier.resize,
                 ray.put(files_of(classifier)), books, net,
+                library.max_radius_m if library else None,
             )  # fmt: skip
+
+        @functools.cache  # once all photos with a position were looked at
+        def comparing() -> Job:
+            return replace(job(), album=album())
+
+        def looks(entries: Iterable[Entry]) -> Iterator[KeptView]:
+            return _looked_at(entries, job(), options)
 
         def known(entry: Entry) -> Looked | None:
             return recalled(recorder, entry, classifier.sha256, settings, limits, net_sha256)
@@ -302,10 +331,10 @@ def run(
             first: Iterator[Looked] = (known(entry) or Looked(entry) for entry in listed)
         else:
             begun = takewhile(lambda _: not stop(), listed)
-            first = survey(storage, begun, sources, known, settings.workers, net)
+            first = survey(storage, begun, sources, known, settings.workers, net, looks)
         for items in batches(first, lambda item: item.outcome is None, ROUND, MOST_LISTED):
             work = [item for item in items if item.outcome is None]
-            done = _worked(work, job(), options) if work else iter(())
+            done = _worked(work, comparing(), options) if work else iter(())
             stopping = False
             for item in items:
                 if ended() and not stopping:
@@ -337,25 +366,40 @@ def _blocks(work: Iterable[Looked]) -> Iterator[list[Looked]]:
 def _worked(work: list[Looked], job: Job, options: Cluster) -> Iterator[Done | None]:
     """The results of the cluster, one for each item, in their order."""
     blocks = list(map(packed, _blocks(work)))
+    photos: Any = ray.data.from_arrow(blocks)
+    photos = photos.map_batches(look, fn_kwargs={"job": job}, **STAGE)
+    guessed = _on_classifiers(photos, Classifying, job, options)
+    return _results(guessed.map_batches(write, fn_kwargs={"job": job}, **STAGE))
+
+
+def _looked_at(entries: Iterable[Entry], job: Job, options: Cluster) -> Iterator[KeptView]:
+    """What the cluster sees of photos with a position; those that cannot be read are left out."""
+    waiting = iter(entries)
+    while some := list(islice(waiting, ROUND)):
+        blocks = [packed(some[begin : begin + BLOCK]) for begin in range(0, len(some), BLOCK)]
+        photos: Any = ray.data.from_arrow(blocks)
+        photos = photos.map_batches(decode_placed, fn_kwargs={"job": job}, **STAGE)
+        yield from _results(_on_classifiers(photos, Describing, job, options))
+
+
+def _on_classifiers(photos: Any, kind: type[Classifying], job: Job, options: Cluster) -> Any:
+    """The stage that needs the model, on as many classifiers as suit the cluster."""
     share = options.gpus_per_worker
     have: dict[str, float] = ray.cluster_resources()
     fit = have.get("GPU", 0) / share if share else have.get("CPU", 0) / 4
     most = options.classifiers or max(1, int(fit))
-    whole = {"batch_size": None, "batch_format": "pyarrow"}
-    photos: Any = ray.data.from_arrow(blocks)
-    results = (
-        photos.map_batches(look, fn_kwargs={"job": job}, num_cpus=1, **whole)
-        # They claim no processor: where few are left, classifiers could take them all and wait
-        # for ever for photos that nobody has a processor to decode.
-        .map_batches(
-            Classifying, fn_constructor_args=(job, "cuda" if share else "cpu"),
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
-            num_cpus=0, num_gpus=share, **whole,
-        )
-        .map_batches(write, fn_kwargs={"job": job}, num_cpus=1, **whole)
+    # They claim no processor: where few are left, classifiers could take them all and wait
+    # for ever for photos that nobody has a processor to decode.
+    return photos.map_batches(
+        kind, fn_constructor_args=(job, "cuda" if share else "cpu"),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
+        **STAGE | {"num_cpus": 0, "num_gpus": share},
     )  # fmt: skip
+
+
+def _results(photos: Any) -> Iterator[Any]:
     try:
-        for table in results.iter_batches(**whole):
+        for table in photos.iter_batches(**WHOLE):
             yield from unpacked(table)
     except (RayError, RunError) as error:
         raise explained(error) from error

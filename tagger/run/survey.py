@@ -17,7 +17,13 @@ from tagger.metadata.movie import movie
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome, Source, Status
 from tagger.run.inspect import Glance, by_thumbnail, first_look
-from tagger.run.library_pass import look_at_library, with_earlier_look
+from tagger.run.library_pass import (
+    Looks,
+    drop_gone,
+    look_at_library,
+    looking,
+    with_earlier_look,
+)
 from tagger.run.ordered import in_order
 from tagger.run.spool import Spool
 from tagger.run.stages import Looked, Shot, stamp
@@ -40,6 +46,7 @@ def survey(
     recalled: Callable[[Entry], Looked | None],
     workers: int,
     net: ThumbnailNet | None = None,
+    looks: Looks | None = None,
 ) -> Iterator[Looked]:
     """Note when and where each photo was taken; then hand on all of them, in their order.
 
@@ -48,6 +55,7 @@ def survey(
     A photo that is settled by its first bytes, or by what an earlier run found, comes with its
     outcome or guess; the others with what the sources say of them. In a bucket ``net`` looks at the
     thumbnails in these bytes; on a disk they are read again, at no cost, when a thread is free.
+    ``looks`` looks at photos for the source library, where that is not done on this machine.
     """
     known: dict[str, Looked] = {}
 
@@ -85,18 +93,17 @@ def survey(
             known[entry.key] = before
         return glance.quickly(lambda: look(entry))
 
-    library, placed = sources.library, Spool()
+    views, placed = sources.views, Spool()
+    listing = views.listing() if views else None
     spool, waiting = Spool(), False
     try:
         for item in in_order(look, entries, workers, 64 * workers, ready):
             # Until the first photo that needs the others, all are handed on as they come.
             waiting = waiting or item.outcome is None
-            if (
-                library
-                and item.outcome
-                and item.outcome.status is Status.HAS_GPS
-                and not library.index.known(item.entry.key, stamp(item.entry))
-            ):
+            if listing:
+                listing.add(item.entry.key)
+            has_gps = item.outcome is not None and item.outcome.status is Status.HAS_GPS
+            if views and has_gps and not views.known(item.entry.key, stamp(item.entry)):
                 placed.add(Looked(item.entry))
             if waiting:
                 undecided = sources.pairs and item.outcome is None
@@ -104,9 +111,10 @@ def survey(
             else:
                 yield item
         sources.captures.flush()
-        if library:
-            entries = (item.entry for (item,) in placed)
-            look_at_library(storage, entries, sources, workers)
+        if listing and sources.library:
+            drop_gone(storage, sources, listing)
+            looks = looks or looking(storage, sources.library, workers)
+            look_at_library((item.entry for (item,) in placed), sources, looks)
         for items in spool:
             yield from by_shot(items, sources)
     finally:
@@ -149,7 +157,7 @@ def _answered(item: Looked, sources: Sources) -> Looked:
         return item
     item = replace(item, estimates=tuple(sources.estimates(item.entry.key)))
     if sources.library and item.guess:
-        return with_earlier_look(item, sources.library)
+        return with_earlier_look(item, sources)
     return item
 
 

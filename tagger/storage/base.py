@@ -40,6 +40,11 @@ class Storage(Protocol):
     ChangedError if it is not the expected version.
     """
 
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The folders, or single photos, that it lists: keys begin with one of them."""
+        ...
+
     def list(self) -> Iterator[Entry]:
         """Every photo once, in an order that is the same from run to run."""
         ...

@@ -64,6 +64,10 @@ class BucketStorage:
     def _link(self) -> tuple[Store, Index]:
         return connect(self._root, self._endpoint)
 
+    @property
+    def roots(self) -> tuple[str, ...]:
+        return tuple(f"{self._root}/{target}".rstrip("/") for target in self._targets)
+
     def list(self) -> Iterator[Entry]:
         listed: set[str] = set()
         for target in self._targets:

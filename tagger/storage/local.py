@@ -77,6 +77,10 @@ class LocalStorage:
         self._new_mode = 0o666 & ~_umask()  # read once: reading it is not thread-safe
         self._walk = Walk(recursive, self._exclude, self._skipping)
 
+    @property
+    def roots(self) -> tuple[str, ...]:
+        return tuple(map(str, self._roots))
+
     def list(self) -> Iterator[Entry]:
         listed: set[str] = set()
         for root in self._roots:

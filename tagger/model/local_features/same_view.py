@@ -11,6 +11,7 @@ from tagger.model.local_features.sift import Floats
 Doubles = NDArray[np.float64]
 SMALL = 32  # pixels to an edge of the small picture that a copy is told by
 GRID = 4  # cells to an edge: how far over the photo what is found again spreads
+RIM = 0.125  # share of an edge: what lies further in may be a thing that travels
 LEAST = 6  # spots from which a map between two photos is worth fitting
 EXACT, PIXELS = 0.0065, 1.5  # how far off a place of a copy may be: share of an edge, or pixels
 MARGIN = 1  # pixels of the small picture at the edge of the overlap that are not compared
@@ -56,6 +57,7 @@ class FoundAgain:
     Attributes:
         spots: places that one affine map takes to those of the other.
         cells: of GRID x GRID cells, how many have such a place, in the photo that has fewer.
+        sides: of the four rims of the picture, how many have one, in the photo that has fewer.
         share: of the photo's area, how much the other shows if it is a copy; 0..1.
         alike: correlation of the grey values there, -1..1.
         off: how far places lie from where a copy would have them, median; 1 is as far as those of
@@ -64,6 +66,7 @@ class FoundAgain:
 
     spots: int = 0
     cells: int = 0
+    sides: int = 0
     share: float = 0.0
     alike: float = 0.0
     off: float = 9.0
@@ -91,10 +94,11 @@ def compare(photo: PhotoView, other: PhotoView) -> FoundAgain:
     here = photo.share(pairs[:, 1])
     count = spots(photo.features.places[pairs[:, 1]])
     cells = min(_cells(here), _cells(there))
+    sides = min(_sides(here), _sides(there))
     scale, shift, off = upright(here, there)
     off /= max(EXACT, PIXELS / min(photo.width, photo.height, other.width, other.height))
     share, alike = overlap(photo.small, other.small, scale, shift)
-    return FoundAgain(count, cells, share, alike, off)
+    return FoundAgain(count, cells, sides, share, alike, off)
 
 
 def upright(before: Floats, after: Floats) -> tuple[Doubles, Doubles, float]:
@@ -149,3 +153,8 @@ def smoothed(picture: Bytes) -> Doubles:
 def _cells(places: Floats) -> int:
     """How many cells of the picture have one of the places [K, 2], 0..1."""
     return len(np.unique(np.clip(places * GRID, 0, GRID - 1).astype(int), axis=0))
+
+
+def _sides(places: Floats) -> int:
+    """How many of the picture's four rims have one of the places [K, 2], 0..1."""
+    return int((places < RIM).any(0).sum() + (places > 1 - RIM).any(0).sum())
