@@ -1,16 +1,22 @@
-"""Measure the index of capture times: adding photos, and looking up positions by time."""
+"""Measure the indexes beside the ledger: positions by time, and photos of the same view."""
 
 import random
 import resource
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import numpy as np
 
 from tagger.evidence.sources import Sources
+from tagger.evidence.views import ViewsIndex
 from tagger.metadata.capture import Capture
+
+NUMBERS = 256  # of an embedding
+WITH_POSITION = 0.6  # of the photos of the made-up library
 
 
 def photos(count: int) -> Iterator[Capture]:
@@ -31,12 +37,42 @@ def photos(count: int) -> Iterator[Capture]:
         )
 
 
+def views(folder: Path, count: int, asked: int) -> None:
+    """Print the time of a search among ``count`` made-up photos with a position, and its memory."""
+    chance = np.random.default_rng(0)
+    index = ViewsIndex(folder / "ledger.db.views", "made up")
+    database = sqlite3.connect(folder / "ledger.db.views")
+    for begin in range(0, count, 10_000):
+        some = chance.integers(-128, 128, (min(10_000, count - begin), NUMBERS), np.int8)
+        rows = [(begin + number, row.tobytes()) for number, row in enumerate(some, 1)]
+        database.executemany("INSERT INTO placed VALUES (?, ?)", rows)
+    database.commit()
+    database.close()
+    before = resident()
+    photos = chance.normal(size=(asked, NUMBERS)).astype(np.float32)
+    index.likest(photos[0], 8, 0.0, "")  # reads the signs
+    begun = time.process_time()
+    for photo in photos / np.linalg.norm(photos, axis=1, keepdims=True):
+        index.likest(photo, 8, 0.0, "")
+    took = 1000 * (time.process_time() - begun) / asked
+    click.echo(
+        f"views: {took:.3f} ms of a core a photo, {resident() - before:.0f} MB more resident"
+    )
+    index.close()
+
+
+def resident() -> float:
+    """Resident memory of this process in MB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+
 @click.command()
 @click.option("--photos", "count", default=1_000_000, show_default=True)
 @click.option("--asked", default=5000, show_default=True, help="Photos asked for, of each kind.")
 def main(count: int, asked: int) -> None:
     """Print milliseconds a photo (wall clock, processor) and the peak of memory."""
     with tempfile.TemporaryDirectory() as folder:
+        views(Path(folder), round(count * WITH_POSITION), asked // 10)
         sources = Sources(Path(folder) / "ledger.db.captures")
 
         def told(name: str, number: int, since: tuple[float, float]) -> None:

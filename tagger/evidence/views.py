@@ -35,7 +35,7 @@ CALLED = "the index of views"
 COLUMNS = "key, stamp, latitude, longitude, taken, embedding, width, height, places, codes, small"
 # The signs of so many numbers of each embedding, the first ones, tell which are compared in full,
 # and how many: 16 bytes a photo in memory.
-SIGNS, COMPARED = 128, 512
+SIGNS, COMPARED = 128, 128
 CHUNK = 65_536  # embeddings that are read at once
 
 
