@@ -130,7 +130,8 @@ def test_a_model_of_places_unknown_here_is_refused(
     labels = ("Taj_Mahal", "Eiffel_Tower", "Atlantis")
     model = save_colour_model(tmp_path / "m.pt", labels=labels)
     result = command(library, model=model)
-    assert result.exit_code == 2 and "names Atlantis" in result.output
+    assert result.exit_code == 2 and "does not say where Atlantis is" in result.output
+    assert "train places" in result.output
 
 
 def test_a_manifest_that_does_not_fit_is_refused_when_saving(tmp_path: Path) -> None:

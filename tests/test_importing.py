@@ -33,8 +33,10 @@ assert not changed, changed
 NEEDS_EXTRAS = (
     "tagger.review",
     "tagger.run.ray_engine",
+    "tagger.run.ray_library",
     "tagger.storage.bucket",
     "tagger.storage.s3",
+    "train.packs_on_ray",
 )
 
 
