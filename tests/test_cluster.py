@@ -246,6 +246,8 @@ def exif_of(one: Capture) -> bytes:
 def rows_of(folder: Path, root: str) -> dict[str, dict[str, str]]:
     with (folder / "report.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
+    for row in rows:  # a disk and a bucket state the version of a photo each in its own way
+        del row["mtime_ns"], row["etag"]
     return {row.pop("path").removeprefix(root): row for row in rows}
 
 
