@@ -47,7 +47,7 @@ case "${1-}" in
     ;;
 all)
     beside mypy .venv/bin/mypy
-    beside slow pytest slow -m slow --ignore-glob="$browser" -n 2 --dist loadfile
+    beside slow pytest slow -m slow --ignore-glob="$browser"
     beside browser pytest browser -m slow $browser
     beside tests pytest fast "${fast[@]}"
     wait_for_all

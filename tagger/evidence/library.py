@@ -18,10 +18,12 @@ from tagger.records import Guess, Source
 LIKEST, LEAST_ALIKE = 24, 0.4  # photos of the library that one is compared with, by embedding
 # 1. A copy (resized, cropped, saved again): most of it is found again, all over the picture, just
 #    where it was, and its grey values are the same.
-#    Of 1,500 copies, all lie within 0.56, and those that are alike to less than 0.96 were cut and
-#    are found again in 11 cells and more; two photos of one front, 0.955 alike, are in 7.
-COPY_SPOTS, COPY_SHARE, COPY_OFF = 12, 0.5, 0.65
-COPY_ALIKE_IN = ((0.96, 5), (0.93, 10))  # correlation, and cells that go with it
+#    Copies that were made smaller lie within 0.75 and are alike to 0.999; those that are alike to
+#    less than 0.96 were cut and are found again in 11 cells and more; two photos of one front,
+#    0.955 alike, are in 7.
+COPY_SPOTS, COPY_SHARE = 12, 0.5
+# Correlation, the cells that go with it, and how far off places are at most.
+COPY_ALIKE_IN = ((0.995, 5, 0.8), (0.96, 5, 0.65), (0.93, 10, 0.65))
 COPY_M = 15.0  # a phone's receiver
 # 2. Evidence against: whatever is seen in photos of places far apart (a logo, a toy, a horizon)
 #    tells no place. Fewer spots are enough for that than for a view.
@@ -52,10 +54,9 @@ class Match:
         return (
             self.found.spots >= COPY_SPOTS
             and self.found.share >= COPY_SHARE
-            and self.found.off <= COPY_OFF
             and any(
-                self.found.alike >= alike and self.found.cells >= cells
-                for alike, cells in COPY_ALIKE_IN
+                self.found.alike >= alike and self.found.cells >= cells and self.found.off <= off
+                for alike, cells, off in COPY_ALIKE_IN
             )
         )
 
