@@ -66,6 +66,7 @@ class ViewsIndex:
         self.path, self.encoder, self._lock = path, encoder, threading.RLock()
         self._known: tuple[NDArray[np.int64], NDArray[np.uint8]] | None = None
         self._db = opened(path, TABLES, FORMAT, CALLED)
+        self._db.execute("PRAGMA mmap_size = 268435456")  # embeddings are read here and there
         with self._writing():
             made_by = self._db.execute("SELECT name FROM encoder").fetchone()
             if made_by != (encoder,):  # what another model made is of no use to this one
