@@ -15,7 +15,7 @@ from tagger.imaging import fast_jpeg
 from tagger.imaging.decode import to_views
 from tagger.ledger.ledger import new_run_id
 from tagger.model.classifier import Classifier
-from tagger.model.local_features import matching, weigh
+from tagger.model.local_features import weigh
 
 PILLOW = patch.object(fast_jpeg, "_fast_jpeg", None)
 WAYS = {"compiled": (), "Pillow decodes": (PILLOW,)}
@@ -45,7 +45,6 @@ def main(photos: int, rounds: int, small: bool, everywhere: bool) -> None:
     data, classifier = cameras(photos, MP_2 if small else MP_12), Classifier(device="cpu")
     torch.set_num_threads(1)
     size, resize = classifier.image_size, classifier.resize
-    greys = [to_views(photo, size, resize).grey for photo in data[:16]]
     taken: dict[tuple[str, str], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -56,7 +55,6 @@ def main(photos: int, rounds: int, small: bool, everywhere: bool) -> None:
         parts: dict[str, tuple[int, Callable[[], object]]] = {
             "a run": (photos, whole),
             "decoding": (16, lambda: [to_views(photo, size, resize) for photo in data[:16]]),
-            "describing": (16, lambda: [matching.describe(grey) for grey in greys]),
         }
         for number in range(rounds + 1):
             for part, (count, work) in parts.items():

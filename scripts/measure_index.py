@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from bench_places import resident
 
 from tagger.evidence.sources import Sources
 from tagger.evidence.views import ViewsIndex
@@ -59,11 +60,6 @@ def views(folder: Path, count: int, asked: int) -> None:
         f"views: {took:.3f} ms of a core a photo, {resident() - before:.0f} MB more resident"
     )
     index.close()
-
-
-def resident() -> float:
-    """Resident memory of this process in MB."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
 
 @click.command()

@@ -118,10 +118,10 @@ def inspect(
             if net and heads and (guess := by_thumbnail(storage, entry, heads[0], net)):
                 return Looked(entry, guess=guess)
             data = data or storage.read(entry.key).data
-            if opened and (outcome := _by_all(entry, data, run_id)):
+            photo = Head(data, whole=True)
+            if opened and (outcome := _by_all(entry, photo, run_id)):
                 return Looked(entry, outcome)
             unsettled = opened and metadata.gps_state(data[: metadata.HEAD_BYTES]) is None
-            photo = Head(data, whole=True)
             if net and unsettled and (guess := by_thumbnail(storage, entry, photo, net)):
                 return Looked(entry, guess=guess)
             if not entry.version.etag:
@@ -172,7 +172,7 @@ def _inspect_raw(
     if known := moved(entry):
         return known
     data = file.picture()
-    if outcome := _by_all(entry, data, run_id):
+    if outcome := _by_all(entry, Head(data, whole=True), run_id):
         return Looked(entry, outcome)
     if not entry.version.etag:
         entry = replace(entry, fingerprint=fingerprint(file))
@@ -236,9 +236,8 @@ def read_head(storage: Storage, entry: Entry, size: int) -> Head:
     return Head(data, whole=len(data) < size)
 
 
-def _by_all(entry: Entry, data: bytes, run_id: str) -> Outcome | None:
+def _by_all(entry: Entry, photo: Head, run_id: str) -> Outcome | None:
     """As :func:`_by_gps`, by the whole file; its sidecars were asked before."""
-    photo = Head(data, whole=True)
     return _of_reading(entry, state_of(photo), photo, run_id)
 
 
