@@ -11,6 +11,9 @@ from tagger.metadata.formats.container import Blocks, Container
 SIDECAR = "is not written in place; a sidecar is"
 
 
+BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # bytes of a BMP's header, in the header
+
+
 class Format(StrEnum):
     """A photo format, recognised by its first bytes."""
 
@@ -20,11 +23,13 @@ class Format(StrEnum):
     TIFF = "TIFF"
     BIG_TIFF = "BigTIFF"
     HEIC = "HEIC"
+    GIF = "GIF"
+    BMP = "BMP"
     OTHER = "other"
 
 
 def of(head: bytes) -> Format:
-    """The format of a file that starts with these bytes (16 are enough)."""
+    """The format of a file that starts with these bytes (18 are enough)."""
     if head.startswith(b"\xff\xd8"):
         return Format.JPEG
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -37,6 +42,10 @@ def of(head: bytes) -> Format:
         return Format.BIG_TIFF
     if head[4:8] == b"ftyp":
         return Format.HEIC
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return Format.GIF
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in BMP_HEADERS:
+        return Format.BMP
     return Format.OTHER
 
 
@@ -55,10 +64,10 @@ def writer(data: bytes) -> Container:
     Raises:
         RefusedError: nothing does.
     """
-    kind = of(data[:16])
+    kind = of(data)
     if kind in WRITERS:
         return WRITERS[kind]
-    name = "this format" if kind is Format.OTHER else str(kind)
+    name = str(kind) if kind is Format.BIG_TIFF else "this format"
     raise RefusedError(f"{name} {SIDECAR}")
 
 
@@ -73,7 +82,7 @@ READERS: dict[Format, Callable[[bytes, bool], Blocks]] = {
 
 def blocks(data: bytes, whole: bool) -> Blocks:
     """EXIF and XMP in a photo's first bytes, or in a sidecar; nothing where it is neither."""
-    kind = of(data[:16])
+    kind = of(data)
     if kind in READERS:
         return READERS[kind](data, whole)
     if data[:64].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
@@ -91,7 +100,7 @@ class Head:
     """
 
     def __init__(self, data: bytes, whole: bool = False) -> None:
-        self.data, self.whole, self.format = data, whole, of(data[:16])
+        self.data, self.whole, self.format = data, whole, of(data)
 
     @cached_property
     def first_exif(self) -> bytes:
@@ -102,6 +111,16 @@ class Head:
     def blocks(self) -> Blocks:
         """All EXIF and XMP in these bytes; most photos with a position are settled without."""
         return blocks(self.data, self.whole)
+
+    @cached_property
+    def brands(self) -> frozenset[bytes]:
+        """The kinds of HEIF that it says to be; none for another format."""
+        return heif.brands(self.data) if self.format is Format.HEIC else frozenset()
+
+    @cached_property
+    def frame(self) -> jpeg.Frame | None:
+        """The frame header of a JPEG; None if no decoder would find one."""
+        return jpeg.frame(self.data) if self.format is Format.JPEG else None
 
     @cached_property
     def directories(self) -> bytes:
