@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 
+from tagger.blob import Edit, edited
 from tagger.errors import RefusedError
 from tagger.metadata import (
     exif,
@@ -17,7 +18,6 @@ from tagger.metadata import (
     xmp,
     xmp_packet,
 )
-from tagger.metadata.byte_edits import Edit, apply
 from tagger.metadata.formats.container import Change
 from tagger.metadata.formats.detect import Head
 from tagger.metadata.own_tag import Record, near
@@ -86,7 +86,7 @@ def packet_without_tag(data: bytes) -> bytes | None:
     edits = [
         edit for node in root.children for edit in _removals(data, node, known, gone, prefixes)
     ]
-    new = apply(data, edits)
+    new = edited(data, edits)
     verify.same_xmp(new, data, frozenset(gone))
     rest = xmp_packet.parse(new)
     if xmp.record(rest) is not None:

@@ -190,7 +190,7 @@ def _another(blob: Blob, entry: Entry, digest: bytes | None) -> bool:
     if blob.version != entry.version:
         return True
     if entry.fingerprint:
-        return (digest or fingerprint(blob.data)) != entry.fingerprint
+        return (digest or blob.fingerprint()) != entry.fingerprint
     return not blob.version.same_node(entry.version)
 
 

@@ -3,11 +3,10 @@
 import struct
 from collections.abc import Iterator
 
-from tagger.blob import Spliced
+from tagger.blob import Edit, Spliced, edited, growth
 from tagger.errors import RefusedError
 from tagger.metadata import ifd, makernote
-from tagger.metadata.byte_edits import Edit, apply, growth
-from tagger.metadata.formats.container import Change, Parts
+from tagger.metadata.formats.container import Change
 from tagger.metadata.formats.jpeg import (
     APP1,
     EOI,
@@ -22,11 +21,7 @@ from tagger.metadata.formats.jpeg import (
 )
 
 HEAD_TELLS_ALL = True
-
-
-def read(photo: Jpeg) -> Parts:
-    """The EXIF block and XMP packet; RefusedError if they cannot be written without risk."""
-    return photo.parts()
+read = Jpeg.parts
 
 
 def write(photo: Jpeg, change: Change) -> Spliced:
@@ -48,7 +43,7 @@ def write(photo: Jpeg, change: Change) -> Spliced:
         edits.append(_edit(header.xmp, after, XMP, change.xmp))
     edits = [edit for edit in edits if edit.new != data[edit.start : edit.end]]
     _check_pointers(data, header, edits)
-    head = apply(data[: header.picture], edits + _mpf_edits(data, header, edits))
+    head = edited(data[: header.picture], edits + _mpf_edits(data, header, edits))
     return Spliced(head, data, header.picture)
 
 
