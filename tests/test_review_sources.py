@@ -188,7 +188,7 @@ def test_the_photos_around_it_are_shown_after_a_dry_run_too(
     (tmp_path / "photos" / "c.jpg").write_bytes(b"no photo any more")
     found = whereabouts.around(review.sheet, 1, tmp_path, ledger)
     assert found and found[1] == []
-    assert "no photo with a position" in whereabouts.told(*found)
+    assert "no photo with a position" in whereabouts.in_words(*found)
 
 
 def test_looking_does_not_change_the_index(review: Review, ledger: Path, tmp_path: Path) -> None:

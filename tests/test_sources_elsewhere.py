@@ -20,7 +20,7 @@ from tagger.errors import RunError
 from tagger.evidence.cache_file import patiently
 from tagger.evidence.captures import Captures
 from tagger.metadata.capture import Capture
-from tagger.storage.bucket_listing import Found, paired
+from tagger.storage.bucket_listing import Listed, paired
 from tagger.storage.takeout_names import _candidates, last_name_for
 
 NOON, VEGAS = 1_714_564_800.0, (36.1125, -115.1728)
@@ -85,8 +85,8 @@ def test_takeouts_names_are_known_in_a_listing(name: str, beside: str) -> None:
     """Whatever sorts between a photo and its file, and in whichever order these come."""
     names = {name, beside, "a!.jpg", "a-b.jpg", "a.jpg", "a.xmp", "z.jpg", "z.jpg.json", "nn.jpg"}
     day = datetime(2026, 1, 1, tzinfo=UTC)
-    listing = [Found(f"in/{each}", 1, "e", day) for each in sorted(names)]
-    found = {photo.found.path: photo.takeout for photo in paired(listing)}
+    listing = [Listed(f"in/{each}", 1, "e", day) for each in sorted(names)]
+    found = {photo.listed.path: photo.takeout for photo in paired(listing)}
     assert found[f"in/{name}"] == f"in/{beside}" and found["in/z.jpg"] == "in/z.jpg.json"
     assert found["in/nn.jpg"] == found["in/a!.jpg"] == ""
 

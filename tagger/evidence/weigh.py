@@ -100,7 +100,7 @@ def weigh(
             apart = distance_m(_at(one), _at(other))
             if apart > one.radius_95_m + other.radius_95_m + 200:
                 return Conclusion(
-                    contradiction=f"{_told(one)} and {_told(other)} are {far(apart)} apart",
+                    contradiction=f"{_in_words(one)} and {_in_words(other)} are {far(apart)} apart",
                     witnesses=tuple(ranked),
                 )
     writers = [estimate for estimate in firm if estimate.source in wanted]
@@ -116,7 +116,7 @@ def weigh(
             return replace(
                 verdict,
                 contradiction=f"{sight.landmark.name} is {far(apart)} from where the camera was, "
-                f"{_told(against[0])}",
+                f"{_in_words(against[0])}",
             )
         return verdict
     near = [one for one in firm if in_sight(sight.landmark, one, NEAR_M)]
@@ -136,7 +136,9 @@ def _elsewhere(landmark: Landmark, firm: Sequence[Estimate]) -> str:
     for estimate in firm:
         apart = _apart(landmark, estimate)
         if apart > landmark.radius_m + estimate.radius_95_m + ELSEWHERE_M:
-            return f"seen from {far(apart)} away, {_told(estimate)}; only the subject is written"
+            return (
+                f"seen from {far(apart)} away, {_in_words(estimate)}; only the subject is written"
+            )
     return ""
 
 
@@ -157,9 +159,9 @@ def _reach(estimate: Estimate) -> float:
     return max(min(3 * estimate.radius_95_m, by_speed), by_speed if estimate.refused else 0)
 
 
-def _told(estimate: Estimate) -> str:
+def _in_words(estimate: Estimate) -> str:
     return f"{estimate.source}: {estimate.words}"
 
 
 def _words(estimates: Sequence[Estimate]) -> str:
-    return "; ".join(_told(estimate) for estimate in estimates)
+    return "; ".join(_in_words(estimate) for estimate in estimates)
