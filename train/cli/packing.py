@@ -60,7 +60,7 @@ def pack(
         classifier = Classifier(model or DEFAULT_MODEL, "cpu" if engine == "ray" else device)
         parts = packing.plan(packing.lessons(photos, places, gld), classifier.encoder, folder)
         if engine == "ray":
-            from tagger.run.ray_engine import Cluster
+            from tagger.run.ray_connection import Cluster
             from train.packs_on_ray import build_all
 
             build_all(parts, model, licence, Cluster(ray_address, ray_gpus_per_worker))
