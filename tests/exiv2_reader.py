@@ -28,16 +28,16 @@ def read(photo: Path) -> tuple[dict[str, list[str]], set[str]]:
     # Of a sidecar exiv2 makes EXIF and IPTC, which are not there.
     what = "-PXkyv" if photo.suffix == ".xmp" else "-PEIXkyv"
     done = subprocess.run(["exiv2", what, str(photo)], capture_output=True, check=False, timeout=60)
-    found: dict[str, list[str]] = {}
+    properties: dict[str, list[str]] = {}
     name = ""
     for line in done.stdout.decode("latin-1").rstrip("\n").split("\n"):
         if KEY.match(line):
             name, _, value = line.partition(" ")
-            found.setdefault(name, []).append(value.strip())
+            properties.setdefault(name, []).append(value.strip())
         elif name:  # a value of several lines
-            found[name][-1] += "\n" + line
+            properties[name][-1] += "\n" + line
     complaints = done.stderr.decode("latin-1").replace(str(photo), "").splitlines()
-    return found, {re.sub(r"(0x[0-9a-f]+|\d+)", "#", line) for line in complaints}
+    return properties, {re.sub(r"(0x[0-9a-f]+|\d+)", "#", line) for line in complaints}
 
 
 def damage(before: Path, after: Path) -> Iterator[str]:

@@ -47,10 +47,10 @@ class MemoryStorage:
                 movies = filter(is_movie, names)
                 siblings = Siblings(photos, filter(is_sidecar, names), (), movies)
                 movie = siblings.movie(name) and f"{folder}{slash}{siblings.movie(name)}"
-                found = tuple(f"{folder}{slash}{name}" for name in siblings.sidecars(name))
+                sidecars = tuple(f"{folder}{slash}{name}" for name in siblings.sidecars(name))
                 shares = siblings.share_stem(name)
                 version = self.files[key].version
-                yield Entry(key, version, sidecars=found, shares_stem=shares, movie=movie)
+                yield Entry(key, version, sidecars=sidecars, shares_stem=shares, movie=movie)
 
     def read_head(self, key: str, size: int) -> bytes:
         return self.read(key).data[:size]

@@ -398,7 +398,9 @@ def test_the_token_is_needed(
         page.close()  # what it still asks for is refused
         page = browser.new_page()
         problems: list[str] = []
-        page.on("console", lambda said: problems.extend([said.text] * (said.type == "error")))
+        page.on(
+            "console", lambda message: problems.extend([message.text] * (message.type == "error"))
+        )
         page.goto(f"http://127.0.0.1:{free_port}/?{query}")
         page.locator(".gallery li").first.wait_for()
         assert "token" not in page.url
@@ -505,9 +507,9 @@ def test_it_is_accessible(
         if page.locator("[data-testid=stApp]").count():  # it is paler while its script runs
             page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
             page.wait_for_timeout(700)
-        found = axe.run(page, options=rules).response
-        assert [(what, rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
-        assert len(found["passes"]) > 10
+        answer = axe.run(page, options=rules).response
+        assert [(what, rule["id"], rule["nodes"][0]["html"]) for rule in answer["violations"]] == []
+        assert len(answer["passes"]) > 10
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     with served(dry_run, port=free_port) as server:
@@ -565,15 +567,15 @@ def test_forged_paths_are_refused(browser: "BrowserContext", dry_run: Path, free
         page.goto(server.url)
         page.get_by_text("3 rows of files outside").wait_for()
         page.get_by_text("lies outside").first.wait_for()  # the link is listed, and not shown
-        (kept,) = [found for found in browser.cookies() if "landmark-tag" in found["name"]]
+        (kept,) = [each for each in browser.cookies() if "landmark-tag" in each["name"]]
         cookie = {"Cookie": f"{kept['name']}={kept['value']}"}
         for path in ("/../../etc/passwd", "/media/../secret.jpg", f"/media{secret}",
                      "/app/static/..%2f..%2fsecret.jpg"):  # fmt: skip
             try:
-                asked = urllib.request.Request(
+                request = urllib.request.Request(
                     f"http://127.0.0.1:{free_port}{path}", headers=cookie
                 )
-                answer = urllib.request.urlopen(asked).read()
+                answer = urllib.request.urlopen(request).read()
             except urllib.error.HTTPError as error:
                 answer = error.read()
             assert secret.read_bytes() not in answer and b"root:" not in answer
@@ -588,11 +590,14 @@ def test_the_html_report_opens_from_disk(browser: "BrowserContext", dry_run: Pat
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on(
         "request",
-        lambda asked: (
-            None if asked.url.startswith(("file:", "data:")) else problems.append(asked.url)
+        lambda request: (
+            None if request.url.startswith(("file:", "data:")) else problems.append(request.url)
         ),
     )
-    page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+    page.on(
+        "console",
+        lambda message: problems.append(message.text) if message.type == "error" else None,
+    )
     browser.set_offline(True)
     page.goto(out.as_uri())
     page.get_by_text("20 of 20 photos").wait_for()
@@ -621,5 +626,5 @@ def exif(path: Path) -> dict[str, Any]:
          str(path)],
         capture_output=True, check=True,
     ).stdout  # fmt: skip
-    found: dict[str, Any] = json.loads(out)[0]
-    return found
+    tags: dict[str, Any] = json.loads(out)[0]
+    return tags

@@ -59,11 +59,11 @@ class Reported:
 
     def places(self) -> dict[str, tuple[float, float] | None]:
         """Where each photo says it is, to 4 decimals."""
-        found = {}
+        positions = {}
         for path in sorted(self.folder.iterdir()):
             where = metadata.position(path.read_bytes())
-            found[path.name] = where and (round(where[0], 4), round(where[1], 4))
-        return found
+            positions[path.name] = where and (round(where[0], 4), round(where[1], 4))
+        return positions
 
 
 def at(latitude: float, longitude: float) -> tuple[float, float]:

@@ -98,8 +98,8 @@ def modules() -> dict[str, set[str]]:
 def test_no_package_imports_one_above_it() -> None:
     upward = [
         f"{name} imports {used}"
-        for name, found in modules().items()
-        for used in found
+        for name, uses in modules().items()
+        for used in uses
         if "." in name and "." in used and name != "tagger.__main__" and layer(used) > layer(name)
     ]
     assert not upward
@@ -108,8 +108,8 @@ def test_no_package_imports_one_above_it() -> None:
 def test_no_modules_import_each_other_in_a_circle() -> None:
     graph = {
         # A package's face imports its modules; that these name the package is no circle.
-        name: {used for used in found if used != name and not name.startswith(f"{used}.")}
-        for name, found in modules().items()
+        name: {used for used in uses if used != name and not name.startswith(f"{used}.")}
+        for name, uses in modules().items()
     }
     done: set[str] = set()
 

@@ -78,15 +78,15 @@ def test_a_nightly_run_reads_only_what_it_needs(command: Command, s3_server: s3.
     report = f"{bucket.url}/reports/report.csv"
     s3_server.asked()
     assert command(f"{bucket.url}/in", "--report", report, "-q")[0] == 0
-    asked = s3_server.asked()
+    log = s3_server.asked()
     rows = command.report(report)
     assert [row["path"] for row in rows] == [f"{bucket.url}/{key}" for key in sorted(before)]
     status = {row["path"].removeprefix(f"{bucket.url}/"): row["status"] for row in rows}
     assert Counter(status.values()) == {"tagged": 50, "has_gps": 100, "no_landmark": 50}
 
-    for key, found in status.items():
-        requests = [note for note in asked if note["key"] == f"/{bucket.name}/{key}"]
-        if found == "tagged":
+    for key, outcome in status.items():
+        requests = [note for note in log if note["key"] == f"/{bucket.name}/{key}"]
+        if outcome == "tagged":
             assert metadata.provenance(bucket.get(key) or b"")
         else:
             assert bucket.get(key) == before[key]
@@ -314,8 +314,8 @@ def test_a_photo_that_stays_throttled_failed_and_the_others_are_done(
     words = (f"{bucket.url}/in", "--report", report, "--fail-over", "60")
     s3_server.fail(1, only="/in/0")
     code, output = command(*words)
-    found = Counter(row["status"] for row in command.report(report))
-    assert (code, found) == (1, {"failed": 10, "tagged": 30})
+    statuses = Counter(row["status"] for row in command.report(report))
+    assert (code, statuses) == (1, {"failed": 10, "tagged": 30})
     assert output.count("cannot be read (503 Service Unavailable); run again later") == 10
     s3_server.fail(0)
     for number in range(40):

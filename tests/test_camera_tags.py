@@ -280,11 +280,11 @@ def test_written_seen_removed_and_undone(tmp_path: Path, kind: str, how: str, me
         assert metadata.position(written[changed]) == pytest.approx(first_position(tag), abs=1e-7)
 
         with ledger.begin("removal", ["/photos"], {}, verb="remove") as recorder:
-            assert [found.problem for found in remove(storage, recorder)] == [""]
+            assert [result.problem for result in remove(storage, recorder)] == [""]
         assert contents() == before
         for number, expected in ((0, written), (1, before)):
             run = ledger.find(("removal", run_id)[number])
-            assert all(found for found in undo(lambda _key: storage, ledger, run))
+            assert all(result for result in undo(lambda _key: storage, ledger, run))
             assert contents() == expected
 
 

@@ -68,12 +68,12 @@ def test_batches_on_several_devices_come_back_in_order(colour_model: Path, libra
     two, one = Classifier(colour_model, "cpu,cpu"), Classifier(colour_model, "cpu")
     assert two.lanes == one.lanes + 1
 
-    def found(classifier: Classifier) -> list[tuple[str, Guess | None]]:
+    def guesses(classifier: Classifier) -> list[tuple[str, Guess | None]]:
         settings = Settings("r", batch_size=1)
         outcomes = run(LocalStorage([library]), classifier, None, settings)
         return [(outcome.entry.key, outcome.guess) for outcome in outcomes]
 
-    assert found(two) == found(one)
+    assert guesses(two) == guesses(one)
 
 
 def test_many_threads_may_classify_at_once(colour_model: Path) -> None:
@@ -82,8 +82,8 @@ def test_many_threads_may_classify_at_once(colour_model: Path) -> None:
     squares = [np.full((32, 32, 3), colour, np.uint8).transpose(2, 0, 1) for colour in colours]
     batches = [[decode.Views(square, square[0])] * 2 for square in squares]
     with ThreadPoolExecutor(8) as pool:
-        found = [guesses[0].best.slug for guesses in pool.map(classifier.classify, batches)]
-    assert found == list(COLOURS) * 8
+        slugs = [guesses[0].best.slug for guesses in pool.map(classifier.classify, batches)]
+    assert slugs == list(COLOURS) * 8
 
 
 def test_a_processor_without_bfloat16_computes_in_float32() -> None:

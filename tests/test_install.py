@@ -41,8 +41,8 @@ def call(*words: object, folder: Path, **environment: str) -> str:
 
 
 def files(folder: Path, *below: str) -> set[str]:
-    found = (path for top in below for path in (folder / top).rglob("*") if path.is_file())
-    names = {str(path.relative_to(folder)) for path in found}
+    paths = (path for top in below for path in (folder / top).rglob("*") if path.is_file())
+    names = {str(path.relative_to(folder)) for path in paths}
     return {name for name in names if not NOT_SHIPPED.search(name)}
 
 

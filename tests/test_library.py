@@ -54,9 +54,9 @@ class Album(LibrarySource):
 
 @pytest.fixture
 def source(model: LazyClassifier) -> Iterator[Album]:
-    found = Album(model)
-    yield found
-    found.views.close()
+    album = Album(model)
+    yield album
+    album.views.close()
 
 
 def sample(name: str) -> Picture:
@@ -97,11 +97,11 @@ def test_copies_get_the_position_of_their_original(
     for name, place in places.items():
         kept(source, f"{name}.jpg", sample(name), place, 0)
     for name, place in places.items():
-        found = estimate(source, change(sample(name)))
-        assert found is not None and not found.refused, name
-        assert (found.latitude, found.longitude) == place
-        assert found.source is Source.LIBRARY and found.words == f"copy of {name}.jpg"
-        assert found.radius_95_m < 20
+        copied = estimate(source, change(sample(name)))
+        assert copied is not None and not copied.refused, name
+        assert (copied.latitude, copied.longitude) == place
+        assert copied.source is Source.LIBRARY and copied.words == f"copy of {name}.jpg"
+        assert copied.radius_95_m < 20
 
 
 def test_other_photos_are_no_copies(source: Album) -> None:
@@ -114,8 +114,8 @@ def test_other_photos_are_no_copies(source: Album) -> None:
 def test_copies_that_were_taken_in_two_places_are_refused(source: Album) -> None:
     kept(source, "a.jpg", sample("windmills"), HOME, 0)
     kept(source, "b.jpg", sample("windmills"), AWAY, 1)
-    found = estimate(source, smaller(sample("windmills")))
-    assert "its copies were taken 50" in found.refused
+    copied = estimate(source, smaller(sample("windmills")))
+    assert "its copies were taken 50" in copied.refused
 
 
 # Traps: what is the same in both photos is not where they were taken.
@@ -288,8 +288,8 @@ def test_look_alike_facades_place_nothing(source: Album) -> None:
     for seed in range(4):
         kept(source, f"{seed}.jpg", facade(seed), HOME, seed)
     for seed in range(10, 14):
-        found = estimate(source, facade(seed))
-        assert found is None or found.refused
+        placed = estimate(source, facade(seed))
+        assert placed is None or placed.refused
 
 
 def test_the_same_view_needs_two_photos_of_different_times(source: Album) -> None:
@@ -306,9 +306,9 @@ def test_the_same_view_needs_two_photos_of_different_times(source: Album) -> Non
     kept(source, "burst.jpg", seen(1.0), HOME, 0.001)
     assert estimate(source, seen(0)) is None
     kept(source, "later.jpg", seen(-0.9), HOME, 30)
-    found = estimate(source, seen(0))
-    assert found is not None and not found.refused and found.words.startswith("same view as ")
-    assert distance_m((found.latitude, found.longitude), HOME) < 1 and found.radius_95_m >= 150
+    placed = estimate(source, seen(0))
+    assert placed is not None and not placed.refused and placed.words.startswith("same view as ")
+    assert distance_m((placed.latitude, placed.longitude), HOME) < 1 and placed.radius_95_m >= 150
     kept(source, "abroad.jpg", seen(0.5), ABROAD, 60)
     assert estimate(source, seen(0)) is None
 
@@ -456,8 +456,8 @@ def test_the_likest_of_many_are_those_that_are(source: Album) -> None:
         data = np.round(row / np.linalg.norm(row) * SCALE).astype(np.int8).tobytes()
         source.views.add(replace(photo, key=str(number), embedding=data, position=HOME))
     source.views.ready()
-    found = source.views.likest(numbers, 3, LEAST_ALIKE, "0")
-    assert [photo.key for photo in found] == ["500", "1000", "1500"]
+    likest = source.views.likest(numbers, 3, LEAST_ALIKE, "0")
+    assert [photo.key for photo in likest] == ["500", "1000", "1500"]
 
 
 def test_a_pack_that_is_learned_spares_the_index(model: LazyClassifier, tmp_path: Path) -> None:

@@ -55,8 +55,8 @@ def grey(name: str, change: str = "") -> np.ndarray:
 
 
 def shared(name: str) -> Shared:
-    found = describe(grey(name))
-    return Shared(found, np.ones(len(found.places), np.int64)).strongest(180)
+    points = describe(grey(name))
+    return Shared(points, np.ones(len(points.places), np.int64)).strongest(180)
 
 
 def noise(height: int, width: int) -> np.ndarray:
@@ -176,7 +176,7 @@ def test_an_affine_map_among_noise_is_found(count: int) -> None:
 def test_matches_are_nearest_both_ways_and_clearly() -> None:
     known, changed = describe(grey("taj_mahal")), describe(grey("taj_mahal", "cut"))
     starts = np.array([0, 0, 2, 150, len(known.places)], np.int32)  # photos with few points, too
-    pairs = [set(map(tuple, found.tolist())) for found in matches(known, starts, changed)]
+    pairs = [set(map(tuple, rows.tolist())) for rows in matches(known, starts, changed)]
     alike = known.descriptors @ changed.descriptors.T
     for number, (start, end) in enumerate(itertools.pairwise(starts.tolist())):
         clear = set()
@@ -228,7 +228,7 @@ def test_points_that_are_described_in_another_way_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         ({"codes": np.zeros((5, 16), np.uint8)}, "do not fit together"),
         ({"places": np.zeros((1, 3), np.float32)}, "do not fit together"),
@@ -240,11 +240,11 @@ def test_points_that_are_described_in_another_way_are_refused(
     ],
 )
 def test_references_that_do_not_fit_are_refused(
-    tmp_path: Path, references: References, change: dict[str, np.ndarray], told: str
+    tmp_path: Path, references: References, change: dict[str, np.ndarray], reason: str
 ) -> None:
     path = save_colour_model(tmp_path / "colour.pt")
     before = path.read_bytes()
-    with pytest.raises(RunError, match=f"--model .*references are not valid .*{told}"):
+    with pytest.raises(RunError, match=f"--model .*references are not valid .*{reason}"):
         artifact.add_references(path, dataclasses.replace(references, **change))
     assert path.read_bytes() == before
 

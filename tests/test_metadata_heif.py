@@ -163,7 +163,7 @@ REFUSED = {
     "another file": (
         re.sub(
             rb"(?s)(iloc.{8}\x00\x01\x00\x00)\x00\x00",
-            lambda found: found[1] + b"\0\1",
+            lambda match: match[1] + b"\0\1",
             SKELETONS["two metadata items"],
         ),
         "another file",

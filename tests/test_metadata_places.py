@@ -50,8 +50,10 @@ def exiftool_finds(paths: Iterable[Path]) -> dict[str, dict[str, object]]:
     asked = "\n".join(map(str, paths))
     text = subprocess.run(command, input=asked, capture_output=True, text=True, check=False).stdout
     rows = {row.pop("SourceFile"): row for row in json.loads(text)}
-    found = {name: {k: v for k, v in row.items() if v not in ("", 0)} for name, row in rows.items()}
-    return {name: row for name, row in found.items() if row}
+    coordinates = {
+        name: {k: v for k, v in row.items() if v not in ("", 0)} for name, row in rows.items()
+    }
+    return {name: row for name, row in coordinates.items() if row}
 
 
 def save_all(folder: Path, photos: Mapping[str, bytes]) -> dict[str, str]:
@@ -117,7 +119,7 @@ def test_what_names_no_position_is_empty(photo: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sidecar", "found"),
+    ("sidecar", "expected"),
     [
         (packet(attributes=PLAIN), True),
         (location("LocationCreated"), True),
@@ -129,8 +131,8 @@ def test_what_names_no_position_is_empty(photo: bytes) -> None:
         (packet(), False),
     ],
 )
-def test_positions_in_sidecars(sidecar: bytes, found: bool) -> None:
-    assert metadata.has_sidecar_gps(sidecar) is found
+def test_positions_in_sidecars(sidecar: bytes, expected: bool) -> None:
+    assert metadata.has_sidecar_gps(sidecar) is expected
 
 
 TITLE = "<dc:title><rdf:Alt><rdf:li xml:lang='x-default'>Grandma 1948</rdf:li></rdf:Alt></dc:title>"
@@ -210,12 +212,12 @@ LEFT_ALONE = {"ianare_0a986ea1_45-gps_ifd.jpg": "the pointer to the GPS director
 
 def disagreements(paths: list[Path]) -> dict[str, str]:
     """Photos about which ExifTool and we are of two minds, with our reason."""
-    found = exiftool_finds(paths)
+    positions = exiftool_finds(paths)
     readings = {path: metadata.gps_state(path.read_bytes(), whole=True) for path in paths}
     return {
         path.name: reading.reason
         for path, reading in readings.items()
-        if reading and (reading.state is GpsState.EMPTY) == (str(path) in found)
+        if reading and (reading.state is GpsState.EMPTY) == (str(path) in positions)
     }
 
 

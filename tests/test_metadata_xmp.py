@@ -174,15 +174,15 @@ def test_a_keyword_that_was_there_is_not_ours_to_remove() -> None:
 def test_the_place_is_described() -> None:
     top = defusedxml.ElementTree.fromstring(metadata.sidecar(None, TAG))
     (shown,) = top.iter(f"{IPTC}LocationShown")
-    found = {node.tag.rpartition("}")[2]: "".join(node.itertext()) for node in shown.iter()}
-    assert found["City"] == "Paris"
-    assert found["ProvinceState"] == "Île-de-France"
-    assert found["CountryName"] == "France"
-    assert found["CountryCode"] == "FR"
-    assert found["LocationName"] == "Eiffel Tower"
-    assert found["LocationId"] == "http://www.wikidata.org/entity/Q243"
-    assert found["GPSLatitude"] == "48,51.502200N"
-    assert found["GPSLongitude"] == "2,17.668860E"
+    shown_values = {node.tag.rpartition("}")[2]: "".join(node.itertext()) for node in shown.iter()}
+    assert shown_values["City"] == "Paris"
+    assert shown_values["ProvinceState"] == "Île-de-France"
+    assert shown_values["CountryName"] == "France"
+    assert shown_values["CountryCode"] == "FR"
+    assert shown_values["LocationName"] == "Eiffel Tower"
+    assert shown_values["LocationId"] == "http://www.wikidata.org/entity/Q243"
+    assert shown_values["GPSLatitude"] == "48,51.502200N"
+    assert shown_values["GPSLongitude"] == "2,17.668860E"
 
 
 def test_a_sidecar_of_ours_can_be_deleted() -> None:

@@ -95,7 +95,7 @@ def test_the_views_show_what_was_reviewed(app: AppTest, report: Path, library: P
         app.button(key=key).click().run()
     app.segmented_control(key="view").set_value("Accuracy").run()
     assert not app.exception
-    assert any("--min-conf" in found.value for found in app.success)
+    assert any("--min-conf" in message.value for message in app.success)
     app.button(key="export").click().run()
     assert len(list((library / "reviewed_photos" / "train").rglob("*.jpg"))) == 3
     app.segmented_control(key="view").set_value("Places").run()
@@ -221,17 +221,17 @@ def applied(report: Path, library: Path, rows: list[int]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("accept", "said"),
+    ("accept", "problem"),
     [("Yes", "reviewed"), ("x", "reviewed"), (" 1 ", "reviewed"), ("ja", "write yes or no"),
      ("No", ""), ("0", "")],
 )  # fmt: skip
 def test_apply_takes_the_words_that_the_command_takes(
-    report: Path, library: Path, accept: str, said: str
+    report: Path, library: Path, accept: str, problem: str
 ) -> None:
     rows = read_report(report)
     write_report(report, [rows[0] | {"accept": accept}, *rows[1:]])
     reasons = applied(report, library, [0, 1, 2, 3])
-    assert len(reasons) == bool(said) and all(said in reason for reason in reasons)
+    assert len(reasons) == bool(problem) and all(problem in reason for reason in reasons)
 
 
 def test_a_row_that_declines_a_photo_keeps_another_from_writing_it(

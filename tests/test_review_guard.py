@@ -49,8 +49,8 @@ def ask(
     scope["headers"] = lines
     asyncio.run(Guard(app, TOKEN, names_for(address), PAGE)(scope, receive, send))
     status: int = sent[0].get("status") or sent[0].get("code", 101)
-    found = {name.decode().lower(): value.decode() for name, value in sent[0].get("headers", [])}
-    return status, found, bool(reached)
+    answered = {name.decode().lower(): value.decode() for name, value in sent[0].get("headers", [])}
+    return status, answered, bool(reached)
 
 
 def test_the_token_in_the_address_becomes_a_cookie() -> None:

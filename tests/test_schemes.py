@@ -45,8 +45,8 @@ def test_tag_and_undo_in_a_storage_of_a_new_scheme(
     options = ["--model", str(colour_model), "--report", str(tmp_path / "r.csv"), *ledger]
     done = CliRunner().invoke(main, ["tag", "memory://album", *options])
     assert done.exit_code == 0, done.output
-    found = position(memory.files["memory://album/taj.jpg"].data)
-    assert found == pytest.approx((27.175, 78.042), abs=0.01)
+    written = position(memory.files["memory://album/taj.jpg"].data)
+    assert written == pytest.approx((27.175, 78.042), abs=0.01)
     assert memory.files["memory://album/grey.jpg"].data == before["memory://album/grey.jpg"]
     undone = CliRunner().invoke(main, ["undo", *ledger])
     assert undone.exit_code == 0, undone.output

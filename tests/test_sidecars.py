@@ -74,8 +74,8 @@ def test_a_position_in_a_sidecar_that_may_be_the_photos_is_heeded() -> None:
     """photo.xmp that does not say whose it is keeps both photos from being tagged."""
     storage = MemoryStorage({"a.jpg": PLAIN, "a.png": PLAIN, "a.xmp": packet(attributes=AT)})
     for entry in storage.list():
-        (found,) = sidecars.own(storage, entry)
-        assert metadata.has_sidecar_gps(found.blob.data)
+        (sidecar,) = sidecars.own(storage, entry)
+        assert metadata.has_sidecar_gps(sidecar.blob.data)
 
 
 def test_a_new_sidecar_of_the_stem_says_which_photo_it_is_for() -> None:

@@ -86,9 +86,9 @@ def test_takeouts_names_are_known_in_a_listing(name: str, beside: str) -> None:
     names = {name, beside, "a!.jpg", "a-b.jpg", "a.jpg", "a.xmp", "z.jpg", "z.jpg.json", "nn.jpg"}
     day = datetime(2026, 1, 1, tzinfo=UTC)
     listing = [Listed(f"in/{each}", 1, "e", day) for each in sorted(names)]
-    found = {photo.listed.path: photo.takeout for photo in paired(listing)}
-    assert found[f"in/{name}"] == f"in/{beside}" and found["in/z.jpg"] == "in/z.jpg.json"
-    assert found["in/nn.jpg"] == found["in/a!.jpg"] == ""
+    takeouts = {photo.listed.path: photo.takeout for photo in paired(listing)}
+    assert takeouts[f"in/{name}"] == f"in/{beside}" and takeouts["in/z.jpg"] == "in/z.jpg.json"
+    assert takeouts["in/nn.jpg"] == takeouts["in/a!.jpg"] == ""
 
 
 @pytest.mark.parametrize(

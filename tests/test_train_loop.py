@@ -167,8 +167,8 @@ def test_groups_scale_freeze_and_spare_biases_from_decay() -> None:
     groups = parameter_groups(model, replace(RECIPE, lr_scales=(("0.", 0.0), ("1.", 0.5))))
     assert not model[0].weight.requires_grad
     assert not model[1].bias.requires_grad
-    found = {(group["scale"], group["weight_decay"]): len(group["params"]) for group in groups}
-    assert found == {(0.5, 0.0): 1, (1.0, 0.05): 1, (1.0, 0.0): 1}
+    counts = {(group["scale"], group["weight_decay"]): len(group["params"]) for group in groups}
+    assert counts == {(0.5, 0.0): 1, (1.0, 0.05): 1, (1.0, 0.0): 1}
 
 
 def test_a_recipe_that_names_parameters_the_model_lacks_is_refused() -> None:

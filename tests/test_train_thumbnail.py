@@ -49,8 +49,8 @@ def test_the_file_tells_landmarks_from_ordinary_things(
             shade = tuple(min(255, value + number) for value in colour)
             (folder / f"{number}.jpg").write_bytes(photo(shade, (96, 72)))  # type: ignore[arg-type]
     out = tmp_path / "runs" / "x.thumbnail.pt"
-    found = make([tmp_path / "data"], [tmp_path / "others"], out, 0.2, cache=tmp_path / "cache")
-    assert found.metrics["landmarks_pass"] == 1.0
+    made = make([tmp_path / "data"], [tmp_path / "others"], out, 0.2, cache=tmp_path / "cache")
+    assert made.metrics["landmarks_pass"] == 1.0
     loaded = artifact.load(out).manifest
     assert (loaded.labels, loaded.resize) == (("known",), Resize.SQUASH)
     net = ThumbnailNet(out)

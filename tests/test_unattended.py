@@ -246,8 +246,8 @@ def test_a_broken_disk_stops_the_run_with_a_code_of_its_own(
         "landmark-tag: stopped: 7 of 67 photos failed or are unreadable, more than "
         "--fail-over 10%; the report says why: check the disk or the network, then run again"
     )
-    found = rows(tmp_path)
-    assert [Path(row["path"]).name for row in found] == [f"{i:03}.jpg" for i in range(67)]
+    reported = rows(tmp_path)
+    assert [Path(row["path"]).name for row in reported] == [f"{i:03}.jpg" for i in range(67)]
     facts = summary(tmp_path)
     assert (facts["exit_code"], facts["stopped_by"]) == (3, "--fail-over")
     assert f"landmark-tag: {facts['error']}" == lines[-1]

@@ -59,8 +59,8 @@ def revert(
     ledger: Ledger, storage: Storage | None = None, run: str = "last", dry_run: bool = False
 ) -> Reverted:
     store = storage or LocalStorage()
-    found = undo(lambda _key: store, ledger, ledger.find(run), dry_run)
-    return [(os.path.basename(done.key), done.result.value, done.reason) for done in found]
+    undone = undo(lambda _key: store, ledger, ledger.find(run), dry_run)
+    return [(os.path.basename(done.key), done.result.value, done.reason) for done in undone]
 
 
 def results(reverted: Reverted) -> list[tuple[str, str]]:
