@@ -1,4 +1,4 @@
-"""Exiv2 as a third independent reader: what it reads of a photo must stay after tagging."""
+"""Exiv2 as a third independent reader: whatever it reads must be unchanged after tagging."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ WITH_EXIF = tuple(
 
 
 def read(photo: Path) -> tuple[dict[str, list[str]], set[str]]:
-    """Every property with its values in order, and what exiv2 complains of, numbers left out."""
+    """Every property with its values in order, and exiv2's warnings without their numbers."""
     # Of a sidecar exiv2 makes EXIF and IPTC, which are not there.
     what = "-PXkyv" if photo.suffix == ".xmp" else "-PEIXkyv"
     done = subprocess.run(["exiv2", what, str(photo)], capture_output=True, check=False, timeout=60)
@@ -41,7 +41,7 @@ def read(photo: Path) -> tuple[dict[str, list[str]], set[str]]:
 
 
 def damage(before: Path, after: Path) -> Iterator[str]:
-    """What exiv2 read before and does not now, or reads and did not, beside the tag."""
+    """What exiv2 reads differently before and after, apart from the tag."""
     (old, known), (new, complaints) = read(before), read(after)
     first = not any(name.startswith("Exif.") for name in old)
     for line in complaints - known:

@@ -45,7 +45,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Photo:
-    """Items by number (their kind and bytes), what refers to what, further boxes of ``meta``."""
+    """Items by number (kind and bytes), references between them, and further boxes of ``meta``."""
 
     items: dict[int, tuple[bytes, bytes]]
     references: tuple[tuple[bytes, int, int], ...] = ()
@@ -212,7 +212,7 @@ def relaid(photo: bytes, layout: Layout) -> bytes:
 
 
 def coloured(mode: str = "RGB", size: tuple[int, int] = (96, 64)) -> Image.Image:
-    """A picture that shows every shift and mix-up."""
+    """A picture in which any shift or mix-up is visible."""
     noise = np.random.default_rng(7).integers(0, 255, (*size[::-1], len(mode)), np.uint8)
     smooth = np.linspace(0, 255, size[0], dtype=np.uint8)[None, :, None]
     return Image.fromarray((noise // 8 + smooth // 2).astype(np.uint8).squeeze())

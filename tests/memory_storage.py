@@ -1,4 +1,4 @@
-"""A storage in memory, with moments at which another program may step in or the disk fail."""
+"""A storage in memory, with hooks where another program may interfere or the disk may fail."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ class MemoryStorage:
             self.put(key, data)
 
     def put(self, key: str, data: bytes, mtime_ns: int | None = None) -> Version:
-        """What any program may do: a new file of that name."""
+        """Write a new file of that name, as any program may."""
         time = next(self._clock) if mtime_ns is None else mtime_ns
         version = Version(len(data), time, str(next(self._etag)))
         self.files[key] = Blob(data, version)

@@ -1,4 +1,4 @@
-"""Buckets: the contract on S3 and on obstore alone, and what only an object store does."""
+"""Buckets: the storage contract on S3 and on obstore alone, and what only object stores do."""
 
 import sys
 import time
@@ -45,7 +45,7 @@ class TestS3(StorageContract):
 
 
 class TestObstoreAlone(StorageContract):
-    """The way that Google's and Azure's buckets take, on a store in memory."""
+    """The code path of Google's and Azure's buckets, on a store in memory."""
 
     @pytest.fixture
     def shelf(self, monkeypatch: pytest.MonkeyPatch) -> Shelf:

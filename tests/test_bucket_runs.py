@@ -1,4 +1,4 @@
-"""Runs over a bucket from the command line: what is asked of the server, and what is left there."""
+"""Runs over a bucket from the command line: which requests are sent, and what is left there."""
 
 import csv
 import io
@@ -60,7 +60,7 @@ def command(bucket: s3.Bucket, colour_model: Path, tmp_path: Path) -> Command:
 
 
 def upload(bucket: s3.Bucket, number: int) -> dict[str, bytes]:
-    """Photos in folders: half carry GPS, some of them large, a quarter shows a landmark."""
+    """Upload photos in folders: half carry GPS (some are large), a quarter show a landmark."""
     taj, grey = photo(COLOURS["Taj_Mahal"]), photo(GREY)
     with_gps = metadata.tagged(grey, tag())
     large = metadata.tagged(photo((90, 90, 90), (700, 500), quality=98), tag())
@@ -268,7 +268,7 @@ def test_the_endpoint_is_an_option_too(
 def test_the_endpoint_is_carried_from_command_to_command(
     command: Command, s3_server: s3.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No command leaves it to the next one, and each takes it all the way to its storages."""
+    """No command passes it on to the next, and each hands it to all its storages."""
     bucket = command.bucket
     bucket.put("in/a.jpg", photo(COLOURS["Taj_Mahal"]))
     before = bucket.contents()
@@ -418,7 +418,7 @@ def test_kills_throttling_and_replaced_photos_lose_nothing(
 def check_each_is_an_upload_or_its_tagged_self(
     command: Command, uploaded: dict[str, bytes]
 ) -> None:
-    """By the ledger's digests: the last change of a photo led from its upload to what is there."""
+    """By the ledger's digests: a photo's last change led from its upload to its present bytes."""
     changes: dict[str, list[RecordedChange]] = {}
     with Ledger.open(command.ledger) as book:
         for run in book.runs():

@@ -1,4 +1,4 @@
-"""The classifier: the same answer whatever stands beside a photo, and on whatever it runs."""
+"""The classifier: the same answer whatever the batch and the device."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def shipped() -> Classifier:
 
 @pytest.fixture(scope="module")
 def pictures(shipped: Classifier) -> list[decode.Views]:
-    """Samples, two of them of landmarks, as the classifier takes them."""
+    """Sample photos, two of them of landmarks, as the classifier expects them."""
     names = ("eiffel_tower", "taj_mahal", "colosseum", "cup_of_tea")
     photos = [(SAMPLES / f"{name}.jpg").read_bytes() for name in names]
     size, resize = shipped.image_size, shipped.resize
@@ -109,7 +109,7 @@ def test_a_torch_that_cannot_tell_computes_in_float32(monkeypatch: pytest.Monkey
 def test_bfloat16_decides_as_float32_does(
     shipped: Classifier, pictures: list[decode.Views]
 ) -> None:
-    """Emulated where the processor has none: slow, and the same arithmetic."""
+    """Emulated where the processor lacks it: slow, but the same arithmetic."""
     cpu = torch.device("cpu")
     answers = []
     squares = torch.from_numpy(np.stack([picture.square for picture in pictures[:2]]))

@@ -1,4 +1,4 @@
-"""A camera's clock, told by the views that another camera photographed at the same time."""
+"""A camera's clock, inferred from views that another camera photographed at the same time."""
 
 import csv
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ NEW_YORK, PARIS = (40.758, -73.9855), (48.86, 2.34)
 
 
 def at(utc: float) -> tuple[float, float]:
-    """Where both were: they walk north, a metre a second."""
+    """Where both were: they walk north at 1 m/s."""
     return NEW_YORK[0] + (utc - NOON) / 111_195, NEW_YORK[1]
 
 

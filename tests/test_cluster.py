@@ -43,13 +43,13 @@ tagger.run.ray_engine.BLOCK = 8
 from tagger.cli.main import main
 main()
 """
-# A node that does not answer any more is given up after three questions, of one each 3 s.
+# A node that no longer answers is given up after three requests, one every 3 s.
 PROMPT = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """Two nodes; the second has a key of its own, by which the server tells who asks."""
+    """Two nodes; the second has its own access key, by which the server tells them apart."""
     small: dict[str, Any] = {"object_store_memory": 150_000_000, "include_dashboard": False}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in s3.ENVIRONMENT.items():
@@ -64,7 +64,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def kill(cluster: Cluster) -> None:
-    """The second node dies with all that runs there, as when its power is cut."""
+    """Kill the second node with everything on it, as when its power is cut."""
     (node,) = cluster.worker_nodes
     table = subprocess.run(["ps", "-eo", "ppid=,pid="], capture_output=True, check=True).stdout
     pairs = [tuple(map(int, line.split())) for line in table.splitlines()]
@@ -81,7 +81,7 @@ TAGGED = 65  # of the 132 photos that upload() makes
 
 
 def upload(bucket: s3.Bucket, count: int = 128) -> dict[str, bytes]:
-    """Photos of all sorts: half of them show a landmark; and a few awkward ones."""
+    """Upload photos of all sorts, half of which show a landmark, and a few awkward ones."""
     taj, grey = photo(COLOURS["Taj_Mahal"]), photo((120, 120, 120))
     kinds = (taj, metadata.tagged(grey, tag()), photo(COLOURS["Eiffel_Tower"]), grey)
     uploaded = {f"in/{i % 3}/{i:04d}.jpg": kinds[i % 4] for i in range(count)}
@@ -112,7 +112,7 @@ def started(
 ) -> tuple[subprocess.Popen[bytes], list[dict[str, Any]]]:
     """The command on the cluster, once four photos were written so; and what was asked till then.
 
-    Most writes are done and not told: their writers are about to ask again.
+    Most writes are done but unconfirmed: their writers are about to try again.
     """
     server.fail(0, after=0.7)
     server.asked()
@@ -145,7 +145,7 @@ def test_a_run_that_is_stopped_reports_what_it_wrote(
 def test_photos_of_one_shot_are_decided_as_on_one_machine(
     bucket: s3.Bucket, colour_model: Path, tmp_path: Path, cluster: Cluster
 ) -> None:
-    """Raw files of which only the JPEG shows something, more than a block of them."""
+    """More than a block of raw files of which only the JPEG shows something."""
     before = {}
     for n in range(12):
         taken = f"2024:05:{n + 1:02d} 12:00:00\0".encode()
@@ -322,7 +322,7 @@ def test_packs_and_own_places_say_the_same_as_on_one_machine(
 
 
 def test_a_big_pack_is_built_as_on_one_machine(tmp_path: Path, cluster: Cluster) -> None:
-    """A part a place; one part is there from a run that was stopped."""
+    """One part for each place; one part is left from a run that was stopped."""
     code = "import train.packs; train.packs.PART = 1; from train.__main__ import main; main()"
     table = ["folder,latitude,longitude"]
     for n, name in enumerate(("windmills.jpg", "cup_of_tea.jpg", "taj_mahal.jpg")):

@@ -1,4 +1,4 @@
-"""Sources of a position: radii that are honest, clocks, neighbours in time, and the weighing."""
+"""Sources of a position: honest radii, clocks, neighbours in time, and weighing them."""
 
 import io
 import random
@@ -72,7 +72,7 @@ def test_how_one_moves_is_what_the_library_shows() -> None:
 
 
 def test_a_photo_is_seldom_further_away_than_its_neighbours_are_apart() -> None:
-    """300 m apart in 20 minutes: the radius is of that size, and far less with one side alone."""
+    """300 m apart in 20 minutes: the radius is about that, far less with one neighbour alone."""
     one, other = Fix(-600, PARIS), Fix(600, (PARIS[0] + 300 / 111_195, PARIS[1]))
     both, alone = locate(one, other, Motion()), locate(one, None, Motion())
     assert both and alone and 300 < both.radius_95_m < 700 < alone.radius_95_m
@@ -120,7 +120,7 @@ def test_a_clock_is_known_by_the_cameras_other_photos() -> None:
 
 
 def test_a_time_may_mean_two_moments_where_the_clock_was_put_back() -> None:
-    """Eight hours over the ocean to where it is six hours earlier."""
+    """A flight of eight hours to a zone that is six hours behind."""
     here, there = 7200.0, 7200.0 - 6 * 3600
     runs = runs_of([(0.0, here), (600.0, here), (8 * 3600.0, there), (9 * 3600.0, there)])
     assert runs == [ClockSpan(0.0, 600.0, here), ClockSpan(8 * 3600.0, 9 * 3600.0, there)]
@@ -150,7 +150,7 @@ def test_what_no_camera_took_has_no_position_by_time() -> None:
 
 
 def test_another_cameras_clock_must_not_matter() -> None:
-    """A camera of which no clock is known: the phone stood still, or it did not."""
+    """A camera whose clock is unknown: the phone stood still, or it did not."""
     still = [photo(f"{n}.jpg", 1e9 + 600 * n, PARIS, camera="phone") for n in range(-12, 13)]
     stood = TimeSource(index(still), Limits()).estimate(photo("x.jpg", 1e9, camera="old"))
     assert stood and not stood.refused

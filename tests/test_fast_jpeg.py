@@ -1,4 +1,4 @@
-"""Decoding to an eighth: Pillow's pixels bit for bit, or left to Pillow."""
+"""Decoding to an eighth: the same pixels as Pillow, bit for bit, or left to Pillow."""
 
 import importlib.util
 import io
@@ -145,7 +145,7 @@ def test_damage_gives_pillows_pixels_or_is_left_to_it(seed: bytes, draw: st.Data
     if pixels is not None:
         try:
             picture = Image.open(io.BytesIO(data))
-        except (OSError, SyntaxError):  # then nobody asks for it at an eighth
+        except (OSError, SyntaxError):  # then it is never decoded to an eighth
             return
         if picture.width * picture.height <= 1 << 20 and min(picture.size) >= 8:
             np.testing.assert_array_equal(pixels, np.asarray(pillow(data)))

@@ -1,4 +1,4 @@
-"""Photos with several names, and times that tell a server of a change."""
+"""Photos with several hard links, and times that tell a media server of a change."""
 
 import csv
 import os

@@ -1,4 +1,4 @@
-"""Whatever lies in photos, Takeout files, tracks and the index: no crash, no wrong place."""
+"""Damaged or hostile photos, Takeout files, tracks and index: no crash, no wrong place."""
 
 import random
 import tempfile

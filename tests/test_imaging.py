@@ -1,4 +1,4 @@
-"""Decoding: the same picture whatever the file is like, and a reason where there is none."""
+"""Decoding: the same picture from any kind of file, or a reason why there is none."""
 
 import io
 import os

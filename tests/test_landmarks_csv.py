@@ -1,4 +1,4 @@
-"""The landmark table against its checker, and against distances known independently of it."""
+"""The landmark table against its checker, and against distances from other sources."""
 
 import csv
 import importlib.util

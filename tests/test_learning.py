@@ -264,7 +264,7 @@ def seen(best: float = -5.0) -> Findings:
 def sure(
     alike: float, rival: float, spots: int, count: int, common: float = 0.49, wide: bool = False
 ) -> float:
-    """With a reference as like the shipped landmarks as half of all are."""
+    """The confidence for a reference as similar to the shipped landmarks as the median one."""
     near = min(4, count)
     one = Contender(0, 0, (alike,) * near, (spots,) * near, rival, 0, count, 1.0, common, wide)
     evidence = one.evidence(seen())
@@ -283,7 +283,7 @@ def test_more_evidence_is_more_confidence() -> None:
 
 
 def test_what_looks_like_many_things_needs_more_evidence() -> None:
-    """A photo that is like a shipped landmark, or a place that is wide, is a weaker reference."""
+    """A reference that resembles a shipped landmark, or is of a wide place, counts for less."""
     plain = sure(0.6, 0.3, 6, 3)
     assert sure(0.6, 0.3, 6, 3, common=0.6) < plain
     assert sure(0.6, 0.3, 6, 3, wide=True) < plain
@@ -357,7 +357,7 @@ def test_a_review_teaches_places_and_what_is_not_one(tmp_path: Path) -> None:
 
 
 def test_one_name_for_two_places_moves_no_photo(tmp_path: Path) -> None:
-    """A name that was given to two places far apart is refused, here and in the pack."""
+    """A name given to two places far apart is refused, in the review and in the pack."""
     library, report = tmp_path / "library", tmp_path / "report.csv"
     views(library, 3)
     landmark_tag(library, "--report", report, "--dry-run", "-q")

@@ -1,4 +1,4 @@
-"""Local features: the same points, moved alike, are found again; what is in the file is checked."""
+"""Local features: points that moved alike are matched; references in a file are checked."""
 
 import dataclasses
 import io
@@ -39,7 +39,7 @@ RULES[1, [0, 8]] = -1.5, 3.0
 
 
 def grey(name: str, change: str = "") -> np.ndarray:
-    """A sample photo as the classifier looks for local features in it, cut or darkened before."""
+    """A sample photo as local features are computed from it, cropped or darkened before."""
     with Image.open(SAMPLES / f"{name}.jpg") as opened:
         picture: Image.Image = opened
         wide, high = picture.size
@@ -83,7 +83,7 @@ def test_points_lie_in_the_picture_and_their_descriptors_have_length_1(picture: 
 
 
 def test_a_point_of_a_photo_on_its_side_is_described_otherwise() -> None:
-    """Photos are upright: what is turned is another thing."""
+    """Photos are upright, so features need not match when turned."""
     picture = grey("taj_mahal")
     places, described = sift(picture)
     turned_places, turned = sift(np.ascontiguousarray(np.rot90(picture)))
@@ -96,7 +96,7 @@ def test_a_point_of_a_photo_on_its_side_is_described_otherwise() -> None:
 
 @pytest.mark.parametrize("name", ["taj_mahal", "cup_of_tea"])
 def test_points_are_described_as_opencv_describes_them_upright(name: str) -> None:
-    """Its directions go the other way round."""
+    """OpenCV's directions go the other way round."""
     picture = grey(name)
     places, ours = sift(picture)
     theirs = cv2.SIFT.create()
@@ -115,7 +115,7 @@ def test_points_are_described_as_opencv_describes_them_upright(name: str) -> Non
 
 @pytest.fixture(scope="module")
 def references() -> References:
-    """Of three landmarks, one photo each; the third shows too little to be found again."""
+    """References of three landmarks, one photo each; the third shows too little to be matched."""
     flat = Shared(
         Features(np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32)),
         np.zeros(0, np.int64),
@@ -284,7 +284,7 @@ def test_photos_are_no_larger_than_points_can_be_kept() -> None:
 
 
 def tinted(name: str, number: int, channel: int | None) -> bytes:
-    """A sample photo cut a little otherwise each time, in grey, or bright in one colour alone."""
+    """A sample photo, cropped slightly differently each time, in grey or in a single colour."""
     with Image.open(SAMPLES / f"{name}.jpg") as opened:
         picture: Image.Image = opened
         wide, high = picture.size

@@ -1,4 +1,4 @@
-"""Real camera photos, tagged: ExifTool and Pillow must find all that was there, and the place."""
+"""Real camera photos, tagged: ExifTool and Pillow must find everything as before, and the place."""
 
 import collections
 import io
@@ -68,7 +68,7 @@ def damage(
 def write_both(
     tmp_path: Path, photos: dict[str, bytes], tag: Tag = TAG
 ) -> tuple[Path, Path, dict[str, str]]:
-    """Folders of the photos before and after, and why the others were refused."""
+    """Folders of the photos before and after, and why any others were refused."""
     before, after, refused = tmp_path / "before", tmp_path / "after", dict[str, str]()
     before.mkdir()
     after.mkdir()
@@ -273,7 +273,7 @@ def test_exiftool_reads_a_camera_position(tmp_path: Path) -> None:
 
 @needs_exiftool
 def test_the_check_notices_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A check that finds nothing wrong must be one that can."""
+    """The check itself must be able to fail."""
     before, after = tmp_path / "before.jpg", tmp_path / "after.jpg"
     photo = metadata.tagged(jpeg(app1_exif(exif(note=b"Canon\0" * 20))), TAG)
     before.write_bytes(photo)

@@ -1,4 +1,4 @@
-"""A landmark tag gives the bytes that it gave before a tag could hold a camera position."""
+"""A landmark tag has the same bytes as before tags could hold a camera position."""
 
 import hashlib
 from collections.abc import Iterator

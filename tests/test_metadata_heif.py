@@ -274,7 +274,7 @@ def test_an_avif_that_carries_a_position_is_left_alone() -> None:
 
 
 def test_apples_maker_note_is_no_directory_at_any_place() -> None:
-    """One number of it reads as a directory of one entry that points far beyond the block."""
+    """One number in it looks like a directory of one entry that points far beyond the block."""
     entry = struct.pack(">HHII", 1, 9, 1, 14) + struct.pack(">HHII", 3, 7, 24, 26)
     note = (
         b"Apple iOS\0\0\1MM\0\2"

@@ -1,4 +1,4 @@
-"""HEIC and AVIF of phones and of every encoder at hand: ExifTool, exiv2 and libheif see no harm."""
+"""HEIC and AVIF from phones and encoders: ExifTool, exiv2 and libheif find no damage."""
 
 import hashlib
 import io
@@ -135,7 +135,7 @@ def pictures(data: bytes) -> list[str]:
 
 
 def write_all(tmp_path: Path, photos: Iterator[tuple[str, bytes]]) -> tuple[Path, Path, list[str]]:
-    """Folders before and after; each is undone and removed on the way; the names of refused."""
+    """Folders before and after, and the names of refused photos; tries undo and removal too."""
     before, after, refused = tmp_path / "before", tmp_path / "after", list[str]()
     before.mkdir()
     after.mkdir()
@@ -153,7 +153,7 @@ def write_all(tmp_path: Path, photos: Iterator[tuple[str, bytes]]) -> tuple[Path
 
 
 def damage(before: Path, after: Path) -> list[str]:
-    """What any reader finds that is not as it was."""
+    """Every difference that any reader finds."""
     pillow_heif.register_heif_opener()
     names = check_metadata.paired(before, after)
     assert names

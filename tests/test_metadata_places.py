@@ -57,7 +57,7 @@ def exiftool_finds(paths: Iterable[Path]) -> dict[str, dict[str, object]]:
 
 
 def save_all(folder: Path, photos: Mapping[str, bytes]) -> dict[str, str]:
-    """Name of each photo by the path that it is written to."""
+    """Write the photos; returns each one's name by its path."""
     folder.mkdir(exist_ok=True)
     paths = {}
     for number, (name, data) in enumerate(photos.items()):
@@ -77,7 +77,7 @@ def test_a_position_in_an_unusual_place_counts(name: str) -> None:
 
 @needs_exiftool
 def test_exiftool_finds_those_positions_too(tmp_path: Path) -> None:
-    """So the photos are what they say they are."""
+    """This proves that the photos hold what their names say."""
     paths = save_all(tmp_path, PHOTOS)
     assert {paths[path] for path in exiftool_finds(map(Path, paths))} == PHOTOS.keys() - OURS_ALONE
 
@@ -211,7 +211,7 @@ LEFT_ALONE = {"ianare_0a986ea1_45-gps_ifd.jpg": "the pointer to the GPS director
 
 
 def disagreements(paths: list[Path]) -> dict[str, str]:
-    """Photos about which ExifTool and we are of two minds, with our reason."""
+    """Photos about which ExifTool and we disagree, with our reason."""
     positions = exiftool_finds(paths)
     readings = {path: metadata.gps_state(path.read_bytes(), whole=True) for path in paths}
     return {
@@ -242,7 +242,7 @@ def test_exiftool_agrees_over_the_cases() -> None:
     "case", ["02-png-xmp-in-ztxt-text", "03-xmp-inside-exif-0x02bc", "07-gps-verdict"]
 )
 def test_the_cases(case: str) -> None:
-    """A file is named for what it holds."""
+    """A file is named after its contents."""
     for path in sorted((CASES / case / "in").iterdir()):
         data = path.read_bytes()
         if path.suffix == ".xmp":

@@ -1,4 +1,4 @@
-"""A model file is a program: what it may do is told from its text, before any of it runs."""
+"""A model file is a program: its code is checked before any of it runs."""
 
 import io
 import json

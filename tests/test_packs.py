@@ -125,7 +125,7 @@ def test_any_bytes_are_refused(tmp_path_factory: pytest.TempPathFactory, data: b
 
 
 def hostile(path: Path, **changes: Any) -> Path:
-    """A pack whose checksum is right and whose arrays are these."""
+    """A pack of these arrays with a valid checksum."""
     held = {**arrays.read(write(path, place("Barn", 1, 2))).arrays, **changes}
     facts = {"format": "landmark-tag-places/1", "encoder": "e", "private": "no"}
     arrays.write(path, facts, held)
@@ -242,7 +242,7 @@ def test_several_processes_lose_nothing(tmp_path: Path) -> None:
 
 
 class Slow:
-    """What learns a photo in half a second, as another encoder."""
+    """A learner with another encoder, which takes half a second for a photo."""
 
     image_size, resize, encoder = 32, Resize.CROP, "later"
 
@@ -262,7 +262,7 @@ def _relearn(path: Path, begun: Any) -> None:
 
 
 def test_a_pack_is_learned_again_by_one_process_at_a_time(tmp_path: Path) -> None:
-    """What another process adds meanwhile waits, and is refused then: of another encoder."""
+    """A place added meanwhile by another process waits, then is refused: its encoder differs."""
     path, context = tmp_path / "mine.places", multiprocessing.get_context("spawn")
     photos = [tmp_path / f"{number}.jpg" for number in range(2)]
     for one in photos:

@@ -1,4 +1,4 @@
-"""Photos of one shot: they tell each other's position, and are decided together."""
+"""Photos of one shot: they share a position, and are decided together."""
 
 import csv
 import io
@@ -74,7 +74,7 @@ def put(tmp_path: Path, files: dict[str, bytes]) -> Path:
 
 
 def position(folder: Path, name: str) -> tuple[float, float] | None:
-    """Where a photo or its sidecar says that the camera was."""
+    """The camera position that a photo or its sidecar states."""
     beside = folder / f"{name}.xmp"
     return metadata.position((beside if beside.exists() else folder / name).read_bytes())
 

@@ -1,4 +1,4 @@
-"""The stages in order: one outcome for each photo, whatever the photo is like."""
+"""The stages in order: one outcome for each photo, whatever its content."""
 
 import io
 import os
@@ -117,7 +117,7 @@ def test_batch_size_and_workers_change_nothing(
 
 
 def test_orientation_is_applied(tmp_path: Path, colour_model: Path) -> None:
-    """The top third decides in this model's crop of a tall photo; turned, it must still."""
+    """This model looks at the top third of a tall photo, also when it is stored on its side."""
     from tagger.imaging import decode
 
     tall = np.zeros((96, 48, 3), np.uint8)
@@ -199,7 +199,7 @@ def bomb_png(width: int, height: int) -> bytes:
 
 
 def awkward(folder: Path) -> dict[str, set[str]]:
-    """Photos that are hard to read, with the statuses that are right for each."""
+    """Photos that are hard to read, with the statuses that are right for each one."""
     taj = photo(COLOURS["Taj_Mahal"], (320, 240))
     pixels = Image.open(io.BytesIO(taj))
 

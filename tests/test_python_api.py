@@ -105,7 +105,7 @@ def test_paths_bytes_and_pictures_are_guessed_alike(model: tagger.Model, tmp_pat
 
 
 def test_a_picture_is_turned_upright(model: tagger.Model) -> None:
-    """The top third red, the rest grey: only its orientation tells which way it stands."""
+    """The top third is red, the rest grey: only the orientation tells which way is up."""
     image = Image.new("RGB", (60, 30), (120, 120, 120))
     image.paste((255, 0, 0), (0, 0, 20, 30))
     exif = Image.Exif()

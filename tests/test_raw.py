@@ -1,4 +1,4 @@
-"""Camera raw: looked at through its preview, tagged in a sidecar, never written."""
+"""Camera raw: classified by its preview, tagged in a sidecar, never written to."""
 
 import io
 import os

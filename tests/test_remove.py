@@ -1,4 +1,4 @@
-"""Remove: our tags and no others, and undo brings them back."""
+"""Remove takes out our tags and no others, and undo brings them back."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The formats of a report: the same facts as CSV and as JSON Lines."""
+"""The formats of a report: CSV and JSON Lines hold the same facts."""
 
 import csv
 import json

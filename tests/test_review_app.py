@@ -208,7 +208,7 @@ def test_apply_refuses_what_lies_outside(report: Path, library: Path) -> None:
 
 
 def applied(report: Path, library: Path, rows: list[int]) -> list[str]:
-    """What the page's Apply says of each row that asks to be written."""
+    """What Apply says about each row that is to be written."""
     review = Review(report, load_landmarks())
     try:
         asked = writeback.to_write(review, rows)
@@ -245,7 +245,7 @@ def test_a_row_that_declines_a_photo_keeps_another_from_writing_it(
 
 
 def of_50_megapixels() -> bytes:
-    """Red; enlarged, for noise of this size takes 4 GB and 10 seconds."""
+    """A red photo, enlarged: noise of this size would take 4 GB and 10 seconds."""
     with Image.open(io.BytesIO(photo((220, 30, 30)))) as small:
         buffer = io.BytesIO()
         small.resize((8660, 5774), Image.Resampling.NEAREST).save(buffer, "JPEG", quality=40)
@@ -438,7 +438,7 @@ def test_help_needs_neither_torch_nor_streamlit() -> None:
 
 
 def test_the_figures_of_a_large_report_come_quickly_enough_to_page(tmp_path: Path) -> None:
-    """20,000 rows open, filter and save; times are for scripts, here it must only work."""
+    """20,000 rows open, filter and save; scripts measure the times, this shows that it works."""
     rows = [
         {"path": f"{tmp_path}/{n % 50}/{n}.jpg", "status": "unsure", "landmark": "Taj Mahal",
          "confidence": f"{n / 2e4:.5f}"}

@@ -332,7 +332,7 @@ FORMS = [(";", "utf-8-sig", "\r\n"), ("\t", "utf-8", "\n"), (";", "utf-16", "\r\
 def test_a_report_stays_as_a_spreadsheet_saved_it(
     report: Path, delimiter: str, encoding: str, newline: str
 ) -> None:
-    """Read, decided on, saved and undone in its own form: the same bytes again."""
+    """Read, decided on, saved and undone in the spreadsheet's own form: the same bytes again."""
     rows = read_report(report)
     header = {"path": " Path", "accept": "Accept "}
     text = io.StringIO()

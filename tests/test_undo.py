@@ -1,4 +1,4 @@
-"""Undo: byte for byte and second for second, refusing what somebody changed since."""
+"""Undo restores bytes and times exactly, and refuses photos that were changed since."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ def results(reverted: Reverted) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_ledger_with_sha256_is_undone(ledger: Ledger, folder: Path, moved: bool) -> None:
-    """As versions before BLAKE3 left it; moved photos are found by their digest."""
+    """A ledger from before BLAKE3; moved photos are found by their digest."""
     before = state(folder)
     write(ledger, LocalStorage([folder]))
     sha256 = bytes(SHA256_SIZE)
@@ -178,7 +178,7 @@ def test_a_removed_sidecar_comes_back(ledger: Ledger, folder: Path) -> None:
 
 
 class PowerCut(BaseException):
-    """The power goes."""
+    """The power fails."""
 
 
 @pytest.mark.parametrize("moment", ["before write", "after write"])

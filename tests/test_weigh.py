@@ -1,4 +1,4 @@
-"""One rule weighs network, likest photos and spots; files of references beside a model file."""
+"""One rule weighs network, most similar photos and matches; references beside a model file."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ GREY = np.zeros((200, 300), np.uint8)
 
 
 def made(counts: tuple[int, ...], width: int = 8) -> References:
-    """Photos of landmarks that look each in a direction of their own, and of one other thing."""
+    """References of landmarks with a direction each, and of one ordinary thing."""
     chance = np.random.default_rng(0)
     owners = np.repeat(np.arange(len(counts)), counts)
     embeddings = 9 * np.eye(width)[owners] + chance.random((len(owners), width))
@@ -94,7 +94,7 @@ def test_a_photo_is_compared_with_the_likest_of_any_landmark() -> None:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How often local features are looked for; they show eight spots of every photo compared."""
+    """How often local features are compared; every comparison finds eight spots."""
     calls: list[int] = []
     monkeypatch.setattr(weigh, "describe", lambda _: calls.append(1))
     monkeypatch.setattr(References, "supports", lambda _, photos, __: np.full(len(photos), 8))

@@ -24,7 +24,7 @@ OPTIONS = WriteOptions()
 
 
 class Diary:
-    """A recorder that keeps what it is told, in order, and can be made to fail."""
+    """A recorder that keeps its calls in order, and can be made to fail."""
 
     def __init__(self, broken: bool = False) -> None:
         self.lines: list[tuple[object, ...]] = []
@@ -140,7 +140,7 @@ def test_a_photo_or_sidecar_that_got_gps_meanwhile_is_left() -> None:
 def test_a_try_that_was_lost_after_it_wrote_is_made_again(
     mode: SidecarMode, with_sidecar: bool
 ) -> None:
-    """As a cluster does when a node dies: the second try knows only what was listed."""
+    """As on a cluster when a node dies: the second try knows only what was listed."""
     beside = {"a.jpg.xmp": persons_sidecar()} if with_sidecar else {}
     storage, options = MemoryStorage({"a.jpg": PLAIN, **beside}), WriteOptions(mode)
     entry = one(storage)
