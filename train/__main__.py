@@ -145,8 +145,8 @@ def thumbnail(
     from train.ship.thumbnail import make
 
     _made(out.parent)
-    start, found = time.monotonic(), make(data, negatives, out, minutes, seed)
-    shares = ", ".join(f"{name} {value:.1%}" for name, value in found.metrics.items())
+    start, made = time.monotonic(), make(data, negatives, out, minutes, seed)
+    shares = ", ".join(f"{name} {value:.1%}" for name, value in made.metrics.items())
     click.echo(f"{out}: {shares}, after {(time.monotonic() - start) / 60:.0f} minutes")
 
 
