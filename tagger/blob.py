@@ -43,10 +43,10 @@ def pieces(content: Content) -> list[bytes | memoryview]:
 
 def digest_of(data: Content, like: bytes = BLAKE3) -> bytes:
     """The digest of some bytes, of the same kind as the digest ``like``."""
-    found = hashlib.sha256() if len(like) == SHA256_SIZE else blake3()
+    hasher = hashlib.sha256() if len(like) == SHA256_SIZE else blake3()
     for piece in pieces(data):
-        found.update(piece)
-    return found.digest() if len(like) == SHA256_SIZE else BLAKE3 + found.digest()
+        hasher.update(piece)
+    return hasher.digest() if len(like) == SHA256_SIZE else BLAKE3 + hasher.digest()
 
 
 class Blob(NamedTuple):

@@ -41,7 +41,7 @@ def test_nothing_imports_the_command_line() -> None:
 
 
 def test_one_function_tells_the_terminal() -> None:
-    """Names in messages are escaped there; a summary and options that are shown have none."""
+    """Names in messages are escaped there; summaries and options contain no names."""
     plain = {
         str(path.relative_to(REPOSITORY))
         for path in sorted((REPOSITORY / "tagger").rglob("*.py"))
@@ -79,7 +79,7 @@ LAYERS = (
 
 
 def layer(module: str) -> int:
-    """The number of the layer that a module of tagger is in; the package's own face has none."""
+    """The number of the layer that a module of tagger is in; the package itself has none."""
     room = module.split(".")[1]
     return next(number for number, names in enumerate(LAYERS) if room in names.split())
 
@@ -98,8 +98,8 @@ def modules() -> dict[str, set[str]]:
 def test_no_package_imports_one_above_it() -> None:
     upward = [
         f"{name} imports {used}"
-        for name, found in modules().items()
-        for used in found
+        for name, uses in modules().items()
+        for used in uses
         if "." in name and "." in used and name != "tagger.__main__" and layer(used) > layer(name)
     ]
     assert not upward
@@ -107,9 +107,9 @@ def test_no_package_imports_one_above_it() -> None:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     graph = {
-        # A package's face imports its modules; that these name the package is no circle.
-        name: {used for used in found if used != name and not name.startswith(f"{used}.")}
-        for name, found in modules().items()
+        # A package imports its own modules; that they name the package is not a circle.
+        name: {used for used in uses if used != name and not name.startswith(f"{used}.")}
+        for name, uses in modules().items()
     }
     done: set[str] = set()
 
@@ -195,7 +195,7 @@ def test_a_class_name_stands_for_one_thing() -> None:
 
 
 def test_no_file_has_a_name_made_by_accident() -> None:
-    """Such as that of an object, where a path was meant."""
+    """Such as the repr of an object, written where a path was meant."""
     files = subprocess.run(
         ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=False
     ).stdout.splitlines()
@@ -203,7 +203,7 @@ def test_no_file_has_a_name_made_by_accident() -> None:
 
 
 def test_one_function_makes_an_error_a_status() -> None:
-    """No handler of an exception chooses a status itself; tagger/failing.py knows."""
+    """No exception handler chooses a status itself; tagger/failing.py does."""
     choosing = {
         str(path.relative_to(REPOSITORY))
         for path in FILES

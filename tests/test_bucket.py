@@ -1,4 +1,4 @@
-"""Buckets: the contract on S3 and on obstore alone, and what only an object store does."""
+"""Buckets: the storage contract on S3 and on obstore alone, and what only object stores do."""
 
 import sys
 import time
@@ -23,7 +23,7 @@ from tagger.run.inspect import inspect
 from tagger.storage import bucket as bucket_module
 from tagger.storage import bucket_store
 from tagger.storage.bucket import BucketStorage
-from tagger.storage.bucket_listing import Found, paired
+from tagger.storage.bucket_listing import Listed, paired
 from tagger.storage.bucket_store import Generic, connect
 from tagger.storage.opening import open_storage
 from tagger.storage.siblings import Siblings, is_beside, is_shared
@@ -45,7 +45,7 @@ class TestS3(StorageContract):
 
 
 class TestObstoreAlone(StorageContract):
-    """The way that Google's and Azure's buckets take, on a store in memory."""
+    """The code path of Google's and Azure's buckets, on a store in memory."""
 
     @pytest.fixture
     def shelf(self, monkeypatch: pytest.MonkeyPatch) -> Shelf:
@@ -243,8 +243,8 @@ def test_a_bucket_with_versions_gets_another_version(bucket: s3.Bucket) -> None:
     version = storage.write(key, b"new", storage.read(key).version)
     storage.delete(key, version)
     bucket.put("a.jpg", b"again")
-    found = bucket.client.list_object_versions(Bucket=bucket.name)
-    assert len(found["Versions"]) == 3 and len(found["DeleteMarkers"]) == 1
+    versions = bucket.client.list_object_versions(Bucket=bucket.name)
+    assert len(versions["Versions"]) == 3 and len(versions["DeleteMarkers"]) == 1
 
 
 def test_a_profile_names_credentials_and_server(
@@ -293,14 +293,14 @@ def test_without_the_extra_the_message_names_it(monkeypatch: pytest.MonkeyPatch)
         open_storage(["s3://bucket/x"])
 
 
-def found(name: str) -> Found:
-    return Found(name, 1, "", datetime.now(UTC))
+def listed_as(name: str) -> Listed:
+    return Listed(name, 1, "", datetime.now(UTC))
 
 
 def test_a_sidecar_is_found_however_its_suffix_is_spelled() -> None:
     names = ["A.JPG", "A.XMP", "b.jpg", "b.jpg.XMP", "c.XMP", "c.d/c.jpg", "c.jpg", "c/c.jpg"]
     sidecars = [["A.XMP"], ["b.jpg.XMP"], [], ["c.XMP"], []]
-    assert [pair.sidecars for pair in paired(map(found, names))] == sidecars
+    assert [pair.sidecars for pair in paired(map(listed_as, names))] == sidecars
 
 
 def test_a_sidecar_that_sorts_before_its_photo_is_listed_as_on_a_disk(
@@ -332,24 +332,24 @@ PARTS = [*"abz/-~é.", ".jpg", ".xmp", ".XMP", ".JPG", ".png"]
 @example({"a.XMP", "a.b/a.jpg", "a.b/a.XMP", "a.jpg", "a.jpg.XMP"})
 @example({"/a.png", "a.JPG"})
 def test_sidecars_are_found_wherever_they_sort(names: set[str]) -> None:
-    listed = list(paired(map(found, sorted(names))))
-    pairs = {photo.found.path: set(photo.sidecars) for photo in listed}
+    listed = list(paired(map(listed_as, sorted(names))))
+    pairs = {photo.listed.path: set(photo.sidecars) for photo in listed}
     photos = {name for name in names if suffix(name) in LISTED_SUFFIXES}
     assert pairs == {name: {n for n in names if is_beside(n, name)} for name in photos}
     for photo in listed:
-        folder, slash, name = photo.found.path.rpartition("/")
+        folder, slash, name = photo.listed.path.rpartition("/")
         here = [
             n.removeprefix(f"{folder}{slash}")
             for n in photos
             if n.rpartition("/")[:2] == (folder, slash)
         ]
-        assert is_shared(photo.found.path, photo.sharing) is Siblings(here, ()).share_stem(name)
+        assert is_shared(photo.listed.path, photo.sharing) is Siblings(here, ()).share_stem(name)
 
 
 def test_sidecars_that_wait_for_a_photo_are_let_go_with_their_name() -> None:
     tracemalloc.start()
     try:
-        assert not list(paired(found(f"{number:05}.XMP") for number in range(10_000)))
+        assert not list(paired(listed_as(f"{number:05}.XMP") for number in range(10_000)))
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()
@@ -357,4 +357,4 @@ def test_sidecars_that_wait_for_a_photo_are_let_go_with_their_name() -> None:
 
 def test_an_unordered_listing_stops_the_run() -> None:
     with pytest.raises(RunError, match="in order"):
-        list(paired(map(found, ["b.jpg", "a.jpg"])))
+        list(paired(map(listed_as, ["b.jpg", "a.jpg"])))

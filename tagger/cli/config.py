@@ -148,7 +148,7 @@ def sources_named() -> Iterator[None]:
 
 
 @contextmanager
-def told_plainly() -> Iterator[None]:
+def names_escaped() -> Iterator[None]:
     """Names in a usage error are escaped: * may have put them on the command line."""
     try:
         yield

@@ -80,10 +80,10 @@ def learn(
     if folder:
         lessons = learning.in_folders(folder)
     else:
-        found = learning.photos_at(photos)
-        if not found:
+        there = learning.photos_at(photos)
+        if not there:
             raise RunError(f"learn {name}: give photos of the place, two to five of them")
-        lessons = [learning.Lesson(name or "", found, at, radius)]
+        lessons = [learning.Lesson(name or "", there, at, radius)]
     where, failed = pack or own_path(), 0
     classifier = classifier_of(model)
     for one in learning.learn(

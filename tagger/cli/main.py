@@ -58,7 +58,7 @@ class Group(DefaultGroup):  # type: ignore[misc]
         return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with config.told_plainly(), config.sources_named():
+        with config.names_escaped(), config.sources_named():
             config.warn_of_unknown(self)
             return super().invoke(ctx)
 
@@ -238,7 +238,7 @@ def _tag(
         seen = _follow(log.follow(settings.run_id, outcomes), rows, show)
         failed = seen[Status.FAILED] - (0 if strict else seen.old_failures)
     if not quiet:
-        click.echo(seen.told(dry_run, log.skipping.folders, strict))
+        click.echo(seen.summary(dry_run, log.skipping.folders, strict))
         tell(f"report: {report}")
     return unattended.exit_code(limits, failed > 0, stop.asked(), quiet)
 
@@ -259,7 +259,7 @@ class Counts(Counter[Status]):
     old_failures = placeable = 0
     seconds = 0.0
 
-    def told(self, dry_run: bool, skipped: int, strict: bool) -> str:
+    def summary(self, dry_run: bool, skipped: int, strict: bool) -> str:
         """The closing lines for the terminal."""
         from tagger.report.summary import summary
 

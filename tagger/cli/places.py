@@ -116,16 +116,16 @@ def check(pack: Path | None) -> int:
     if opened is None:
         return 0
     opened.check()
-    found = confused(opened)
-    for photo, place, other in found:
+    confusions = confused(opened)
+    for photo, place, other in confusions:
         tell(printable(f"{photo}: learned as {place}, more like {other}"))
     few = [opened.landmark(n).name for n in range(len(opened)) if opened.counts[n] < 2]
     for name in few:
         tell(printable(f"{name}: one photo only; learn more of it"))
     whole = f"{counted(len(opened), 'place')}, {counted(len(opened.owners), 'photo')}"
-    alike = f"; more like another place: {counted(len(found), 'photo')}" if found else ""
+    alike = f"; more like another place: {counted(len(confusions), 'photo')}" if confusions else ""
     tell(f"{whole}: the file is whole{alike}")
-    return 1 if found else 0
+    return 1 if confusions else 0
 
 
 for command in (list_, show, forget, check, sharing.export, sharing.merge, sharing.relearn):

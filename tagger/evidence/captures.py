@@ -50,13 +50,13 @@ class By(Enum):
 
     CAMERA = "local"  # the photo's own camera, by its own clock
     OWN = "own"  # the photo's own camera by UTC
-    TOLD = "told"  # the photo's own camera by UTC, where its photos tell their clock
-    UNTOLD = "untold"  # the photo's own camera by its clock, where they do not
+    STATED = "stated"  # the photo's own camera by UTC, where its photos state their clock
+    UNSTATED = "unstated"  # the photo's own camera by its clock, where they do not
     WALL = "wall"  # any camera, by what clocks on the wall showed
     UTC = "utc"
 
 
-BY_UTC = frozenset((By.OWN, By.TOLD, By.UTC))
+BY_UTC = frozenset((By.OWN, By.STATED, By.UTC))
 WEEK = 7 * 86_400.0
 # Views that tell a clock: so many seconds before and after, so many on each side.
 VIEWS_SPAN, MOST_VIEWS = 2 * 86_400.0, 50
@@ -234,8 +234,8 @@ class Captures:
         """
         column = "utc" if by in BY_UTC else "local"
         where = "camera <> ?" if by in (By.WALL, By.UTC) else "camera = ?"
-        if by in (By.TOLD, By.UNTOLD):
-            where += f" AND ahead IS {'NOT ' * (by is By.TOLD)}NULL"
+        if by in (By.STATED, By.UNSTATED):
+            where += f" AND ahead IS {'NOT ' * (by is By.STATED)}NULL"
         kept = (
             f"SELECT {_COLUMNS} FROM captures WHERE {where} AND latitude IS NOT NULL AND {column}"
         )
@@ -282,9 +282,9 @@ class Captures:
                         f" AND utc < ? AND local IS NOT NULL AND {known} IS NOT NULL ORDER BY utc",
                         span,
                     )
-                    if found := runs_of(rows):
+                    if spans := runs_of(rows):
                         break
-            self._runs[camera, week] = found
+            self._runs[camera, week] = spans
         return self._runs[camera, week]
 
     def ahead_by_views(self, camera: str, local: float) -> float | None:

@@ -23,11 +23,11 @@ DAYLIGHT = (0.0, HOUR, -HOUR)
 class Clock:
     """How many seconds a camera's clock was ahead of UTC when a photo was taken.
 
-    ``told`` is False where only the places of the camera's photos show it.
+    ``stated`` is False where only the places of the camera's photos show it.
     """
 
     ahead: float
-    told: bool = True
+    stated: bool = True
 
 
 def stated(photo: Capture) -> float | None:
@@ -168,12 +168,12 @@ def readings(runs: Sequence[ClockSpan], local: float) -> list[float]:
     The clock changed somewhere between one span and the next, so near a change a local time may
     stand for two moments, or for none.
     """
-    found: list[float] = []
+    offsets: list[float] = []
     for number, run in enumerate(runs):
         utc = local - run.ahead
         since = runs[number - 1].end if number else run.start - REMEMBERED
         until = runs[number + 1].start if number + 1 < len(runs) else run.end + REMEMBERED
         near = max(since, run.start - REMEMBERED) <= utc <= min(until, run.end + REMEMBERED)
-        if near and all(abs(run.ahead - other) > AGREE for other in found):
-            found.append(run.ahead)
-    return found
+        if near and all(abs(run.ahead - other) > AGREE for other in offsets):
+            offsets.append(run.ahead)
+    return offsets

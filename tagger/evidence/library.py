@@ -41,7 +41,7 @@ class Match:
     """A photo of the library, and what it has in common with the one that is looked at."""
 
     kept: KeptView
-    found: FoundAgain
+    common: FoundAgain
 
     @property
     def at(self) -> tuple[float, float]:
@@ -52,10 +52,10 @@ class Match:
     def copy(self) -> bool:
         """Whether one is a copy of the other."""
         return (
-            self.found.spots >= COPY_SPOTS
-            and self.found.share >= COPY_SHARE
+            self.common.spots >= COPY_SPOTS
+            and self.common.share >= COPY_SHARE
             and any(
-                self.found.alike >= alike and self.found.cells >= cells and self.found.off <= off
+                self.common.alike >= alike and self.common.cells >= cells and self.common.off <= off
                 for alike, cells, off in COPY_ALIKE_IN
             )
         )
@@ -64,10 +64,10 @@ class Match:
     def same_view(self) -> bool:
         """Whether both show the same, to the edges."""
         return (
-            self.found.spots >= VIEW_SPOTS
-            and self.found.cells >= VIEW_CELLS
-            and self.found.sides >= VIEW_SIDES
-            and self.found.share >= VIEW_SHARE
+            self.common.spots >= VIEW_SPOTS
+            and self.common.cells >= VIEW_CELLS
+            and self.common.sides >= VIEW_SIDES
+            and self.common.share >= VIEW_SHARE
         )
 
 
@@ -155,8 +155,8 @@ class LibrarySource:
         """
         likest = self.index.likest(photo.numbers(), LIKEST, LEAST_ALIKE, photo.key)
         view = seen.view if seen else photo.view(self._codebook)
-        found = [Match(kept, compare(view, kept.view(self._codebook))) for kept in likest]
-        alike = [match for match in found if match.found.spots]
+        matches = [Match(kept, compare(view, kept.view(self._codebook))) for kept in likest]
+        alike = [match for match in matches if match.common.spots]
         views = [match.kept.key for match in alike if match.same_view and not match.copy]
         if views:
             self.saw(photo.key, views)
@@ -165,7 +165,7 @@ class LibrarySource:
 
 def judged(matches: Sequence[Match], max_radius_m: float) -> Estimate | None:
     """The estimate by what was found in the library, by the rules 1 to 3 above."""
-    matches = sorted(matches, key=lambda match: -match.found.spots)
+    matches = sorted(matches, key=lambda match: -match.common.spots)
     copies = [match for match in matches if match.copy]
     if copies:
         apart = spread(copies)
@@ -175,7 +175,7 @@ def judged(matches: Sequence[Match], max_radius_m: float) -> Estimate | None:
         return _estimate(
             copies, apart, 2 * apart, 0.5, words, f"its copies were taken {apart:,.0f} m apart"
         )
-    if spread([match for match in matches if match.found.spots >= SEEN_SPOTS]) > max_radius_m:
+    if spread([match for match in matches if match.common.spots >= SEEN_SPOTS]) > max_radius_m:
         return None
     views = _of_different_times([match for match in matches if match.same_view])
     if len(views) < SEVERAL:

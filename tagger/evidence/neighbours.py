@@ -48,20 +48,22 @@ def around(captures: Captures, key: str) -> tuple[Neighbour, ...]:
 
 
 def _around(captures: Captures, photo: Capture, local: float) -> tuple[Neighbour, ...]:
-    found: list[Neighbour] = []
+    nearby: list[Neighbour] = []
     looks = [(By.CAMERA, local)] if photo.camera else []
     ahead = photo.offset  # the index keeps there what is known of the clock
     looks.append((By.WALL, local) if ahead is None else (By.UTC, local - ahead))
     for by, moment in looks:
         before, after = captures.around(by, moment, GAP_SECONDS, photo.camera)
-        found += [_told(row, by, moment) for row in (*before, *after)]
-    found = sorted((one for one in found if one.key != photo.key), key=lambda one: abs(one.seconds))
-    earlier = [one for one in found if one.seconds < 0][:EACH_WAY]
-    later = [one for one in found if one.seconds >= 0][:EACH_WAY]
+        nearby += [_neighbour(row, by, moment) for row in (*before, *after)]
+    nearby = sorted(
+        (one for one in nearby if one.key != photo.key), key=lambda one: abs(one.seconds)
+    )
+    earlier = [one for one in nearby if one.seconds < 0][:EACH_WAY]
+    later = [one for one in nearby if one.seconds >= 0][:EACH_WAY]
     return (*earlier[::-1], *later)
 
 
-def _told(row: Placed, by: By, moment: float) -> Neighbour:
+def _neighbour(row: Placed, by: By, moment: float) -> Neighbour:
     at = row.utc if by is By.UTC else row.local
     assert at is not None, "it was looked up by this time"
     key = row.key.decode("utf-8", "surrogateescape")

@@ -76,8 +76,8 @@ def counter_of(key: str) -> tuple[str, int] | None:
     >>> counter_of("a/IMG_0123-edited.jpg"), counter_of("a/holiday 12.jpg")
     (('IMG_', 123), None)
     """
-    found = _COUNTED.fullmatch(os.path.splitext(os.path.basename(key))[0])
-    return (found[1].upper().replace("_E", "_"), int(found[2])) if found else None
+    match = _COUNTED.fullmatch(os.path.splitext(os.path.basename(key))[0])
+    return (match[1].upper().replace("_E", "_"), int(match[2])) if match else None
 
 
 def one_counter(key: str, other: str, seconds: float) -> bool | None:

@@ -28,8 +28,8 @@ class PairSource:
 
     def estimate(self, photo: Capture) -> Estimate | None:
         """See :class:`tagger.evidence.estimate.PositionSource`."""
-        found = [one for one in self._captures.family(photo.key) if one_shot(photo, one)]
-        placed = [(one.position, one) for one in found if one.position]
+        shot = [one for one in self._captures.family(photo.key) if one_shot(photo, one)]
+        placed = [(one.position, one) for one in shot if one.position]
         if not placed:
             return None
         # One of a burst is nearest in time to another; of others all times are the same.

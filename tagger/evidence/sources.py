@@ -132,8 +132,8 @@ class Sources:
             return ()
         if self.pairs and (stated := self._pair.estimate(photo)):
             return (stated,)
-        found = (source.estimate(photo) for source in self._sources)
-        return tuple(estimate for estimate in found if estimate is not None)
+        answers = (source.estimate(photo) for source in self._sources)
+        return tuple(estimate for estimate in answers if estimate is not None)
 
     def close(self) -> None:
         """Let go of the index and the tracks."""

@@ -17,19 +17,19 @@ def parse(name: str, data: bytes) -> Beside:
     ``geoData`` comes before ``geoDataExif``: it is what the user set by hand, or the same.
     """
     try:
-        found = json.loads(data[:MOST_BYTES])
+        record = json.loads(data[:MOST_BYTES])
     except (ValueError, RecursionError):
         return Beside(name)
-    if not isinstance(found, dict):
+    if not isinstance(record, dict):
         return Beside(name)
-    places = (_position(found.get(name)) for name in ("geoData", "geoDataExif"))
-    return Beside(name, next(filter(None, places), None), _moment(found.get("photoTakenTime")))
+    places = (_position(record.get(name)) for name in ("geoData", "geoDataExif"))
+    return Beside(name, next(filter(None, places), None), _moment(record.get("photoTakenTime")))
 
 
-def _position(found: object) -> tuple[float, float] | None:
-    if not isinstance(found, dict):
+def _position(place: object) -> tuple[float, float] | None:
+    if not isinstance(place, dict):
         return None
-    latitude, longitude = found.get("latitude"), found.get("longitude")
+    latitude, longitude = place.get("latitude"), place.get("longitude")
     for number in (latitude, longitude):
         if not isinstance(number, int | float) or isinstance(number, bool):
             return None
@@ -39,8 +39,8 @@ def _position(found: object) -> tuple[float, float] | None:
     return float(latitude), float(longitude)
 
 
-def _moment(found: object) -> float | None:
-    text = found.get("timestamp") if isinstance(found, dict) else None
+def _moment(taken: object) -> float | None:
+    text = taken.get("timestamp") if isinstance(taken, dict) else None
     try:
         seconds = float(str(text))
     except ValueError:

@@ -85,8 +85,8 @@ class TimeSource:
     def _by_utc(self, photo: Capture, local: float, clock: Clock) -> Estimate | None:
         utc = local - clock.ahead
         own = []
-        if photo.camera and clock.told:
-            own = self._fixes(By.TOLD, utc, photo) + self._fixes(By.UNTOLD, local, photo)
+        if photo.camera and clock.stated:
+            own = self._fixes(By.STATED, utc, photo) + self._fixes(By.UNSTATED, local, photo)
         elif photo.camera:
             own = self._fixes(By.OWN, utc, photo)
         return self._answer(photo, utc, own, self._fixes(By.UTC, utc, photo))
@@ -222,21 +222,21 @@ class TimeSource:
 
     def _with_any(self, others: Sequence[Fix], utc: float) -> Located | None:
         """Where a camera without positions was, if all others were at about one place."""
-        found = []
+        places = []
         for camera in {fix.camera for fix in others}:
             at = self._located([fix for fix in others if fix.camera == camera])
             if at is None:
                 return None
-            found.append(at)
-        if len(found) < max(2, self._captures.positioned(utc)):
+            places.append(at)
+        if len(places) < max(2, self._captures.positioned(utc)):
             return None
-        best = min(found, key=lambda at: at.radius_95_m)
+        best = min(places, key=lambda at: at.radius_95_m)
         return replace(
             best,
             radius_95_m=max(
-                distance_m(best.position, at.position) + at.radius_95_m for at in found
+                distance_m(best.position, at.position) + at.radius_95_m for at in places
             ),
-            journey=max(at.journey for at in found),
+            journey=max(at.journey for at in places),
         )
 
     def _located(self, fixes: Sequence[Fix]) -> Located | None:
@@ -252,10 +252,10 @@ class TimeSource:
         )
 
     def _estimate(
-        self, fixes: Sequence[Fix], found: Located | None, refused: str = ""
+        self, fixes: Sequence[Fix], place: Located | None, refused: str = ""
     ) -> Estimate | None:
         """The estimate in words, and refused where it is too wide."""
-        if found is None:
+        if place is None:
             return None
         nearest = sorted(fixes, key=lambda fix: abs(fix.seconds))
         used = [
@@ -266,19 +266,19 @@ class TimeSource:
         words = " and ".join(in_words(fix) for fix in used if abs(fix.seconds) <= JOURNEY_SECONDS)
         if refused:
             pass
-        elif found.journey >= UNSURE:
+        elif place.journey >= UNSURE:
             refused = "taken during a journey, or shortly before or after one"
-        elif found.radius_95_m > self._limits.max_radius_m:
+        elif place.radius_95_m > self._limits.max_radius_m:
             refused = (
-                f"known to {far(found.radius_95_m)} only; --max-radius allows "
+                f"known to {far(place.radius_95_m)} only; --max-radius allows "
                 f"{far(self._limits.max_radius_m)}"
             )
         return Estimate(
             Source.TIME,
-            *found.position,
-            found.radius_68_m,
-            found.radius_95_m,
-            PROBABLE * (1 - found.journey),
+            *place.position,
+            place.radius_68_m,
+            place.radius_95_m,
+            PROBABLE * (1 - place.journey),
             words,
             refused,
             tuple(Neighbour(fix.key, fix.seconds, *fix.position) for fix in nearest[:6]),

@@ -89,29 +89,29 @@ class TrackSource:
         if photo.local is None or not photo.taken:
             return None
         clocks = self._time.clocks(photo)
-        found = [self.at(photo.local - clock.ahead) for clock in clocks]
-        if found and (first := found[0]) and (apart := _apart(found)) is not None:
+        answers = [self.at(photo.local - clock.ahead) for clock in clocks]
+        if answers and (first := answers[0]) and (apart := _apart(answers)) is not None:
             radius = first.radius_95_m + apart
-            if len(found) == 1 or radius <= self._limits.max_radius_m:
+            if len(answers) == 1 or radius <= self._limits.max_radius_m:
                 return replace(first, radius_95_m=radius)
         return self._by_readings(photo, photo.local)
 
     def _by_readings(self, photo: Capture, local: float) -> Estimate | None:
         """No clock is known: every hour that the clock may be ahead of UTC is tried."""
         hours = [HOUR * n for n in range(-12, 15)]
-        found = [answer for ahead in hours if (answer := self.at(local - ahead)) is not None]
-        if not found:
+        answers = [answer for ahead in hours if (answer := self.at(local - ahead)) is not None]
+        if not answers:
             return None
-        first = found[0]
+        first = answers[0]
         apart = max(
             distance_m((first.latitude, first.longitude), (other.latitude, other.longitude))
-            for other in found
+            for other in answers
         )
         name = photo.camera or "this camera"
         # A single reading on the track may still be the wrong one: the right one may lie off it.
         return Estimate(
             Source.TRACK, first.latitude, first.longitude, math.inf, math.inf, 0.5, first.words,
-            f"the clock of {name} is not known, and the track fits {len(found)} time zones "
+            f"the clock of {name} is not known, and the track fits {len(answers)} time zones "
             f"({far(apart)} apart); set --utc-offset or --clock-offset",
         )  # fmt: skip
 

@@ -207,8 +207,10 @@ class ViewsIndex:
             rows = self._db.execute(
                 f"SELECT number, embedding FROM placed WHERE number IN ({marks})"
             ).fetchall()
-        found = np.frombuffer(b"".join(data for _, data in rows), np.int8)
-        cosines = found.reshape(len(rows), -1).astype(np.float32) @ embedding / np.float32(SCALE)
+        embeddings = np.frombuffer(b"".join(data for _, data in rows), np.int8)
+        cosines = (
+            embeddings.reshape(len(rows), -1).astype(np.float32) @ embedding / np.float32(SCALE)
+        )
         order = np.argsort(-cosines, kind="stable")[:most]
         return [rows[place][0] for place in order if cosines[place] >= least]
 
@@ -224,8 +226,8 @@ class ViewsIndex:
                 while begin < count and (some := rows.fetchmany(min(CHUNK, count - begin))):
                     end = begin + len(some)
                     numbers[begin:end] = [number for number, _ in some]
-                    found = np.frombuffer(b"".join(data for _, data in some), np.int8)
-                    bits[begin:end] = _signs(found.reshape(len(some), -1))
+                    embeddings = np.frombuffer(b"".join(data for _, data in some), np.int8)
+                    bits[begin:end] = _signs(embeddings.reshape(len(some), -1))
                     begin = end
                 self._known = numbers[:begin], bits[:begin]
             return self._known
@@ -236,9 +238,9 @@ class ViewsIndex:
 
 
 def _signs(embeddings: NDArray[np.generic]) -> NDArray[np.uint8]:
-    found = signs(embeddings[:, :SIGNS])
-    wide = SIGNS // 8 - found.shape[1]  # of a model with fewer numbers
-    return np.pad(found, ((0, 0), (0, wide))) if wide else found
+    packed = signs(embeddings[:, :SIGNS])
+    wide = SIGNS // 8 - packed.shape[1]  # of a model with fewer numbers
+    return np.pad(packed, ((0, 0), (0, wide))) if wide else packed
 
 
 def _kept(row: tuple[object, ...]) -> KeptView:

@@ -57,16 +57,16 @@ def known_places(packs: tuple[Path, ...] = (), model: Path | None = None) -> dic
         RunError: one of these files cannot be used.
     """
     try:
-        found = opened(packs, own=True)
+        places = opened(packs, own=True)
     except RunError:
-        found = opened(packs, own=False)
+        places = opened(packs, own=False)
     try:
         brought = places_in(model.read_bytes(), str(model)) if model else {}
     except OSError as error:
         raise RunError(
             f"--model {model}: cannot be read ({error.strerror}); give the path of a model file"
         ) from error
-    return dict(KnownPlaces(found, {**load_landmarks(), **brought}))
+    return dict(KnownPlaces(places, {**load_landmarks(), **brought}))
 
 
 class Editing:

@@ -105,16 +105,16 @@ class Pack:
     def find(self, slug: str) -> int | None:
         """The number of the place of that slug (without the pack's name)."""
         number = bisect_left(range(len(self)), slug, key=lambda n: str(self._place(n)["slug"]))
-        found = number < len(self) and self._place(number)["slug"] == slug
-        return number if found else None
+        exists = number < len(self) and self._place(number)["slug"] == slug
+        return number if exists else None
 
     def place(self, number: int) -> PackPlace:
         """A place with copies of its references."""
         facts = self._place(number)
-        found = np.flatnonzero(self.owners == number)
+        rows = np.flatnonzero(self.owners == number)
         return PackPlace(
             replace(self.landmark(number), slug=str(facts["slug"])),
-            tuple(self.reference(row) for row in found.tolist()),
+            tuple(self.reference(row) for row in rows.tolist()),
             str(facts.get("licence", "")),
             self.named(number),
         )

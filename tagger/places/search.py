@@ -47,9 +47,9 @@ def least_different(
     bits: NDArray[np.uint8], asked: NDArray[np.uint8], count: int
 ) -> NDArray[np.int64]:
     """Of rows of signs [R, 8 W], the ``count`` that differ least from one [1, 8 W], as they lie."""
-    found = np.empty(count, np.int32)
-    held = _bits.nearest(bits, asked, found)
-    return found[:held].astype(np.int64)
+    rows = np.empty(count, np.int32)
+    held = _bits.nearest(bits, asked, rows)
+    return rows[:held].astype(np.int64)
 
 
 def _best(values: Floats, count: int) -> NDArray[np.int64]:

@@ -108,16 +108,16 @@ def _rows(lines: Iterable[str]) -> Iterator[dict[str, str]]:
 
 
 def _places(rows: Iterable[Row], where: str) -> dict[str, Landmark]:
-    found: dict[str, Landmark] = {}
+    places: dict[str, Landmark] = {}
     for number, row in enumerate(rows, 2):
         label = label_of(row)
         try:
-            if not label or "/" in label or label in found:
+            if not label or "/" in label or label in places:
                 raise ValueError(f"{label!r} is no name of its own for a place")
-            found[label] = place_of_row(row, label)
+            places[label] = place_of_row(row, label)
         except (KeyError, ValueError, OverflowError) as error:
             raise RunError(
                 f"{where}: row {number} ({label}) is no place: {error}; a row needs slug (or "
                 "folder), latitude and longitude"
             ) from error
-    return found
+    return places

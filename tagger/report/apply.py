@@ -28,7 +28,7 @@ from tagger.records import (
     Tag,
     Version,
 )
-from tagger.report.camera_of_row import say
+from tagger.report.camera_of_row import positions_of
 from tagger.report.reader import Row, Wish, read
 from tagger.storage.base import Storage
 from tagger.storage.opening import open_storage
@@ -167,25 +167,25 @@ def _write(
     confidence = row.number("confidence")
     if confidence is not None and not 0 <= confidence <= 1:
         raise RefusedError(f"confidence is {confidence:g}, not from 0 to 1; restore the cell")
-    said = say(row, known, confidence)
-    by_tool = not row.text("accept") and said.as_reported and confidence is not None
+    positions = positions_of(row, known, confidence)
+    by_tool = not row.text("accept") and positions.as_reported and confidence is not None
     # A user who accepts or corrects a place vouches for it; the model does not count.
     provenance = Provenance(
         "landmark-tag", __version__, row.text("model").rpartition("@")[2] if by_tool else "",
         confidence if by_tool and confidence is not None else 1.0, options.run_id,
     )  # fmt: skip
     coords = options.coords
-    if said.subject_only:
+    if positions.subject_only:
         if coords is Coords.CAMERA:
             raise RefusedError("only the subject's position is known; use --coords both")
         coords = Coords.SUBJECT
-    if said.place is None and coords is Coords.SUBJECT:
+    if positions.place is None and coords is Coords.SUBJECT:
         raise RefusedError("only the camera's position is known; use --coords both")
-    tag = Tag(said.place, coords, provenance, said.camera)
+    tag = Tag(positions.place, coords, provenance, positions.camera)
     reason = "reviewed" if by_tool else "reviewed, chosen by a person"
     outcome = Outcome(
-        entry, Status.WOULD_TAG, reason, landmark=said.place, camera=tag.known_camera,
-        subject_only=said.subject_only,
+        entry, Status.WOULD_TAG, reason, landmark=positions.place, camera=tag.known_camera,
+        subject_only=positions.subject_only,
     )  # fmt: skip
     see_unlinked(entry, options.write)
     if recorder is None:

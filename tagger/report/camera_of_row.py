@@ -17,7 +17,7 @@ _CAMERA = frozenset(Source) - {Source.LANDMARK}
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class RowPositions:
     """What is to be written for one row.
 
     Attributes:
@@ -33,7 +33,9 @@ class Said:
     as_reported: bool = False
 
 
-def say(row: Row, known: Mapping[str, Landmark], probability: float | None) -> Said:
+def positions_of(
+    row: Row, known: Mapping[str, Landmark], probability: float | None
+) -> RowPositions:
     """Read a row; ``known`` holds the landmarks by slug.
 
     1. The source is one of camera positions: the coordinates are the camera's. The
@@ -53,7 +55,7 @@ def say(row: Row, known: Mapping[str, Landmark], probability: float | None) -> S
     point = point_of(row)
     reported = known.get(place.slug) == place and point is not None and same_point(place, point)
     # A user who moved the place or named another vouches for it, the camera included.
-    return Said(place, None, text == SUBJECT_ONLY and reported, reported)
+    return RowPositions(place, None, text == SUBJECT_ONLY and reported, reported)
 
 
 def may_show(place: Landmark, camera: tuple[float, float], radius_m: float) -> bool:
@@ -64,11 +66,11 @@ def may_show(place: Landmark, camera: tuple[float, float], radius_m: float) -> b
 
 def _by_camera(
     row: Row, known: Mapping[str, Landmark], source: Source, probability: float | None
-) -> Said:
+) -> RowPositions:
     name, point = row.text("landmark"), point_of(row)
     if point is None:
         if name:  # the cells were emptied: the landmark alone is right
-            return Said(choose(row, known))
+            return RowPositions(choose(row, known))
         raise RefusedError("latitude and longitude are empty; restore the cells, or name the place")
     places = named(name, known) if name else []
     if name and len(places) != 1:
@@ -92,4 +94,6 @@ def _by_camera(
     with suppress(ValueError):
         evidence = native(evidence)
     sure = 1.0 if probability is None else probability
-    return Said(place, CameraPosition(*point, radius, source, evidence, sure), as_reported=True)
+    return RowPositions(
+        place, CameraPosition(*point, radius, source, evidence, sure), as_reported=True
+    )

@@ -134,4 +134,4 @@ def _page(sheet: Sheet, rows: list[dict[str, Any]], refused: int, root: Root) ->
         "data": blob.encode("utf-8", "backslashreplace").decode(),
         "script": asset("map.js") + asset("report.js"),
     }
-    return re.sub("@@([a-z]+)@@", lambda found: parts[found[1]], asset("report.html"))
+    return re.sub("@@([a-z]+)@@", lambda match: parts[match[1]], asset("report.html"))

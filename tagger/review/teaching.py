@@ -70,12 +70,14 @@ def teachable(review: Review, root: Root) -> list[Teachable]:
         refused = decision.verdict is not Verdict.ACCEPT and guessed not in ("", named)
         if refused and status in GUESSED:
             wrong.setdefault(guessed, []).append(Path(photo))
-    found = [
+    lessons = [
         Teachable(Lesson(one.name, tuple(photos), one.position, one.radius_m, one.landmark))
         for one, photos in shown
     ]
-    found += [Teachable(Lesson(name, tuple(photos)), wrong=True) for name, photos in wrong.items()]
-    return sorted(found, key=lambda one: (one.wrong, -len(one.lesson.photos)))
+    lessons += [
+        Teachable(Lesson(name, tuple(photos)), wrong=True) for name, photos in wrong.items()
+    ]
+    return sorted(lessons, key=lambda one: (one.wrong, -len(one.lesson.photos)))
 
 
 def _add(shown: list[tuple[Lesson, list[Path]]], lesson: Lesson, photo: Path) -> None:

@@ -106,9 +106,9 @@ class View:
 
         Landmarks that only a decision names come last.
         """
-        found = self._columns[column].frequent(self.allowed)
+        values = self._columns[column].frequent(self.allowed)
         named = set(self._named().values()) if column == "landmark" else set()
-        return found + sorted(named.difference(found, {""}))
+        return values + sorted(named.difference(values, {""}))
 
     def _named(self) -> dict[int, str]:
         """The landmark that each row has by a decision."""

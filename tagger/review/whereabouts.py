@@ -74,16 +74,16 @@ def answers(review: Review, row: int) -> list[tuple[str, str]]:
     radius = number(review.original(row, "radius_m"))
     within = "" if radius is None else f" within {far(radius)}"
     evidence = review.original(row, "evidence")
-    told = [
+    lines = [
         (f"{source}".capitalize(), ", ".join(filter(None, [f"{', '.join(at)}{within}", evidence])))
     ]
     likely = [review.original(row, name) for name in ("landmark", "second", "third")]
     if named := [name for name in likely if name]:
         seen = named[0] if likely[0] else f"not written: {named[0]}"
-        told.append(
+        lines.append(
             ("Landmark", seen if len(named) == 1 else f"{seen}, then {', '.join(named[1:])}")
         )
-    return told
+    return lines
 
 
 def around(
@@ -122,7 +122,7 @@ def _one(one: Neighbour, at: tuple[float, float], root: Root) -> Around:
     )
 
 
-def told(radius_m: float, shown: Sequence[Around]) -> str:
+def in_words(radius_m: float, shown: Sequence[Around]) -> str:
     """The drawing in words, for those who cannot see it."""
     around = f"{counted(len(shown), 'photo')} taken around it" if shown else NONE_AROUND
     return f"The camera was within {far(radius_m)} of the middle; {around}"

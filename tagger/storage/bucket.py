@@ -97,8 +97,8 @@ class BucketStorage:
 
     def named(self, start: str) -> Iterator[str]:
         """The keys of one folder that begin with this text."""
-        for found in self._link()[1].list(start[len(self._root) + 1 :], False):
-            yield f"{self._root}/{found.path}"
+        for listed in self._link()[1].list(start[len(self._root) + 1 :], False):
+            yield f"{self._root}/{listed.path}"
 
     def _covers(self, folder: str, path: str) -> bool:
         below = path.removeprefix(folder)
@@ -108,9 +108,9 @@ class BucketStorage:
         try:
             listing = self._link()[1].list(folder, self._recursive)
             for photo in paired(looked_into(listing, folder, self._skipping)):
-                found = photo.found
-                old = self._since and found.modified < self._since
-                key, below = f"{self._root}/{found.path}", found.path.removeprefix(folder)
+                listed = photo.listed
+                old = self._since and listed.modified < self._since
+                key, below = f"{self._root}/{listed.path}", listed.path.removeprefix(folder)
                 if not old and wanted(key, below, self._exclude):
                     yield self._entry(photo)
         except PhotoError as error:
@@ -119,19 +119,19 @@ class BucketStorage:
     def _photo(self, path: str) -> Iterator[Entry]:
         beside = os.path.splitext(path)[0] + "."
         for photo in paired(self._link()[1].list(beside, False)):
-            if photo.found.path == path:
+            if photo.listed.path == path:
                 yield self._entry(photo)
                 return
         raise RunError(f"{self._root}/{path}: no such photo; check the URL")
 
     def _entry(self, photo: Paired) -> Entry:
-        found = photo.found
-        keys = tuple(f"{self._root}/{path}" for path in ordered(photo.sidecars, found.path))
-        version = _version(found.size, found.etag)
-        key, shares = f"{self._root}/{found.path}", is_shared(found.path, photo.sharing)
+        listed = photo.listed
+        keys = tuple(f"{self._root}/{path}" for path in ordered(photo.sidecars, listed.path))
+        version = _version(listed.size, listed.etag)
+        key, shares = f"{self._root}/{listed.path}", is_shared(listed.path, photo.sharing)
         movie = f"{self._root}/{max(photo.movies)}" if photo.movies else ""
         takeout = f"{self._root}/{photo.takeout}" if photo.takeout else ""
-        problem = problem_of(found.path)
+        problem = problem_of(listed.path)
         return Entry(key, version, problem, keys, shares_stem=shares, takeout=takeout, movie=movie)
 
     def read_head(self, key: str, size: int) -> bytes:

@@ -25,7 +25,7 @@ from tagger.storage.takeout_names import last_name_for, name_for
 MOST_WAITING = 10_000
 
 
-class Found(NamedTuple):
+class Listed(NamedTuple):
     """One object of a listing; ``path`` is its name in the bucket, ``modified`` has a zone."""
 
     path: str
@@ -37,7 +37,7 @@ class Found(NamedTuple):
 class Index(Protocol):
     """Requests to a bucket other than reading and writing; paths are names in the bucket."""
 
-    def list(self, prefix: str, recursive: bool) -> Iterator[Found]:
+    def list(self, prefix: str, recursive: bool) -> Iterator[Listed]:
         """All objects under a prefix, sorted by name."""
         ...
 
@@ -64,7 +64,7 @@ class Paired(NamedTuple):
     ``last`` is the last name that may belong to it, ``takeout`` its Takeout file, or empty.
     """
 
-    found: Found
+    listed: Listed
     sidecars: list[str]
     sharing: list[str]
     movies: list[str]
@@ -72,7 +72,7 @@ class Paired(NamedTuple):
     takeout: str = ""
 
 
-def paired(listing: Iterable[Found]) -> Iterator[Paired]:
+def paired(listing: Iterable[Listed]) -> Iterator[Paired]:
     """The photos of a listing, in order, each with its sidecars.
 
     A sidecar's names sort close behind its photo's, so a photo waits for a few names at most; but
@@ -86,36 +86,36 @@ def paired(listing: Iterable[Found]) -> Iterator[Paired]:
     early: list[str] = []
     exported: set[str] = set()  # Takeout files
     previous = ""
-    for found in listing:
-        if found.path < previous:
+    for listed in listing:
+        if listed.path < previous:
             raise RunError(
                 "this store does not list its objects in order, so that a photo's sidecar could "
                 "be missed; copy the photos into an ordinary bucket"
             )
-        previous = found.path
-        while waiting and (waiting[0].last < found.path or len(waiting) > MOST_WAITING):
+        previous = listed.path
+        while waiting and (waiting[0].last < listed.path or len(waiting) > MOST_WAITING):
             yield _with_takeout(waiting.popleft(), exported)
         if not waiting and exported:
-            exported = {path for path in exported if found.path.startswith(_stem(path))}
-        early = [path for path in early if found.path.startswith(_before_suffixes(path))]
-        if is_sidecar(found.path):
-            early.append(found.path)
+            exported = {path for path in exported if listed.path.startswith(_stem(path))}
+        early = [path for path in early if listed.path.startswith(_before_suffixes(path))]
+        if is_sidecar(listed.path):
+            early.append(listed.path)
             for photo in waiting:
-                if is_beside(found.path, photo.found.path):
-                    photo.sidecars.append(found.path)
-        elif suffix(found.path) == ".json":
-            exported.add(found.path)
-        elif is_movie(found.path):
-            early.append(found.path)
+                if is_beside(listed.path, photo.listed.path):
+                    photo.sidecars.append(listed.path)
+        elif suffix(listed.path) == ".json":
+            exported.add(listed.path)
+        elif is_movie(listed.path):
+            early.append(listed.path)
             for photo in waiting:
-                if _stem(found.path) == _stem(photo.found.path):
-                    photo.movies.append(found.path)
-        elif suffix(found.path) in LISTED_SUFFIXES:
-            sidecars = [path for path in early if is_beside(path, found.path)]
-            same = [path for path in early if _stem(path) == _stem(found.path)]
+                if _stem(listed.path) == _stem(photo.listed.path):
+                    photo.movies.append(listed.path)
+        elif suffix(listed.path) in LISTED_SUFFIXES:
+            sidecars = [path for path in early if is_beside(path, listed.path)]
+            same = [path for path in early if _stem(path) == _stem(listed.path)]
             movies = [path for path in same if is_movie(path)]
-            sharing = _sharing(found.path, waiting)
-            waiting.append(Paired(found, sidecars, sharing, movies, _last_beside(found.path)))
+            sharing = _sharing(listed.path, waiting)
+            waiting.append(Paired(listed, sidecars, sharing, movies, _last_beside(listed.path)))
     for photo in waiting:
         yield _with_takeout(photo, exported)
 
@@ -129,30 +129,30 @@ def _last_beside(path: str) -> str:
 def _with_takeout(photo: Paired, exported: set[str]) -> Paired:
     if not exported:
         return photo
-    folder, slash, name = photo.found.path.rpartition("/")
+    folder, slash, name = photo.listed.path.rpartition("/")
     start = folder + slash
     beside = {path.removeprefix(start) for path in exported if path.startswith(start)}
     takeout = name_for(name, beside)
     return photo._replace(takeout=start + takeout) if takeout else photo
 
 
-def looked_into(listing: Iterable[Found], folder: str, skipping: Skipping) -> Iterator[Found]:
+def looked_into(listing: Iterable[Listed], folder: str, skipping: Skipping) -> Iterator[Listed]:
     """A listing of ``folder`` (empty, or ending with a slash) without skipped folders.
 
     A mark is heeded for what comes after it, as what begins with letters and digits does.
     """
     out, known = "", ""  # a skipped folder, and one that is not
-    for found in listing:
-        if out and found.path.startswith(out):
+    for listed in listing:
+        if out and listed.path.startswith(out):
             continue
-        place, _, name = found.path.rpartition("/")
+        place, _, name = listed.path.rpartition("/")
         if place != known:
             known = place
             out = _first_left_out(place, folder, skipping)
         if not out and skipping.leaves_out_marked((name,)):
-            out = found.path.removesuffix(name)
-        if not out or not found.path.startswith(out):
-            yield found
+            out = listed.path.removesuffix(name)
+        if not out or not listed.path.startswith(out):
+            yield listed
 
 
 def _first_left_out(place: str, folder: str, skipping: Skipping) -> str:
@@ -174,9 +174,9 @@ def _sharing(path: str, waiting: Iterable[Paired]) -> list[str]:
     """The photos that photo.xmp may belong to, including ``path``, which joins its stem's list."""
     stem, sharing = _stem(path), list[str]()
     for photo in waiting:
-        if _stem(photo.found.path) == stem:
+        if _stem(photo.listed.path) == stem:
             sharing = photo.sharing
-        elif photo.found.path == stem:
+        elif photo.listed.path == stem:
             sharing.append(stem)
     sharing.append(path)
     return sharing

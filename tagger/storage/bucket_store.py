@@ -20,7 +20,7 @@ from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError, VanishedError
 from tagger.storage import credentials
 from tagger.storage.base import APPEARED, CHANGED, Traits
-from tagger.storage.bucket_listing import Found, Index
+from tagger.storage.bucket_listing import Index, Listed
 from tagger.storage.urls import Location
 
 Store = S3Store | GCSStore | AzureStore | MemoryStore
@@ -42,7 +42,7 @@ class Generic:
         self._store = store
         self._explained = functools.partial(explained, scheme=scheme)
 
-    def list(self, prefix: str, recursive: bool) -> Iterator[Found]:
+    def list(self, prefix: str, recursive: bool) -> Iterator[Listed]:
         folder = prefix.rpartition("/")[0] or None
         with self._explained("listed"):
             if recursive:
@@ -53,7 +53,7 @@ class Generic:
                 for item in chunk:
                     if item["path"].startswith(prefix):
                         tag = item["e_tag"] or ""
-                        yield Found(item["path"], item["size"], tag, item["last_modified"])
+                        yield Listed(item["path"], item["size"], tag, item["last_modified"])
 
     def traits(self, path: str) -> Traits:
         with self._explained("read"):

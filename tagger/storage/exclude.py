@@ -9,16 +9,16 @@ from tagger.storage.urls import is_url
 
 def globs(exclude: Sequence[str]) -> tuple[str, ...]:
     """The values of --exclude in the form :func:`excluded` takes: ``./private/`` is ``private``."""
-    found: list[str] = []
+    patterns: list[str] = []
     for glob in exclude:
         plain = glob.removeprefix("./").rstrip("/" + os.sep)
         if _absolute(plain):
             # Keys contain no links.
             real = plain if is_url(plain) else os.path.realpath(plain)
-            found += [real, f"{real}/*"]
+            patterns += [real, f"{real}/*"]
         elif plain:
-            found += [plain, plain.removeprefix("**/")]
-    return tuple(found)
+            patterns += [plain, plain.removeprefix("**/")]
+    return tuple(patterns)
 
 
 def excluded(key: str, relative: str, exclude: Sequence[str]) -> bool:

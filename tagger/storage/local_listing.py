@@ -38,8 +38,8 @@ class Walk:
         while stack:
             folder = stack.pop()
             try:
-                with os.scandir(folder) as found:
-                    items = sorted(found, key=lambda item: item.name)
+                with os.scandir(folder) as listing:
+                    items = sorted(listing, key=lambda item: item.name)
             except OSError as error:
                 reason = f"folder cannot be listed ({error.strerror}); check its permissions"
                 yield Entry(folder, Version(0, 0), reason)
@@ -79,7 +79,7 @@ class Walk:
 def entry_at(path: str, beside: Siblings) -> Entry:
     """The photo at ``path``; ``beside`` are the files of its folder."""
     folder, name = os.path.split(path)
-    sidecars = tuple(os.path.join(folder, found) for found in beside.sidecars(name))
+    sidecars = tuple(os.path.join(folder, sidecar) for sidecar in beside.sidecars(name))
     try:
         now = os.stat(path)
     except OSError as error:

@@ -52,10 +52,10 @@ class Ranges:
         return self._pages[number]
 
     def _part(self, start: int, size: int) -> bytes:
-        found = self._storage.read_part(self._key, start, size)
-        if found.version != self.version:
+        part = self._storage.read_part(self._key, start, size)
+        if part.version != self.version:
             raise ChangedError(CHANGED)
-        return found.data
+        return part.data
 
 
 class RawFile(Ranges):

@@ -23,7 +23,7 @@ from botocore.exceptions import (
 from tagger.errors import ChangedError, PhotoError, RefusedError, RunError, VanishedError
 from tagger.storage import credentials, endpoint
 from tagger.storage.base import APPEARED, CHANGED, Traits
-from tagger.storage.bucket_listing import Found
+from tagger.storage.bucket_listing import Listed
 
 # Headers that belong to an object, by boto3's names.
 _HEADERS = {
@@ -80,7 +80,7 @@ class S3:
         own = (urlsplit(url).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
         self.endpoint = "" if own else url
 
-    def list(self, prefix: str, recursive: bool) -> Iterator[Found]:
+    def list(self, prefix: str, recursive: bool) -> Iterator[Listed]:
         """All objects under a prefix, sorted by name, in pages of 1,000."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=prefix, **({} if recursive else {"Delimiter": "/"})
@@ -88,7 +88,7 @@ class S3:
         with _explained("listed"):
             for page in pages:
                 for item in page.get("Contents", ()):
-                    yield Found(item["Key"], item["Size"], item["ETag"], item["LastModified"])
+                    yield Listed(item["Key"], item["Size"], item["ETag"], item["LastModified"])
 
     def traits(self, path: str) -> Traits:
         """Headers, user metadata, storage class and tags, with the ETag they belong to.
@@ -130,11 +130,11 @@ class S3:
         kept |= self._lock(path, head)
         if isinstance(head.get("Expires"), datetime):
             kept["Expires"] = head["Expires"]
-        found = [name.removeprefix("Checksum") for name in head if name.startswith("Checksum")]
-        for checksum in found:
+        checksums = [name.removeprefix("Checksum") for name in head if name.startswith("Checksum")]
+        for checksum in checksums:
             if checksum not in (*_CHECKSUMS, _BY_DEFAULT, "Type"):
                 raise RefusedError(f"has a {checksum} checksum, which would be lost")
-        known = [checksum for checksum in found if checksum in _CHECKSUMS]
+        known = [checksum for checksum in checksums if checksum in _CHECKSUMS]
         return kept | ({"ChecksumAlgorithm": known[0]} if known else {})
 
     def _lock(self, path: str, head: dict[str, Any]) -> dict[str, Any]:

@@ -65,12 +65,12 @@ class Siblings:
         if not self._sidecars:
             return []
         stem, _ = os.path.splitext(photo)
-        found = (
+        names = (
             name
             for key in {f"{photo}{SIDECAR}".lower(), f"{stem}{SIDECAR}".lower()}
             for name in self._sidecars.get(key, ())
         )
-        return ordered((name for name in found if is_beside(name, photo)), photo)
+        return ordered((name for name in names if is_beside(name, photo)), photo)
 
     def takeout(self, photo: str) -> str:
         """Name of the photo's Google Takeout file; empty if there is none."""

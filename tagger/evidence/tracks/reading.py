@@ -20,7 +20,7 @@ def read_tracks(
 
     Args:
         places: what --track names.
-        told: called with a sentence for each file in a folder that holds no track.
+        warn: called with a sentence for each file in a folder that holds no track.
 
     Raises:
         RunError: a file that was named cannot be read as a track, or does not exist.

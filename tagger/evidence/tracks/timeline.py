@@ -111,13 +111,13 @@ def _semantic(item: dict[str, Any]) -> Iterator[Point]:
 
 def _signal(item: dict[str, Any]) -> Iterator[Point]:
     """Android's raw signals: one fix."""
-    found = item.get("position")
-    if not isinstance(found, dict):
+    fix = item.get("position")
+    if not isinstance(fix, dict):
         return
-    when = _when(found.get("timestamp"))
-    place = found.get("LatLng") or found.get("latLng")
+    when = _when(fix.get("timestamp"))
+    place = fix.get("LatLng") or fix.get("latLng")
     if when is not None and place:
-        yield Point(when, *_degrees(place), _metres(found.get("accuracyMeters")))
+        yield Point(when, *_degrees(place), _metres(fix.get("accuracyMeters")))
 
 
 def _feature(item: dict[str, Any]) -> Iterator[Point]:
@@ -144,36 +144,36 @@ def _own_tracks(path: Path) -> Iterator[Point]:
         lines: Iterable[bytes] = iter(lambda: file.readline(1 << 16), b"")
         for line in lines:
             try:
-                found = json.loads(line[line.index(b"{") :])
+                fix = json.loads(line[line.index(b"{") :])
                 yield Point(
-                    float(found["tst"]), float(found["lat"]), float(found["lon"]),
-                    _metres(found.get("acc")),
+                    float(fix["tst"]), float(fix["lat"]), float(fix["lon"]),
+                    _metres(fix.get("acc")),
                 )  # fmt: skip
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue
 
 
-def _when(found: Any) -> float | None:
-    if isinstance(found, str):
-        return moment(found)
-    if isinstance(found, int | float) and not isinstance(found, bool):
-        return found / 1000 if found > 1e11 else float(found)
+def _when(time: Any) -> float | None:
+    if isinstance(time, str):
+        return moment(time)
+    if isinstance(time, int | float) and not isinstance(time, bool):
+        return time / 1000 if time > 1e11 else float(time)
     return None
 
 
-def _e7(found: Any) -> float:
+def _e7(degrees: Any) -> float:
     """Degrees in ten millionths; some exports wrap at 32 bits."""
-    number = int(found)
+    number = int(degrees)
     return (number - 2**32 if number > 2**31 else number) / 1e7
 
 
-def _degrees(found: Any) -> tuple[float, float]:
+def _degrees(place: Any) -> tuple[float, float]:
     """``48.1°, 11.5°``, ``geo:48.1,11.5`` or a record with both."""
-    if isinstance(found, dict):
-        return float(found["latitude"]), float(found["longitude"])
-    latitude, longitude = _NUMBER.findall(str(found))[:2]
+    if isinstance(place, dict):
+        return float(place["latitude"]), float(place["longitude"])
+    latitude, longitude = _NUMBER.findall(str(place))[:2]
     return float(latitude), float(longitude)
 
 
-def _metres(found: Any) -> float | None:
-    return float(found) if isinstance(found, int | float) and 0 < found < 1e6 else None
+def _metres(accuracy: Any) -> float | None:
+    return float(accuracy) if isinstance(accuracy, int | float) and 0 < accuracy < 1e6 else None

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.components import v2
 
 from tagger.review.lessons import Place
-from tagger.review.whereabouts import Around, told
+from tagger.review.whereabouts import Around, in_words
 from tagger.review.worldmap import VIEW_BOX, asset, land
 
 _world = v2.component(
@@ -81,7 +81,7 @@ def around(key: str, radius_m: float, photos: Sequence[Around]) -> None:
     data = {
         "radius_m": radius_m,
         "photos": [asdict(photo) for photo in photos],
-        "words": told(radius_m, photos),
+        "words": in_words(radius_m, photos),
     }
     _around(key=key, data=data)
 

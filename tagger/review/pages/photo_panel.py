@@ -180,7 +180,7 @@ def _place_form(review: Review, order: list[int], place: int) -> None:
 
 def decide(review: Review, order: list[int], place: int, decision: Decision) -> None:
     """Keep the decision on the photo that the button was drawn for, and go on to the next."""
-    _told(lambda: review.decide([order[place]], decision))
+    _done(lambda: review.decide([order[place]], decision))
     _go(order, place + 1)
 
 
@@ -188,13 +188,13 @@ def _decide_place(review: Review, order: list[int], place: int, point: str, name
     def keep_it() -> None:
         review.decide([order[place]], Decision(Verdict.PLACE, "", *parse_place(point), name))
 
-    if _told(keep_it):
+    if _done(keep_it):
         _go(order, place + 1)
 
 
 def _accept_all(review: Review, rows: list[int], order: list[int], place: int) -> None:
     """Accept the rows, and go on to the next other one, which may look like them."""
-    _told(lambda: review.decide(rows, Decision(Verdict.ACCEPT)))
+    _done(lambda: review.decide(rows, Decision(Verdict.ACCEPT)))
     accepted = set(rows)
     _go(order, next((n for n in range(place, len(order)) if order[n] not in accepted), len(order)))
 
@@ -204,14 +204,14 @@ def _undo(review: Review) -> None:
         if rows := review.undo():
             st.session_state.current = rows[0]
 
-    _told(back)
+    _done(back)
 
 
 def _go(order: list[int], place: int) -> None:
     st.session_state.current = order[max(0, min(place, len(order) - 1))]
 
 
-def _told(action: Callable[[], None]) -> bool:
+def _done(action: Callable[[], None]) -> bool:
     """Do it; an error is shown at the top of the page by the run that follows."""
     try:
         action()

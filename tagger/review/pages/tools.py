@@ -60,8 +60,8 @@ def show_map(review: Review, options: AppOptions, rows: NDArray[np.int64]) -> No
 
 def _teaching(review: Review, options: AppOptions) -> None:
     """Learn places that a person named, and remember guesses that were wrong."""
-    found = teaching.teachable(review, options.root)
-    if not found:
+    teachable = teaching.teachable(review, options.root)
+    if not teachable:
         return
     st.subheader("Learn from this review")
     st.caption(
@@ -71,7 +71,7 @@ def _teaching(review: Review, options: AppOptions) -> None:
     words = {
         number: f"{'not ' if one.wrong else ''}{printable(one.lesson.name)}: "
         f"{photos(len(one.lesson.photos))}"
-        for number, one in enumerate(found)
+        for number, one in enumerate(teachable)
     }
     chosen = st.multiselect(
         "Places to learn", list(words), default=list(words), format_func=words.__getitem__,
@@ -80,7 +80,7 @@ def _teaching(review: Review, options: AppOptions) -> None:
     if st.button("Learn these places from these photos", key="teach", disabled=not chosen):
         try:
             with st.spinner("Learning ..."):
-                count = teaching.teach([found[n] for n in chosen], _learner(options.model))
+                count = teaching.teach([teachable[n] for n in chosen], _learner(options.model))
             st.success(
                 f"Learned from {photos(count)}. The next run uses them."
                 if count
@@ -121,8 +121,8 @@ def _counted(marks: Sequence[tuple[Landmark, int]]) -> str:
     """Places with their photos, the first hundred by name."""
     named = sorted((mark.name, count) for mark, count in marks)
     more = [f"and {len(named) - _LISTED:,} more"] if len(named) > _LISTED else []
-    told = [f"{style.plain(name)} ({photos(count)})" for name, count in named[:_LISTED]]
-    return ", ".join([*told, *more])
+    listed = [f"{style.plain(name)} ({photos(count)})" for name, count in named[:_LISTED]]
+    return ", ".join([*listed, *more])
 
 
 def _bulk(review: Review, rows: Sequence[int]) -> None:
