@@ -76,18 +76,22 @@ def main(photos: int, pixels: str, model: Path) -> None:
         click.echo(f"{photos} photos of {len(kinds[0]) / 1e3:.0f} kB, {cores} cores")
         disk, many = {"workers": cores}, {"workers": BUCKET_WORKERS, "writers": BUCKET_WORKERS}
         for turn in ("first", "second"):
-            took, found = timed(str(folder), classifier, Path(name), **disk)
-            click.echo(f"{turn} run, disk:   {took:6.2f} s {photos / took:7.1f} photos/s {found}")
+            took, statuses = timed(str(folder), classifier, Path(name), **disk)
+            click.echo(
+                f"{turn} run, disk:   {took:6.2f} s {photos / took:7.1f} photos/s {statuses}"
+            )
             server.asked()
             before = cpu_seconds(server.process)
-            took, found = timed(f"{bucket.url}/photos", classifier, Path(name), **many)
+            took, statuses = timed(f"{bucket.url}/photos", classifier, Path(name), **many)
             busy = (cpu_seconds(server.process) - before) / took
-            asked = server.asked()
-            click.echo(f"{turn} run, bucket: {took:6.2f} s {photos / took:7.1f} photos/s {found}")
-            asked_for = ", ".join(
-                f"{n} {m}" for m, n in Counter(a["method"] for a in asked).items()
+            requests = server.asked()
+            click.echo(
+                f"{turn} run, bucket: {took:6.2f} s {photos / took:7.1f} photos/s {statuses}"
             )
-            size = sum(a["bytes"] for a in asked if a["method"] == "GET") / 1e6
+            asked_for = ", ".join(
+                f"{n} {m}" for m, n in Counter(a["method"] for a in requests).items()
+            )
+            size = sum(a["bytes"] for a in requests if a["method"] == "GET") / 1e6
             click.echo(
                 f"  {asked_for}; {size:.1f} MB read; the server was busy {busy:.0%} of a core"
             )

@@ -53,8 +53,8 @@ def ordinary_sources(count: int) -> list[Path]:
     """Test photos of ordinary things if they are available, else the two among the samples."""
     for root in ROOT.parents:
         far = root / "shared" / "data" / "negatives" / "test" / "far"
-        if found := sorted(far.glob("*.jpg")):
-            return found[:: max(1, len(found) // count)][:count]
+        if photos := sorted(far.glob("*.jpg")):
+            return photos[:: max(1, len(photos) // count)][:count]
     return [SAMPLES / "cup_of_tea.jpg", SAMPLES / "mandarin_fish.jpg"]
 
 

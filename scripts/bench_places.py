@@ -38,7 +38,7 @@ def synthetic(count: int, some: np.random.Generator) -> tuple[NDArray[np.int8], 
     means = np.zeros((owners.max() + 1, real.shape[1]), np.float32)
     means[filled] = np.stack([real[owners == one].mean(0) for one in filled])
     spread, length = real - means[owners], np.linalg.norm(means[owners], axis=1).mean()
-    found = np.empty((count, real.shape[1]), np.int8)
+    references = np.empty((count, real.shape[1]), np.int8)
     asked = []
     for start in range(0, count, OF_ONE * 2000):
         places = min(2000, (count - start) // OF_ONE)
@@ -48,9 +48,9 @@ def synthetic(count: int, some: np.random.Generator) -> tuple[NDArray[np.int8], 
         photos = middle[:, None] + spread[some.integers(0, len(real), (places, OF_ONE + 1))]
         rows = unit(photos.reshape(-1, real.shape[1])).reshape(photos.shape)
         own = rows[:, :OF_ONE].reshape(-1, real.shape[1])
-        found[start : start + len(own)] = np.round(own * 317).clip(-127, 127)
+        references[start : start + len(own)] = np.round(own * 317).clip(-127, 127)
         asked.append(rows[:: max(1, count // OF_ONE // ASKED), OF_ONE])
-    return found, np.concatenate(asked)[:ASKED]
+    return references, np.concatenate(asked)[:ASKED]
 
 
 def written(path: Path, embeddings: NDArray[np.int8]) -> None:
@@ -79,14 +79,14 @@ def resident() -> float:
 
 def exact(embeddings: NDArray[np.int8], asked: Floats) -> NDArray[np.int64]:
     """The NEAREST of all references for each photo, by comparing each one."""
-    best, found = np.zeros((len(asked), 0), np.float32), np.zeros((len(asked), 0), np.int64)
+    best, nearest = np.zeros((len(asked), 0), np.float32), np.zeros((len(asked), 0), np.int64)
     for at in range(0, len(embeddings), 50_000):
         cosines = asked @ unit(embeddings[at : at + 50_000]).T
         rows = np.broadcast_to(np.arange(at, at + cosines.shape[1]), cosines.shape)
-        best, found = np.hstack([best, cosines]), np.hstack([found, rows])
+        best, nearest = np.hstack([best, cosines]), np.hstack([nearest, rows])
         order = np.argsort(-best, axis=1, kind="stable")[:, :NEAREST]
-        best, found = np.take_along_axis(best, order, 1), np.take_along_axis(found, order, 1)
-    return found
+        best, nearest = np.take_along_axis(best, order, 1), np.take_along_axis(nearest, order, 1)
+    return nearest
 
 
 def searched(path: Path, asked: Floats) -> dict[str, object]:
@@ -96,18 +96,18 @@ def searched(path: Path, asked: Floats) -> dict[str, object]:
     opened = time.perf_counter() - start
     search = PackSearch(pack)
     search.nearest(asked[0], NEAREST)
-    took, together, found = [], [], []
+    took, together, nearest = [], [], []
     with ThreadPoolExecutor(CORES) as pool:
         for _ in range(ROUNDS):
             start = time.process_time()
-            found = [search.nearest(one, NEAREST)[0].tolist() for one in asked]
+            nearest = [search.nearest(one, NEAREST)[0].tolist() for one in asked]
             took.append(time.process_time() - start)
             start = time.perf_counter()
             list(pool.map(lambda one: search.nearest(one, NEAREST), asked))
             together.append(time.perf_counter() - start)
     return {
         "core_ms": 1e3 * min(took) / len(asked), "ms": 1e3 * min(together) / len(asked),
-        "mb": resident() - before, "open_ms": 1e3 * opened, "found": found,
+        "mb": resident() - before, "open_ms": 1e3 * opened, "found": nearest,
     }  # fmt: skip
 
 
@@ -123,13 +123,13 @@ def places(scratch: Path, photos: int) -> Iterator[tuple[str, float]]:
         del embeddings
         np.save(scratch / "asked.npy", asked)
         line = [sys.executable, __file__, str(path), str(scratch / "asked.npy")]
-        told = json.loads(subprocess.run(line, check=True, capture_output=True).stdout)
-        found = np.array(told.pop("found"))
-        shared = [len(set(a) & set(b)) / NEAREST for a, b in zip(found, best, strict=True)]
-        for name, value in told.items():
+        figures = json.loads(subprocess.run(line, check=True, capture_output=True).stdout)
+        nearest = np.array(figures.pop("found"))
+        shared = [len(set(a) & set(b)) / NEAREST for a, b in zip(nearest, best, strict=True)]
+        for name, value in figures.items():
             yield f"places_{count}_{name}", value
         yield f"places_{count}_recall", float(np.mean(shared))
-        yield f"places_{count}_first", float((found[:, 0] == best[:, 0]).mean())
+        yield f"places_{count}_first", float((nearest[:, 0] == best[:, 0]).mean())
         yield f"places_{count}_disk_mb", path.stat().st_size / 1e6
 
 

@@ -52,8 +52,8 @@ def onnxruntime(onnx: Path) -> Infer:
     session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
 
     def run(picture: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        found: list[NDArray[np.float32]] = session.run(None, {"pictures": picture})
-        return found
+        outputs: list[NDArray[np.float32]] = session.run(None, {"pictures": picture})
+        return outputs
 
     return run
 
@@ -71,8 +71,8 @@ def openvino(onnx: Path) -> Infer:
     def run(picture: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         if not hasattr(own, "request"):
             own.request = compiled.create_infer_request()
-        found = own.request.infer([picture])
-        return [found[output].copy() for output in compiled.outputs]
+        outputs = own.request.infer([picture])
+        return [outputs[output].copy() for output in compiled.outputs]
 
     return run
 
@@ -88,8 +88,10 @@ class Runtime:
 
     def look(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         passes = self._pool.map(self._run, [p.contiguous().numpy() for p in pictures.split(1)])
-        found, embeddings = zip(*passes, strict=True)
-        return torch.from_numpy(np.concatenate(found)), torch.from_numpy(np.concatenate(embeddings))
+        probabilities, embeddings = zip(*passes, strict=True)
+        return torch.from_numpy(np.concatenate(probabilities)), torch.from_numpy(
+            np.concatenate(embeddings)
+        )
 
 
 def classifier_on(run: Infer) -> Classifier:
@@ -126,11 +128,11 @@ def guesses(classifier: Classifier, folder: Path, most: int) -> list[Guess]:
     """Guesses for the photos below a folder, evenly spread, up to a number."""
     listed = [Path(entry.key) for entry in LocalStorage([folder]).list()]
     chosen = listed[:: max(1, len(listed) // most)]
-    found: list[Guess] = []
+    answers: list[Guess] = []
     for path in chosen:
         views = decode.to_views(path.read_bytes(), classifier.image_size, classifier.resize)
-        found += classifier.classify([views])
-    return found
+        answers += classifier.classify([views])
+    return answers
 
 
 @click.command()

@@ -71,7 +71,7 @@ def main(count: int, asked: int) -> None:
         views(Path(folder), round(count * WITH_POSITION), asked // 10)
         sources = Sources(Path(folder) / "ledger.db.captures")
 
-        def told(name: str, number: int, since: tuple[float, float]) -> None:
+        def show(name: str, number: int, since: tuple[float, float]) -> None:
             wall, busy = time.perf_counter() - since[0], time.process_time() - since[1]
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
             each = f"{1000 * wall / number:.3f} ms ({1000 * busy / number:.3f} ms of a core)"
@@ -81,7 +81,7 @@ def main(count: int, asked: int) -> None:
         for photo in photos(count):
             sources.note(photo, "1 2 3")
         sources.captures.flush()
-        told("noted", count, begun)
+        show("noted", count, begun)
         keys = [photo.key for photo in photos(count) if photo.position is None]
         start = random.Random(2).randrange(max(1, len(keys) - asked))
         for name, some in (
@@ -91,7 +91,7 @@ def main(count: int, asked: int) -> None:
             begun = time.perf_counter(), time.process_time()
             for key in some:
                 sources.estimates(key)
-            told(name, len(some), begun)
+            show(name, len(some), begun)
         sources.close()
 
 

@@ -108,17 +108,17 @@ class Remembered:
         """As :meth:`References.supports`, of that photo."""
 
         def supports(rows: Sequence[int], features: Features) -> NDArray[np.int64]:
-            found: list[int] = []
+            counts: list[int] = []
             for begin in range(0, len(rows), TOGETHER):
                 part = rows[begin : begin + TOGETHER]
                 new = [row for row in part if self._numbers[row] not in photo.spots]
                 for row in new:
                     one = int(self._references.supports([row], features)[0])
                     photo.spots[self._numbers[row]] = one
-                found += [photo.spots[self._numbers[row]] for row in part]
-                if max(found[begin:]) >= ENOUGH:
+                counts += [photo.spots[self._numbers[row]] for row in part]
+                if max(counts[begin:]) >= ENOUGH:
                     break
-            return np.array(found + [0] * (len(rows) - len(found)), np.int64)
+            return np.array(counts + [0] * (len(rows) - len(counts)), np.int64)
 
         return supports
 
@@ -170,8 +170,8 @@ def main(
             line([rows[i] for i in chosen], [named[i] for i in chosen], group or "all", count)
     if fit:
         rule = rule_of(rows).round(4).tolist()
-        said = json.loads(fit.read_text(encoding="utf-8")) if fit.exists() else {}
-        fit.write_text(json.dumps(said | {"rule": rule}, indent=1) + "\n", encoding="utf-8")
+        facts = json.loads(fit.read_text(encoding="utf-8")) if fit.exists() else {}
+        fit.write_text(json.dumps(facts | {"rule": rule}, indent=1) + "\n", encoding="utf-8")
 
 
 def prepared(
@@ -194,8 +194,8 @@ def prepared(
             views = to_views(one[3].read_bytes(), classifier.image_size, classifier.resize)
         except PhotoError:
             return None
-        found, embeddings = classifier._look([views])
-        seen, _ = weigher.look(found.numpy()[0], embeddings.numpy()[0])
+        probabilities, embeddings = classifier._look([views])
+        seen, _ = weigher.look(probabilities.numpy()[0], embeddings.numpy()[0])
         return PreparedPhoto(
             *one[:3], classifier.references([views])[0], describe(views.grey),
             weigher.placed(embeddings.numpy())[0], seen, classifier.classify([views])[0],
@@ -272,8 +272,8 @@ def judging(
         kind = "unknown" if photo.kind == "own" and slug not in known else photo.kind
 
         def step(contender: Contender) -> Step:
-            said, place = pack.slug(contender.number), pack.landmark(contender.number)
-            return Step(contender, contender.evidence(photo.seen), said, place, said == slug)
+            named, place = pack.slug(contender.number), pack.landmark(contender.number)
+            return Step(contender, contender.evidence(photo.seen), named, place, named == slug)
 
         first = judges.likest(photo.embedding, photo.seen)
         assert first

@@ -111,12 +111,12 @@ class Tally:
     def __init__(self) -> None:
         self.total, self.right, self.wrong = Counter[str](), Counter[str](), Counter[str]()
 
-    def add(self, kind: str, found: Estimate | None, number: int) -> bool:
+    def add(self, kind: str, estimate: Estimate | None, number: int) -> bool:
         """Whether the copy is found."""
         self.total[kind] += 1
-        if found is None or found.refused:
+        if estimate is None or estimate.refused:
             return False
-        right = distance_m((found.latitude, found.longitude), place(number)) < 1
+        right = distance_m((estimate.latitude, estimate.longitude), place(number)) < 1
         self.right[kind] += right
         self.wrong[kind] += not right
         return right
@@ -124,8 +124,8 @@ class Tally:
     def tell(self, name: str) -> None:
         print(f"\n{name}")
         for kind, count in self.total.items():
-            found, wrong = self.right[kind] / count, self.wrong[kind]
-            print(f"{kind:30} {found:6.1%} found, {wrong} wrong, of {count}")
+            right, wrong = self.right[kind] / count, self.wrong[kind]
+            print(f"{kind:30} {right:6.1%} found, {wrong} wrong, of {count}")
 
 
 def look(source: LibrarySource, data: bytes, key: str = "") -> KeptView | None:
@@ -139,8 +139,8 @@ def look(source: LibrarySource, data: bytes, key: str = "") -> KeptView | None:
 def gathered(folders: Sequence[Path], most: int, chance: random.Random) -> list[Original]:
     photos = []
     for folder in folders:
-        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
-        for path in chance.sample(found, min(most, len(found))):
+        paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES)
+        for path in chance.sample(paths, min(most, len(paths))):
             try:
                 photos.append(original(path))
             except (OSError, ValueError, SyntaxError):  # Pillow cannot read it
@@ -170,21 +170,21 @@ def main() -> None:
     print(f"{len(held)} photos in the index; {len(twice)} are in it twice, {len(empty)} are empty")
     strangers = 0
     for number in sorted(held.keys() - twice):
-        found, _ = source.compared(held[number])
-        if found:
-            refused = f" (refused: {found.refused})" if found.refused else ""
-            print(f"a stranger: {photos[number].path}: {found.words}{refused}")
-            strangers += not found.refused
+        estimate, _ = source.compared(held[number])
+        if estimate:
+            refused = f" (refused: {estimate.refused})" if estimate.refused else ""
+            print(f"a stranger: {photos[number].path}: {estimate.words}{refused}")
+            strangers += not estimate.refused
     print(f"photos that are in it once, found elsewhere: {strangers} of {len(held) - len(twice)}")
     every, distinct = Tally(), Tally()
     for number in chance.sample(sorted(held), min(options.copied, len(held))):
         for kind, data in copies(photos[number].data, chance):
             seen = look(source, data)
-            found = source.compared(seen)[0] if seen else None
-            every.add(kind, found, number)
-            if number not in twice | empty and not distinct.add(kind, found, number):
-                said = found.refused or found.words if found else "nothing"
-                print(f"missed: {photos[number].path}, {kind}: {said}")
+            estimate = source.compared(seen)[0] if seen else None
+            every.add(kind, estimate, number)
+            if number not in twice | empty and not distinct.add(kind, estimate, number):
+                reason = estimate.refused or estimate.words if estimate else "nothing"
+                print(f"missed: {photos[number].path}, {kind}: {reason}")
     distinct.tell("Photos that are in the index once, and not empty")
     every.tell("All photos")
 

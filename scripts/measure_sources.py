@@ -99,16 +99,16 @@ def ours(
     shown: Sequence[Capture], points: Sequence[Point] = ()
 ) -> dict[str, tuple[Position, float]]:
     """What the sources would write: the track's position, else the one by time."""
-    sources, found = Sources(tracks=Tracks(points) if points else None), {}
+    sources, positions = Sources(tracks=Tracks(points) if points else None), {}
     for one in shown:
         sources.note(one, "")
     for one in shown:
         if one.position is None:
             kept = [guess for guess in sources.estimates(one.key) if not guess.refused]
             for guess in sorted(kept, key=lambda guess: guess.source.value, reverse=True)[:1]:
-                found[one.key] = (guess.latitude, guess.longitude), guess.radius_95_m
+                positions[one.key] = (guess.latitude, guess.longitude), guess.radius_95_m
     sources.close()
-    return found
+    return positions
 
 
 def nearest(shown: Sequence[Capture], same_day: bool) -> dict[str, tuple[Position, float]]:
@@ -116,7 +116,7 @@ def nearest(shown: Sequence[Capture], same_day: bool) -> dict[str, tuple[Positio
     day (PhotoPrism's estimates); whatever the camera, and no radius is stated.
     """
     known = sorted((one.local or 0, one.position) for one in shown if one.position)
-    times, found = [local for local, _ in known], {}
+    times, positions = [local for local, _ in known], {}
     for one in shown:
         if one.position is not None or one.local is None:
             continue
@@ -126,8 +126,8 @@ def nearest(shown: Sequence[Capture], same_day: bool) -> dict[str, tuple[Positio
             continue
         local, position = min(around, key=lambda other: abs(other[0] - one.local))  # type: ignore[operator]
         if local // DAY == one.local // DAY if same_day else abs(local - one.local) <= HOUR:
-            found[one.key] = position, 0.0
-    return found
+            positions[one.key] = position, 0.0
+    return positions
 
 
 def geotag(
@@ -138,7 +138,7 @@ def geotag(
     point within 1800 s (GeoMaxExtSecs).
     """
     track = sorted(points)
-    times, found = [point.utc for point in track], {}
+    times, positions = [point.utc for point in track], {}
     for one in shown:
         if one.position is not None or one.local is None:
             continue
@@ -147,12 +147,12 @@ def geotag(
         around = track[max(0, at - 1) : at + 1]
         if len(around) == 2 and around[1].utc - around[0].utc <= 1800:
             share = (utc - around[0].utc) / (around[1].utc - around[0].utc)
-            found[one.key] = between(around[0][1:3], around[1][1:3], share), 0.0
+            positions[one.key] = between(around[0][1:3], around[1][1:3], share), 0.0
         else:
             close = [point for point in around if abs(point.utc - utc) <= 1800]
             for point in sorted(close, key=lambda point: abs(point.utc - utc))[:1]:
-                found[one.key] = point[1:3], 0.0
-    return found
+                positions[one.key] = point[1:3], 0.0
+    return positions
 
 
 def cell(answers: Sequence[Answer | None]) -> str:
@@ -168,7 +168,7 @@ def cell(answers: Sequence[Answer | None]) -> str:
 
 
 def answers(
-    photos: Sequence[Capture], gone: Iterable[str], found: dict[str, tuple[Position, float]]
+    photos: Sequence[Capture], gone: Iterable[str], positions: dict[str, tuple[Position, float]]
 ) -> list[Answer | None]:
     truth = {one.key: one.position for one in photos}
     sampled: list[Answer | None] = []
@@ -176,7 +176,9 @@ def answers(
         at = truth[key]
         assert at is not None
         sampled.append(
-            Answer(distance_m(found[key][0], at), found[key][1]) if key in found else None
+            Answer(distance_m(positions[key][0], at), positions[key][1])
+            if key in positions
+            else None
         )
     return sampled
 
@@ -203,19 +205,19 @@ def main(walks: Path, draws: int, zone: str) -> None:
         points = [p for track in sorted(walks.glob(f"{path.stem}_*.gpx"))
                   for p in read_tracks([track])]  # fmt: skip
         for mode, hide in MODES.items():
-            found = measured(list(walk(path)), points, hide, draws, zone)
-            click.echo(row(path.stem, mode, found))
-            for rule, each in found.items():
+            measures = measured(list(walk(path)), points, hide, draws, zone)
+            click.echo(row(path.stem, mode, measures))
+            for rule, each in measures.items():
                 together.setdefault(mode, {}).setdefault(rule, []).extend(each)
-    for mode, found in together.items():
-        click.echo(row("together", mode, found))
+    for mode, measures in together.items():
+        click.echo(row("together", mode, measures))
 
 
 def measured(
     photos: Sequence[Capture], points: Sequence[Point], hide: Hide, draws: int, zone: str
 ) -> Answers:
     """What each rule answers for the hidden photos of a library, over all draws."""
-    found: Answers = {rule: [] for rule in RULES}
+    measures: Answers = {rule: [] for rule in RULES}
     for draw in range(draws):
         gone = hide(photos, random.Random(draw))
         shown = hidden(photos, gone)
@@ -223,14 +225,14 @@ def measured(
         if points:
             each.append(geotag(shown, points, zone))
         for rule, places in zip(RULES, each, strict=False):
-            found[rule] += answers(photos, gone, places)
-    return found
+            measures[rule] += answers(photos, gone, places)
+    return measures
 
 
-def row(library: str, mode: str, found: Answers) -> str:
+def row(library: str, mode: str, measures: Answers) -> str:
     """A row of the table."""
-    cells = " | ".join(cell(found[rule]) for rule in RULES)
-    return f"| {library} | {mode} | {len(found[RULES[0]])} | {cells} |"
+    cells = " | ".join(cell(measures[rule]) for rule in RULES)
+    return f"| {library} | {mode} | {len(measures[RULES[0]])} | {cells} |"
 
 
 if __name__ == "__main__":

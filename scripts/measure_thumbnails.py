@@ -83,9 +83,9 @@ def outcomes(
     settings = Settings(new_run_id(), min_conf, thorough=thorough)
     sources, storage = Sources.beside(None, Limits(), []), open_storage([str(folder)])
     net = beside(DEFAULT_MODEL)
-    found = list(run(storage, classifier, None, settings, sources=sources, thumbnails=net))
+    in_order = list(run(storage, classifier, None, settings, sources=sources, thumbnails=net))
     sources.close()
-    return sorted(found, key=lambda outcome: outcome.entry.key)
+    return sorted(in_order, key=lambda outcome: outcome.entry.key)
 
 
 def compared(folder: Path, classifier: Classifier, min_conf: float) -> Counter[str]:

@@ -319,10 +319,10 @@ def learn(
     Raises:
         RunError: no photo can be read, there is no position, or the pack cannot be used.
     """
-    found = photos_at(_files(photos))
-    if not found:
+    there = photos_at(_files(photos))
+    if not there:
         raise RunError(f"learn {name}: give photos of the place, two to five of them")
-    lesson, where = Lesson(name, found, at, radius), Path(pack) if pack else own_path()
+    lesson, where = Lesson(name, there, at, radius), Path(pack) if pack else own_path()
     classifier = (model or load_model(device="cpu"))._classifier
     (learned,) = run_lessons(
         [lesson], where, classifier, licence=licence, private=private, wrong=wrong

@@ -61,7 +61,7 @@ def segment(marker: int, body: bytes, fill: int = 0) -> bytes:
 
 
 def jpeg(*segments: bytes, trailer: bytes = b"", jfif: bool = True) -> bytes:
-    """A JPEG with these segments behind JFIF's."""
+    """A JPEG with these segments after the JFIF header."""
     plain = picture()
     return plain[:2] + (plain[2:20] if jfif else b"") + b"".join(segments) + plain[20:] + trailer
 

@@ -46,7 +46,7 @@ def undo_all(ledger: Path, run_id: str) -> Counter[Undoing]:
 
 
 def killed_after(seconds: float, work: Callable[[], object]) -> bool:
-    """Do ``work`` in a process of its own and kill that; False where it had ended by itself."""
+    """Do ``work`` in a child process and kill it; False if it had already ended."""
     child = os.fork()
     if child == 0:
         try:
@@ -71,7 +71,7 @@ def contents(photos: Path) -> dict[str, tuple[bytes, int]]:
 
 
 def check_old_or_new(photos: Path, before: dict[str, tuple[bytes, int]], run_id: str) -> int:
-    """Each photo and sidecar has its old bytes or its new ones; how many have new ones."""
+    """Check that each photo and sidecar is as before or after; returns how many are new."""
     new = 0
     now = contents(photos)
     assert set(before) <= set(now), "a photo is gone"

@@ -1,4 +1,4 @@
-"""Exiv2 as a third independent reader: what it reads of a photo must stay after tagging."""
+"""Exiv2 as a third independent reader: whatever it reads must be unchanged after tagging."""
 
 import re
 import subprocess
@@ -24,24 +24,24 @@ WITH_EXIF = tuple(
 
 
 def read(photo: Path) -> tuple[dict[str, list[str]], set[str]]:
-    """Every property with its values in order, and what exiv2 complains of, numbers left out."""
+    """Every property with its values in order, and exiv2's warnings without their numbers."""
     # Of a sidecar exiv2 makes EXIF and IPTC, which are not there.
     what = "-PXkyv" if photo.suffix == ".xmp" else "-PEIXkyv"
     done = subprocess.run(["exiv2", what, str(photo)], capture_output=True, check=False, timeout=60)
-    found: dict[str, list[str]] = {}
+    properties: dict[str, list[str]] = {}
     name = ""
     for line in done.stdout.decode("latin-1").rstrip("\n").split("\n"):
         if KEY.match(line):
             name, _, value = line.partition(" ")
-            found.setdefault(name, []).append(value.strip())
+            properties.setdefault(name, []).append(value.strip())
         elif name:  # a value of several lines
-            found[name][-1] += "\n" + line
+            properties[name][-1] += "\n" + line
     complaints = done.stderr.decode("latin-1").replace(str(photo), "").splitlines()
-    return found, {re.sub(r"(0x[0-9a-f]+|\d+)", "#", line) for line in complaints}
+    return properties, {re.sub(r"(0x[0-9a-f]+|\d+)", "#", line) for line in complaints}
 
 
 def damage(before: Path, after: Path) -> Iterator[str]:
-    """What exiv2 read before and does not now, or reads and did not, beside the tag."""
+    """What exiv2 reads differently before and after, apart from the tag."""
     (old, known), (new, complaints) = read(before), read(after)
     first = not any(name.startswith("Exif.") for name in old)
     for line in complaints - known:

@@ -45,7 +45,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Photo:
-    """Items by number (their kind and bytes), what refers to what, further boxes of ``meta``."""
+    """Items by number (kind and bytes), references between them, and further boxes of ``meta``."""
 
     items: dict[int, tuple[bytes, bytes]]
     references: tuple[tuple[bytes, int, int], ...] = ()
@@ -212,7 +212,7 @@ def relaid(photo: bytes, layout: Layout) -> bytes:
 
 
 def coloured(mode: str = "RGB", size: tuple[int, int] = (96, 64)) -> Image.Image:
-    """A picture that shows every shift and mix-up."""
+    """A picture in which any shift or mix-up is visible."""
     noise = np.random.default_rng(7).integers(0, 255, (*size[::-1], len(mode)), np.uint8)
     smooth = np.linspace(0, 255, size[0], dtype=np.uint8)[None, :, None]
     return Image.fromarray((noise // 8 + smooth // 2).astype(np.uint8).squeeze())
@@ -236,9 +236,9 @@ def uuid_xmp() -> bytes:
 def items(photo: bytes) -> dict[int, bytes]:
     """The bytes of every item, read without the code under test."""
     meta = photo.index(b"meta")
-    found_at = re.compile(rb"iloc[\0-\2]\0{3}").search(photo, meta)
-    assert found_at is not None
-    at, idat = found_at.start() + 4, photo.find(b"idat", meta, found_at.start()) + 4
+    iloc = re.compile(rb"iloc[\0-\2]\0{3}").search(photo, meta)
+    assert iloc is not None
+    at, idat = iloc.start() + 4, photo.find(b"idat", meta, iloc.start()) + 4
     at += 8 * (photo[at - 8 : at - 4] == b"\0\0\0\1")  # a size of 64 bits
     version, sizes = photo[at], int.from_bytes(photo[at + 4 : at + 6], "big")
     offset, length, base = (sizes >> shift & 15 for shift in (12, 8, 4))
@@ -247,7 +247,7 @@ def items(photo: bytes) -> dict[int, bytes]:
     def number(size: int) -> int:
         return int.from_bytes(file.read(size), "big")
 
-    found = dict[int, bytes]()
+    contents = dict[int, bytes]()
     borrowed = dict[int, tuple[int, int]]()
     for _ in range(number(wide)):
         item, method = number(wide), number(2) if version else 0
@@ -259,7 +259,7 @@ def items(photo: bytes) -> dict[int, bytes]:
                 borrowed[item] = start, start + size
             start += idat if method else 0
             body += photo[start : start + size]
-        found[item] = body
+        contents[item] = body
     for item, (start, end) in borrowed.items():
-        found[item] = found[9][start:end]
-    return found
+        contents[item] = contents[9][start:end]
+    return contents

@@ -1,4 +1,4 @@
-"""A storage in memory, with moments at which another program may step in or the disk fail."""
+"""A storage in memory, with hooks where another program may interfere or the disk may fail."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ class MemoryStorage:
             self.put(key, data)
 
     def put(self, key: str, data: bytes, mtime_ns: int | None = None) -> Version:
-        """What any program may do: a new file of that name."""
+        """Write a new file of that name, as any program may."""
         time = next(self._clock) if mtime_ns is None else mtime_ns
         version = Version(len(data), time, str(next(self._etag)))
         self.files[key] = Blob(data, version)
@@ -47,10 +47,10 @@ class MemoryStorage:
                 movies = filter(is_movie, names)
                 siblings = Siblings(photos, filter(is_sidecar, names), (), movies)
                 movie = siblings.movie(name) and f"{folder}{slash}{siblings.movie(name)}"
-                found = tuple(f"{folder}{slash}{name}" for name in siblings.sidecars(name))
+                sidecars = tuple(f"{folder}{slash}{name}" for name in siblings.sidecars(name))
                 shares = siblings.share_stem(name)
                 version = self.files[key].version
-                yield Entry(key, version, sidecars=found, shares_stem=shares, movie=movie)
+                yield Entry(key, version, sidecars=sidecars, shares_stem=shares, movie=movie)
 
     def read_head(self, key: str, size: int) -> bytes:
         return self.read(key).data[:size]

@@ -1,4 +1,4 @@
-"""Embedding over a position that a photo has, which the program itself never does."""
+"""Overwriting a photo's position, which the program itself never does."""
 
 from unittest.mock import patch
 

@@ -1,4 +1,4 @@
-"""Photos that have a position in places where few programs write one, and many read it."""
+"""Photos with a position in a place where few programs write one and many read it."""
 
 import struct
 import zlib

@@ -1,4 +1,4 @@
-"""Camera raw files made for tests: true headers and previews around a sensor's data of noise."""
+"""Camera raw files made for tests: true headers and previews, with noise as sensor data."""
 
 import random
 import struct
@@ -12,7 +12,7 @@ Entry = tuple[int, int, int, bytes]
 
 
 def sensor(size: int = SENSOR_BYTES) -> bytes:
-    """What nobody can read without a raw developer."""
+    """Sensor data that only a raw developer can read."""
     return random.Random(size).randbytes(size)
 
 
@@ -47,7 +47,7 @@ def gps(latitude: float, longitude: float) -> list[Entry]:
 
 
 class Tiff:
-    """A little-endian TIFF that is put together from its end: children before their parents."""
+    """A little-endian TIFF built from its end: children before their parents."""
 
     def __init__(self, magic: bytes = b"II*\0") -> None:
         self.out = bytearray(magic + bytes(4))
@@ -171,7 +171,7 @@ def box(kind: bytes, body: bytes) -> bytes:
 
 
 def cr3(jpeg: bytes, at: tuple[float, float] | None = None) -> bytes:
-    """As Canon makes it now: EXIF in three TIFF blocks of moov, the JPEG in a uuid box."""
+    """As newer Canon cameras make it: EXIF in three TIFF blocks of moov, the JPEG in a uuid box."""
 
     def one(entries: list[Entry]) -> bytes:
         tiff = Tiff()

@@ -1,4 +1,4 @@
-"""A bucket on moto's server in a process of its own, as a person with boto3 has it."""
+"""A bucket on moto's server, which runs in its own process, seen through boto3."""
 
 import json
 import os
@@ -24,7 +24,7 @@ ENVIRONMENT = {
 
 @dataclass
 class Server:
-    """The server, and what it was asked."""
+    """The server, and the requests it received."""
 
     url: str
     process: int
@@ -36,7 +36,7 @@ class Server:
         return noted
 
     def fail(self, instead: float, after: float = 0.0, only: str = "") -> None:
-        """Answer these parts of the requests with 503: instead of doing them, or (PUT) after.
+        """Answer these shares of the requests with 503: instead of doing them, or (PUT) afterwards.
 
         ``only`` spares keys that do not contain it.
         """
@@ -45,14 +45,14 @@ class Server:
         urllib.request.urlopen(request).close()
 
     def expire(self, after: int = 0) -> None:
-        """Answer as when a token has expired, after so many more requests; -1 ends that."""
+        """Answer as if the token had expired, after this many more requests; -1 ends that."""
         request = urllib.request.Request(
             f"{self.url}/-/expired", json.dumps(after).encode(), method="PUT"
         )
         urllib.request.urlopen(request).close()
 
     def client(self) -> Any:
-        """A person's own way in, who does not give up when throttled."""
+        """A boto3 client that does not give up when throttled."""
         patient = Config(retries={"mode": "standard", "max_attempts": 12})
         return boto3.client("s3", endpoint_url=self.url, config=patient)
 

@@ -1,4 +1,4 @@
-"""What every storage promises, as tests: a class to inherit with a ``shelf`` fixture."""
+"""What every storage promises, as tests: inherit the class and give it a ``shelf`` fixture."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tagger.storage.base import Storage
 
 @dataclass
 class Shelf:
-    """A storage, and the same place as another program has it."""
+    """A storage, and the same place as another program sees it."""
 
     storage: Storage
     key: Callable[[str], str]

@@ -1,4 +1,4 @@
-"""A stranger who may write in a folder and steps in at any one system call, deterministically."""
+"""An attacker who may write in a folder and acts at one chosen system call."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ _XATTR = "user.theirs"
 
 
 class Foreign:
-    """A file outside the folder, with all that must stay as it is."""
+    """A file outside the folder, and everything about it that must not change."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,7 +40,7 @@ class Foreign:
 def stepping_in(
     patch: pytest.MonkeyPatch, number: int, swap: Callable[[], None]
 ) -> Callable[[], int]:
-    """Have ``swap`` called once, before the system call of that number; gives the count so far."""
+    """Call ``swap`` once, before the system call of that number; yields the count so far."""
     count, busy = 0, False
 
     def hooked(real: Callable[..., Any]) -> Callable[..., Any]:

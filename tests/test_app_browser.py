@@ -69,7 +69,7 @@ def served(*options: object, port: int) -> Iterator["Served"]:
 
 @dataclass(frozen=True)
 class Served:
-    """A server, and the address it printed, with its token."""
+    """A server, and the address that it printed, with its token."""
 
     process: subprocess.Popen[str]
     url: str
@@ -107,7 +107,7 @@ def dry_run(tmp_path: Path, colour_model: Path) -> Path:
 
 
 def reviewed(page: "Page", count: int) -> None:
-    """Wait until the page has answered the decision and is whole: its buttons come after its count.
+    """Wait until the page shows the decision and is complete: its buttons come after its count.
 
     A key that is pressed between the two finds no button and does nothing.
     """
@@ -152,7 +152,7 @@ def test_uploads_are_recognised(browser: "BrowserContext", tmp_path: Path, free_
             tags = exif(Path(download.value.path()))
             assert tags["GPSLatitude"] == pytest.approx(27.175, abs=0.005)
     hosts = {url.split("/")[2] for url in asked if url.startswith(("http", "ws"))}
-    assert hosts == {f"127.0.0.1:{free_port}"}  # nothing but this machine is ever asked
+    assert hosts == {f"127.0.0.1:{free_port}"}  # it never contacts another machine
 
 
 def test_twenty_rows_by_keyboard(browser: "BrowserContext", dry_run: Path, free_port: int) -> None:
@@ -195,7 +195,7 @@ def test_twenty_rows_by_keyboard(browser: "BrowserContext", dry_run: Path, free_
 def test_a_decision_sends_no_thumbnail_again(
     browser: "BrowserContext", dry_run: Path, free_port: int
 ) -> None:
-    """The gallery's 20 pictures are fetched once, and shown after each decision."""
+    """The gallery's 20 pictures are fetched once, and stay after each decision."""
     whole = "all => all.filter((image) => image.complete && image.naturalWidth > 0).length"
     sent: list[bytes] = []
     asked: list[str] = []
@@ -376,7 +376,7 @@ def test_places_are_learned_from_a_review(
 
 
 def at_rest(shown: "Locator") -> None:
-    """Wait until what slides open has stopped moving, so that a click lands where it is aimed."""
+    """Wait until an opening panel has stopped moving, so that a click hits its target."""
     shown.wait_for()
     before, now = None, shown.bounding_box()
     while before != now:
@@ -395,20 +395,22 @@ def test_the_token_is_needed(
             page.goto(f"http://127.0.0.1:{free_port}/{wrong}")
             page.get_by_text("needs the address with its token").wait_for()
             assert page.locator(".gallery, input[type=file]").count() == 0
-        page.close()  # what it still asks for is refused
+        page.close()  # its pending requests are refused
         page = browser.new_page()
         problems: list[str] = []
-        page.on("console", lambda said: problems.extend([said.text] * (said.type == "error")))
+        page.on(
+            "console", lambda message: problems.extend([message.text] * (message.type == "error"))
+        )
         page.goto(f"http://127.0.0.1:{free_port}/?{query}")
         page.locator(".gallery li").first.wait_for()
         assert "token" not in page.url
-        assert problems == []  # its own policy forbids nothing that it does
+        assert problems == []  # its own security policy blocks nothing that it needs
 
 
 def test_another_site_gets_nothing(
     browser: "BrowserContext", dry_run: Path, free_port: int, tmp_path: Path
 ) -> None:
-    """A page of another origin, in a browser that is let in: no frame, no socket, no answer."""
+    """A page of another origin, in a browser that has access: no frame, no socket, no answer."""
     with served(dry_run, port=free_port) as server:
         page = browser.new_page()
         page.goto(server.url)
@@ -502,12 +504,12 @@ def test_it_is_accessible(
 
     def check(what: str) -> None:
         page.wait_for_timeout(700)
-        if page.locator("[data-testid=stApp]").count():  # it is paler while its script runs
+        if page.locator("[data-testid=stApp]").count():  # paler while its script runs
             page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
             page.wait_for_timeout(700)
-        found = axe.run(page, options=rules).response
-        assert [(what, rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
-        assert len(found["passes"]) > 10
+        answer = axe.run(page, options=rules).response
+        assert [(what, rule["id"], rule["nodes"][0]["html"]) for rule in answer["violations"]] == []
+        assert len(answer["passes"]) > 10
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
     with served(dry_run, port=free_port) as server:
@@ -565,15 +567,15 @@ def test_forged_paths_are_refused(browser: "BrowserContext", dry_run: Path, free
         page.goto(server.url)
         page.get_by_text("3 rows of files outside").wait_for()
         page.get_by_text("lies outside").first.wait_for()  # the link is listed, and not shown
-        (kept,) = [found for found in browser.cookies() if "landmark-tag" in found["name"]]
+        (kept,) = [each for each in browser.cookies() if "landmark-tag" in each["name"]]
         cookie = {"Cookie": f"{kept['name']}={kept['value']}"}
         for path in ("/../../etc/passwd", "/media/../secret.jpg", f"/media{secret}",
                      "/app/static/..%2f..%2fsecret.jpg"):  # fmt: skip
             try:
-                asked = urllib.request.Request(
+                request = urllib.request.Request(
                     f"http://127.0.0.1:{free_port}{path}", headers=cookie
                 )
-                answer = urllib.request.urlopen(asked).read()
+                answer = urllib.request.urlopen(request).read()
             except urllib.error.HTTPError as error:
                 answer = error.read()
             assert secret.read_bytes() not in answer and b"root:" not in answer
@@ -588,11 +590,14 @@ def test_the_html_report_opens_from_disk(browser: "BrowserContext", dry_run: Pat
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on(
         "request",
-        lambda asked: (
-            None if asked.url.startswith(("file:", "data:")) else problems.append(asked.url)
+        lambda request: (
+            None if request.url.startswith(("file:", "data:")) else problems.append(request.url)
         ),
     )
-    page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+    page.on(
+        "console",
+        lambda message: problems.append(message.text) if message.type == "error" else None,
+    )
     browser.set_offline(True)
     page.goto(out.as_uri())
     page.get_by_text("20 of 20 photos").wait_for()
@@ -621,5 +626,5 @@ def exif(path: Path) -> dict[str, Any]:
          str(path)],
         capture_output=True, check=True,
     ).stdout  # fmt: skip
-    found: dict[str, Any] = json.loads(out)[0]
-    return found
+    tags: dict[str, Any] = json.loads(out)[0]
+    return tags

@@ -1,4 +1,4 @@
-"""Apply: exactly what the reviewed report says, whatever a spreadsheet did to the file."""
+"""Apply writes exactly what the reviewed report says, whatever a spreadsheet did to the file."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ Edit = Callable[[dict[str, str]], None]
 
 @dataclass
 class Reported:
-    """A folder of photos with a dry-run report, and the person who edits it."""
+    """A folder of photos with a dry-run report, and what a person edits in it."""
 
     folder: Path
     report: Path
@@ -59,11 +59,11 @@ class Reported:
 
     def places(self) -> dict[str, tuple[float, float] | None]:
         """Where each photo says it is, to 4 decimals."""
-        found = {}
+        positions = {}
         for path in sorted(self.folder.iterdir()):
             where = metadata.position(path.read_bytes())
-            found[path.name] = where and (round(where[0], 4), round(where[1], 4))
-        return found
+            positions[path.name] = where and (round(where[0], 4), round(where[1], 4))
+        return positions
 
 
 def at(latitude: float, longitude: float) -> tuple[float, float]:
@@ -271,7 +271,7 @@ def reordered(text: str) -> bytes:
 
 
 def as_number(digits: int, form: str) -> Callable[[str], bytes]:
-    """The time as a number that was rounded to so many digits."""
+    """The time as a number rounded to this many digits."""
 
     def damage(text: str) -> bytes:
         rows = list(csv.reader(io.StringIO(text)))
@@ -327,7 +327,7 @@ def test_zeros_that_a_spreadsheet_shows_are_digits_of_the_time(review: Reported)
 
 
 def test_an_edit_within_a_coarse_time_is_noticed(review: Reported) -> None:
-    """On file systems that keep whole seconds, the next second is another time."""
+    """On file systems that store whole seconds, the next second counts as another time."""
     path = review.folder / "taj.jpg"
     os.utime(path, ns=(1, 1_700_000_001_000_000_000))
     review.edit(mtime_ns="1700000001000000000ns")

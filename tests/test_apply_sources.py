@@ -94,9 +94,9 @@ def library(tmp_path: Path, colour_model: Path) -> Library:
 
 
 def place(library: Library, name: str) -> tuple[float, float]:
-    found = metadata.position((library.photos / name).read_bytes())
-    assert found
-    return found
+    position = metadata.position((library.photos / name).read_bytes())
+    assert position
+    return position
 
 
 @pytest.mark.parametrize("at", [NEAR, FAR])

@@ -1,4 +1,4 @@
-"""Buckets: the contract on S3 and on obstore alone, and what only an object store does."""
+"""Buckets: the storage contract on S3 and on obstore alone, and what only object stores do."""
 
 import sys
 import time
@@ -45,7 +45,7 @@ class TestS3(StorageContract):
 
 
 class TestObstoreAlone(StorageContract):
-    """The way that Google's and Azure's buckets take, on a store in memory."""
+    """The code path of Google's and Azure's buckets, on a store in memory."""
 
     @pytest.fixture
     def shelf(self, monkeypatch: pytest.MonkeyPatch) -> Shelf:
@@ -243,8 +243,8 @@ def test_a_bucket_with_versions_gets_another_version(bucket: s3.Bucket) -> None:
     version = storage.write(key, b"new", storage.read(key).version)
     storage.delete(key, version)
     bucket.put("a.jpg", b"again")
-    listed_as = bucket.client.list_object_versions(Bucket=bucket.name)
-    assert len(listed_as["Versions"]) == 3 and len(listed_as["DeleteMarkers"]) == 1
+    versions = bucket.client.list_object_versions(Bucket=bucket.name)
+    assert len(versions["Versions"]) == 3 and len(versions["DeleteMarkers"]) == 1
 
 
 def test_a_profile_names_credentials_and_server(

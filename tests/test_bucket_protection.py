@@ -1,4 +1,4 @@
-"""What protects an object of a bucket stays with it, and credentials that expire end a run once."""
+"""An object keeps its protection when written, and expired credentials end a run cleanly."""
 
 import csv
 import io
@@ -129,7 +129,7 @@ def test_what_cannot_be_written_again_gets_a_sidecar(
 def test_a_lock_that_may_not_be_read_is_not_dropped(
     vault: s3.Bucket, monkeypatch: pytest.MonkeyPatch, code: str, status: int, refused: bool
 ) -> None:
-    """S3 leaves the lock out of what it tells whoever may not read it."""
+    """S3 hides the lock from users who may not read it."""
     vault.put("a.jpg", b"old")
     storage, key = open_storage([vault.url]), f"{vault.url}/a.jpg"
 

@@ -1,4 +1,4 @@
-"""Runs over a bucket from the command line: what is asked of the server, and what is left there."""
+"""Runs over a bucket from the command line: which requests are sent, and what is left there."""
 
 import csv
 import io
@@ -60,7 +60,7 @@ def command(bucket: s3.Bucket, colour_model: Path, tmp_path: Path) -> Command:
 
 
 def upload(bucket: s3.Bucket, number: int) -> dict[str, bytes]:
-    """Photos in folders: half carry GPS, some of them large, a quarter shows a landmark."""
+    """Upload photos in folders: half carry GPS (some are large), a quarter show a landmark."""
     taj, grey = photo(COLOURS["Taj_Mahal"]), photo(GREY)
     with_gps = metadata.tagged(grey, tag())
     large = metadata.tagged(photo((90, 90, 90), (700, 500), quality=98), tag())
@@ -78,15 +78,15 @@ def test_a_nightly_run_reads_only_what_it_needs(command: Command, s3_server: s3.
     report = f"{bucket.url}/reports/report.csv"
     s3_server.asked()
     assert command(f"{bucket.url}/in", "--report", report, "-q")[0] == 0
-    asked = s3_server.asked()
+    log = s3_server.asked()
     rows = command.report(report)
     assert [row["path"] for row in rows] == [f"{bucket.url}/{key}" for key in sorted(before)]
     status = {row["path"].removeprefix(f"{bucket.url}/"): row["status"] for row in rows}
     assert Counter(status.values()) == {"tagged": 50, "has_gps": 100, "no_landmark": 50}
 
-    for key, found in status.items():
-        requests = [note for note in asked if note["key"] == f"/{bucket.name}/{key}"]
-        if found == "tagged":
+    for key, outcome in status.items():
+        requests = [note for note in log if note["key"] == f"/{bucket.name}/{key}"]
+        if outcome == "tagged":
             assert metadata.provenance(bucket.get(key) or b"")
         else:
             assert bucket.get(key) == before[key]
@@ -268,7 +268,7 @@ def test_the_endpoint_is_an_option_too(
 def test_the_endpoint_is_carried_from_command_to_command(
     command: Command, s3_server: s3.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No command leaves it to the next one, and each takes it all the way to its storages."""
+    """No command passes it on to the next, and each hands it to all its storages."""
     bucket = command.bucket
     bucket.put("in/a.jpg", photo(COLOURS["Taj_Mahal"]))
     before = bucket.contents()
@@ -314,8 +314,8 @@ def test_a_photo_that_stays_throttled_failed_and_the_others_are_done(
     words = (f"{bucket.url}/in", "--report", report, "--fail-over", "60")
     s3_server.fail(1, only="/in/0")
     code, output = command(*words)
-    found = Counter(row["status"] for row in command.report(report))
-    assert (code, found) == (1, {"failed": 10, "tagged": 30})
+    statuses = Counter(row["status"] for row in command.report(report))
+    assert (code, statuses) == (1, {"failed": 10, "tagged": 30})
     assert output.count("cannot be read (503 Service Unavailable); run again later") == 10
     s3_server.fail(0)
     for number in range(40):
@@ -418,7 +418,7 @@ def test_kills_throttling_and_replaced_photos_lose_nothing(
 def check_each_is_an_upload_or_its_tagged_self(
     command: Command, uploaded: dict[str, bytes]
 ) -> None:
-    """By the ledger's digests: the last change of a photo led from its upload to what is there."""
+    """By the ledger's digests: a photo's last change led from its upload to its present bytes."""
     changes: dict[str, list[RecordedChange]] = {}
     with Ledger.open(command.ledger) as book:
         for run in book.runs():

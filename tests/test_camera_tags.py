@@ -171,7 +171,7 @@ def test_any_position_reads_back(
 
 
 def test_records_of_before_are_of_landmarks() -> None:
-    """A landmark's record has the fields that it had, and says no source."""
+    """A landmark's record has the same fields as before, and names no source."""
     tagged = metadata.tagged(PLAIN, TAG)
     for field in (b"TagSource", b"TagEvidence", b"TagCamera"):
         assert field not in tagged
@@ -215,7 +215,7 @@ def test_another_camera_position_has_to_be_removed_first(tag: Tag) -> None:
 @pytest.mark.parametrize("tag", [CAMERA_TAG, BOTH_TAG])
 @pytest.mark.parametrize("first", [2, 20])
 def test_a_position_that_was_corrected_since_stays(tag: Tag, first: int) -> None:
-    """The camera's or the subject's: whichever a person corrected, the tag is theirs now."""
+    """The camera's or the subject's: once a person corrected it, the tag is theirs."""
     tagged = metadata.tagged(PLAIN, tag)
     fields = piexif.load(tagged)
     if first not in fields["GPS"]:
@@ -267,7 +267,7 @@ def test_written_seen_removed_and_undone(tmp_path: Path, kind: str, how: str, me
             (entry,) = storage.list()
             write_tag(storage, recorder, entry, tag, OPTIONS[how])
             (entry,) = storage.list()
-            # Tried again by a run that could not tell: taken as written.
+            # A run that cannot tell whether it was written tries again: it counts as written.
             written = contents()
             write_tag(storage, recorder, entry, tag, OPTIONS[how])
             assert contents() == written != before
@@ -280,11 +280,11 @@ def test_written_seen_removed_and_undone(tmp_path: Path, kind: str, how: str, me
         assert metadata.position(written[changed]) == pytest.approx(first_position(tag), abs=1e-7)
 
         with ledger.begin("removal", ["/photos"], {}, verb="remove") as recorder:
-            assert [found.problem for found in remove(storage, recorder)] == [""]
+            assert [result.problem for result in remove(storage, recorder)] == [""]
         assert contents() == before
         for number, expected in ((0, written), (1, before)):
             run = ledger.find(("removal", run_id)[number])
-            assert all(found for found in undo(lambda _key: storage, ledger, run))
+            assert all(result for result in undo(lambda _key: storage, ledger, run))
             assert contents() == expected
 
 

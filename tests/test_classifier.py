@@ -1,4 +1,4 @@
-"""The classifier: the same answer whatever stands beside a photo, and on whatever it runs."""
+"""The classifier: the same answer whatever the batch and the device."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def shipped() -> Classifier:
 
 @pytest.fixture(scope="module")
 def pictures(shipped: Classifier) -> list[decode.Views]:
-    """Samples, two of them of landmarks, as the classifier takes them."""
+    """Sample photos, two of them of landmarks, as the classifier expects them."""
     names = ("eiffel_tower", "taj_mahal", "colosseum", "cup_of_tea")
     photos = [(SAMPLES / f"{name}.jpg").read_bytes() for name in names]
     size, resize = shipped.image_size, shipped.resize
@@ -68,12 +68,12 @@ def test_batches_on_several_devices_come_back_in_order(colour_model: Path, libra
     two, one = Classifier(colour_model, "cpu,cpu"), Classifier(colour_model, "cpu")
     assert two.lanes == one.lanes + 1
 
-    def found(classifier: Classifier) -> list[tuple[str, Guess | None]]:
+    def guesses(classifier: Classifier) -> list[tuple[str, Guess | None]]:
         settings = Settings("r", batch_size=1)
         outcomes = run(LocalStorage([library]), classifier, None, settings)
         return [(outcome.entry.key, outcome.guess) for outcome in outcomes]
 
-    assert found(two) == found(one)
+    assert guesses(two) == guesses(one)
 
 
 def test_many_threads_may_classify_at_once(colour_model: Path) -> None:
@@ -82,8 +82,8 @@ def test_many_threads_may_classify_at_once(colour_model: Path) -> None:
     squares = [np.full((32, 32, 3), colour, np.uint8).transpose(2, 0, 1) for colour in colours]
     batches = [[decode.Views(square, square[0])] * 2 for square in squares]
     with ThreadPoolExecutor(8) as pool:
-        found = [guesses[0].best.slug for guesses in pool.map(classifier.classify, batches)]
-    assert found == list(COLOURS) * 8
+        slugs = [guesses[0].best.slug for guesses in pool.map(classifier.classify, batches)]
+    assert slugs == list(COLOURS) * 8
 
 
 def test_a_processor_without_bfloat16_computes_in_float32() -> None:
@@ -109,7 +109,7 @@ def test_a_torch_that_cannot_tell_computes_in_float32(monkeypatch: pytest.Monkey
 def test_bfloat16_decides_as_float32_does(
     shipped: Classifier, pictures: list[decode.Views]
 ) -> None:
-    """Emulated where the processor has none: slow, and the same arithmetic."""
+    """Emulated where the processor lacks it: slow, but the same arithmetic."""
     cpu = torch.device("cpu")
     answers = []
     squares = torch.from_numpy(np.stack([picture.square for picture in pictures[:2]]))

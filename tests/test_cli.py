@@ -1,4 +1,4 @@
-"""The command as a person or cron meets it: exit codes, messages, the report, signals."""
+"""The command as a person or cron sees it: exit codes, messages, the report, signals."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""A camera's clock, told by the views that another camera photographed at the same time."""
+"""A camera's clock, inferred from views that another camera photographed at the same time."""
 
 import csv
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ NEW_YORK, PARIS = (40.758, -73.9855), (48.86, 2.34)
 
 
 def at(utc: float) -> tuple[float, float]:
-    """Where both were: they walk north, a metre a second."""
+    """Where both were: they walk north at 1 m/s."""
     return NEW_YORK[0] + (utc - NOON) / 111_195, NEW_YORK[1]
 
 
@@ -49,7 +49,7 @@ def library(index: Path, tracks: Sequence[Point] = ()) -> Sources:
 
 def answers(sources: Sources) -> dict[str, Estimate]:
     """What each source says of the photo that the camera took after an hour."""
-    return {found.source.value: found for found in sources.estimates("c060.jpg")}
+    return {estimate.source.value: estimate for estimate in sources.estimates("c060.jpg")}
 
 
 def seen(sources: Sources, *pairs: tuple[str, str]) -> None:
@@ -64,16 +64,16 @@ def test_same_views_tell_the_clock_from_the_next_run_on(tmp_path: Path) -> None:
     index = tmp_path / "captures"
     first = library(index)
     seen(first, *TRUE, ("c000.jpg", "p200.jpg"))
-    found = answers(first)
-    assert "time" not in found or found["time"].refused
+    estimates = answers(first)
+    assert "time" not in estimates or estimates["time"].refused
     first.close()
     track = [Point(NOON + 10.0 * n, *at(NOON + 10.0 * n)) for n in range(1500)]
     second = library(index, track)
-    found = answers(second)
+    estimates = answers(second)
     for source in ("time", "track"):
-        assert not found[source].refused, source
-        off = distance_m((found[source].latitude, found[source].longitude), at(NOON + HOUR))
-        assert off < 120 and off <= found[source].radius_95_m
+        assert not estimates[source].refused, source
+        off = distance_m((estimates[source].latitude, estimates[source].longitude), at(NOON + HOUR))
+        assert off < 120 and off <= estimates[source].radius_95_m
     second.close()
 
 
@@ -98,8 +98,8 @@ def test_too_few_or_contrary_views_tell_no_clock(
     seen(first, *pairs)
     first.close()
     second = library(tmp_path / "captures")
-    found = answers(second)
-    assert "time" not in found or found["time"].refused
+    estimates = answers(second)
+    assert "time" not in estimates or estimates["time"].refused
     second.close()
 
 

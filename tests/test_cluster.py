@@ -43,13 +43,13 @@ tagger.run.ray_engine.BLOCK = 8
 from tagger.cli.main import main
 main()
 """
-# A node that does not answer any more is given up after three questions, of one each 3 s.
+# A node that no longer answers is given up after three requests, one every 3 s.
 PROMPT = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """Two nodes; the second has a key of its own, by which the server tells who asks."""
+    """Two nodes; the second has its own access key, by which the server tells them apart."""
     small: dict[str, Any] = {"object_store_memory": 150_000_000, "include_dashboard": False}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in s3.ENVIRONMENT.items():
@@ -64,7 +64,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def kill(cluster: Cluster) -> None:
-    """The second node dies with all that runs there, as when its power is cut."""
+    """Kill the second node with everything on it, as when its power is cut."""
     (node,) = cluster.worker_nodes
     table = subprocess.run(["ps", "-eo", "ppid=,pid="], capture_output=True, check=True).stdout
     pairs = [tuple(map(int, line.split())) for line in table.splitlines()]
@@ -81,7 +81,7 @@ TAGGED = 65  # of the 132 photos that upload() makes
 
 
 def upload(bucket: s3.Bucket, count: int = 128) -> dict[str, bytes]:
-    """Photos of all sorts: half of them show a landmark; and a few awkward ones."""
+    """Upload photos of all sorts, half of which show a landmark, and a few awkward ones."""
     taj, grey = photo(COLOURS["Taj_Mahal"]), photo((120, 120, 120))
     kinds = (taj, metadata.tagged(grey, tag()), photo(COLOURS["Eiffel_Tower"]), grey)
     uploaded = {f"in/{i % 3}/{i:04d}.jpg": kinds[i % 4] for i in range(count)}
@@ -112,7 +112,7 @@ def started(
 ) -> tuple[subprocess.Popen[bytes], list[dict[str, Any]]]:
     """The command on the cluster, once four photos were written so; and what was asked till then.
 
-    Most writes are done and not told: their writers are about to ask again.
+    Most writes are done but unconfirmed: their writers are about to try again.
     """
     server.fail(0, after=0.7)
     server.asked()
@@ -145,7 +145,7 @@ def test_a_run_that_is_stopped_reports_what_it_wrote(
 def test_photos_of_one_shot_are_decided_as_on_one_machine(
     bucket: s3.Bucket, colour_model: Path, tmp_path: Path, cluster: Cluster
 ) -> None:
-    """Raw files of which only the JPEG shows something, more than a block of them."""
+    """More than a block of raw files of which only the JPEG shows something."""
     before = {}
     for n in range(12):
         taken = f"2024:05:{n + 1:02d} 12:00:00\0".encode()
@@ -200,24 +200,24 @@ def test_sources_of_a_position_say_the_same_as_on_one_machine(
 def all_sources(folder: Path) -> dict[str, bytes]:
     """Photos for each source to place; those that are compared lie in other blocks than copies."""
     names = sorted(path.stem for path in SAMPLES.glob("*.jpg"))
-    found = {}
+    files = {}
     for number, name in enumerate(names):
         with Image.open(SAMPLES / f"{name}.jpg") as opened:
             picture = opened.convert("RGB")
         when = Capture("", NOON + 86_400.0 * number, 0.0, camera="X")
         stated = replace(when, position=(10.0 + number, 20.0), camera="Phone")
-        found[f"a/{name}.jpg"] = jpeg(picture, exif=exif_of(stated))
-        found[f"b/IMG-2024-WA{number:04d}.jpg"] = jpeg(picture.resize((320, 240)), quality=70)
+        files[f"a/{name}.jpg"] = jpeg(picture, exif=exif_of(stated))
+        files[f"b/IMG-2024-WA{number:04d}.jpg"] = jpeg(picture.resize((320, 240)), quality=70)
     grey = Image.new("RGB", (64, 64), (128, 128, 128))
     for seconds in (0, 40, 80, 120):  # between two of a phone's photos: time
         position = (30.0, 31.0) if seconds in (0, 120) else None
         camera = "Phone" if position else "X"
         one = Capture("", NOON - 20 * 86_400 + seconds, 0.0, position=position, camera=camera)
-        found[f"b/time{seconds:03d}.jpg"] = jpeg(grey, exif=exif_of(one))
+        files[f"b/time{seconds:03d}.jpg"] = jpeg(grey, exif=exif_of(one))
     walked = Capture("", NOON - 40 * 86_400, 0.0, camera="X")
-    found["b/track.jpg"] = jpeg(grey, exif=exif_of(walked))
-    found["b/stated.jpg"] = jpeg(grey)
-    found["b/stated.jpg.json"] = b'{"geoData": {"latitude": 36.1125, "longitude": -115.1}}'
+    files["b/track.jpg"] = jpeg(grey, exif=exif_of(walked))
+    files["b/stated.jpg"] = jpeg(grey)
+    files["b/stated.jpg.json"] = b'{"geoData": {"latitude": 36.1125, "longitude": -115.1}}'
     points = "".join(
         f'<trkpt lat="40.1" lon="3.{number}"><time>{at}</time></trkpt>'
         for number, at in enumerate(("2024-03-22T11:59:30Z", "2024-03-22T12:00:30Z"))
@@ -226,7 +226,7 @@ def all_sources(folder: Path) -> dict[str, bytes]:
         '<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1"><trk><trkseg>'
         f"{points}</trkseg></trk></gpx>"
     )
-    return found
+    return files
 
 
 NOON = 1_714_564_800.0  # 2024-05-01
@@ -240,8 +240,8 @@ def jpeg(picture: Image.Image, quality: int = 88, exif: bytes = b"") -> bytes:
 
 def exif_of(one: Capture) -> bytes:
     with Image.open(io.BytesIO(taken(one))) as opened:
-        found: bytes = opened.info["exif"]
-    return found
+        exif: bytes = opened.info["exif"]
+    return exif
 
 
 def rows_of(folder: Path, root: str) -> dict[str, dict[str, str]]:
@@ -263,7 +263,7 @@ def test_all_sources_say_the_same_in_a_folder_a_bucket_and_on_a_cluster(
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    found, written = {}, {}
+    reported, written = {}, {}
     for kind in ("folder", "bucket", "cluster"):
         for name, data in photos.items():
             bucket.put(f"in/{name}", data)
@@ -274,13 +274,13 @@ def test_all_sources_say_the_same_in_a_folder_a_bucket_and_on_a_cluster(
             line += ["--engine", "ray", "--ray-address", cluster.address]
         subprocess.run(line, check=True, cwd=REPOSITORY)
         root = str(tmp_path) if kind == "folder" else there
-        found[kind] = rows_of(tmp_path / kind, f"{root}/in/")
+        reported[kind] = rows_of(tmp_path / kind, f"{root}/in/")
         written[kind] = bucket.contents()
-    by_source = Counter(row["source"] for row in found["folder"].values())
+    by_source = Counter(row["source"] for row in reported["folder"].values())
     assert by_source["library"] >= 10
     assert {"time", "track", "takeout"} <= by_source.keys()
-    assert found["bucket"] == found["folder"]
-    assert found["cluster"] == found["bucket"]
+    assert reported["bucket"] == reported["folder"]
+    assert reported["cluster"] == reported["bucket"]
     assert written["cluster"] == written["bucket"]
     for name in photos if not dry else ():
         data = (tmp_path / "in" / name).read_bytes()
@@ -301,28 +301,28 @@ def test_packs_and_own_places_say_the_same_as_on_one_machine(
     for number, path in enumerate(photos):
         os.utime(path, ns=(10**18, 10**18 + number))
     before = {path: path.read_bytes() for path in photos}
-    told: list[str] = []
+    reports: list[str] = []
     written: list[list[bytes]] = []
     for words in ([], ["--engine", "ray", "--ray-address", cluster.address]):
-        out = tmp_path / f"run{len(told)}"
+        out = tmp_path / f"run{len(reports)}"
         out.mkdir()
         line = [sys.executable, "-c", PINNED, str(library), "--ledger", str(out / "ledger.db"),
                 "--report", str(out / "report.csv"), "--pack", str(pack), *words]  # fmt: skip
         subprocess.run(line, check=True, cwd=REPOSITORY)
-        told.append((out / "report.csv").read_text(encoding="utf-8"))
+        reports.append((out / "report.csv").read_text(encoding="utf-8"))
         written.append([path.read_bytes() for path in photos])
         undo = ["undo", RUN_ID, "--ledger", str(out / "ledger.db")]
         assert CliRunner().invoke(main, undo).exit_code == 0
         assert {path: path.read_bytes() for path in photos} == before
         for number, path in enumerate(photos):
             os.utime(path, ns=(10**18, 10**18 + number))
-    assert "; place of the pack mine" in told[0] and "; place of the pack rooms" in told[0]
-    assert told[1] == told[0]
+    assert "; place of the pack mine" in reports[0] and "; place of the pack rooms" in reports[0]
+    assert reports[1] == reports[0]
     assert written[1] == written[0]
 
 
 def test_a_big_pack_is_built_as_on_one_machine(tmp_path: Path, cluster: Cluster) -> None:
-    """A part a place; one part is there from a run that was stopped."""
+    """One part for each place; one part is left from a run that was stopped."""
     code = "import train.packs; train.packs.PART = 1; from train.__main__ import main; main()"
     table = ["folder,latitude,longitude"]
     for n, name in enumerate(("windmills.jpg", "cup_of_tea.jpg", "taj_mahal.jpg")):
@@ -383,16 +383,16 @@ def test_a_node_that_dies_takes_no_photo_with_it(
 def test_what_is_missing_for_a_cluster_is_named(
     library: Path, colour_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def told(*words: str) -> str:
+    def output(*words: str) -> str:
         fixed = ["--model", str(colour_model), "--report", str(tmp_path / "r.csv"), "--dry-run"]
         result = CliRunner().invoke(main, [str(library), *fixed, "--engine", "ray", *words])
         assert result.exit_code == 2
         return result.output
 
-    assert "with --ray-address auto" in told("--ray-address", "ray://head:10001")
-    assert "--ray-address 127.0.0.1:9: no cluster" in told("--ray-address", "127.0.0.1:9")
-    assert "--ray-gpus-per-worker" in told("--device", "cuda")
+    assert "with --ray-address auto" in output("--ray-address", "ray://head:10001")
+    assert "--ray-address 127.0.0.1:9: no cluster" in output("--ray-address", "127.0.0.1:9")
+    assert "--ray-gpus-per-worker" in output("--device", "cuda")
     monkeypatch.delitem(sys.modules, "tagger.run.ray_engine")
     monkeypatch.delattr("tagger.run.ray_engine")
     monkeypatch.setitem(sys.modules, "ray", None)
-    assert "pip install 'landmark-tag[cluster]'" in told()
+    assert "pip install 'landmark-tag[cluster]'" in output()

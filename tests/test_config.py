@@ -17,7 +17,7 @@ from tagger.ledger.ledger import Ledger
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file where this system keeps it, in a folder of the test's own."""
+    """The configuration file where this system keeps it, in the test's own folder."""
     path = tmp_path / "settings" / "config.toml"
     path.parent.mkdir()
     monkeypatch.delenv("LANDMARK_TAG_CONFIG")
@@ -148,7 +148,7 @@ def test_a_file_that_is_named_must_be_there(library: Path, tmp_path: Path) -> No
 
 @pytest.fixture
 def tag(file: Path, tmp_path: Path, colour_model: Path) -> Callable[..., Result]:
-    """A run that has everything but its path from the file."""
+    """A run that takes everything but its path from the file."""
     file.write_text(
         f'model = "{colour_model.as_posix()}"\nledger = "{(tmp_path / "l.db").as_posix()}"\n'
         f'report = "{(tmp_path / "r.csv").as_posix()}"\ndevice = "cpu"\n'

@@ -59,7 +59,7 @@ def seen() -> Findings:
     return Findings(np.full(2, -5, np.float32), np.zeros(2, np.float32), 0.1, none, none)
 
 
-def found(judges: LearnedPlaces, photo: Floats) -> Contender:
+def likest(judges: LearnedPlaces, photo: Floats) -> Contender:
     contender = judges.likest(photo, seen())
     assert contender
     return contender
@@ -69,7 +69,7 @@ def test_votes_are_the_share_of_the_likest_photos(tmp_path: Path) -> None:
     mill = [along(c=1), along(c=1, d=0.1), along(c=1, d=0.9)]
     barn = [along(c=1, d=0.5), along(e=1), along(f=1)]
     judges = judge(tmp_path, ("Mill", 50, 100, mill), ("Barn", 60, 100, barn))
-    one = found(judges, along(c=1))
+    one = likest(judges, along(c=1))
     assert judges.packs[0].slug(one.number).endswith("mill")
     assert one.votes == pytest.approx(2 / 3)  # the barn's is the third
     assert one.rival == pytest.approx(along(c=1) @ along(c=1, d=0.5), abs=0.01)
@@ -77,16 +77,16 @@ def test_votes_are_the_share_of_the_likest_photos(tmp_path: Path) -> None:
 
 def test_a_photo_like_a_shipped_landmark_is_common_but_not_at_its_spot(tmp_path: Path) -> None:
     photo = along(a=0.8, c=0.6)
-    elsewhere = found(judge(tmp_path, ("Copy", 50, 100, [photo])), photo)
+    elsewhere = likest(judge(tmp_path, ("Copy", 50, 100, [photo])), photo)
     assert elsewhere.common == pytest.approx(0.8, abs=0.01)
-    there = found(judge(tmp_path, ("My tower", 10, 100, [photo])), photo)
+    there = likest(judge(tmp_path, ("My tower", 10, 100, [photo])), photo)
     assert there.common == pytest.approx(0, abs=0.01)
 
 
 def test_a_place_is_wide_by_its_radius(tmp_path: Path) -> None:
     for radius, wide in ((WIDE_M - 1, False), (WIDE_M, True)):
         place = "Bay", 50.0, radius, [along(c=1)]
-        assert found(judge(tmp_path, place), along(c=1)).wide is wide
+        assert likest(judge(tmp_path, place), along(c=1)).wide is wide
 
 
 def test_no_more_are_compared_than_is_worth_it(tmp_path: Path) -> None:

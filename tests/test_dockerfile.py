@@ -1,4 +1,4 @@
-"""The image's recipe: what it copies is there and let through, and nobody runs as root in it."""
+"""The Dockerfile: what it copies exists and is not ignored, and nothing runs as root."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Sources of a position: radii that are honest, clocks, neighbours in time, and the weighing."""
+"""Sources of a position: honest radii, clocks, neighbours in time, and weighing them."""
 
 import io
 import random
@@ -72,7 +72,7 @@ def test_how_one_moves_is_what_the_library_shows() -> None:
 
 
 def test_a_photo_is_seldom_further_away_than_its_neighbours_are_apart() -> None:
-    """300 m apart in 20 minutes: the radius is of that size, and far less with one side alone."""
+    """300 m apart in 20 minutes: the radius is about that, far less with one neighbour alone."""
     one, other = Fix(-600, PARIS), Fix(600, (PARIS[0] + 300 / 111_195, PARIS[1]))
     both, alone = locate(one, other, Motion()), locate(one, None, Motion())
     assert both and alone and 300 < both.radius_95_m < 700 < alone.radius_95_m
@@ -84,7 +84,7 @@ def test_a_photo_is_seldom_further_away_than_its_neighbours_are_apart() -> None:
 
 def test_the_radius_grows_with_the_gap() -> None:
     radii = [locate(Fix(-gap, PARIS), None, Motion()) for gap in (10, 60, 600, 3600)]
-    sizes = [found.radius_95_m for found in radii if found]
+    sizes = [located.radius_95_m for located in radii if located]
     assert sizes == sorted(sizes) and sizes[0] < 60 and sizes[-1] > 1000
     both = locate(Fix(-600, PARIS), Fix(600, PARIS), Motion())
     alone = locate(Fix(-600, PARIS), None, Motion())
@@ -92,8 +92,8 @@ def test_the_radius_grows_with_the_gap() -> None:
 
 
 def test_a_photo_in_the_middle_of_a_flight_has_no_position() -> None:
-    found = locate(Fix(-3600, PARIS), Fix(7200, VEGAS), Motion())
-    assert found and found.radius_95_m == float("inf")
+    midway = locate(Fix(-3600, PARIS), Fix(7200, VEGAS), Motion())
+    assert midway and midway.radius_95_m == float("inf")
     shortly = locate(Fix(-60, PARIS), Fix(36_000, VEGAS), Motion())
     assert shortly and shortly.position == PARIS and shortly.radius_95_m < 500
 
@@ -120,7 +120,7 @@ def test_a_clock_is_known_by_the_cameras_other_photos() -> None:
 
 
 def test_a_time_may_mean_two_moments_where_the_clock_was_put_back() -> None:
-    """Eight hours over the ocean to where it is six hours earlier."""
+    """A flight of eight hours to a zone that is six hours behind."""
     here, there = 7200.0, 7200.0 - 6 * 3600
     runs = runs_of([(0.0, here), (600.0, here), (8 * 3600.0, there), (9 * 3600.0, there)])
     assert runs == [ClockSpan(0.0, 600.0, here), ClockSpan(8 * 3600.0, 9 * 3600.0, there)]
@@ -137,10 +137,10 @@ def test_the_time_of_an_old_position_does_not_set_the_clock() -> None:
 
 def test_a_neighbour_of_the_same_camera_gives_its_position() -> None:
     captures = index([photo("near.jpg", 1e9 - 60, PARIS), photo("far.jpg", 1e9 - 9000, VEGAS)])
-    found = TimeSource(captures, Limits()).estimate(photo("x.jpg", 1e9))
-    assert found and not found.refused
-    assert distance_m((found.latitude, found.longitude), PARIS) < 1
-    assert found.words == "1 min after near.jpg"
+    guess = TimeSource(captures, Limits()).estimate(photo("x.jpg", 1e9))
+    assert guess and not guess.refused
+    assert distance_m((guess.latitude, guess.longitude), PARIS) < 1
+    assert guess.words == "1 min after near.jpg"
 
 
 def test_what_no_camera_took_has_no_position_by_time() -> None:
@@ -150,10 +150,10 @@ def test_what_no_camera_took_has_no_position_by_time() -> None:
 
 
 def test_another_cameras_clock_must_not_matter() -> None:
-    """A camera of which no clock is known: the phone stood still, or it did not."""
+    """A camera whose clock is unknown: the phone stood still, or it did not."""
     still = [photo(f"{n}.jpg", 1e9 + 600 * n, PARIS, camera="phone") for n in range(-12, 13)]
-    found = TimeSource(index(still), Limits()).estimate(photo("x.jpg", 1e9, camera="old"))
-    assert found and not found.refused
+    stood = TimeSource(index(still), Limits()).estimate(photo("x.jpg", 1e9, camera="old"))
+    assert stood and not stood.refused
     walk = [
         photo(f"{n}.jpg", 1e9 + 600 * n, (48.85 + n * 0.005, 2.29), camera="phone")
         for n in range(-12, 13)
@@ -171,10 +171,10 @@ def test_two_cameras_that_were_apart_are_believed_each_for_itself() -> None:
         photo("mine.jpg", 1e9 - 300, PARIS, camera="mine", offset=7200.0),
         photo("yours.jpg", 1e9 - 10, VEGAS, camera="yours", offset=7200.0),
     ]
-    found = TimeSource(index(known), Limits()).estimate(
+    guess = TimeSource(index(known), Limits()).estimate(
         photo("x.jpg", 1e9, camera="mine", offset=7200.0)
     )
-    assert found and distance_m((found.latitude, found.longitude), PARIS) < 1
+    assert guess and distance_m((guess.latitude, guess.longitude), PARIS) < 1
 
 
 def estimate(
@@ -259,10 +259,10 @@ def hidden(
         source = TimeSource(index(shown), Limits())
         for truth, asked in zip(photos, shown, strict=True):
             if asked.position is None:
-                found = source.estimate(asked)
+                guess = source.estimate(asked)
                 assert truth.position
-                off = distance_m((found.latitude, found.longitude), truth.position) if found else 0
-                answers.append((found, off))
+                off = distance_m((guess.latitude, guess.longitude), truth.position) if guess else 0
+                answers.append((guess, off))
     return answers
 
 
@@ -274,17 +274,17 @@ def test_walks_get_their_positions_back(
     hide: Callable[[Sequence[Capture], random.Random], set[str]], least: float
 ) -> None:
     answers = [answer for name in WALKS for answer in hidden(name, hide, 20)]
-    placed = [(found, off) for found, off in answers if found and not found.refused]
+    placed = [(guess, off) for guess, off in answers if guess and not guess.refused]
     assert len(placed) >= least * len(answers)
     assert sum(off <= 1000 for _, off in placed) >= 0.98 * len(placed)
-    assert sum(off <= found.radius_95_m for found, off in placed) >= 0.93 * len(placed)
+    assert sum(off <= guess.radius_95_m for guess, off in placed) >= 0.93 * len(placed)
 
 
 @needs_walks
 def test_a_bicycle_tour_is_refused_rather_than_wrong() -> None:
     for hide in (half, second_hours, one_day):
-        for found, off in hidden("bicycle_tour", hide, 20):
-            assert found is None or found.refused or off <= found.radius_95_m
+        for guess, off in hidden("bicycle_tour", hide, 20):
+            assert guess is None or guess.refused or off <= guess.radius_95_m
 
 
 @pytest.mark.parametrize(

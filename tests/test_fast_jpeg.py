@@ -1,4 +1,4 @@
-"""Decoding to an eighth: Pillow's pixels bit for bit, or left to Pillow."""
+"""Decoding to an eighth: the same pixels as Pillow, bit for bit, or left to Pillow."""
 
 import importlib.util
 import io
@@ -45,10 +45,10 @@ def pillow(data: bytes) -> Image.Image:
 
 
 def ours(data: bytes) -> NDArray[np.uint8] | None:
-    found = fast_jpeg.decode(data)
-    if found is None:
+    decoded = fast_jpeg.decode(data)
+    if decoded is None:
         return None
-    values, width, height, count = found
+    values, width, height, count = decoded
     shape = (height, width) if count == 1 else (height, width, count)
     return np.frombuffer(values, np.uint8).reshape(shape)
 
@@ -67,9 +67,9 @@ def test_pixels_are_those_of_libjpeg(size: tuple[int, int]) -> None:
         }
         kind: dict[str, Any] = {"mode": "L"} if colours == "grey" else {"subsampling": colours}
         data = jpeg(size[0], size[1], seed=number, **kind, **options)
-        found = ours(data)
-        assert found is not None, (colours, quality, restart)
-        np.testing.assert_array_equal(found, np.asarray(pillow(data)), f"{colours} {quality}")
+        pixels = ours(data)
+        assert pixels is not None, (colours, quality, restart)
+        np.testing.assert_array_equal(pixels, np.asarray(pillow(data)), f"{colours} {quality}")
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_rarer_sampling(colours: str, factors: int, other: int) -> None:
     at = data.index(b"\xff\xc0") + 11
     assert data[at] == factors
     data = data[:at] + bytes([other]) + data[at + 1 :]
-    found = ours(data)
-    assert found is not None
-    np.testing.assert_array_equal(found, np.asarray(pillow(data)))
+    pixels = ours(data)
+    assert pixels is not None
+    np.testing.assert_array_equal(pixels, np.asarray(pillow(data)))
 
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus of camera JPEGs is not here")
@@ -93,10 +93,10 @@ def test_cameras_photos_come_out_as_pillow_decodes_them() -> None:
     decoded = 0
     for path in sorted(CORPUS.iterdir()):
         data = path.read_bytes()
-        found = ours(data) if data[:2] == b"\xff\xd8" else None
-        if found is not None and min(Image.open(io.BytesIO(data)).size) >= 8:
+        pixels = ours(data) if data[:2] == b"\xff\xd8" else None
+        if pixels is not None and min(Image.open(io.BytesIO(data)).size) >= 8:
             decoded += 1
-            np.testing.assert_array_equal(found, np.asarray(pillow(data)), path.name)
+            np.testing.assert_array_equal(pixels, np.asarray(pillow(data)), path.name)
     assert decoded > 140
 
 
@@ -141,14 +141,14 @@ def test_damage_gives_pillows_pixels_or_is_left_to_it(seed: bytes, draw: st.Data
     at = draw.draw(st.integers(2, len(seed) - 1))
     noise = draw.draw(st.binary(max_size=4))
     data = seed[:at] + noise + seed[at + draw.draw(st.integers(0, 4)) :]
-    found = ours(data)
-    if found is not None:
+    pixels = ours(data)
+    if pixels is not None:
         try:
             picture = Image.open(io.BytesIO(data))
-        except (OSError, SyntaxError):  # then nobody asks for it at an eighth
+        except (OSError, SyntaxError):  # then it is never decoded to an eighth
             return
         if picture.width * picture.height <= 1 << 20 and min(picture.size) >= 8:
-            np.testing.assert_array_equal(found, np.asarray(pillow(data)))
+            np.testing.assert_array_equal(pixels, np.asarray(pillow(data)))
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])

@@ -50,7 +50,7 @@ class Album:
         return self._bytes_of(self.photos)
 
     def leave(self, free: int) -> None:
-        """Fill the disk up, but for about so many bytes."""
+        """Fill the disk but for about this many bytes."""
         self._filler.unlink(missing_ok=True)
         with self._filler.open("wb", buffering=0) as file:
             try:
@@ -85,7 +85,7 @@ def test_photos_on_a_full_disk_stay_as_they_are_and_say_why(album: Album, tmp_pa
 def test_whatever_space_is_left_all_that_was_written_can_be_undone(
     album: Album, disk: Path, free: int
 ) -> None:
-    """Photos, ledger and report share the disk, which ends before, among or after the photos."""
+    """Photos, ledger and report share the disk, which is full before, among or after the photos."""
     ledger = disk / "ledger.db"
     album.leave(free)
     done = album.tag(ledger, disk / "report.csv")

@@ -1,4 +1,4 @@
-"""Photos with several names, and times that tell a server of a change."""
+"""Photos with several hard links, and times that tell a media server of a change."""
 
 import csv
 import os
@@ -63,10 +63,10 @@ def test_hard_links_are_told_and_left_alone(
     album: Path, command: Callable[..., tuple[int, str]], tmp_path: Path, dry: bool
 ) -> None:
     assert command(album, *(["--dry-run"] if dry else []))[0] == 0
-    found = rows(tmp_path)
-    assert found["b.jpg"][0] == ("would_tag" if dry else "tagged")
+    reported = rows(tmp_path)
+    assert reported["b.jpg"][0] == ("would_tag" if dry else "tagged")
     for name in ("a.jpg", "album.jpg"):
-        assert found[name][0] == "unsupported" and "--hard-links split" in found[name][1]
+        assert reported[name][0] == "unsupported" and "--hard-links split" in reported[name][1]
     assert tagged(album) == (set() if dry else {"b.jpg"})
     assert links(album) == {"a.jpg": 2, "album.jpg": 2, "b.jpg": 1}
 

@@ -1,4 +1,4 @@
-"""Whatever lies in photos, Takeout files, tracks and the index: no crash, no wrong place."""
+"""Damaged or hostile photos, Takeout files, tracks and index: no crash, no wrong place."""
 
 import random
 import tempfile
@@ -42,9 +42,9 @@ def test_damaged_photos_state_less_and_raise_nothing() -> None:
     end = good.index(b"\xff\xdb")
     chance = random.Random(7)
     for _ in range(3000):
-        found = capture("a", damaged(good[:end], chance) + good[end:], whole=True)
-        assert found.position is None or (
-            abs(found.position[0]) <= 90 and abs(found.position[1]) <= 180
+        stated = capture("a", damaged(good[:end], chance) + good[end:], whole=True)
+        assert stated.position is None or (
+            abs(stated.position[0]) <= 90 and abs(stated.position[1]) <= 180
         )
 
 
@@ -54,9 +54,9 @@ def test_damaged_takeout_states_nothing_wrong() -> None:
     )
     chance = random.Random(7)
     for _ in range(3000):
-        found = parse("a.json", damaged(good, chance))
-        assert found.position is None or (
-            abs(found.position[0]) <= 90 and abs(found.position[1]) <= 180
+        stated = parse("a.json", damaged(good, chance))
+        assert stated.position is None or (
+            abs(stated.position[0]) <= 90 and abs(stated.position[1]) <= 180
         )
     for text in (
         b'{"photoTakenTime":{"timestamp":"' + b"9" * 5000 + b'"}}',
@@ -157,7 +157,7 @@ def test_names_that_are_not_utf8_and_two_runs_at_once(tmp_path: Path) -> None:
         sources.note(Capture(f"{number}.jpg", NOON + 9, 0.0, camera="X"), "1")
         sources.captures.flush()
     assert one.captures.known(key, "1") and other.captures.known("0.jpg", "1")
-    found = one.estimates("1.jpg")
-    assert found and found[0].neighbours[0].key == key
+    estimates = one.estimates("1.jpg")
+    assert estimates and estimates[0].neighbours[0].key == key
     one.close()
     other.close()

@@ -1,4 +1,4 @@
-"""A photo stays the same over a remount, a restore, a rename and the update of its ledger."""
+"""A photo is recognised after a remount, a restore, a rename and an update of its ledger."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ def classifier(colour_model: Path) -> Classifier:
 
 @pytest.fixture
 def renumbered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system that gives a file another inode at each look."""
+    """A file system that gives a file another inode each time."""
     real, count = {name: getattr(os, name) for name in ("stat", "lstat", "fstat")}, [0]
 
     def wrapped(name: str) -> Callable[..., os.stat_result]:
@@ -72,7 +72,7 @@ def never_decoded(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 
 def swapped(path: Path, data: bytes) -> None:
-    """Another file takes the name, with the size and time of the first."""
+    """Another file takes the name, with the same size and time."""
     now = path.stat()
     assert len(data) == now.st_size
     new = path.with_suffix(".new")
@@ -239,7 +239,7 @@ PRAGMA user_version = 1;
 
 
 def as_version_1(path: Path) -> None:
-    """The same ledger as the version before wrote it: inodes as ETags, no fingerprints."""
+    """The same ledger as version 1 wrote it: inodes as ETags, no fingerprints."""
     old = path.with_suffix(".old")
     with sqlite3.connect(old) as db:
         db.executescript(_TABLES_1)

@@ -1,4 +1,4 @@
-"""Decoding: the same picture whatever the file is like, and a reason where there is none."""
+"""Decoding: the same picture from any kind of file, or a reason why there is none."""
 
 import io
 import os
@@ -189,8 +189,8 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 def test_a_picture_is_whole_whatever_is_wrong_beside_it(beside: bytes) -> None:
     plain = photo(COLOURS["Taj_Mahal"], format="PNG")
     end = 8 + 12 + 13
-    found = decode.to_pixels(plain[:end] + beside + plain[end:], 32)
-    assert np.array_equal(found, decode.to_pixels(plain, 32))
+    pixels = decode.to_pixels(plain[:end] + beside + plain[end:], 32)
+    assert np.array_equal(pixels, decode.to_pixels(plain, 32))
 
 
 def test_what_cannot_be_decoded_in_the_memory_there_is_says_so() -> None:
@@ -217,7 +217,7 @@ def test_an_uncompressed_tiff_is_decoded_in_bands_to_the_same_picture(
 
 
 @pytest.mark.parametrize(
-    ("data", "error", "told"),
+    ("data", "error", "reason"),
     [
         (b"\0\0\0\x14ftypqt  " + bytes(40), UnsupportedError, "QuickTime"),
         (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40),
@@ -232,8 +232,8 @@ def test_an_uncompressed_tiff_is_decoded_in_bands_to_the_same_picture(
         (b"\x89PNG\r\n\x1a\n" + bytes(40), DamagedError, "restore it from a backup"),
     ],
 )  # fmt: skip
-def test_the_reason_is_true(data: bytes, error: type[PhotoError], told: str) -> None:
-    with pytest.raises(error, match=told):
+def test_the_reason_is_true(data: bytes, error: type[PhotoError], reason: str) -> None:
+    with pytest.raises(error, match=reason):
         decode.to_pixels(data, 32)
 
 
@@ -276,7 +276,7 @@ def test_libtiff_writes_nothing_to_the_terminal() -> None:
         " b'\\x03\\x01\\x03\\0\\1\\0\\0\\0\\x51\\xc3')\n"
         "try: decode.to_pixels(d, 32)\nexcept PhotoError as error: print(error)"
     )
-    found = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True,
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True,
                            text=True, check=True)  # fmt: skip
-    assert "TIFF compression WebP" in found.stdout, found.stdout
-    assert found.stderr == ""
+    assert "TIFF compression WebP" in done.stdout, done.stdout
+    assert done.stderr == ""

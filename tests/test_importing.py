@@ -1,4 +1,4 @@
-"""Importing changes nothing in the process: entry points and loaded models do."""
+"""Importing changes no global state; only entry points and loaded models do."""
 
 import ast
 import subprocess

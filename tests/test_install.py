@@ -1,4 +1,4 @@
-"""What people install: a wheel made from the source archive, run where there is no checkout."""
+"""What users install: a wheel made from the source archive, run without a checkout."""
 
 import http.cookiejar
 import os
@@ -24,13 +24,13 @@ from tagger import __version__, metadata
 
 Command = Callable[..., str]
 pytestmark = pytest.mark.slow
-# What of the repository is no part of a source archive: made here, or of the machine that tests.
+# Files of the repository that no source archive contains: built ones, or local to this machine.
 NOT_SHIPPED = re.compile(r"__pycache__|\.py[co]$|\.so$|/\.")
 BUILD = "import sys; from setuptools import build_meta as b; print(b.build_{}(sys.argv[1]))"
 
 
 def call(*words: object, folder: Path, **environment: str) -> str:
-    """The output of a program that knows nothing of this checkout."""
+    """The output of a program run outside this checkout."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
         [str(word) for word in words],
@@ -41,8 +41,8 @@ def call(*words: object, folder: Path, **environment: str) -> str:
 
 
 def files(folder: Path, *below: str) -> set[str]:
-    found = (path for top in below for path in (folder / top).rglob("*") if path.is_file())
-    names = {str(path.relative_to(folder)) for path in found}
+    paths = (path for top in below for path in (folder / top).rglob("*") if path.is_file())
+    names = {str(path.relative_to(folder)) for path in paths}
     return {name for name in names if not NOT_SHIPPED.search(name)}
 
 
@@ -63,7 +63,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment with the wheel in it; large packages are those of the tests.
+    """The programs of an environment with the wheel; large packages come from the tests' own.
 
     A path in a .pth file brings packages, but not the .pth files beside them: an editable install
     of this checkout stays out.
@@ -183,7 +183,7 @@ def test_an_installed_wheel_serves_the_review(review: str) -> None:
         try:
             answer = browser.open(review, timeout=30)
             break
-        except urllib.error.URLError as error:  # it is told before the server listens
+        except urllib.error.URLError as error:  # the address is printed before the server listens
             if not isinstance(error.reason, ConnectionRefusedError):
                 raise
             time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""The landmark table against its checker, and against distances known independently of it."""
+"""The landmark table against its checker, and against distances from other sources."""
 
 import csv
 import importlib.util
@@ -138,7 +138,7 @@ def test_good_rows_pass(tmp_path: Path, capsys: Output) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "problem"),
     [
         (EIFFEL | {"slug": "Eiffel Tower"}, "slug 'Eiffel Tower'"),
         (EIFFEL | {"slug": "=Eiffel"}, "slug '=Eiffel'"),
@@ -176,15 +176,15 @@ def test_good_rows_pass(tmp_path: Path, capsys: Output) -> None:
     ],
 )
 def test_each_defect_is_one_clear_line(
-    row: dict[str, str], said: str, tmp_path: Path, capsys: Output
+    row: dict[str, str], problem: str, tmp_path: Path, capsys: Output
 ) -> None:
     code, lines = _check(_write(tmp_path / "bad.csv", row), capsys)
     assert code == 1
-    assert any(said in line and line.startswith(row["slug"]) for line in lines), lines
+    assert any(problem in line and line.startswith(row["slug"]) for line in lines), lines
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "problem"),
     [
         (LOUVRE | {"wikidata": "Q243"}, "Louvre: same wikidata as Eiffel_Tower"),
         (
@@ -196,11 +196,11 @@ def test_each_defect_is_one_clear_line(
     ],
 )
 def test_duplicates_are_named(
-    row: dict[str, str], said: str, tmp_path: Path, capsys: Output
+    row: dict[str, str], problem: str, tmp_path: Path, capsys: Output
 ) -> None:
     code, lines = _check(_write(tmp_path / "twice.csv", EIFFEL, row), capsys)
     assert code == 1
-    assert [line.partition(": correct")[0] for line in lines] == [said]
+    assert [line.partition(": correct")[0] for line in lines] == [problem]
 
 
 def test_rows_without_wikidata_are_no_duplicates(tmp_path: Path, capsys: Output) -> None:
@@ -210,7 +210,7 @@ def test_rows_without_wikidata_are_no_duplicates(tmp_path: Path, capsys: Output)
 
 def test_broken_files_are_refused(tmp_path: Path, capsys: Output) -> None:
     good = _write(tmp_path / "good.csv", EIFFEL).read_bytes()
-    for broken, said in [
+    for broken, problem in [
         (good.replace(b"slug,name", b"name,slug"), "the header"),
         (good.replace(b"\n", b"\r\n"), "LF line ends"),
         (good.replace(b"Q243,", b"Q243,extra,"), "line 2: write 13 columns"),
@@ -224,7 +224,7 @@ def test_broken_files_are_refused(tmp_path: Path, capsys: Output) -> None:
         path.write_bytes(broken)
         code, lines = _check(path, capsys)
         assert code == 1
-        assert len(lines) == 1 and said in lines[0], lines
+        assert len(lines) == 1 and problem in lines[0], lines
     assert _check(tmp_path / "absent.csv", capsys)[0] == 1
 
 

@@ -69,8 +69,8 @@ def rows_of(report: Path) -> dict[str, dict[str, str]]:
 
 
 def test_a_place_is_learned_tagged_and_undone(tmp_path: Path) -> None:
-    told = landmark_tag("learn", "Our windmill", "--at", AT, *views(tmp_path / "known", 3))
-    assert "Our windmill: 3 photos learned; 52.62000, 4.65000 within 100 m" in told
+    output = landmark_tag("learn", "Our windmill", "--at", AT, *views(tmp_path / "known", 3))
+    assert "Our windmill: 3 photos learned; 52.62000, 4.65000 within 100 m" in output
     library, report = tmp_path / "library", tmp_path / "report.csv"
     photo = views(library, 1, first=4)[0]
     (library / "tea.jpg").write_bytes((SAMPLES / "cup_of_tea.jpg").read_bytes())
@@ -118,8 +118,8 @@ def test_what_is_said_not_to_be_the_place_is_remembered(tmp_path: Path) -> None:
     landmark_tag("learn", "Our windmill", "--at", AT, *views(tmp_path / "known", 2))
     library, report = tmp_path / "library", tmp_path / "report.csv"
     wrong = views(library, 1, first=4)
-    told = landmark_tag("learn", "--not", "Our windmill", *wrong)
-    assert "what is not it" in told
+    output = landmark_tag("learn", "--not", "Our windmill", *wrong)
+    assert "what is not it" in output
     landmark_tag(library, "--report", report, "--dry-run", "-q")
     assert rows_of(report)["view4.jpg"]["status"] != "would_tag"
     assert "not Our windmill: 1 photo" in landmark_tag("places", "list")
@@ -127,23 +127,23 @@ def test_what_is_said_not_to_be_the_place_is_remembered(tmp_path: Path) -> None:
 
 def test_the_position_comes_from_photos_that_carry_one(tmp_path: Path) -> None:
     photos = views(tmp_path, 2)
-    told = landmark_tag("learn", "Mill", photos[0], code=2)
-    assert "none of its photos carries GPS; say where it is with --at LAT,LON" in told
-    told = landmark_tag("learn", "Tower", SAMPLES / "eiffel_tower_with_gps.jpg", photos[0])
-    assert "Tower: 2 photos learned; 48.8" in told
+    output = landmark_tag("learn", "Mill", photos[0], code=2)
+    assert "none of its photos carries GPS; say where it is with --at LAT,LON" in output
+    output = landmark_tag("learn", "Tower", SAMPLES / "eiffel_tower_with_gps.jpg", photos[0])
+    assert "Tower: 2 photos learned; 48.8" in output
 
 
 def test_photos_of_one_place_must_not_lie_far_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photos = views(tmp_path, 2)
-    found = iter([Position(48.1, 11.5), Position(48.2, 11.5)] * 2)
-    monkeypatch.setattr("tagger.run.learn.metadata.position", lambda data: next(found))
-    told = landmark_tag("learn", "Mill", *photos, code=2)
-    assert "lie up to 5,560 m from their middle" in told
+    positions = iter([Position(48.1, 11.5), Position(48.2, 11.5)] * 2)
+    monkeypatch.setattr("tagger.run.learn.metadata.position", lambda data: next(positions))
+    output = landmark_tag("learn", "Mill", *photos, code=2)
+    assert "lie up to 5,560 m from their middle" in output
     assert not mine(tmp_path).exists()
-    told = landmark_tag("learn", "Mill", "--at", "48.1,11.5", *photos)
-    assert "within 100 m; its photos lie up to 11,120 m apart" in told
+    output = landmark_tag("learn", "Mill", "--at", "48.1,11.5", *photos)
+    assert "within 100 m; its photos lie up to 11,120 m apart" in output
 
 
 def test_folders_with_a_table_are_learned(tmp_path: Path) -> None:
@@ -164,13 +164,13 @@ def test_folders_with_a_table_are_learned(tmp_path: Path) -> None:
 
 def test_photos_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "bad.jpg").write_bytes(b"no photo")
-    told = landmark_tag(
+    output = landmark_tag(
         "learn", "Mill", "--at", AT, *views(tmp_path, 1), tmp_path / "bad.jpg", tmp_path / "no.jpg",
         code=1,
     )  # fmt: skip
-    assert "bad.jpg" in told and "no.jpg" in told and "Mill: 1 photo learned" in told
-    told = landmark_tag("learn", "Barn", "--at", AT, tmp_path / "bad.jpg", code=2)
-    assert "none of its photos can be read" in told
+    assert "bad.jpg" in output and "no.jpg" in output and "Mill: 1 photo learned" in output
+    output = landmark_tag("learn", "Barn", "--at", AT, tmp_path / "bad.jpg", code=2)
+    assert "none of its photos can be read" in output
 
 
 def test_places_are_shown_checked_and_forgotten(tmp_path: Path) -> None:
@@ -190,8 +190,8 @@ def test_check_tells_which_photos_are_taken_for_another_place(tmp_path: Path) ->
     tea = views(tmp_path / "b", 2, name="cup_of_tea.jpg")
     landmark_tag("learn", "Mill", "--at", AT, mill[0], mill[1], tea[0])
     landmark_tag("learn", "Tea", "--at", "48.1,11.5", tea[1], mill[2])
-    told = landmark_tag("places", "check", code=1)
-    assert "learned as Mill, more like Tea" in told
+    output = landmark_tag("places", "check", code=1)
+    assert "learned as Mill, more like Tea" in output
 
 
 def test_private_places_leave_only_after_a_question(tmp_path: Path) -> None:
@@ -214,9 +214,9 @@ def test_whoever_exports_private_places_is_asked(
     write_pack(mine(tmp_path), "e", known, (64, 16), private=True)
     monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True)
     words = ["places", "export", str(out)]
-    told = CliRunner().invoke(main, words, input="n\n")
-    assert told.exit_code == 2 and "1 private place will be in" in told.output
-    assert "Mill. Export" in told.output and not out.exists()
+    answer = CliRunner().invoke(main, words, input="n\n")
+    assert answer.exit_code == 2 and "1 private place will be in" in answer.output
+    assert "Mill. Export" in answer.output and not out.exists()
     assert CliRunner().invoke(main, words, input="y\n").exit_code == 0
     assert not open_pack(out).private
 
@@ -237,11 +237,11 @@ def test_a_pack_of_another_model_is_refused_with_the_remedy(tmp_path: Path) -> N
     library = tmp_path / "library"
     views(library, 1, first=4)
     words = library, "--dry-run", "--report", tmp_path / "r.csv"
-    told = landmark_tag(*words, "--pack", other, code=2)
-    assert "learned with another model" in told and "places relearn" in told
+    output = landmark_tag(*words, "--pack", other, code=2)
+    assert "learned with another model" in output and "places relearn" in output
     mine(tmp_path).write_bytes(other.read_bytes())
-    told = landmark_tag(*words)  # nobody named it: it is left out
-    assert "places left out" in told
+    output = landmark_tag(*words)  # nobody named it: it is left out
+    assert "places left out" in output
     landmark_tag("places", "relearn")
     assert open_pack(mine(tmp_path)).encoder == pack.encoder
     assert "would be tagged" in landmark_tag(*words)
@@ -250,10 +250,10 @@ def test_a_pack_of_another_model_is_refused_with_the_remedy(tmp_path: Path) -> N
 def test_a_damaged_pack_stops_the_run_before_it_starts(tmp_path: Path) -> None:
     pack = tmp_path / "bad.places"
     pack.write_bytes(b"\0" * 100)
-    told = landmark_tag(
+    output = landmark_tag(
         SAMPLES, "--dry-run", "--report", tmp_path / "r.csv", "--pack", pack, code=2
     )
-    assert "bad.places: not a pack that can be used" in told
+    assert "bad.places: not a pack that can be used" in output
 
 
 def seen(best: float = -5.0) -> Findings:
@@ -264,7 +264,7 @@ def seen(best: float = -5.0) -> Findings:
 def sure(
     alike: float, rival: float, spots: int, count: int, common: float = 0.49, wide: bool = False
 ) -> float:
-    """With a reference as like the shipped landmarks as half of all are."""
+    """The confidence for a reference as similar to the shipped landmarks as the median one."""
     near = min(4, count)
     one = Contender(0, 0, (alike,) * near, (spots,) * near, rival, 0, count, 1.0, common, wide)
     evidence = one.evidence(seen())
@@ -275,15 +275,15 @@ def sure(
 def test_more_evidence_is_more_confidence() -> None:
     likeness = [sure(alike, 0.2, 4, 3) for alike in (0.2, 0.4, 0.6, 0.8)]
     apart = [sure(0.6, rival, 4, 3) for rival in (0.6, 0.4, 0.2)]
-    found = [sure(0.5, 0.3, spots, 3) for spots in (0, 4, 8, 16)]
-    for rising in (likeness, apart, found):
+    local = [sure(0.5, 0.3, spots, 3) for spots in (0, 4, 8, 16)]
+    for rising in (likeness, apart, local):
         assert rising == sorted(rising)
     assert sure(0.45, 0.43, 0, 10) < 0.2  # unknown is the default answer
     assert sure(0.8, 0.3, 16, 3) > 0.9
 
 
 def test_what_looks_like_many_things_needs_more_evidence() -> None:
-    """A photo that is like a shipped landmark, or a place that is wide, is a weaker reference."""
+    """A reference that resembles a shipped landmark, or is of a wide place, counts for less."""
     plain = sure(0.6, 0.3, 6, 3)
     assert sure(0.6, 0.3, 6, 3, common=0.6) < plain
     assert sure(0.6, 0.3, 6, 3, wide=True) < plain
@@ -342,14 +342,14 @@ def test_a_review_teaches_places_and_what_is_not_one(tmp_path: Path) -> None:
     review = Review(report, load_landmarks())
     review.decide([0, 1], Decision(Verdict.PLACE, "", 52.62, 4.65, "Our windmill"))
     review.decide([2], Decision(Verdict.REJECT))
-    found = teachable(review, library)
-    assert [(one.lesson.name, len(one.lesson.photos), one.wrong) for one in found] == [
+    taught = teachable(review, library)
+    assert [(one.lesson.name, len(one.lesson.photos), one.wrong) for one in taught] == [
         ("Our windmill", 2, False), ("Eiffel Tower", 1, True),
     ]  # fmt: skip
     assert teachable(review, tmp_path / "elsewhere") == []  # only photos below the root
     classifier = Classifier(device="cpu")
-    assert teach(found, classifier) == 3
-    assert teach(found, classifier) == 0  # nothing twice
+    assert teach(taught, classifier) == 3
+    assert teach(taught, classifier) == 0  # nothing twice
     pack = open_pack(mine(tmp_path))
     assert [pack.named(number) for number in range(len(pack))] == [False, True]
     assert known_places()["mine/our_windmill"].latitude == 52.62
@@ -357,7 +357,7 @@ def test_a_review_teaches_places_and_what_is_not_one(tmp_path: Path) -> None:
 
 
 def test_one_name_for_two_places_moves_no_photo(tmp_path: Path) -> None:
-    """A name that was given to two places far apart is refused, here and in the pack."""
+    """A name given to two places far apart is refused, in the review and in the pack."""
     library, report = tmp_path / "library", tmp_path / "report.csv"
     views(library, 3)
     landmark_tag(library, "--report", report, "--dry-run", "-q")
@@ -365,18 +365,18 @@ def test_one_name_for_two_places_moves_no_photo(tmp_path: Path) -> None:
     review.decide([0], Decision(Verdict.PLACE, "", 52.62, 4.65, "Mill"))
     review.decide([1], Decision(Verdict.PLACE, "", 52.621, 4.65, "Mill"))
     review.decide([2], Decision(Verdict.PLACE, "", 40.0, 20.0, "mill"))
-    found = teachable(review, library)
-    assert [(one.lesson.name, len(one.lesson.photos)) for one in found] == [
+    taught = teachable(review, library)
+    assert [(one.lesson.name, len(one.lesson.photos)) for one in taught] == [
         ("Mill", 2),
         ("mill", 1),
     ]
     classifier = Classifier(device="cpu")
     with pytest.raises(RunError, match="mill: another place of that name lies 1,825 km away"):
-        teach(found, classifier)
+        teach(taught, classifier)
     assert own_pack() is None
-    assert teach(found[:1], classifier) == 2
+    assert teach(taught[:1], classifier) == 2
     with pytest.raises(RunError, match="mill: another place of that name"):
-        teach(found[1:], classifier)
+        teach(taught[1:], classifier)
     pack = own_pack()
     assert pack
     ((mark, count),), refused = own_names(pack)

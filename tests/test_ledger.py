@@ -1,4 +1,4 @@
-"""The ledger: what it keeps, what it refuses to open, one run at a time, what a crash leaves."""
+"""The ledger: what it stores, what it refuses to open, one run at a time, what a crash leaves."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The source library: copies are found, and what is seen in many places places nothing."""
+"""The source library: copies are found; an object seen in many places gives no position."""
 
 import io
 import random
@@ -41,7 +41,7 @@ def model() -> LazyClassifier:
 
 
 class Album(LibrarySource):
-    """The source, its index and pictures of a test."""
+    """The library source, its index and the pictures of a test."""
 
     def __init__(self, model: LazyClassifier) -> None:
         self.views = ViewsIndex(None, model.encoder)
@@ -54,9 +54,9 @@ class Album(LibrarySource):
 
 @pytest.fixture
 def source(model: LazyClassifier) -> Iterator[Album]:
-    found = Album(model)
-    yield found
-    found.views.close()
+    album = Album(model)
+    yield album
+    album.views.close()
 
 
 def sample(name: str) -> Picture:
@@ -97,11 +97,11 @@ def test_copies_get_the_position_of_their_original(
     for name, place in places.items():
         kept(source, f"{name}.jpg", sample(name), place, 0)
     for name, place in places.items():
-        found = estimate(source, change(sample(name)))
-        assert found is not None and not found.refused, name
-        assert (found.latitude, found.longitude) == place
-        assert found.source is Source.LIBRARY and found.words == f"copy of {name}.jpg"
-        assert found.radius_95_m < 20
+        copied = estimate(source, change(sample(name)))
+        assert copied is not None and not copied.refused, name
+        assert (copied.latitude, copied.longitude) == place
+        assert copied.source is Source.LIBRARY and copied.words == f"copy of {name}.jpg"
+        assert copied.radius_95_m < 20
 
 
 def test_other_photos_are_no_copies(source: Album) -> None:
@@ -114,8 +114,8 @@ def test_other_photos_are_no_copies(source: Album) -> None:
 def test_copies_that_were_taken_in_two_places_are_refused(source: Album) -> None:
     kept(source, "a.jpg", sample("windmills"), HOME, 0)
     kept(source, "b.jpg", sample("windmills"), AWAY, 1)
-    found = estimate(source, smaller(sample("windmills")))
-    assert "its copies were taken 50" in found.refused
+    copied = estimate(source, smaller(sample("windmills")))
+    assert "its copies were taken 50" in copied.refused
 
 
 # Traps: what is the same in both photos is not where they were taken.
@@ -134,7 +134,7 @@ def logo(size: int) -> Picture:
 
 
 def scene(number: int, with_it: Picture | None = None, where: float = 0.3) -> Picture:
-    """A place of its own, with or without a thing in it."""
+    """A distinct place, with or without an object in it."""
     picture = sample(NAMES[number]).resize((640, 480))
     if with_it:
         picture.paste(with_it, (int(where * 640), int(where * 480)))
@@ -215,7 +215,7 @@ def painting() -> Picture:
 
 
 def around(number: int, thing: Picture, share: float) -> Picture:
-    """A place of its own with a thing in its middle, as large as that share of the edges."""
+    """A distinct place with an object in the middle, its edges that share of the picture's."""
     picture = sample(NAMES[number]).resize((640, 480))
     size = round(640 * share), round(480 * share)
     picture.paste(thing.resize(size), ((640 - size[0]) // 2, (480 - size[1]) // 2))
@@ -227,7 +227,7 @@ def around(number: int, thing: Picture, share: float) -> Picture:
 def test_toys_faces_screens_and_paintings_place_nothing(
     source: Album, thing: Callable[[], Picture], share: float
 ) -> None:
-    """Seen at home on two days, then elsewhere; nearly as large as the picture, too."""
+    """Seen at home on two days, then elsewhere; also when nearly as large as the picture."""
     for number in (0, 1):
         kept(source, f"{number}.jpg", around(number, thing(), share), HOME, number)
     assert estimate(source, around(5, thing(), share)) is None
@@ -237,7 +237,7 @@ def test_toys_faces_screens_and_paintings_place_nothing(
 def test_what_was_seen_in_places_far_apart_is_no_evidence(
     source: Album, thing: Callable[[], Picture]
 ) -> None:
-    """It fills the picture, so that nothing else tells that it travels."""
+    """It fills the picture, so that nothing else shows that it was moved."""
 
     def seen(slant: float) -> Picture:
         corners = (0, 0, 0, 480, 640, 480 - slant, 640, slant)
@@ -271,7 +271,7 @@ def test_sea_horizons_place_nothing(source: Album) -> None:
 
 
 def facade(seed: int, step: int = 64) -> Picture:
-    """Rows of the same windows; another house has other cracks, blinds and lamps."""
+    """Rows of identical windows; each house has its own cracks, blinds and lamps."""
     chance = random.Random(seed)
     picture = Image.new("RGB", (640, 480), (200, 190, 170))
     draw = ImageDraw.Draw(picture)
@@ -288,12 +288,12 @@ def test_look_alike_facades_place_nothing(source: Album) -> None:
     for seed in range(4):
         kept(source, f"{seed}.jpg", facade(seed), HOME, seed)
     for seed in range(10, 14):
-        found = estimate(source, facade(seed))
-        assert found is None or found.refused
+        placed = estimate(source, facade(seed))
+        assert placed is None or placed.refused
 
 
 def test_the_same_view_needs_two_photos_of_different_times(source: Album) -> None:
-    """Not a copy: seen from a little further to the side, on another day."""
+    """Not a copy: seen from slightly further to the side, on another day."""
 
     def seen(slant: float) -> Picture:
         picture = sample("louvre").resize((640, 480))
@@ -306,9 +306,9 @@ def test_the_same_view_needs_two_photos_of_different_times(source: Album) -> Non
     kept(source, "burst.jpg", seen(1.0), HOME, 0.001)
     assert estimate(source, seen(0)) is None
     kept(source, "later.jpg", seen(-0.9), HOME, 30)
-    found = estimate(source, seen(0))
-    assert found is not None and not found.refused and found.words.startswith("same view as ")
-    assert distance_m((found.latitude, found.longitude), HOME) < 1 and found.radius_95_m >= 150
+    placed = estimate(source, seen(0))
+    assert placed is not None and not placed.refused and placed.words.startswith("same view as ")
+    assert distance_m((placed.latitude, placed.longitude), HOME) < 1 and placed.radius_95_m >= 150
     kept(source, "abroad.jpg", seen(0.5), ABROAD, 60)
     assert estimate(source, seen(0)) is None
 
@@ -352,7 +352,7 @@ def test_a_messengers_copy_is_found_tonight_and_undone(tmp_path: Path) -> None:
     assert "copy of PXL_1.jpg" in report and ",library," in report
     position = metadata.position(copy.read_bytes())
     assert position and distance_m(position, HOME) < 2
-    assert "would" not in run(folder, "--from", "library")  # ours: evidence of nothing
+    assert "would" not in run(folder, "--from", "library")  # we wrote it: it is no evidence
     undone = CliRunner().invoke(main, ["undo", "last", "--ledger", str(tmp_path / "ledger.db")])
     assert undone.exit_code == 0, undone.output
 
@@ -392,7 +392,7 @@ def in_index(folder: Path) -> list[str]:
 
 
 def test_photos_that_are_gone_leave_the_index(tmp_path: Path) -> None:
-    """Those that a run leaves out, or that lie elsewhere, stay."""
+    """Photos that a run leaves out, or that lie elsewhere, stay."""
     folder = tmp_path / "photos"
     for name in ("a/1.jpg", "a/2.jpg", "b/3.jpg", "b/4.jpg"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -429,9 +429,9 @@ def test_what_is_like_nothing_is_compared_with_new_photos_only(source: Album) ->
     new = source.look(sample("windmills"))
     source.views.add(new)
     source.views.ready()
-    assert not source.views.unlike(new.key, LEAST_ALIKE)  # nobody looked
+    assert not source.views.unlike(new.key, LEAST_ALIKE)  # it was never compared
     assert source.compared(new) == (None, False)
-    source.views.found_unlike(new.key)
+    source.views.note_unlike(new.key)
     assert source.views.unlike(new.key, LEAST_ALIKE)
     kept(source, "b.jpg", sample("cup_of_tea"), HOME, 0)
     source.views.ready()
@@ -456,12 +456,12 @@ def test_the_likest_of_many_are_those_that_are(source: Album) -> None:
         data = np.round(row / np.linalg.norm(row) * SCALE).astype(np.int8).tobytes()
         source.views.add(replace(photo, key=str(number), embedding=data, position=HOME))
     source.views.ready()
-    found = source.views.likest(numbers, 3, LEAST_ALIKE, "0")
-    assert [photo.key for photo in found] == ["500", "1000", "1500"]
+    likest = source.views.likest(numbers, 3, LEAST_ALIKE, "0")
+    assert [photo.key for photo in likest] == ["500", "1000", "1500"]
 
 
 def test_a_pack_that_is_learned_spares_the_index(model: LazyClassifier, tmp_path: Path) -> None:
-    """Embeddings are of the encoder, whatever places are known beside."""
+    """Embeddings depend on the encoder alone, not on the places that were learned."""
     for encoder, count in ((model.encoder, 1), ("another", 0)):
         views = ViewsIndex(tmp_path / "views", model.encoder)
         views.add(KeptView("a.jpg", "", HOME, None, b"\1" * 64, 9, 9, b"", b"", b""))

@@ -1,4 +1,4 @@
-"""When a run ends before its photos do."""
+"""When a run stops before its last photo."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The page and map of what the default model knows, against its labels and the landmark table."""
+"""The page and map of the default model's landmarks, against its labels and the landmark table."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The ordered window and the batches."""
+"""The ordered window, and the batches made from it."""
 
 import threading
 import time

@@ -1,9 +1,11 @@
-"""Local features: the same points, moved alike, are found again; what is in the file is checked."""
+"""Local features: points that moved alike are matched; references in a file are checked."""
 
 import dataclasses
 import io
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -27,10 +29,9 @@ from tagger.model.local_features.matching import (
 )
 from tagger.model.local_features.references import RULE, References, packed, unpacked
 from tagger.model.local_features.sift import LENGTH, POINTS, sift
-from train.__main__ import main
-from train.photos.folders import NO_LANDMARK, Sample
-from train.photos.split import Material
-from train.ship.references import Shared, add_references, gathered
+
+if TYPE_CHECKING:  # each process of the fast tests would import what these need for seconds
+    from train.ship.references import Shared
 
 # Of both steps: what the network says, and, in the second, the spots above four.
 RULES = np.zeros((2, RULE), np.float32)
@@ -39,7 +40,7 @@ RULES[1, [0, 8]] = -1.5, 3.0
 
 
 def grey(name: str, change: str = "") -> np.ndarray:
-    """A sample photo as the classifier looks for local features in it, cut or darkened before."""
+    """A sample photo as local features are computed from it, cropped or darkened before."""
     with Image.open(SAMPLES / f"{name}.jpg") as opened:
         picture: Image.Image = opened
         wide, high = picture.size
@@ -54,9 +55,11 @@ def grey(name: str, change: str = "") -> np.ndarray:
     return to_views(buffer.getvalue(), 256, Resize.SQUASH).grey
 
 
-def shared(name: str) -> Shared:
-    found = describe(grey(name))
-    return Shared(found, np.ones(len(found.places), np.int64)).strongest(180)
+def shared(name: str) -> "Shared":
+    from train.ship.references import Shared
+
+    points = describe(grey(name))
+    return Shared(points, np.ones(len(points.places), np.int64)).strongest(180)
 
 
 def noise(height: int, width: int) -> np.ndarray:
@@ -83,7 +86,7 @@ def test_points_lie_in_the_picture_and_their_descriptors_have_length_1(picture: 
 
 
 def test_a_point_of_a_photo_on_its_side_is_described_otherwise() -> None:
-    """Photos are upright: what is turned is another thing."""
+    """Photos are upright, so features need not match when turned."""
     picture = grey("taj_mahal")
     places, described = sift(picture)
     turned_places, turned = sift(np.ascontiguousarray(np.rot90(picture)))
@@ -96,7 +99,7 @@ def test_a_point_of_a_photo_on_its_side_is_described_otherwise() -> None:
 
 @pytest.mark.parametrize("name", ["taj_mahal", "cup_of_tea"])
 def test_points_are_described_as_opencv_describes_them_upright(name: str) -> None:
-    """Its directions go the other way round."""
+    """OpenCV's directions go the other way round."""
     picture = grey(name)
     places, ours = sift(picture)
     theirs = cv2.SIFT.create()
@@ -115,7 +118,9 @@ def test_points_are_described_as_opencv_describes_them_upright(name: str) -> Non
 
 @pytest.fixture(scope="module")
 def references() -> References:
-    """Of three landmarks, one photo each; the third shows too little to be found again."""
+    """References of three landmarks, one photo each; the third shows too little to be matched."""
+    from train.ship.references import Shared, gathered
+
     flat = Shared(
         Features(np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32)),
         np.zeros(0, np.int64),
@@ -176,7 +181,7 @@ def test_an_affine_map_among_noise_is_found(count: int) -> None:
 def test_matches_are_nearest_both_ways_and_clearly() -> None:
     known, changed = describe(grey("taj_mahal")), describe(grey("taj_mahal", "cut"))
     starts = np.array([0, 0, 2, 150, len(known.places)], np.int32)  # photos with few points, too
-    pairs = [set(map(tuple, found.tolist())) for found in matches(known, starts, changed)]
+    pairs = [set(map(tuple, rows.tolist())) for rows in matches(known, starts, changed)]
     alike = known.descriptors @ changed.descriptors.T
     for number, (start, end) in enumerate(itertools.pairwise(starts.tolist())):
         clear = set()
@@ -228,7 +233,7 @@ def test_points_that_are_described_in_another_way_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         ({"codes": np.zeros((5, 16), np.uint8)}, "do not fit together"),
         ({"places": np.zeros((1, 3), np.float32)}, "do not fit together"),
@@ -240,11 +245,11 @@ def test_points_that_are_described_in_another_way_are_refused(
     ],
 )
 def test_references_that_do_not_fit_are_refused(
-    tmp_path: Path, references: References, change: dict[str, np.ndarray], told: str
+    tmp_path: Path, references: References, change: dict[str, np.ndarray], reason: str
 ) -> None:
     path = save_colour_model(tmp_path / "colour.pt")
     before = path.read_bytes()
-    with pytest.raises(RunError, match=f"--model .*references are not valid .*{told}"):
+    with pytest.raises(RunError, match=f"--model .*references are not valid .*{reason}"):
         artifact.add_references(path, dataclasses.replace(references, **change))
     assert path.read_bytes() == before
 
@@ -284,7 +289,7 @@ def test_photos_are_no_larger_than_points_can_be_kept() -> None:
 
 
 def tinted(name: str, number: int, channel: int | None) -> bytes:
-    """A sample photo cut a little otherwise each time, in grey, or bright in one colour alone."""
+    """A sample photo, cropped slightly differently each time, in grey or in a single colour."""
     with Image.open(SAMPLES / f"{name}.jpg") as opened:
         picture: Image.Image = opened
         wide, high = picture.size
@@ -300,6 +305,10 @@ def tinted(name: str, number: int, channel: int | None) -> bytes:
 def test_references_are_made_of_photos_to_learn_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from train.photos.folders import NO_LANDMARK, Sample
+    from train.photos.split import Material
+    from train.ship.references import add_references
+
     names = ("taj_mahal", "eiffel_tower", "qutub_minar")
     samples: list[Sample] = []
     for label, name in enumerate((*names, "cup_of_tea", "windmills")):
@@ -328,7 +337,13 @@ def test_references_are_made_of_photos_to_learn_from(
 def test_photos_that_show_no_points_leave_the_model_file_as_it_is(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("train.ship.references.CORES", 1)
+    from train.photos.folders import Sample
+    from train.photos.split import Material
+    from train.ship.references import add_references
+
+    monkeypatch.setattr(
+        "train.ship.references.ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1)
+    )
     for label, colour in enumerate(COLOURS.values()):
         Image.new("RGB", (64, 64), colour).save(tmp_path / f"{label}.jpg")
     samples = tuple(Sample(tmp_path / f"{label}.jpg", label) for label in range(3))
@@ -343,6 +358,9 @@ def test_photos_that_show_no_points_leave_the_model_file_as_it_is(
 def test_references_for_a_model_of_other_landmarks_are_not_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from train.__main__ import main
+    from train.photos.split import Material
+
     model = save_colour_model(tmp_path / "colour.pt")
     monkeypatch.setattr(
         "train.photos.split.gather", lambda *_, **__: Material(("Taj_Mahal", "Ajanta"), (), ())

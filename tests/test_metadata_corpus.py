@@ -1,4 +1,4 @@
-"""Real camera photos, tagged: ExifTool and Pillow must find all that was there, and the place."""
+"""Real camera photos, tagged: ExifTool and Pillow must find everything as before, and the place."""
 
 import collections
 import io
@@ -68,7 +68,7 @@ def damage(
 def write_both(
     tmp_path: Path, photos: dict[str, bytes], tag: Tag = TAG
 ) -> tuple[Path, Path, dict[str, str]]:
-    """Folders of the photos before and after, and why the others were refused."""
+    """Folders of the photos before and after, and why any others were refused."""
     before, after, refused = tmp_path / "before", tmp_path / "after", dict[str, str]()
     before.mkdir()
     after.mkdir()
@@ -169,9 +169,9 @@ def test_the_check_with_exiv2_notices_a_second_prefix(tmp_path: Path) -> None:
     (before / "photo.jpg").write_bytes(jpeg(app1_xmp(old)))
     second = with_second_prefix(metadata.sidecar(old, TAG))
     (after / "photo.jpg").write_bytes(jpeg(app1_xmp(second)))
-    found = lost_to_exiv2(before, after)
-    assert any("prefix mismatch" in line for line in found)
-    assert any("Xmp.xmp.Rating was" in line for line in found)
+    losses = lost_to_exiv2(before, after)
+    assert any("prefix mismatch" in line for line in losses)
+    assert any("Xmp.xmp.Rating was" in line for line in losses)
 
 
 @needs_corpus
@@ -243,9 +243,9 @@ def test_exiftool_reads_the_sidecar(tmp_path: Path) -> None:
     path = tmp_path / "photo.xmp"
     path.write_bytes(metadata.sidecar(None, TAG))
     (tags,) = check_metadata.read_all([path])
-    found = {key.rpartition(":")[2]: value for key, value in tags.items() if "XMP-exif" in key}
-    assert (found["GPSLatitude"], found["GPSLongitude"]) == pytest.approx(PLACE, abs=1e-6)
-    assert found["GPSHPositioningError"] == 150
+    values = {key.rpartition(":")[2]: value for key, value in tags.items() if "XMP-exif" in key}
+    assert (values["GPSLatitude"], values["GPSLongitude"]) == pytest.approx(PLACE, abs=1e-6)
+    assert values["GPSHPositioningError"] == 150
     assert not [key for key in tags if "Warning" in key or "Error" in key[:20]]
 
 
@@ -273,7 +273,7 @@ def test_exiftool_reads_a_camera_position(tmp_path: Path) -> None:
 
 @needs_exiftool
 def test_the_check_notices_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A check that finds nothing wrong must be one that can."""
+    """The check itself must be able to fail."""
     before, after = tmp_path / "before.jpg", tmp_path / "after.jpg"
     photo = metadata.tagged(jpeg(app1_exif(exif(note=b"Canon\0" * 20))), TAG)
     before.write_bytes(photo)

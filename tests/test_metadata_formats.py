@@ -145,10 +145,10 @@ def test_a_head_never_contradicts_the_whole(name: str) -> None:
 
 
 def test_chunks_stand_where_the_standards_want_them() -> None:
-    kinds = [found.kind for found in png.chunks(metadata.tagged(PHOTOS["png animated"], TAG))]
+    kinds = [each.kind for each in png.chunks(metadata.tagged(PHOTOS["png animated"], TAG))]
     assert kinds[:4] == [b"IHDR", b"eXIf", b"iTXt", b"acTL"]
     tagged = metadata.tagged(PHOTOS["webp RGB"], TAG)
-    assert [found.kind for found in webp.chunks(tagged)] == [b"VP8X", b"VP8 ", b"EXIF", b"XMP "]
+    assert [each.kind for each in webp.chunks(tagged)] == [b"VP8X", b"VP8 ", b"EXIF", b"XMP "]
     assert tagged[20] == webp.EXIF_FLAG | webp.XMP_FLAG
 
 

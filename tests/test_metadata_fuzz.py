@@ -71,7 +71,7 @@ QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
 
 
 def survive(data: bytes) -> None:
-    """Every public function answers or refuses; what it writes can be taken out again."""
+    """Every public function answers or refuses; whatever it writes can be removed again."""
     reading = metadata.gps_state(data, whole=True)
     assert reading is not None
     metadata.gps_state(data)
@@ -229,7 +229,7 @@ def test_a_heic_that_names_the_same_bytes_again_and_again_costs_no_memory() -> N
 
 
 def test_xmp_takes_time_in_proportion_to_its_size() -> None:
-    """Each took a minute or more where it was read again and again."""
+    """Each took a minute or more when it was parsed repeatedly."""
     start = time.monotonic()
     mixed = f"<exif:Latitude>{('x' * 40 + '<b/>') * 100_000}</exif:Latitude>"
     metadata.has_sidecar_gps(packet(mixed))
@@ -250,7 +250,7 @@ def test_a_trailer_of_end_marks_costs_no_memory() -> None:
 
 
 def overlapping(kind: int, number: int, size: int) -> bytes:
-    """A directory whose values all are the same bytes; as GPS directory or as IFD0."""
+    """A directory whose values all share the same bytes; as GPS directory or as IFD0."""
     rows = b"".join(struct.pack("<HHII", 0xC000 + n, 7, size, 8) for n in range(number))
     lead = struct.pack("<HHHII", 1, kind, 4, 1, 26) + b"\0\0\0\0" if kind else b""
     ending = struct.pack("<H", number) + rows + b"\0\0\0\0"
@@ -340,7 +340,7 @@ def test_compressed_xmp_is_not_inflated_without_end() -> None:
 
 
 def crowds() -> dict[str, bytes]:
-    """Item tables with so many of a thing that each must not be looked for among all others."""
+    """Item tables with so many entries that a search among all for each one would take too long."""
     items = {1: (b"hvc1", b"picture")} | dict.fromkeys(range(2, 8000), (b"Exif", b""))
     links = tuple((b"cdsc", n, 1) for n in range(2, 8000))
     many = [heif_photos.full(b"stco", b"\0\0\x27\x10" + b"\0\0\0\x40" * 10_000)] * 20

@@ -1,4 +1,4 @@
-"""A landmark tag gives the bytes that it gave before a tag could hold a camera position."""
+"""A landmark tag has the same bytes as before tags could hold a camera position."""
 
 import hashlib
 from collections.abc import Iterator
@@ -88,10 +88,10 @@ def test_the_bytes_are_those_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
     version = f'landmark-tag {__version__}"'.encode()
     assert version in xmp.NEW_PACKET
     monkeypatch.setattr(xmp, "NEW_PACKET", xmp.NEW_PACKET.replace(version, b'landmark-tag 0"'))
-    found = {
+    digests = {
         f"{name}, {place.name[:2]}, {coords}": hashlib.sha256(data).hexdigest()[:32]
         for place in (EIFFEL, RIO)
         for coords in Coords
         for name, data in written(place, coords)
     }
-    assert found == GOLDEN
+    assert digests == GOLDEN

@@ -111,7 +111,7 @@ def test_states(name: str, order: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "state"),
+    ("xmp", "state"),
     [
         (packet(attributes='exif:GPSLatitude="48,51.5N" exif:GPSLongitude="2,17.6E"'), VALID),
         (
@@ -130,11 +130,11 @@ def test_states(name: str, order: str) -> None:
         (b"<broken", EMPTY),
     ],
 )
-def test_position_in_xmp(found: bytes, state: GpsState) -> None:
+def test_position_in_xmp(xmp: bytes, state: GpsState) -> None:
     for photo in (
-        jpeg(app1_xmp(found)),
-        jpeg(app1_exif(exif()), app1_xmp(found)),
-        jpeg(app1_xmp(found), app1_exif(exif(gps=[]))),
+        jpeg(app1_xmp(xmp)),
+        jpeg(app1_exif(exif()), app1_xmp(xmp)),
+        jpeg(app1_xmp(xmp), app1_exif(exif(gps=[]))),
     ):
         reading = metadata.gps_state(photo, whole=True)
         assert reading is not None
@@ -169,9 +169,9 @@ def test_what_is_no_photo_has_no_position(data: bytes) -> None:
     assert metadata.provenance(data) is None
 
 
-@pytest.mark.parametrize("found", [[], position()])
-def test_a_head_never_contradicts_the_whole(found: list[tuple[int, int, int, bytes]]) -> None:
-    photo = jpeg(segment(0xED, b"\0" * 99), app1_exif(exif(gps=found)), app1_xmp(packet()))
+@pytest.mark.parametrize("entries", [[], position()])
+def test_a_head_never_contradicts_the_whole(entries: list[tuple[int, int, int, bytes]]) -> None:
+    photo = jpeg(segment(0xED, b"\0" * 99), app1_exif(exif(gps=entries)), app1_xmp(packet()))
     for data in (photo, tagged_over(photo, TAG)):
         whole = metadata.gps_state(data, whole=True)
         for length in range(2, len(data), 3):

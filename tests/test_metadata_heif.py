@@ -163,7 +163,7 @@ REFUSED = {
     "another file": (
         re.sub(
             rb"(?s)(iloc.{8}\x00\x01\x00\x00)\x00\x00",
-            lambda found: found[1] + b"\0\1",
+            lambda match: match[1] + b"\0\1",
             SKELETONS["two metadata items"],
         ),
         "another file",
@@ -274,7 +274,7 @@ def test_an_avif_that_carries_a_position_is_left_alone() -> None:
 
 
 def test_apples_maker_note_is_no_directory_at_any_place() -> None:
-    """One number of it reads as a directory of one entry that points far beyond the block."""
+    """One number in it looks like a directory of one entry that points far beyond the block."""
     entry = struct.pack(">HHII", 1, 9, 1, 14) + struct.pack(">HHII", 3, 7, 24, 26)
     note = (
         b"Apple iOS\0\0\1MM\0\2"

@@ -1,4 +1,4 @@
-"""HEIC and AVIF of phones and of every encoder at hand: ExifTool, exiv2 and libheif see no harm."""
+"""HEIC and AVIF from phones and encoders: ExifTool, exiv2 and libheif find no damage."""
 
 import hashlib
 import io
@@ -117,7 +117,7 @@ def by_tools(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def pictures(data: bytes) -> list[str]:
     """A digest of each picture that libheif finds: main ones, thumbnails, depth, auxiliary."""
-    found = []
+    digests = []
     try:
         file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
         _ = file.data
@@ -129,13 +129,13 @@ def pictures(data: bytes) -> list[str]:
         parts += [picture.get_aux_image(n) for ids in info.get("aux", {}).values() for n in ids]
         for part in parts:
             digest = hashlib.sha256(bytes(part.data)).hexdigest()
-            found.append(f"{part.size} {part.mode} {part.stride} {digest}")
-        found.append(f"{info.get('thumbnails')} {info.get('bit_depth')} {info.get('primary')}")
-    return found
+            digests.append(f"{part.size} {part.mode} {part.stride} {digest}")
+        digests.append(f"{info.get('thumbnails')} {info.get('bit_depth')} {info.get('primary')}")
+    return digests
 
 
 def write_all(tmp_path: Path, photos: Iterator[tuple[str, bytes]]) -> tuple[Path, Path, list[str]]:
-    """Folders before and after; each is undone and removed on the way; the names of refused."""
+    """Folders before and after, and the names of refused photos; tries undo and removal too."""
     before, after, refused = tmp_path / "before", tmp_path / "after", list[str]()
     before.mkdir()
     after.mkdir()
@@ -153,13 +153,13 @@ def write_all(tmp_path: Path, photos: Iterator[tuple[str, bytes]]) -> tuple[Path
 
 
 def damage(before: Path, after: Path) -> list[str]:
-    """What any reader finds that is not as it was."""
+    """Every difference that any reader finds."""
     pillow_heif.register_heif_opener()
     names = check_metadata.paired(before, after)
     assert names
-    found = [f"{p.name}: {p.what}" for p in check_metadata.compare(before, after, names, PLACE)]
+    problems = [f"{p.name}: {p.what}" for p in check_metadata.compare(before, after, names, PLACE)]
     for name in names:
-        found += [
+        problems += [
             f"{name}: {what}"
             for what in exiv2_reader.damage(before / name, after / name)
             if not what.startswith(GAIN_MAP)
@@ -167,8 +167,8 @@ def damage(before: Path, after: Path) -> list[str]:
         if pillow_heif.is_supported(before / name):
             old, new = (pictures((place / name).read_bytes()) for place in (before, after))
             if old != new:
-                found.append(f"{name}: libheif sees other pictures")
-    return found
+                problems.append(f"{name}: libheif sees other pictures")
+    return problems
 
 
 @needs_exiftool
@@ -204,7 +204,7 @@ def test_no_photo_of_a_tool_is_damaged(tmp_path: Path) -> None:
 @pytest.mark.skipif("LANDMARK_TAG_HEIF" not in os.environ, reason="LANDMARK_TAG_HEIF names none")
 def test_no_photo_of_a_folder_is_damaged(tmp_path: Path) -> None:
     folder = Path(os.environ["LANDMARK_TAG_HEIF"])
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    names = (("_".join(p.relative_to(folder).parts), p.read_bytes()) for p in found)
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    names = (("_".join(p.relative_to(folder).parts), p.read_bytes()) for p in paths)
     before, after, _ = write_all(tmp_path, names)
     assert damage(before, after) == []

@@ -141,8 +141,8 @@ def test_other_gps_fields_are_kept() -> None:
 
 def test_a_description_is_added_only_where_there_is_no_caption_at_all() -> None:
     def described(photo: bytes) -> bytes | None:
-        found: bytes | None = piexif.load(metadata.tagged(photo, TAG))["0th"].get(0x010E)
-        return found
+        description: bytes | None = piexif.load(metadata.tagged(photo, TAG))["0th"].get(0x010E)
+        return description
 
     assert described(picture()) == b"Eiffel Tower"
     assert described(WRITABLE["a description"]) == b"A place"

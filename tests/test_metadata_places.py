@@ -50,12 +50,14 @@ def exiftool_finds(paths: Iterable[Path]) -> dict[str, dict[str, object]]:
     asked = "\n".join(map(str, paths))
     text = subprocess.run(command, input=asked, capture_output=True, text=True, check=False).stdout
     rows = {row.pop("SourceFile"): row for row in json.loads(text)}
-    found = {name: {k: v for k, v in row.items() if v not in ("", 0)} for name, row in rows.items()}
-    return {name: row for name, row in found.items() if row}
+    coordinates = {
+        name: {k: v for k, v in row.items() if v not in ("", 0)} for name, row in rows.items()
+    }
+    return {name: row for name, row in coordinates.items() if row}
 
 
 def save_all(folder: Path, photos: Mapping[str, bytes]) -> dict[str, str]:
-    """Name of each photo by the path that it is written to."""
+    """Write the photos; returns each one's name by its path."""
     folder.mkdir(exist_ok=True)
     paths = {}
     for number, (name, data) in enumerate(photos.items()):
@@ -75,7 +77,7 @@ def test_a_position_in_an_unusual_place_counts(name: str) -> None:
 
 @needs_exiftool
 def test_exiftool_finds_those_positions_too(tmp_path: Path) -> None:
-    """So the photos are what they say they are."""
+    """This proves that the photos hold what their names say."""
     paths = save_all(tmp_path, PHOTOS)
     assert {paths[path] for path in exiftool_finds(map(Path, paths))} == PHOTOS.keys() - OURS_ALONE
 
@@ -117,7 +119,7 @@ def test_what_names_no_position_is_empty(photo: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sidecar", "found"),
+    ("sidecar", "expected"),
     [
         (packet(attributes=PLAIN), True),
         (location("LocationCreated"), True),
@@ -129,8 +131,8 @@ def test_what_names_no_position_is_empty(photo: bytes) -> None:
         (packet(), False),
     ],
 )
-def test_positions_in_sidecars(sidecar: bytes, found: bool) -> None:
-    assert metadata.has_sidecar_gps(sidecar) is found
+def test_positions_in_sidecars(sidecar: bytes, expected: bool) -> None:
+    assert metadata.has_sidecar_gps(sidecar) is expected
 
 
 TITLE = "<dc:title><rdf:Alt><rdf:li xml:lang='x-default'>Grandma 1948</rdf:li></rdf:Alt></dc:title>"
@@ -209,13 +211,13 @@ LEFT_ALONE = {"ianare_0a986ea1_45-gps_ifd.jpg": "the pointer to the GPS director
 
 
 def disagreements(paths: list[Path]) -> dict[str, str]:
-    """Photos about which ExifTool and we are of two minds, with our reason."""
-    found = exiftool_finds(paths)
+    """Photos about which ExifTool and we disagree, with our reason."""
+    positions = exiftool_finds(paths)
     readings = {path: metadata.gps_state(path.read_bytes(), whole=True) for path in paths}
     return {
         path.name: reading.reason
         for path, reading in readings.items()
-        if reading and (reading.state is GpsState.EMPTY) == (str(path) in found)
+        if reading and (reading.state is GpsState.EMPTY) == (str(path) in positions)
     }
 
 
@@ -240,7 +242,7 @@ def test_exiftool_agrees_over_the_cases() -> None:
     "case", ["02-png-xmp-in-ztxt-text", "03-xmp-inside-exif-0x02bc", "07-gps-verdict"]
 )
 def test_the_cases(case: str) -> None:
-    """A file is named for what it holds."""
+    """A file is named after its contents."""
     for path in sorted((CASES / case / "in").iterdir()):
         data = path.read_bytes()
         if path.suffix == ".xmp":

@@ -1,4 +1,4 @@
-"""A first EXIF block states the resolution that the photo states elsewhere, and else none."""
+"""A new EXIF block repeats the resolution that the photo states elsewhere, or states none."""
 
 import io
 import struct
@@ -16,7 +16,7 @@ NAMES = (0x011A, 0x011B, 0x0128)
 
 
 def photoshop(x: float, y: float) -> bytes:
-    """APP13 with a resource before that of the resolution, whose name has an odd length."""
+    """APP13 with a resource before the resolution's, whose name has an odd length."""
     before = b"8BIM\x04\x04\x04name\0\0\0\0\x03abc\0"
     body = struct.pack(">IHHIHH", round(x * 65536), 2, 1, round(y * 65536), 1, 1)
     return segment(0xED, b"Photoshop 3.0\0" + before + b"8BIM\x03\xed\0\0\0\0\0\x10" + body)

@@ -114,7 +114,7 @@ def test_a_namespace_of_several_prefixes_is_left_alone(old: bytes) -> None:
 
 @pytest.mark.parametrize("kept", ["TagCamera", "TagSource", "TagWrote", "TagExifBefore"])
 def test_the_remains_of_a_damaged_tag_do_not_mix_with_a_new_one(kept: str) -> None:
-    """A fuzzer found that a new tag took the camera's position of the old one."""
+    """A fuzzer found that a new tag took over the camera position of the old one."""
     value = "time" if kept == "TagSource" else "1 2"
     attribute = f'xmlns:landmarktag="{parser.OURS}" landmarktag:{kept}="{value}"'
     old = packet(attributes=attribute)
@@ -140,7 +140,7 @@ def test_the_proof_notices_a_second_prefix() -> None:
 
 
 def with_second_prefix(new: bytes) -> bytes:
-    """A packet of exiv2's as landmark-tag 0.1 tagged it: the tag with prefixes of its own."""
+    """An exiv2 packet as landmark-tag 0.1 tagged it: the tag has its own prefixes."""
     at = new.index(b"<rdf:Description", new.index(b"</rdf:Description>"))
     ours = new[at:].replace(b"iptcExt:", b"Iptc4xmpExt:").replace(b":iptcExt=", b":Iptc4xmpExt=")
     return new[:at] + ours
@@ -174,15 +174,15 @@ def test_a_keyword_that_was_there_is_not_ours_to_remove() -> None:
 def test_the_place_is_described() -> None:
     top = defusedxml.ElementTree.fromstring(metadata.sidecar(None, TAG))
     (shown,) = top.iter(f"{IPTC}LocationShown")
-    found = {node.tag.rpartition("}")[2]: "".join(node.itertext()) for node in shown.iter()}
-    assert found["City"] == "Paris"
-    assert found["ProvinceState"] == "Île-de-France"
-    assert found["CountryName"] == "France"
-    assert found["CountryCode"] == "FR"
-    assert found["LocationName"] == "Eiffel Tower"
-    assert found["LocationId"] == "http://www.wikidata.org/entity/Q243"
-    assert found["GPSLatitude"] == "48,51.502200N"
-    assert found["GPSLongitude"] == "2,17.668860E"
+    shown_values = {node.tag.rpartition("}")[2]: "".join(node.itertext()) for node in shown.iter()}
+    assert shown_values["City"] == "Paris"
+    assert shown_values["ProvinceState"] == "Île-de-France"
+    assert shown_values["CountryName"] == "France"
+    assert shown_values["CountryCode"] == "FR"
+    assert shown_values["LocationName"] == "Eiffel Tower"
+    assert shown_values["LocationId"] == "http://www.wikidata.org/entity/Q243"
+    assert shown_values["GPSLatitude"] == "48,51.502200N"
+    assert shown_values["GPSLongitude"] == "2,17.668860E"
 
 
 def test_a_sidecar_of_ours_can_be_deleted() -> None:

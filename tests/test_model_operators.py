@@ -1,4 +1,4 @@
-"""A model file is a program: what it may do is told from its text, before any of it runs."""
+"""A model file is a program: its code is checked before any of it runs."""
 
 import io
 import json
@@ -79,7 +79,7 @@ def edited(data: bytes, old: str, new: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("module", "told"),
+    ("module", "reason"),
     [
         (Mapping, "aten::from_file"),
         (Saving, "aten::save"),
@@ -88,21 +88,21 @@ def edited(data: bytes, old: str, new: str) -> bytes:
     ],
 )
 def test_a_model_that_opens_files_is_refused_before_anything_runs(
-    module: type[Mapping], told: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    module: type[Mapping], reason: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious content precious content")
     data = written(module(str(victim)))
     (tmp_path / "evil.pt").write_bytes(data)
     capfd.readouterr()
-    with pytest.raises(RunError, match=rf"({told}).*nothing in it was run"):
+    with pytest.raises(RunError, match=rf"({reason}).*nothing in it was run"):
         artifact.load(tmp_path / "evil.pt")
     assert victim.read_bytes() == b"precious content precious content"
     assert str(victim) not in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "reason"),
     [
         ("torch.save(pictures, 'x')", "aten::save"),
         ("pictures.save('x')", "aten::save"),
@@ -128,10 +128,10 @@ def test_a_model_that_opens_files_is_refused_before_anything_runs(
         ("pictures(", "cannot be read"),
     ],
 )
-def test_no_way_of_naming_an_operator_is_overlooked(code: str, told: str) -> None:
+def test_no_way_of_naming_an_operator_is_overlooked(code: str, reason: str) -> None:
     line = "    scale = self.scale\n"
     data = edited(written(ByColour()), line, f"{line}    x = {code}\n")
-    with pytest.raises(operators.ForbiddenError, match=told):
+    with pytest.raises(operators.ForbiddenError, match=reason):
         operators.check(data)
 
 

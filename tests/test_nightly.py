@@ -1,4 +1,4 @@
-"""The re-run over a library that hardly changed: nothing is opened that need not be."""
+"""A second run over a library that hardly changed opens only what it must."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -143,7 +143,7 @@ def test_recall_needs_the_very_same_version(
 
 @pytest.mark.parametrize("order", ["sorted", "listed", "shuffled"])
 def test_each_of_many_photos_is_recalled_in_any_order(book: Ledger, order: str) -> None:
-    """More than are read ahead at once, every third one new, folders among files by name."""
+    """More photos than are read ahead, every third one new, folders among files by name."""
     keys = [f"/p/{n % 7}{'/sub' * (n % 2)}/{n:04}\udcff.jpg" for n in range(500)]
     old = {key: Version(number, number) for number, key in enumerate(keys) if number % 3}
     with book.begin(new_run_id(), ["/p"], {"output": "/out"}, "m1") as recorder:

@@ -1,4 +1,4 @@
-"""Copies elsewhere: the photos stay, each copy has its place, and other files are left alone."""
+"""--output: the photos stay as they are, each copy has its place, other files are left alone."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -55,17 +55,17 @@ def pack(tmp_path: Path) -> Path:
 
 
 def test_what_was_written_is_read(pack: Path) -> None:
-    found = open_pack(pack)
-    assert (found.name, found.encoder, found.private, len(found)) == ("home", "e", True, 2)
-    assert [one.landmark.name for one in found.places()] == ["Barn", "Oma's house"]
-    again = found.place(1)
+    loaded = open_pack(pack)
+    assert (loaded.name, loaded.encoder, loaded.private, len(loaded)) == ("home", "e", True, 2)
+    assert [one.landmark.name for one in loaded.places()] == ["Barn", "Oma's house"]
+    again = loaded.place(1)
     assert again.licence == "CC0-1.0"
     assert [one.facts for one in again.references] == [
         {"sha256": f"{1:064x}"}, {"sha256": f"{2:064x}"},
     ]  # fmt: skip
     np.testing.assert_array_equal(again.references[1].codes, reference(2).codes)
     np.testing.assert_array_equal(again.references[1].embedding, reference(2).embedding)
-    found.check()
+    loaded.check()
 
 
 def test_the_library_of_the_format_reads_it(pack: Path) -> None:
@@ -95,11 +95,11 @@ def test_a_pack_with_any_byte_changed_is_refused(
     changed = folder / "b.places"
     changed.write_bytes(whole)
     try:
-        found = open_pack(changed)
+        loaded = open_pack(changed)
     except RunError as error:
         assert str(changed) in str(error)
     else:  # a fact of the header, or the space behind it
-        assert [one.landmark.name for one in found.places()] == ["Barn"]
+        assert [one.landmark.name for one in loaded.places()] == ["Barn"]
         assert at < 8 + int.from_bytes(whole[:8], "little")
 
 
@@ -125,7 +125,7 @@ def test_any_bytes_are_refused(tmp_path_factory: pytest.TempPathFactory, data: b
 
 
 def hostile(path: Path, **changes: Any) -> Path:
-    """A pack whose checksum is right and whose arrays are these."""
+    """A pack of these arrays with a valid checksum."""
     held = {**arrays.read(write(path, place("Barn", 1, 2))).arrays, **changes}
     facts = {"format": "landmark-tag-places/1", "encoder": "e", "private": "no"}
     arrays.write(path, facts, held)
@@ -231,8 +231,15 @@ def _add(path: Path, number: int) -> None:
         edited.add(place(f"Place {number}", 100 + number))
 
 
+def processes() -> Any:
+    """Processes forked from one that has imported this module once, which takes seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
 def test_several_processes_lose_nothing(tmp_path: Path) -> None:
-    path, context = tmp_path / "mine.places", multiprocessing.get_context("spawn")
+    path, context = tmp_path / "mine.places", processes()
     workers = [context.Process(target=_add, args=(path, number)) for number in range(4)]
     for worker in workers:
         worker.start()
@@ -242,7 +249,7 @@ def test_several_processes_lose_nothing(tmp_path: Path) -> None:
 
 
 class Slow:
-    """What learns a photo in half a second, as another encoder."""
+    """A learner with another encoder, which takes half a second for a photo."""
 
     image_size, resize, encoder = 32, Resize.CROP, "later"
 
@@ -262,8 +269,8 @@ def _relearn(path: Path, begun: Any) -> None:
 
 
 def test_a_pack_is_learned_again_by_one_process_at_a_time(tmp_path: Path) -> None:
-    """What another process adds meanwhile waits, and is refused then: of another encoder."""
-    path, context = tmp_path / "mine.places", multiprocessing.get_context("spawn")
+    """A place added meanwhile by another process waits, then is refused: its encoder differs."""
+    path, context = tmp_path / "mine.places", processes()
     photos = [tmp_path / f"{number}.jpg" for number in range(2)]
     for one in photos:
         one.write_bytes(photo(COLOURS["Taj_Mahal"]))
@@ -282,15 +289,15 @@ def test_a_pack_is_learned_again_by_one_process_at_a_time(tmp_path: Path) -> Non
     with editing(path, "later", SIZES, private=True) as edited:
         edited.add(place("Chapel", 9))
     worker.join()
-    found = open_pack(path)
-    assert found.encoder == "later"
-    assert [one.landmark.name for one in found.places()] == ["Barn", "Chapel", "Mill"]
+    loaded = open_pack(path)
+    assert loaded.encoder == "later"
+    assert [one.landmark.name for one in loaded.places()] == ["Barn", "Chapel", "Mill"]
     assert not path.with_name("mine.places.before").exists()
 
 
 def test_known_places_are_those_of_packs_too(pack: Path) -> None:
-    found = open_pack(pack)
-    known = KnownPlaces([found])
+    loaded = open_pack(pack)
+    known = KnownPlaces([loaded])
     assert known["home/oma_s_house"].name == "Oma's house"
     assert known["Eiffel_Tower"].country_code == "FR"
     assert Names(known).get("home/barn") == "Barn"
@@ -317,9 +324,9 @@ def test_apply_and_review_know_the_places_of_packs(
 def test_what_is_not_a_place_is_never_named(tmp_path: Path) -> None:
     no = place("Barn", 5, named=False)
     no = replace(no, landmark=replace(no.landmark, slug="not:barn"))
-    found = open_pack(write(tmp_path / "home.places", place("Barn", 1), no))
-    assert "home/not:barn" not in KnownPlaces([found])
-    assert [found.named(number) for number in range(2)] == [True, False]
+    loaded = open_pack(write(tmp_path / "home.places", place("Barn", 1), no))
+    assert "home/not:barn" not in KnownPlaces([loaded])
+    assert [loaded.named(number) for number in range(2)] == [True, False]
 
 
 def test_guesses_with_other_packs_are_told_apart(pack: Path, tmp_path: Path) -> None:
@@ -351,10 +358,10 @@ def test_slugs(name: str, slug: str) -> None:
 
 def many(count: int) -> Pack:
     some = np.random.default_rng(0)
-    found = object.__new__(Pack)
-    found.embeddings = some.normal(0, 40, (count, 256)).clip(-127, 127).astype(np.int8)
-    found.bits, found.owners = signs(found.embeddings), np.zeros(count, np.int32)
-    return found
+    pack = object.__new__(Pack)
+    pack.embeddings = some.normal(0, 40, (count, 256)).clip(-127, 127).astype(np.int8)
+    pack.bits, pack.owners = signs(pack.embeddings), np.zeros(count, np.int32)
+    return pack
 
 
 def test_the_search_by_signs_finds_what_exact_search_finds() -> None:
@@ -376,10 +383,10 @@ def test_rows_of_fewest_differing_bits_are_those_of_numpy() -> None:
     rows, query = some.integers(0, 256, (1000, 16), np.uint8), some.integers(0, 256, 16, np.uint8)
     differing = np.bitwise_count(rows ^ query).sum(1)
     for count in (1, 10, 999, 1000, 2000):
-        found = np.full(count, -1, np.int32)
-        held = _bits.nearest(rows, query, found)
+        nearest = np.full(count, -1, np.int32)
+        held = _bits.nearest(rows, query, nearest)
         assert held == min(count, 1000)
-        chosen = found[:held]
+        chosen = nearest[:held]
         assert len(set(chosen.tolist())) == held
         assert sorted(differing[chosen]) == sorted(differing)[:held]
     with pytest.raises(ValueError, match="whole words"):

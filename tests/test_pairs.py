@@ -1,4 +1,4 @@
-"""Photos of one shot: they tell each other's position, and are decided together."""
+"""Photos of one shot: they share a position, and are decided together."""
 
 import csv
 import io
@@ -75,7 +75,7 @@ def put(tmp_path: Path, files: dict[str, bytes]) -> Path:
 
 
 def position(folder: Path, name: str) -> tuple[float, float] | None:
-    """Where a photo or its sidecar says that the camera was."""
+    """The camera position that a photo or its sidecar states."""
     beside = folder / f"{name}.xmp"
     return metadata.position((beside if beside.exists() else folder / name).read_bytes())
 
@@ -385,11 +385,11 @@ def mov(
         )
         handler = box(b"hdlr", bytes(8) + b"mdta" + bytes(14))
         inside = handler + box(b"keys", struct.pack(">II", 0, 2) + listed) + box(b"ilst", values)
-        told = box(b"meta", inside)
+        metadata = box(b"meta", inside)
     else:
-        told = box(b"udta", box(b"\xa9xyz", struct.pack(">HH", len(at), 0x15C7) + at))
+        metadata = box(b"udta", box(b"\xa9xyz", struct.pack(">HH", len(at), 0x15C7) + at))
     moving = box(b"mdat", raw_photos.sensor(300_000))
-    return box(b"ftyp", b"qt  \0\0\0\0qt  ") + moving + box(b"moov", head + told)
+    return box(b"ftyp", b"qt  \0\0\0\0qt  ") + moving + box(b"moov", head + metadata)
 
 
 @needs_exiftool
@@ -397,16 +397,16 @@ def mov(
 def test_exiftool_reads_the_same_of_a_movie(tmp_path: Path, keys: bool) -> None:
     data = mov(keys=keys)
     (tmp_path / "a.mov").write_bytes(data)
-    told = exiftool(tmp_path / "a.mov", "-GPSPosition", "-CreationDate", "-CreateDate")
-    found = movie("a.mov", data)
-    assert found.position == VEGAS
-    assert told["[Composite] GPSPosition"].split() == [f"{part:.7g}" for part in VEGAS]
+    tags = exiftool(tmp_path / "a.mov", "-GPSPosition", "-CreationDate", "-CreateDate")
+    read = movie("a.mov", data)
+    assert read.position == VEGAS
+    assert tags["[Composite] GPSPosition"].split() == [f"{part:.7g}" for part in VEGAS]
     if keys:
-        assert told["[Keys] CreationDate"] == "2024:05:01 12:00:01+02:00"
-        assert (found.local, found.offset) == (NOON + 1, 7200.0)
+        assert tags["[Keys] CreationDate"] == "2024:05:01 12:00:01+02:00"
+        assert (read.local, read.offset) == (NOON + 1, 7200.0)
     else:
-        assert told["[QuickTime] CreateDate"] == "2024:05:01 12:00:00"
-        assert (found.local, found.offset) == (NOON, 0.0)
+        assert tags["[QuickTime] CreateDate"] == "2024:05:01 12:00:00"
+        assert (read.local, read.offset) == (NOON, 0.0)
 
 
 def test_the_movie_of_a_live_photo_gives_its_position(tmp_path: Path, tag: Any) -> None:
@@ -503,18 +503,18 @@ def test_the_best_guess_is_everybodys() -> None:
         replace(item("a.heic", None, shot), outcome=Outcome(item("a.heic").entry, Status.FAILED)),
         item("b.jpg", sure("y", 0.1)),
     ]  # fmt: skip
-    found = list(united(items, 0.6))
-    assert [one.entry.key for one in found] == ["a.cr2", "a.jpg", "a.heic", "b.jpg"]
-    assert [one.shown for one in found] == [sure("x", 0.9), None, None, None]
-    assert found[0].shown_by == "a.jpg" and found[0].guess == sure("x", 0.2)
+    decided = list(united(items, 0.6))
+    assert [one.entry.key for one in decided] == ["a.cr2", "a.jpg", "a.heic", "b.jpg"]
+    assert [one.shown for one in decided] == [sure("x", 0.9), None, None, None]
+    assert decided[0].shown_by == "a.jpg" and decided[0].guess == sure("x", 0.2)
 
 
 def test_a_shot_that_is_cut_short_is_decided_with_what_there_is() -> None:
     shot = Shot("a.cr2", 3)
     items = [item("a.cr2", sure("x", 0.2), shot), item("a.jpg", sure("x", 0.9), shot)]
     for more in ([], [item("b.jpg", sure("y", 0.1))]):
-        found = list(united([*items, *more], 0.6))
-        assert [one.shown for one in found] == [sure("x", 0.9), *[None] * (1 + len(more))]
+        decided = list(united([*items, *more], 0.6))
+        assert [one.shown for one in decided] == [sure("x", 0.9), *[None] * (1 + len(more))]
 
 
 def test_a_shot_lies_in_one_block_of_a_cluster() -> None:
@@ -536,7 +536,9 @@ def test_a_burst_is_placed_by_the_nearest_in_time() -> None:
     for n, at in places.items():
         taken = Capture(f"f/x_BURST{n:03d}.jpg", NOON + n, position=at)
         captures.add(taken, "", None, None, True)
-    found = PairSource(captures).estimate(Capture("f/x_BURST006.jpg", NOON + 6))
+    estimate = PairSource(captures).estimate(Capture("f/x_BURST006.jpg", NOON + 6))
     captures.close()
-    assert found and (found.latitude, found.longitude) == places[7] and not found.refused
-    assert found.words == "x_BURST007.jpg, of the same burst, states it"
+    assert (
+        estimate and (estimate.latitude, estimate.longitude) == places[7] and not estimate.refused
+    )
+    assert estimate.words == "x_BURST007.jpg, of the same burst, states it"

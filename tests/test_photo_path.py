@@ -1,4 +1,4 @@
-"""The rooms and files that one photo's bytes pass through when it is tagged on a disk."""
+"""The packages and files that a photo's bytes pass through when it is tagged on a disk."""
 
 import io
 import sys

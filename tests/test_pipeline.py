@@ -1,4 +1,4 @@
-"""The stages in order: one outcome for each photo, whatever the photo is like."""
+"""The stages in order: one outcome for each photo, whatever its content."""
 
 import io
 import os
@@ -48,9 +48,11 @@ def outcomes(
     folder: Path, classifier: Classifier, dry_run: bool = False, **settings: Any
 ) -> dict[str, Outcome]:
     recorder = None if dry_run else Forgetful()
-    found = list(run(LocalStorage([folder]), classifier, recorder, Settings("run-1", **settings)))
-    named = {os.path.relpath(outcome.entry.key, folder): outcome for outcome in found}
-    assert len(named) == len(found), "a photo has two outcomes"
+    all_outcomes = list(
+        run(LocalStorage([folder]), classifier, recorder, Settings("run-1", **settings))
+    )
+    named = {os.path.relpath(outcome.entry.key, folder): outcome for outcome in all_outcomes}
+    assert len(named) == len(all_outcomes), "a photo has two outcomes"
     return named
 
 
@@ -62,9 +64,9 @@ def test_each_photo_is_tagged_with_its_landmark_or_left_alone(
     library: Path, classifier: Classifier, bytes_of: Callable[[Path], dict[str, bytes]]
 ) -> None:
     before = bytes_of(library)
-    found = outcomes(library, classifier)
+    by_name = outcomes(library, classifier)
     assert {
-        name: (o.status.value, o.landmark and o.landmark.slug) for name, o in found.items()
+        name: (o.status.value, o.landmark and o.landmark.slug) for name, o in by_name.items()
     } == {
         "a_taj.jpg": ("tagged", "Taj_Mahal"),
         "b_grey.jpg": ("no_landmark", None),
@@ -108,14 +110,14 @@ def test_batch_size_and_workers_change_nothing(
     library: Path, classifier: Classifier, batch_size: int, workers: int
 ) -> None:
     def rows(**settings: Any) -> list[tuple[str, str, str]]:
-        found = outcomes(library, classifier, dry_run=True, **settings)
-        return [(n, o.status.value, o.guess.best.slug) for n, o in found.items() if o.guess]
+        by_name = outcomes(library, classifier, dry_run=True, **settings)
+        return [(n, o.status.value, o.guess.best.slug) for n, o in by_name.items() if o.guess]
 
     assert rows(batch_size=batch_size, workers=workers) == rows(batch_size=16, workers=2)
 
 
 def test_orientation_is_applied(tmp_path: Path, colour_model: Path) -> None:
-    """The top third decides in this model's crop of a tall photo; turned, it must still."""
+    """This model looks at the top third of a tall photo, also when it is stored on its side."""
     from tagger.imaging import decode
 
     tall = np.zeros((96, 48, 3), np.uint8)
@@ -197,7 +199,7 @@ def bomb_png(width: int, height: int) -> bytes:
 
 
 def awkward(folder: Path) -> dict[str, set[str]]:
-    """Photos that are hard to read, with the statuses that are right for each."""
+    """Photos that are hard to read, with the statuses that are right for each one."""
     taj = photo(COLOURS["Taj_Mahal"], (320, 240))
     pixels = Image.open(io.BytesIO(taj))
 
@@ -239,11 +241,11 @@ def test_awkward_photos_get_the_right_status_and_stop_nothing(
 ) -> None:
     expected = awkward(tmp_path)
     before = bytes_of(tmp_path)
-    found = outcomes(tmp_path, classifier)
-    assert set(found) == set(expected)
-    wrong = {n: (o.status, o.reason) for n, o in found.items() if o.status not in expected[n]}
+    by_name = outcomes(tmp_path, classifier)
+    assert set(by_name) == set(expected)
+    wrong = {n: (o.status, o.reason) for n, o in by_name.items() if o.status not in expected[n]}
     assert not wrong
-    for name, outcome in found.items():
+    for name, outcome in by_name.items():
         if outcome.status is not Status.TAGGED:
             assert outcome.reason
             assert (tmp_path / name).read_bytes() == before[name], name
@@ -275,8 +277,8 @@ def test_a_photo_that_vanishes_is_reported_as_changed(
                 Path(key).unlink()
             return super().read_head(key, size)
 
-    found = list(run(Vanishing([library]), classifier, Forgetful(), Settings("r")))
-    assert [o.status.value for o in found] == ["tagged", "no_landmark", "tagged", "changed"]
+    in_order = list(run(Vanishing([library]), classifier, Forgetful(), Settings("r")))
+    assert [o.status.value for o in in_order] == ["tagged", "no_landmark", "tagged", "changed"]
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "denied"), OSError(5, "I/O error")])

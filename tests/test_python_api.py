@@ -105,7 +105,7 @@ def test_paths_bytes_and_pictures_are_guessed_alike(model: tagger.Model, tmp_pat
 
 
 def test_a_picture_is_turned_upright(model: tagger.Model) -> None:
-    """The top third red, the rest grey: only its orientation tells which way it stands."""
+    """The top third is red, the rest grey: only the orientation tells which way is up."""
     image = Image.new("RGB", (60, 30), (120, 120, 120))
     image.paste((255, 0, 0), (0, 0, 20, 30))
     exif = Image.Exif()
@@ -131,10 +131,10 @@ def test_tag_is_dry_unless_asked(library: Path, colour_model: Path, tmp_path: Pa
     before = {path: path.read_bytes() for path in library.rglob("*.*")}
     ledger = tmp_path / "ledger.db"
     with tagger.tag(library, model=colour_model, ledger=ledger) as run:
-        found = outcomes(run)
-    assert run.dry_run and found["a_taj.jpg"].status is tagger.Status.WOULD_TAG
-    assert found["a_taj.jpg"].place and found["a_taj.jpg"].place.name == "Taj Mahal"
-    assert found["b_grey.jpg"].place is None and found["b_grey.jpg"].reason
+        by_name = outcomes(run)
+    assert run.dry_run and by_name["a_taj.jpg"].status is tagger.Status.WOULD_TAG
+    assert by_name["a_taj.jpg"].place and by_name["a_taj.jpg"].place.name == "Taj Mahal"
+    assert by_name["b_grey.jpg"].place is None and by_name["b_grey.jpg"].reason
     assert {path: path.read_bytes() for path in library.rglob("*.*")} == before
     assert not ledger.exists()
 
@@ -143,8 +143,8 @@ def test_tag_and_undo(library: Path, colour_model: Path, tmp_path: Path) -> None
     before = {path: path.read_bytes() for path in library.rglob("*.*")}
     ledger = tmp_path / "ledger.db"
     with tagger.tag([library], dry_run=False, model=colour_model, ledger=ledger) as run:
-        found = outcomes(run)
-    assert found["a_taj.jpg"].status is tagger.Status.TAGGED
+        by_name = outcomes(run)
+    assert by_name["a_taj.jpg"].status is tagger.Status.TAGGED
     written = tagger.read(library / "a_taj.jpg")
     assert written.gps_state is tagger.GpsState.VALID
     assert written.provenance and written.provenance.run_id == run.id
@@ -188,8 +188,8 @@ def test_a_run_as_a_table(library: Path, colour_model: Path) -> None:
 def test_other_sources_take_part(library: Path, colour_model: Path) -> None:
     options: Any = {"model": colour_model, "max_radius": 500.0}
     with tagger.tag(library, sources=("landmark", "time"), **options) as run:
-        found = outcomes(run)["a_taj.jpg"]
-    assert found.position == pytest.approx((27.175, 78.042), abs=0.01)
+        outcome = outcomes(run)["a_taj.jpg"]
+    assert outcome.position == pytest.approx((27.175, 78.042), abs=0.01)
     with pytest.raises(ValueError, match="moon"), tagger.tag(library, sources=["moon"]):
         pass
 

@@ -1,4 +1,4 @@
-"""Camera raw: looked at through its preview, tagged in a sidecar, never written."""
+"""Camera raw: classified by its preview, tagged in a sidecar, never written to."""
 
 import io
 import os
@@ -162,13 +162,13 @@ def test_exiftool_reads_the_same_of_a_raw_file(
 ) -> None:
     data = MAKERS[kind](EIFFEL, at)
     (tmp_path / f"a.{kind}").write_bytes(data)
-    told = exiftool(tmp_path / f"a.{kind}", "-GPSPosition", "-DateTimeOriginal")
-    found = metadata.position(raw.read(data).block)
-    assert (found is None) is (at is None)
-    assert any("2024:05:01 12:00:00" in value for value in told.values())
+    tags = exiftool(tmp_path / f"a.{kind}", "-GPSPosition", "-DateTimeOriginal")
+    position = metadata.position(raw.read(data).block)
+    assert (position is None) is (at is None)
+    assert any("2024:05:01 12:00:00" in value for value in tags.values())
     if at:
-        shown = [float(part) for part in told["[Composite] GPSPosition"].split()]
-        assert found == pytest.approx(at, abs=1e-6) and shown == pytest.approx(at, abs=1e-6)
+        shown = [float(part) for part in tags["[Composite] GPSPosition"].split()]
+        assert position == pytest.approx(at, abs=1e-6) and shown == pytest.approx(at, abs=1e-6)
 
 
 @pytest.mark.parametrize("where", ["a.cr2.xmp", "a.xmp", "a.CR2.XMP"])
@@ -222,10 +222,10 @@ def test_a_new_sidecar_has_the_name_that_the_program_uses(
     folder = shelf(tmp_path, a_dng=MAKERS["dng"](EIFFEL))
     tag("--sidecar-name", naming)
     assert sorted(os.listdir(folder)) == ["a.dng", name]
-    told = exiftool(folder / name, "-XMP:all")
-    assert float(told["[XMP-exif] GPSLongitude"]) == pytest.approx(PARIS[1], abs=1e-5)
-    said = told.get("[XMP-photoshop] SidecarForExtension", "")
-    assert said == ("dng" if naming == "stem" else "")
+    tags = exiftool(folder / name, "-XMP:all")
+    assert float(tags["[XMP-exif] GPSLongitude"]) == pytest.approx(PARIS[1], abs=1e-5)
+    extension = tags.get("[XMP-photoshop] SidecarForExtension", "")
+    assert extension == ("dng" if naming == "stem" else "")
     subprocess.run(["exiv2", "-PXkv", str(folder / name)], capture_output=True, check=True)
 
 
@@ -311,8 +311,8 @@ def test_the_python_interface_reads_and_looks_at_raw_files(
     tmp_path: Path, colour_model: Path
 ) -> None:
     folder = shelf(tmp_path, a_cr2=MAKERS["cr2"](EIFFEL, PARIS), b_cr2=MAKERS["cr2"](EIFFEL))
-    found = tagger.read(folder / "a.cr2")
-    assert found.position == pytest.approx(PARIS, abs=1e-6) and found.capture.camera == "Canon EOS"
+    read = tagger.read(folder / "a.cr2")
+    assert read.position == pytest.approx(PARIS, abs=1e-6) and read.capture.camera == "Canon EOS"
     assert tagger.read(folder / "b.cr2").gps_state is tagger.GpsState.EMPTY
     (guess,) = tagger.load_model(colour_model).predict(folder / "b.cr2")
     assert guess.best.slug == "Eiffel_Tower"
@@ -438,9 +438,9 @@ def test_damage_is_a_refusal_and_nothing_else(kind: str, at: int, junk: bytes) -
     data[at : at + len(junk)] = junk
     for cut in (bytes(data), bytes(data[: at + 50])):
         try:
-            found = raw.read(cut)
-            metadata.gps_state(found.block, whole=True)
-            open_upright(previews.picture(cut, found), 32)
+            damaged = raw.read(cut)
+            metadata.gps_state(damaged.block, whole=True)
+            open_upright(previews.picture(cut, damaged), 32)
         except (RefusedError, PhotoError):
             pass
 

@@ -1,4 +1,4 @@
-"""What README and docs say can be typed, can be typed; what they link to or list is there."""
+"""The commands in README and docs work as typed, and their links and listed files exist."""
 
 import importlib
 import json
@@ -130,7 +130,7 @@ def test_the_table_of_speed_is_what_the_benchmark_wrote() -> None:
 
 
 def test_the_models_figures_are_the_cards() -> None:
-    """The thresholds of docs/model.md, and the README's sentence, are the card's rows."""
+    """The thresholds in docs/model.md and the README's sentence agree with the model card."""
     card = TEXTS["tagger/model/MODEL_CARD.md"].split("<!-- lite2 thresholds -->")[1]
     rows = re.findall(
         r"^\| (0\.\d) \| ([\d.]+ %) [^|]+\| ([\d.]+ %) [^|]+\| [^|]+\| ([\d.]+ %) ",

@@ -1,4 +1,4 @@
-"""Remove: our tags and no others, and undo brings them back."""
+"""Remove takes out our tags and no others, and undo brings them back."""
 
 import os
 import signal
@@ -114,11 +114,11 @@ def test_one_photo_that_upsets_the_parser_does_not_end_the_run(
         return honest(data)
 
     monkeypatch.setattr(metadata, "provenance", upset)
-    found = {
+    problems = {
         Path(removed.key).name: removed.problem for removed in remove(LocalStorage([folder]), None)
     }
-    assert "IndexError" in found["text.jpg"]
-    assert found["ours.jpg"] == ""
+    assert "IndexError" in problems["text.jpg"]
+    assert problems["ours.jpg"] == ""
 
 
 def test_a_sidecar_shared_by_two_photos(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The report: what a spreadsheet sees, what comes back, what is kept."""
+"""The report: what a spreadsheet shows, what it gives back, which older reports are kept."""
 
 import csv
 import os

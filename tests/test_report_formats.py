@@ -1,4 +1,4 @@
-"""The formats of a report: the same facts as CSV and as JSON Lines."""
+"""The formats of a report: CSV and JSON Lines hold the same facts."""
 
 import csv
 import json
@@ -48,9 +48,9 @@ def test_both_formats_say_the_same(tmp_path: Path) -> None:
     written(tmp_path / "r.jsonl", TAGGED, FAILED)
     with (tmp_path / "r.csv").open(encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
-    found = objects(tmp_path / "r.jsonl")
-    assert [list(item) for item in found] == [list(COLUMNS[:-1])] * 2
-    for row, item in zip(table, found, strict=True):
+    lines = objects(tmp_path / "r.jsonl")
+    assert [list(item) for item in lines] == [list(COLUMNS[:-1])] * 2
+    for row, item in zip(table, lines, strict=True):
         for name, value in item.items():
             cell = unsafe(row[name])
             if value is None:
@@ -59,10 +59,10 @@ def test_both_formats_say_the_same(tmp_path: Path) -> None:
                 assert cell == value
             else:
                 assert float(cell.removesuffix("ns")) == float(value)
-    assert native(found[0]["path"]) == "/p/=é\n.jpg"
-    assert found[0]["latitude"] == pytest.approx(27.175, abs=0.01)
-    assert found[0]["mtime_ns"] == VERSION.mtime_ns and found[0]["size"] == 1000
-    assert found[1]["reason"] == "-disk full" and found[1]["confidence"] is None
+    assert native(lines[0]["path"]) == "/p/=é\n.jpg"
+    assert lines[0]["latitude"] == pytest.approx(27.175, abs=0.01)
+    assert lines[0]["mtime_ns"] == VERSION.mtime_ns and lines[0]["size"] == 1000
+    assert lines[1]["reason"] == "-disk full" and lines[1]["confidence"] is None
 
 
 def test_older_json_reports_are_kept_by_number_and_other_files_are_not_touched(

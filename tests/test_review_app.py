@@ -95,7 +95,7 @@ def test_the_views_show_what_was_reviewed(app: AppTest, report: Path, library: P
         app.button(key=key).click().run()
     app.segmented_control(key="view").set_value("Accuracy").run()
     assert not app.exception
-    assert any("--min-conf" in found.value for found in app.success)
+    assert any("--min-conf" in message.value for message in app.success)
     app.button(key="export").click().run()
     assert len(list((library / "reviewed_photos" / "train").rglob("*.jpg"))) == 3
     app.segmented_control(key="view").set_value("Places").run()
@@ -208,7 +208,7 @@ def test_apply_refuses_what_lies_outside(report: Path, library: Path) -> None:
 
 
 def applied(report: Path, library: Path, rows: list[int]) -> list[str]:
-    """What the page's Apply says of each row that asks to be written."""
+    """What Apply says about each row that is to be written."""
     review = Review(report, load_landmarks())
     try:
         asked = writeback.to_write(review, rows)
@@ -221,17 +221,17 @@ def applied(report: Path, library: Path, rows: list[int]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("accept", "said"),
+    ("accept", "problem"),
     [("Yes", "reviewed"), ("x", "reviewed"), (" 1 ", "reviewed"), ("ja", "write yes or no"),
      ("No", ""), ("0", "")],
 )  # fmt: skip
 def test_apply_takes_the_words_that_the_command_takes(
-    report: Path, library: Path, accept: str, said: str
+    report: Path, library: Path, accept: str, problem: str
 ) -> None:
     rows = read_report(report)
     write_report(report, [rows[0] | {"accept": accept}, *rows[1:]])
     reasons = applied(report, library, [0, 1, 2, 3])
-    assert len(reasons) == bool(said) and all(said in reason for reason in reasons)
+    assert len(reasons) == bool(problem) and all(problem in reason for reason in reasons)
 
 
 def test_a_row_that_declines_a_photo_keeps_another_from_writing_it(
@@ -245,7 +245,7 @@ def test_a_row_that_declines_a_photo_keeps_another_from_writing_it(
 
 
 def of_50_megapixels() -> bytes:
-    """Red; enlarged, for noise of this size takes 4 GB and 10 seconds."""
+    """A red photo, enlarged: noise of this size would take 4 GB and 10 seconds."""
     with Image.open(io.BytesIO(photo((220, 30, 30)))) as small:
         buffer = io.BytesIO()
         small.resize((8660, 5774), Image.Resampling.NEAREST).save(buffer, "JPEG", quality=40)
@@ -438,7 +438,7 @@ def test_help_needs_neither_torch_nor_streamlit() -> None:
 
 
 def test_the_figures_of_a_large_report_come_quickly_enough_to_page(tmp_path: Path) -> None:
-    """20,000 rows open, filter and save; times are for scripts, here it must only work."""
+    """20,000 rows open, filter and save; scripts measure the times, this shows that it works."""
     rows = [
         {"path": f"{tmp_path}/{n % 50}/{n}.jpg", "status": "unsure", "landmark": "Taj Mahal",
          "confidence": f"{n / 2e4:.5f}"}

@@ -281,8 +281,11 @@ def test_intervals_and_the_threshold_are_honest() -> None:
     low, high = wilson(8, 10)  # Wilson's interval as tables give it
     assert (round(low, 3), round(high, 3)) == (0.490, 0.943)
     rows = [Judged(0.9, True)] * 90 + [Judged(0.9, False)] * 10 + [Judged(0.4, False)] * 20
-    found = bands(rows)
-    assert [(band.low, band.count, band.right) for band in found] == [(0.4, 20, 0), (0.9, 100, 90)]
+    measured = bands(rows)
+    assert [(band.low, band.count, band.right) for band in measured] == [
+        (0.4, 20, 0),
+        (0.9, 100, 90),
+    ]
     suggestion = suggest(rows, 0.85)
     assert suggestion is not None
     assert (suggestion.threshold, suggestion.count) == (0.9, 100)
@@ -329,7 +332,7 @@ FORMS = [(";", "utf-8-sig", "\r\n"), ("\t", "utf-8", "\n"), (";", "utf-16", "\r\
 def test_a_report_stays_as_a_spreadsheet_saved_it(
     report: Path, delimiter: str, encoding: str, newline: str
 ) -> None:
-    """Read, decided on, saved and undone in its own form: the same bytes again."""
+    """Read, decided on, saved and undone in the spreadsheet's own form: the same bytes again."""
     rows = read_report(report)
     header = {"path": " Path", "accept": "Accept "}
     text = io.StringIO()

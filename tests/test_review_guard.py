@@ -1,4 +1,4 @@
-"""The review's server lets in its own page with its token, and nobody else."""
+"""The review's server accepts its own page with its token, and nothing else."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -22,7 +22,7 @@ def ask(
     headers: dict[str, str], path: str = "/", query: str = "", kind: str = "http",
     method: str = "GET", address: str = "127.0.0.1",
 ) -> tuple[int, dict[str, str], bool]:  # fmt: skip
-    """The status (of a web socket: 101 or its close code), the headers, whether the app was run."""
+    """The status (of a web socket: 101 or its close code), the headers, and whether the app ran."""
     sent, reached = list[Message](), list[str]()
 
     async def app(
@@ -49,8 +49,8 @@ def ask(
     scope["headers"] = lines
     asyncio.run(Guard(app, TOKEN, names_for(address), PAGE)(scope, receive, send))
     status: int = sent[0].get("status") or sent[0].get("code", 101)
-    found = {name.decode().lower(): value.decode() for name, value in sent[0].get("headers", [])}
-    return status, found, bool(reached)
+    answered = {name.decode().lower(): value.decode() for name, value in sent[0].get("headers", [])}
+    return status, answered, bool(reached)
 
 
 def test_the_token_in_the_address_becomes_a_cookie() -> None:

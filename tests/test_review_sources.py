@@ -39,7 +39,7 @@ def ledger(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def report(tmp_path: Path, ledger: Path, colour_model: Path) -> Path:
-    """b.jpg was taken between a.jpg and c.jpg; the index knows all, b.jpg is not written yet."""
+    """b.jpg was taken between a.jpg and c.jpg; the index has all three, b.jpg is not tagged yet."""
     folder, report = tmp_path / "photos", tmp_path / "report.csv"
     folder.mkdir()
     for name, seconds, at in (("a.jpg", 0, NEAR), ("b.jpg", 60, None), ("c.jpg", 240, NEAR)):
@@ -155,9 +155,9 @@ def test_rows_are_found_by_their_source(review: Review, tmp_path: Path) -> None:
 
 
 def test_the_photos_around_it_are_shown(review: Review, ledger: Path, tmp_path: Path) -> None:
-    found = whereabouts.around(review.sheet, 1, tmp_path, ledger)
-    assert found
-    radius, shown = found
+    drawing = whereabouts.around(review.sheet, 1, tmp_path, ledger)
+    assert drawing
+    radius, shown = drawing
     assert radius == float(cells(review)["radius_m"])
     assert [(one.file, one.when) for one in shown] == [
         ("a.jpg", "1 min earlier"),
@@ -176,19 +176,19 @@ def test_the_photos_around_it_are_shown(review: Review, ledger: Path, tmp_path: 
 def test_the_photos_around_it_are_shown_after_a_dry_run_too(
     review: Review, ledger: Path, tmp_path: Path
 ) -> None:
-    """Which keeps no index: the report's photos are opened instead."""
+    """A dry run keeps no index: the report's photos are opened instead."""
     index_beside(ledger).unlink()
-    found = whereabouts.around(review.sheet, 1, tmp_path, ledger)
-    assert found and [(one.file, one.when) for one in found[1]] == [
+    drawing = whereabouts.around(review.sheet, 1, tmp_path, ledger)
+    assert drawing and [(one.file, one.when) for one in drawing[1]] == [
         ("a.jpg", "1 min earlier"),
         ("c.jpg", "3 min later"),
     ]
     assert not index_beside(ledger).exists()
     (tmp_path / "photos" / "a.jpg").unlink()
     (tmp_path / "photos" / "c.jpg").write_bytes(b"no photo any more")
-    found = whereabouts.around(review.sheet, 1, tmp_path, ledger)
-    assert found and found[1] == []
-    assert "no photo with a position" in whereabouts.in_words(*found)
+    drawing = whereabouts.around(review.sheet, 1, tmp_path, ledger)
+    assert drawing and drawing[1] == []
+    assert "no photo with a position" in whereabouts.in_words(*drawing)
 
 
 def test_looking_does_not_change_the_index(review: Review, ledger: Path, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_looking_does_not_change_the_index(review: Review, ledger: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "sentence"),
     [
         ("time", "Camera position by photos taken close in time, within 120 m."),
         ("track", "Camera position by a GPS track, within 120 m."),
@@ -209,23 +209,23 @@ def test_looking_does_not_change_the_index(review: Review, ledger: Path, tmp_pat
         ("<script>", ""),
     ],
 )
-def test_sources_in_words(source: str, said: str) -> None:
-    assert "".join(whereabouts.words(source, "120", "")) == said
+def test_sources_in_words(source: str, sentence: str) -> None:
+    assert "".join(whereabouts.words(source, "120", "")) == sentence
 
 
 def test_each_sources_answer_is_shown(review: Review) -> None:
-    found = dict(whereabouts.answers(review, 1))
-    assert " within " in found["Time"] and "1 min after" in found["Time"]
-    assert "confidence" in found["Landmark"]
+    answers = dict(whereabouts.answers(review, 1))
+    assert " within " in answers["Time"] and "1 min after" in answers["Time"]
+    assert "confidence" in answers["Landmark"]
     review.decide([1], Decision(Verdict.REJECT))
-    assert dict(whereabouts.answers(review, 1)) == found
+    assert dict(whereabouts.answers(review, 1)) == answers
     assert whereabouts.answers(review, 0) == []
 
 
 def test_the_answers_that_reports_of_before_keep(
     review: Review, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The source's position with its evidence and the landmarks seen, also once it is rejected."""
+    """The source's position with its evidence and the landmarks seen, even after it is rejected."""
     kept = review.original
     monkeypatch.setattr(
         review, "original", lambda row, name: "" if name == "answers" else kept(row, name)
@@ -243,9 +243,9 @@ def test_the_answers_that_reports_of_before_keep(
 def test_the_html_report_shows_source_and_evidence(report: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     write_html(report, out, tmp_path, 0)
-    found = re.search(r'id="data">(.*?)</script>', out.read_text(), re.S)
-    assert found
-    data = json.loads(found[1])
+    script = re.search(r'id="data">(.*?)</script>', out.read_text(), re.S)
+    assert script
+    data = json.loads(script[1])
     assert data["sources"] == ["time"]
     row = data["rows"][1]
     assert row["title"] == "Position by time"

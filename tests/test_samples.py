@@ -1,4 +1,4 @@
-"""The sample photos through the command and the model that ship, read back by ExifTool."""
+"""The sample photos, tagged with the command and the shipped model, read back by ExifTool."""
 
 import csv
 import hashlib

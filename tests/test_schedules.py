@@ -23,7 +23,7 @@ def printed(kind: str) -> list[str]:
 
 
 def cron_command() -> str:
-    """What cron would hand to the shell."""
+    """What cron would pass to the shell."""
     (block,) = printed("crontab")
     minute, hour, *others, command = block.strip().split(None, 5)
     assert 0 <= int(minute) < 60 and 0 <= int(hour) < 24 and others == ["*"] * 3
@@ -40,7 +40,7 @@ def systemd_command() -> str:
 def home(
     tmp_path: Path, s3_server: s3.Server, bucket: s3.Bucket, colour_model: Path
 ) -> tuple[Path, s3.Bucket]:
-    """A user's home folder with the page's file in it, and the bucket that the line names."""
+    """A home folder with the page's configuration file, and the bucket that the line names."""
     (settings,) = printed("toml")
     place = tmp_path / ".config" / "landmark-tag" / "config.toml"
     place.parent.mkdir(parents=True)

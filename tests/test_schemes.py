@@ -1,4 +1,4 @@
-"""Paths and URLs, and the table that says which storage a URL's scheme stands for."""
+"""Paths and URLs, and the table of storages by URL scheme."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ from tagger.storage.urls import Location, absolute, is_url
 
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> MemoryStorage:
-    """A storage of a scheme of its own: one more line in the table."""
+    """A storage with its own scheme: one more line in the table."""
     storage = MemoryStorage(
         {
             "memory://album/taj.jpg": photo(COLOURS["Taj_Mahal"]),
@@ -45,8 +45,8 @@ def test_tag_and_undo_in_a_storage_of_a_new_scheme(
     options = ["--model", str(colour_model), "--report", str(tmp_path / "r.csv"), *ledger]
     done = CliRunner().invoke(main, ["tag", "memory://album", *options])
     assert done.exit_code == 0, done.output
-    found = position(memory.files["memory://album/taj.jpg"].data)
-    assert found == pytest.approx((27.175, 78.042), abs=0.01)
+    written = position(memory.files["memory://album/taj.jpg"].data)
+    assert written == pytest.approx((27.175, 78.042), abs=0.01)
     assert memory.files["memory://album/grey.jpg"].data == before["memory://album/grey.jpg"]
     undone = CliRunner().invoke(main, ["undo", *ledger])
     assert undone.exit_code == 0, undone.output

@@ -1,4 +1,4 @@
-"""A sidecar is one photo's: the raw file's is not the JPEG's, and two photos never share one."""
+"""A sidecar belongs to one photo: a raw file and a JPEG never share one."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def of_raw(extension: str = "CR2", more: str = "") -> bytes:
 
 
 def write(storage: MemoryStorage, key: str, options: WriteOptions) -> set[str]:
-    """Tag one photo; the names of what is new or changed."""
+    """Tag one photo; returns the names of new and changed files."""
     before = dict(storage.files)
     (entry,) = (entry for entry in storage.list() if entry.key == key)
     write_tag(storage, Diary(), entry, tag(), options)
@@ -71,11 +71,11 @@ def test_photos_of_one_stem_do_not_write_into_the_sidecar_that_lies_there() -> N
 
 
 def test_a_position_in_a_sidecar_that_may_be_the_photos_is_heeded() -> None:
-    """photo.xmp that does not say whose it is keeps both photos from being tagged."""
+    """A photo.xmp that could belong to either photo keeps both from being tagged."""
     storage = MemoryStorage({"a.jpg": PLAIN, "a.png": PLAIN, "a.xmp": packet(attributes=AT)})
     for entry in storage.list():
-        (found,) = sidecars.own(storage, entry)
-        assert metadata.has_sidecar_gps(found.blob.data)
+        (sidecar,) = sidecars.own(storage, entry)
+        assert metadata.has_sidecar_gps(sidecar.blob.data)
 
 
 def test_a_new_sidecar_of_the_stem_says_which_photo_it_is_for() -> None:

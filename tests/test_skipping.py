@@ -1,4 +1,4 @@
-"""Folders that are left alone, whole and by name; each row of the list."""
+"""Folders that are skipped, by name or by a marker file in them; each row of the list."""
 
 import csv
 import io
@@ -30,8 +30,8 @@ MARKS = {"store/.immich": "store", "pp/.ppstorage": "pp", "any/CACHEDIR.TAG": "a
 
 def keys(folder: Path, on: bool = True) -> tuple[list[str], int]:
     skip = Skipping(on)
-    found = LocalStorage([folder], skipping=skip).list()
-    return [str(Path(entry.key).relative_to(folder)) for entry in found], skip.folders
+    entries = LocalStorage([folder], skipping=skip).list()
+    return [str(Path(entry.key).relative_to(folder)) for entry in entries], skip.folders
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def test_what_programs_manage_is_left_alone_and_counted(library: Path) -> None:
     plain = [f"{name}/x.jpg" for name in ("Trash", "_data", "album", "app", "storage", "thumbs")]
     assert keys(library) == (plain, len(FOLDERS) + len(MARKS))
     hidden = sum(name.startswith(".") or "/." in name for name in FOLDERS)
-    found, count = keys(library, on=False)
-    assert (len(found), count) == (len(plain) + len(FOLDERS) + len(MARKS) - hidden, 0)
+    listed, count = keys(library, on=False)
+    assert (len(listed), count) == (len(plain) + len(FOLDERS) + len(MARKS) - hidden, 0)
 
 
 @pytest.mark.parametrize("folder", [*FOLDERS, *MARKS.values()])

@@ -63,13 +63,13 @@ def test_what_takeout_states_is_evidence_once_it_is_written_too(tmp_path: Path, 
     _, rows = tag("--from", "takeout")
     assert rows["a.jpg"]["source"] == "takeout" and "time places it" in rows["b.jpg"]["reason"]
     for left in tmp_path.glob("ledger.db.captures*"):
-        left.unlink()  # it is made anew, of what the photos say now
+        left.unlink()  # it is rebuilt from what the photos say now
     _, rows = tag("--from", "time")
     assert rows["a.jpg"]["status"] == "has_gps" and rows["b.jpg"]["evidence"] == "1 min after a.jpg"
 
 
 def test_what_we_wrote_is_no_evidence(tmp_path: Path, tag: Any) -> None:
-    """Positions by time must not pass on from photo to photo."""
+    """Positions by time must not spread from photo to photo."""
     write(folder(tmp_path), [one("a.jpg", 0, PARIS), one("b.jpg", 600)])
     tag("--from", "time")
     (folder(tmp_path) / "a.jpg").unlink()
@@ -161,7 +161,7 @@ def test_takeout_that_says_nothing_changes_nothing(
 
 
 def halved(name: str, draw: int) -> tuple[Sequence[Capture], dict[str, tuple[float, float]]]:
-    """A walk with half of its positions hidden, and these."""
+    """A walk with half of its positions hidden, and those positions."""
     chance, hidden = random.Random(draw), {}
     shown = []
     for each in walk(name):

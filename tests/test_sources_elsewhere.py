@@ -1,4 +1,4 @@
-"""Sources of a position where things lie elsewhere: in a bucket, a sidecar, another process."""
+"""Sources of a position outside the photo: in a bucket, a sidecar, another process."""
 
 import csv
 import functools
@@ -50,7 +50,7 @@ def report(text: str) -> dict[str, dict[str, str]]:
 def test_takeout_places_photos_of_a_bucket(
     bucket: s3.Bucket, colour_model: Path, tmp_path: Path
 ) -> None:
-    """And what it places is a neighbour in time of others."""
+    """A photo placed by it is in turn a neighbour in time of others."""
     stated = {"geoData": {"latitude": VEGAS[0], "longitude": VEGAS[1]}}
     for name, seconds in (("a.jpg", 0), ("b.jpg", 60)):
         bucket.put(f"in/{name}", photo(Capture(name, NOON + seconds, 0.0, camera="X")))
@@ -82,13 +82,13 @@ def test_takeout_places_photos_of_a_bucket(
     ],
 )
 def test_takeouts_names_are_known_in_a_listing(name: str, beside: str) -> None:
-    """Whatever sorts between a photo and its file, and in whichever order these come."""
+    """Whichever names sort between a photo and its file, and in either order."""
     names = {name, beside, "a!.jpg", "a-b.jpg", "a.jpg", "a.xmp", "z.jpg", "z.jpg.json", "nn.jpg"}
     day = datetime(2026, 1, 1, tzinfo=UTC)
     listing = [Listed(f"in/{each}", 1, "e", day) for each in sorted(names)]
-    found = {photo.listed.path: photo.takeout for photo in paired(listing)}
-    assert found[f"in/{name}"] == f"in/{beside}" and found["in/z.jpg"] == "in/z.jpg.json"
-    assert found["in/nn.jpg"] == found["in/a!.jpg"] == ""
+    takeouts = {photo.listed.path: photo.takeout for photo in paired(listing)}
+    assert takeouts[f"in/{name}"] == f"in/{beside}" and takeouts["in/z.jpg"] == "in/z.jpg.json"
+    assert takeouts["in/nn.jpg"] == takeouts["in/a!.jpg"] == ""
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_no_takeout_file_comes_after_the_last_name(name: str) -> None:
 
 
 def test_a_position_in_a_sidecar_is_a_neighbours(tmp_path: Path, colour_model: Path) -> None:
-    """As digiKam and Immich write it."""
+    """A position as digiKam and Immich write it."""
     folder = tmp_path / "photos"
     write(folder, [Capture(f"{n}.jpg", NOON + 60 * n, 0.0, camera="X") for n in range(2)])
     (folder / "0.jpg.xmp").write_text(SIDECAR)

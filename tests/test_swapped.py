@@ -42,7 +42,7 @@ def create(folder: Path, read: Version) -> None:
 
 
 def create_without_links(folder: Path, read: Version) -> None:
-    """As on FAT, which knows no hard links."""
+    """As on FAT, which has no hard links."""
 
     def none(*arguments: object, **named: object) -> None:
         raise PermissionError(1, "Operation not permitted")

@@ -1,4 +1,4 @@
-"""A photo's own thumbnail: which is trusted, and what is settled by looking at it alone."""
+"""A photo's own thumbnail: which one is trusted, and which photos it settles alone."""
 
 import ctypes
 import io
@@ -18,12 +18,13 @@ from PIL import Image, ImageDraw
 
 from tagger import metadata
 from tagger.blob import Blob
+from tagger.errors import RunError
 from tagger.evidence.sources import Sources
 from tagger.evidence.time_source import Limits
 from tagger.imaging.decode import Resize, open_upright
 from tagger.imaging.thumbnail import reach, thumbnail
 from tagger.ledger.ledger import Ledger
-from tagger.model import artifact
+from tagger.model import artifact, thumbnail_net
 from tagger.model.classifier import Classifier
 from tagger.model.thumbnail_net import ThumbnailNet, beside
 from tagger.records import Outcome, Status
@@ -50,7 +51,7 @@ def jpeg(picture: Image.Image, **save: Any) -> bytes:
 
 
 def with_bars(picture: Image.Image, size: tuple[int, int] = (160, 120)) -> Image.Image:
-    """As cameras do: all of the picture in a box of 4:3, black where it does not reach."""
+    """As cameras do: the whole picture in a 4:3 frame, with black bars."""
     scale = min(size[0] / picture.width, size[1] / picture.height)
     inner = picture.resize((round(picture.width * scale), round(picture.height * scale)))
     box = Image.new("RGB", size)
@@ -77,12 +78,12 @@ def from_camera(
 
 def alike(data: bytes) -> float:
     """How well thumbnail and photo correlate, 1 at most; 0 where no thumbnail is trusted."""
-    found = thumbnail(data[: metadata.HEAD_BYTES])
-    if found is None:
+    small = thumbnail(data[: metadata.HEAD_BYTES])
+    if small is None:
         return 0.0
     whole = open_upright(data, 64)
-    assert (found.width < found.height) == (whole.width < whole.height)
-    a, b = (np.asarray(p.resize((24, 24)), float).ravel() for p in (found, whole))
+    assert (small.width < small.height) == (whole.width < whole.height)
+    a, b = (np.asarray(p.resize((24, 24)), float).ravel() for p in (small, whole))
     return float(np.corrcoef(a, b)[0, 1])
 
 
@@ -98,8 +99,8 @@ def test_bars_are_cut_off_and_it_stands_upright(
     coded = jpeg(picture.resize(small)) if small else None
     data = from_camera(picture, coded, orientation)
     assert alike(data) > 0.97
-    found = thumbnail(data)
-    assert found is not None and found.convert("L").getextrema()[0] > 20  # type: ignore[operator]
+    shown = thumbnail(data)
+    assert shown is not None and shown.convert("L").getextrema()[0] > 20  # type: ignore[operator]
 
 
 def other(size: tuple[int, int] = (160, 120)) -> bytes:
@@ -127,7 +128,7 @@ def test_what_may_not_show_the_photo_is_not_trusted(why: str, data: bytes) -> No
 
 
 def test_a_dark_edge_of_the_picture_is_no_bar() -> None:
-    """A square crop keeps the thumbnail of before: its sides are picture, dark or not."""
+    """A square crop keeps its old thumbnail, whose dark sides are part of the picture."""
     night = Image.new("RGB", (800, 600), (30, 30, 45))
     ImageDraw.Draw(night).rectangle((300, 200, 500, 599), fill=(220, 200, 90))
     assert (
@@ -154,13 +155,13 @@ def test_heic_is_shown_by_its_thumbnail_item() -> None:
     pillow_heif.from_pillow(scene((1200, 900))).save(buffer, quality=60, thumbnails=[320])
     data = buffer.getvalue()
     whole = reach(data)
-    found = thumbnail(data[:whole])
-    assert found is not None and max(found.size) == 320
+    shown = thumbnail(data[:whole])
+    assert shown is not None and max(shown.size) == 320
     assert alike(data) > 0.97
 
 
 class ByRed(ByColour):
-    """What is red may be known."""
+    """Red pictures may show a known landmark."""
 
     def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         colour = self.mean(pictures)
@@ -204,7 +205,7 @@ class Reading(LocalStorage):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Grey as grey, red as red, and a red photo whose thumbnail is (wrongly) grey."""
+    """A grey photo, a red one, and a red one whose thumbnail is (wrongly) grey."""
     place = tmp_path / "photos"
     place.mkdir()
     padding = bytes(300_000)  # behind the picture, as in a photo of usual size
@@ -225,25 +226,27 @@ def tagged(
     storage = Reading(folder)
     sources = Sources.beside(None, Limits(), []) if surveyed else None
     chosen = Settings("run-1", **settings)
-    found = list(run(storage, classifier, None, chosen, sources=sources, thumbnails=net))
+    outcomes = list(run(storage, classifier, None, chosen, sources=sources, thumbnails=net))
     if sources:
         sources.close()
-    return {os.path.basename(o.entry.key): o for o in found}, storage
+    return {os.path.basename(o.entry.key): o for o in outcomes}, storage
 
 
 @pytest.mark.parametrize("surveyed", [False, True])
 def test_what_the_thumbnail_settles_is_not_read(
     folder: Path, classifier: Classifier, net: ThumbnailNet, surveyed: bool
 ) -> None:
-    """Whether photos are looked at one by one, or several of a disk together."""
-    found, storage = tagged(folder, classifier, net, surveyed)
-    assert {name: o.status for name, o in found.items()} == {
+    """Whether photos are classified one by one, or several of a disk together."""
+    outcomes, storage = tagged(folder, classifier, net, surveyed)
+    assert {name: o.status for name, o in outcomes.items()} == {
         "grey.jpg": Status.NO_LANDMARK, "red.jpg": Status.WOULD_TAG,
         "stale.jpg": Status.NO_LANDMARK, "none.jpg": Status.NO_LANDMARK,
     }  # fmt: skip
     assert sorted(storage.whole) == ["none.jpg", "red.jpg"]
-    assert "thumbnail" in found["grey.jpg"].reason and "--thorough" in found["grey.jpg"].reason
-    assert "thumbnail" not in found["none.jpg"].reason
+    assert (
+        "thumbnail" in outcomes["grey.jpg"].reason and "--thorough" in outcomes["grey.jpg"].reason
+    )
+    assert "thumbnail" not in outcomes["none.jpg"].reason
 
 
 def test_many_photos_keep_their_order_and_their_own_answers(
@@ -261,9 +264,9 @@ def test_many_photos_keep_their_order_and_their_own_answers(
     for number in range(30):
         data = coloured(RED if number in reds else GREY) + bytes(300_000)
         (tmp_path / f"{number:02}.jpg").write_bytes(data)
-    found, storage = tagged(tmp_path, classifier, net, surveyed=True)
-    assert list(found) == [f"{number:02}.jpg" for number in range(30)]
-    assert {int(name[:2]) for name, o in found.items() if o.status is Status.WOULD_TAG} == reds
+    outcomes, storage = tagged(tmp_path, classifier, net, surveyed=True)
+    assert list(outcomes) == [f"{number:02}.jpg" for number in range(30)]
+    assert {int(name[:2]) for name, o in outcomes.items() if o.status is Status.WOULD_TAG} == reds
     assert {int(name[:2]) for name in storage.whole} == reds
     assert sorted(passes) == [6, 8, 8, 8]
 
@@ -272,32 +275,61 @@ def test_many_photos_keep_their_order_and_their_own_answers(
 def test_thorough_decodes_all(
     folder: Path, classifier: Classifier, net: ThumbnailNet, settings: dict[str, Any]
 ) -> None:
-    """So does a --min-conf below what the network was made for."""
-    found, storage = tagged(folder, classifier, net, **settings)
-    assert found["stale.jpg"].status is Status.WOULD_TAG
+    """So does a --min-conf below the one the network was made for."""
+    outcomes, storage = tagged(folder, classifier, net, **settings)
+    assert outcomes["stale.jpg"].status is Status.WOULD_TAG
     assert len(storage.whole) == 4
 
 
-@pytest.mark.parametrize(("possible", "read"), [(-1.0, 2), (-30.0, 1)])
+@pytest.mark.parametrize(
+    ("possible", "sure", "read"), [(-1.0, 99.0, 2), (-30.0, 99.0, 1), (-30.0, 3.0, 2)]
+)
 def test_the_classifier_looks_at_thumbnails_too(
     folder: Path, classifier: Classifier, net: ThumbnailNet,
-    monkeypatch: pytest.MonkeyPatch, possible: float, read: int,
+    monkeypatch: pytest.MonkeyPatch, possible: float, sure: float, read: int,
 ) -> None:  # fmt: skip
-    """What the network lets pass is settled where the classifier finds it still less possible."""
+    """What the network lets pass, unless it is sure, is settled by both together."""
+    monkeypatch.setattr(thumbnail_net, "SURE", sure)
     monkeypatch.setattr(classifier, "possible", lambda pictures: [possible] * len(pictures))
     assert len(tagged(folder, classifier, net)[1].whole) == read
 
 
 def test_the_classifier_says_what_is_possible(classifier: Classifier) -> None:
     red, grey = (Image.new("RGB", (160, 120), colour) for colour in (RED, GREY))
-    found = classifier.possible([red, grey])
-    assert found[0] > 2 > found[1]
+    ratios = classifier.possible([red, grey])
+    assert ratios[0] > 2 > ratios[1]
+
+
+class OfOneSize(ByColour):
+    """A network that takes its own size only, as a vision transformer does."""
+
+    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        assert pictures.shape[2] == 224
+        colour = self.mean(pictures)
+        return (30 * colour - 20).softmax(1), colour
+
+
+@pytest.mark.parametrize(("network", "edge"), [(ByColour, 192), (OfOneSize, 224)])
+def test_thumbnails_become_what_the_network_takes(
+    network: type[ByColour], edge: int, tmp_path: Path
+) -> None:
+    path, red = tmp_path / "model.pt", Image.new("RGB", (160, 120), RED)
+    artifact.save(network(), artifact.Manifest(tuple(COLOURS), 224, Resize.SQUASH, 3, "any"), path)
+    classifier = Classifier(path, "cpu")
+    assert classifier.possible([red])[0] > 2
+    assert classifier._edge == edge
+
+
+def test_a_network_that_refuses_its_own_size_is_refused(tmp_path: Path) -> None:
+    manifest = artifact.Manifest(tuple(COLOURS), 192, Resize.SQUASH, 3, "any")
+    with pytest.raises(RunError, match="forward pass fails"):
+        artifact.save(OfOneSize(), manifest, tmp_path / "model.pt")
 
 
 def test_the_ledger_remembers_who_looked(
     folder: Path, classifier: Classifier, net: ThumbnailNet, tmp_path: Path
 ) -> None:
-    """The same network is not asked again; another one, or --thorough, looks again."""
+    """The same network is not run again; another one is, or the classifier with --thorough."""
 
     def read(net: ThumbnailNet | None, run_id: str, **settings: Any) -> tuple[list[str], list[str]]:
         storage = Reading(folder)
@@ -323,8 +355,8 @@ def test_the_ledger_remembers_who_looked(
 
 def test_it_is_what_lies_beside_the_model(net: ThumbnailNet, colour_model: Path) -> None:
     assert beside(colour_model) is None
-    found = beside(net._path.with_name("colour.pt"))
-    assert found is not None and found.sha256 == net.sha256
+    loaded = beside(net._path.with_name("colour.pt"))
+    assert loaded is not None and loaded.sha256 == net.sha256
 
 
 def in_memory(path: Path) -> int:
@@ -340,7 +372,7 @@ def in_memory(path: Path) -> int:
 
 
 def forgotten(path: Path) -> None:
-    """Out of the system's cache, where the file system has one."""
+    """Evict a file from the system's cache, where the file system has one."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -356,8 +388,8 @@ def test_the_disk_is_not_asked_for_more_than_the_head(
     path = tmp_path / "grey.jpg"
     path.write_bytes(coloured(GREY) + bytes(6_000_000))
     forgotten(path)
-    found, _ = tagged(tmp_path, classifier, net, surveyed)
-    assert "thumbnail" in found["grey.jpg"].reason
+    outcomes, _ = tagged(tmp_path, classifier, net, surveyed)
+    assert "thumbnail" in outcomes["grey.jpg"].reason
     assert 0 < in_memory(path) <= metadata.HEAD_BYTES
     forgotten(path)
     tagged(tmp_path, classifier, net, surveyed, thorough=True)

@@ -43,7 +43,7 @@ def test_kml_and_kmz(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("exported", "expected"),
     [
         (
             {"locations": [{"latitudeE7": 505000000, "longitudeE7": 42500000,
@@ -91,8 +91,8 @@ def test_kml_and_kmz(tmp_path: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_timeline_and_geojson(tmp_path: Path, found: object, expected: Point) -> None:
-    assert read(tmp_path, "a.json", json.dumps(found)) == [expected]
+def test_timeline_and_geojson(tmp_path: Path, exported: object, expected: Point) -> None:
+    assert read(tmp_path, "a.json", json.dumps(exported)) == [expected]
 
 
 def test_own_tracks(tmp_path: Path) -> None:

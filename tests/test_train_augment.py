@@ -1,4 +1,4 @@
-"""Random views: shapes and ranges, the same from the same seed, and labels mixed as photos are."""
+"""Random views: shapes and ranges, the same for the same seed, labels mixed like the photos."""
 
 from dataclasses import replace
 

@@ -33,7 +33,7 @@ def test_blocks_are_filled_and_the_rest_stays(tmp_path: Path) -> None:
     assert "| top-1 accuracy | 90.00 % (85.00 to 95.00) |" in text
     assert "| 0.6 | 97.0 % (90.0 to 100.0) | 80.0 % (70.0 to 90.0) |  |  |" in text
     assert "| Taj Mahal | 10 | 90 % | 80 % | 1 |" in text
-    assert "Eiffel Tower | 1 |" not in text  # of one photo no share is told
+    assert "Eiffel Tower | 1 |" not in text  # no share is given for a single photo
     assert "| 0.6 | 50.0 % (40.0 to 60.0) |" in text
     assert "| Asia | 10 | 90.0 % | 80.0 % (70.0 to 90.0) | 10.0 % |" in text
     assert "| Taj Mahal | Eiffel Tower | 2 | 1 | 0.75 |" in text

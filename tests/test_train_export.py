@@ -45,7 +45,7 @@ def tiny() -> Transfer:
 
 
 def blobs(count: int = 200) -> EmbeddedPhotos:
-    """Embeddings of three well-parted classes and of a background."""
+    """Embeddings of three well-separated classes and of a background."""
     torch.manual_seed(1)
     labels = torch.arange(count) % 4
     embeddings = torch.randn(count, 16) + 6 * nn.functional.one_hot(labels, 16)
@@ -210,9 +210,9 @@ def test_photos_of_classes_that_do_not_ship_show_no_landmark() -> None:
     seen = EmbeddedPhotos(
         torch.zeros(4, 2), torch.tensor([0, 2, 3, -1]), ("landmark",) * 3 + ("far",)
     )
-    told = only_shipped(seen, 2)
-    assert told.labels.tolist() == [0, -1, -1, -1]
-    assert told.kinds == ("landmark", "stranger", "stranger", "far")
+    shipped = only_shipped(seen, 2)
+    assert shipped.labels.tolist() == [0, -1, -1, -1]
+    assert shipped.kinds == ("landmark", "stranger", "stranger", "far")
 
 
 def test_large_sites_get_doubt() -> None:

@@ -1,4 +1,4 @@
-"""What fine-tuning freezes is what its recipe declares, for any backbone of timm's."""
+"""Fine-tuning freezes what its recipe declares, for any timm backbone."""
 
 import pytest
 import timm

@@ -34,7 +34,7 @@ RECIPE = Recipe(
 
 
 def colours(count: int = 96, seed: int = 0) -> Photos:
-    """Photos of one colour each, three classes, the last for no landmark."""
+    """Photos of one colour each in three classes, of which the last shows no landmark."""
     chance = torch.Generator().manual_seed(seed)
     labels = torch.randint(-1, 2, (count,), generator=chance)
     pixels = torch.randint(0, 90, (count, 3, 16, 16), generator=chance, dtype=torch.uint8)
@@ -167,8 +167,8 @@ def test_groups_scale_freeze_and_spare_biases_from_decay() -> None:
     groups = parameter_groups(model, replace(RECIPE, lr_scales=(("0.", 0.0), ("1.", 0.5))))
     assert not model[0].weight.requires_grad
     assert not model[1].bias.requires_grad
-    found = {(group["scale"], group["weight_decay"]): len(group["params"]) for group in groups}
-    assert found == {(0.5, 0.0): 1, (1.0, 0.05): 1, (1.0, 0.0): 1}
+    counts = {(group["scale"], group["weight_decay"]): len(group["params"]) for group in groups}
+    assert counts == {(0.5, 0.0): 1, (1.0, 0.05): 1, (1.0, 0.0): 1}
 
 
 def test_a_recipe_that_names_parameters_the_model_lacks_is_refused() -> None:

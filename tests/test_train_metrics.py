@@ -1,4 +1,4 @@
-"""Figures from answers that can be counted by hand."""
+"""Figures of answers that can be counted by hand."""
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_intervals_of_several_figures_are_those_of_each() -> None:
 
 def test_figures_without_negatives_say_nothing_of_rejection() -> None:
     assert "precision@0.6" not in figures([])
-    told = figures(["near"]).keys()
-    assert {"near tagged@0.6", "auroc near", "ece", "1 in 20@0.6", "wrong@0.6"} <= told
-    assert "1 in 20, others far@0.6" not in told
+    names = figures(["near"]).keys()
+    assert {"near tagged@0.6", "auroc near", "ece", "1 in 20@0.6", "wrong@0.6"} <= names
+    assert "1 in 20, others far@0.6" not in names
     assert "1 in 20, others far@0.6" in figures(["far"])

@@ -1,4 +1,4 @@
-"""A model of classes that the package does not know: trained, tagging, reviewed, undone."""
+"""A model with classes unknown to the package: training, tagging, review and undo."""
 
 import csv
 from pathlib import Path
@@ -31,7 +31,7 @@ Blue house,,52.5,13.4,,,,
 
 
 def picture(path: Path, colour: tuple[int, int, int], seed: int) -> Path:
-    """Blotches of about one colour."""
+    """A picture of blotches in about one colour."""
     path.parent.mkdir(parents=True, exist_ok=True)
     blotches = np.random.default_rng(seed).integers(-60, 60, (12, 16, 1))
     pixels = (np.array(colour) + np.kron(blotches, np.ones((8, 8, 1)))).clip(0, 255)
@@ -41,7 +41,7 @@ def picture(path: Path, colour: tuple[int, int, int], seed: int) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos of two classes of one's own, and of none."""
+    """Photos of two classes of the user's own, and of neither."""
     root = tmp_path_factory.mktemp("own")
     for number in range(24):
         picture(root / "data" / "train" / "red_barn" / f"{number}.jpg", (200, 40, 40), number)
@@ -127,8 +127,8 @@ def test_a_row_accepted_in_a_spreadsheet_needs_the_model(
         writer.writeheader()
         writer.writerow(row)
     assert text and len(list(read(report))) == 1
-    told = landmark_tag("apply", report, code=1)
-    assert "is not one we know" in told and "--pack or --model of the run" in told
+    output = landmark_tag("apply", report, code=1)
+    assert "is not one we know" in output and "--pack or --model of the run" in output
     landmark_tag("apply", report, "--model", model)
     assert metadata.position(barn.read_bytes()) == pytest.approx((48.1, 11.5), abs=1e-5)
 
@@ -156,8 +156,8 @@ def test_places_are_written_into_a_model_file_and_corrected(tmp_path: Path) -> N
     photos.mkdir()
     (photos / "a.jpg").write_bytes(photo(COLOURS["Taj_Mahal"]))
     words = photos, "--model", path, "--report", tmp_path / "r.csv", "-q", "--dry-run"
-    told = landmark_tag(*words, code=2)
-    assert "does not say where red, blue is" in told and "python -m train places" in told
+    output = landmark_tag(*words, code=2)
+    assert "does not say where red, blue is" in output and "python -m train places" in output
     table = tmp_path / "places.csv"
     table.write_text("slug,latitude,longitude\nred,1,2\nblue,3,4\n", encoding="utf-8")
     result = CliRunner().invoke(train, ["places", str(path), "--places", str(table)])

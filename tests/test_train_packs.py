@@ -47,10 +47,10 @@ def test_a_pack_is_built_of_folders_and_goes_on_after_a_stop(tmp_path: Path, tab
     out = tmp_path / "all.places"
     words = "pack", "--photos", tmp_path / "photos", "--places", table, "--out", out, "--best", "2"
     assert "2 places, 3 photos" in train(*words, "--licence", "CC0-1.0", "--device", "cpu")
-    found = open_pack(out)
-    assert [one.landmark.name for one in found.places()] == ["Mill", "tea"]
-    assert found.place(0).licence == "CC0-1.0" and found.landmark(0).wikidata == "Q38720"
-    assert not found.private and "path" not in found.photo(0)
+    built = open_pack(out)
+    assert [one.landmark.name for one in built.places()] == ["Mill", "tea"]
+    assert built.place(0).licence == "CC0-1.0" and built.landmark(0).wikidata == "Q38720"
+    assert not built.private and "path" not in built.photo(0)
     parts = list((tmp_path / "all.parts").iterdir())
     times = [part.stat().st_mtime_ns for part in parts if part.suffix == ".places"]
     train(*words, "--device", "cpu")
@@ -73,8 +73,8 @@ def test_photos_of_google_landmarks_are_found_by_their_ids(tmp_path: Path) -> No
         "142820,http://commons.wikimedia.org/wiki/Category:Great_mill,52.62,4.65\n"
         "1,http://commons.wikimedia.org/wiki/Category:Other,1,2\n"
     )
-    (found,) = lessons(tmp_path / "train", table, ids)
-    assert (found.name, found.photos, found.position) == ("Great mill", (photo,), (52.62, 4.65))
+    (lesson,) = lessons(tmp_path / "train", table, ids)
+    assert (lesson.name, lesson.photos, lesson.position) == ("Great mill", (photo,), (52.62, 4.65))
 
 
 def test_a_pack_needs_photos_or_packs(tmp_path: Path) -> None:
@@ -116,10 +116,10 @@ def test_google_landmarks_are_built_stopped_and_gone_on_with(
     before = first.stat().st_mtime_ns
     assert "2 places, 4 photos" in train(*words)
     assert first.stat().st_mtime_ns == before and len(list(parts.glob("*.places"))) == 2
-    found = open_pack(out)
-    assert [found.landmark(n).name for n in range(2)] == ["Great mill", "Tea"]
-    assert found.landmark(0).country_code == "NL"
-    assert max(len(found.reference(row).codes) for row in range(4)) <= 40
+    built = open_pack(out)
+    assert [built.landmark(n).name for n in range(2)] == ["Great mill", "Tea"]
+    assert built.landmark(0).country_code == "NL"
+    assert max(len(built.reference(row).codes) for row in range(4)) <= 40
 
 
 def stopping_after(count: int) -> Any:

@@ -1,4 +1,4 @@
-"""Pictures of a run and of the data: written, of a sensible size, and none fails on odd answers."""
+"""Plots of a run and of the data: written, of a sensible size, even for odd answers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The network trained from scratch: its size, its shapes, and that it can be written and read."""
+"""The network trained from scratch: its size, its shapes, writing and reading it."""
 
 from dataclasses import replace
 from pathlib import Path

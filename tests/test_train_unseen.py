@@ -1,4 +1,4 @@
-"""Leaving classes out: nothing of theirs is learned, and the best correction of a rule is found."""
+"""Leaving classes out: nothing of them is learned, and the best correction of a rule is found."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Many landmarks of few photos: folders together, balance, margins, views that look alike."""
+"""Many landmarks with few photos: folders read together, balance, margins, similar views."""
 
 import csv
 from pathlib import Path
@@ -61,12 +61,12 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_folders_are_one_set_of_classes(folders: tuple[Path, Path]) -> None:
     places = [folder / "train" for folder in folders]
-    found, shipped = read_folders(places, least=4)
+    read, shipped = read_folders(places, least=4)
     assert shipped == ("Eiffel_Tower", "Taj_Mahal")
-    assert found.labels == (*shipped, "Qutub_Minar")
-    counts = [sum(sample.label == label for sample in found.samples) for label in range(3)]
+    assert read.labels == (*shipped, "Qutub_Minar")
+    counts = [sum(sample.label == label for sample in read.samples) for label in range(3)]
     assert counts == [12, 15, 3]
-    assert {s.source for s in found.samples if s.label == 1} >= {"someone/castles", "Taj_Mahal"}
+    assert {s.source for s in read.samples if s.label == 1} >= {"someone/castles", "Taj_Mahal"}
 
 
 def test_a_class_that_would_ship_needs_a_place(folders: tuple[Path, Path]) -> None:
@@ -198,19 +198,21 @@ def test_a_neighbour_within_the_radius_and_300_metres_is_no_wrong_place() -> Non
 
 def test_each_landmark_has_a_continent() -> None:
     places = load_landmarks()
-    found = {slug: continent(place) for slug, place in places.items()}
-    told = [found[slug] for slug in ("Eiffel_Tower", "Taj_Mahal", "Machu_Picchu", "Dead_Sea")]
-    assert told == ["Europe", "Asia", "South America", "on a border"]
+    continents = {slug: continent(place) for slug, place in places.items()}
+    chosen = [
+        continents[slug] for slug in ("Eiffel_Tower", "Taj_Mahal", "Machu_Picchu", "Dead_Sea")
+    ]
+    assert chosen == ["Europe", "Asia", "South America", "on a border"]
 
 
 def test_photos_are_grouped_by_where_they_come_from(folders: tuple[Path, Path]) -> None:
     labels = ("Eiffel_Tower", "Qutub_Minar", "Taj_Mahal")
     parts = [read_folder(folder / "train", labels, skip=True).samples for folder in folders]
     samples = (*parts[0][::23], parts[1][0], parts[1][3], Sample(Path("a"), NO_LANDMARK))
-    found = groupings(samples, labels, folders, load_landmarks(), np.array([12, 3, 15]))
-    assert found["source"][:4] == ["one", "one", "other", "someone/castles"]
-    assert found["country"] == ["India", "France", "India", "India", ""]
-    assert found["continent"] == ["Asia", "Europe", "Asia", "Asia", ""]
-    assert found["photos to learn from"] == [
+    groups = groupings(samples, labels, folders, load_landmarks(), np.array([12, 3, 15]))
+    assert groups["source"][:4] == ["one", "one", "other", "someone/castles"]
+    assert groups["country"] == ["India", "France", "India", "India", ""]
+    assert groups["continent"] == ["Asia", "Europe", "Asia", "Asia", ""]
+    assert groups["photos to learn from"] == [
         "one,  8 to 19", "one,  8 to 19", "other,  1 to 7", "other, landmarks of one", "",
     ]  # fmt: skip

@@ -60,7 +60,7 @@ def fill(folder: Path, number: int, data: bytes = GREY) -> Path:
 
 
 def broken(monkeypatch: pytest.MonkeyPatch, fails: Callable[[str], bool]) -> None:
-    """A disk that gives some files no more: the error is the system's own."""
+    """A disk that can no longer read some files: the error is the system's own."""
     whole = local.LocalStorage.read_head
 
     def read_head(self: local.LocalStorage, key: str, size: int) -> bytes:
@@ -246,8 +246,8 @@ def test_a_broken_disk_stops_the_run_with_a_code_of_its_own(
         "landmark-tag: stopped: 7 of 67 photos failed or are unreadable, more than "
         "--fail-over 10%; the report says why: check the disk or the network, then run again"
     )
-    found = rows(tmp_path)
-    assert [Path(row["path"]).name for row in found] == [f"{i:03}.jpg" for i in range(67)]
+    reported = rows(tmp_path)
+    assert [Path(row["path"]).name for row in reported] == [f"{i:03}.jpg" for i in range(67)]
     facts = summary(tmp_path)
     assert (facts["exit_code"], facts["stopped_by"]) == (3, "--fail-over")
     assert f"landmark-tag: {facts['error']}" == lines[-1]
@@ -263,7 +263,7 @@ def test_few_photos_that_all_fail_are_no_clean_exit(
         assert result.exit_code == 3 and f"{number} of {number} photos failed" in result.output
         assert {row["status"] for row in rows(tmp_path)} == {"unreadable"}
         assert len(rows(tmp_path)) == number
-    assert tag(folder).exit_code == 0  # damaged photos alone are nobody's task tonight
+    assert tag(folder).exit_code == 0  # damaged photos alone need no attention tonight
 
 
 def test_the_first_photo_may_fail(
@@ -276,7 +276,7 @@ def test_the_first_photo_may_fail(
 
 
 def test_the_default_model_is_silent_too(tmp_path: Path) -> None:
-    """What cron would mail: nothing."""
+    """Cron would mail nothing."""
     folder = fill(tmp_path / "library", 1, (SAMPLES / "taj_mahal.jpg").read_bytes())
     words = [folder, "--quiet", "--report", tmp_path / "r.csv", "--ledger", tmp_path / "l.db"]
     done = subprocess.run(
@@ -381,7 +381,7 @@ def test_a_closed_or_full_stream_neither_ends_the_run_nor_changes_its_code(
 
 
 def test_an_unbuffered_stream_shows_each_line_at_once() -> None:
-    """As with PYTHONUNBUFFERED in containers: the progress bar's end came after the summary."""
+    """As with PYTHONUNBUFFERED in containers: the progress bar ended after the summary."""
     script = (
         "import os, sys; from tagger.terminal import hold_streams; hold_streams(); "
         "sys.stderr.write('bar'); sys.stderr.write('\\n'); os._exit(0)"

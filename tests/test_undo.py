@@ -1,4 +1,4 @@
-"""Undo: byte for byte and second for second, refusing what somebody changed since."""
+"""Undo restores bytes and times exactly, and refuses photos that were changed since."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -59,8 +59,8 @@ def revert(
     ledger: Ledger, storage: Storage | None = None, run: str = "last", dry_run: bool = False
 ) -> Reverted:
     store = storage or LocalStorage()
-    found = undo(lambda _key: store, ledger, ledger.find(run), dry_run)
-    return [(os.path.basename(done.key), done.result.value, done.reason) for done in found]
+    undone = undo(lambda _key: store, ledger, ledger.find(run), dry_run)
+    return [(os.path.basename(done.key), done.result.value, done.reason) for done in undone]
 
 
 def results(reverted: Reverted) -> list[tuple[str, str]]:
@@ -69,7 +69,7 @@ def results(reverted: Reverted) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_ledger_with_sha256_is_undone(ledger: Ledger, folder: Path, moved: bool) -> None:
-    """As versions before BLAKE3 left it; moved photos are found by their digest."""
+    """A ledger from before BLAKE3; moved photos are found by their digest."""
     before = state(folder)
     write(ledger, LocalStorage([folder]))
     sha256 = bytes(SHA256_SIZE)
@@ -178,7 +178,7 @@ def test_a_removed_sidecar_comes_back(ledger: Ledger, folder: Path) -> None:
 
 
 class PowerCut(BaseException):
-    """The power goes."""
+    """The power fails."""
 
 
 @pytest.mark.parametrize("moment", ["before write", "after write"])

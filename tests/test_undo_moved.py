@@ -25,7 +25,7 @@ def book(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def tagged(book: Ledger, tmp_path: Path) -> dict[str, tuple[bytes, int]]:
-    """Three photos as they were before one run tagged them, every second with a sidecar."""
+    """Three photos as they were before a run tagged them, every second one with a sidecar."""
     folder = tmp_path / "photos"
     folder.mkdir()
     before = {}

@@ -1,5 +1,7 @@
-"""One rule weighs network, likest photos and spots; files of references beside a model file."""
+"""One rule weighs network, most similar photos and matches; references beside a model file."""
 
+import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +22,23 @@ from tagger.model.local_features.references import (
     ends,
 )
 from tagger.model.local_features.weigh import LEAST, POSSIBLE, Findings, Weigher, doubts
-from train.ship.references import Shared, gathered
-from train.ship.weighing import STRICT, STRICT_OF_FEW, mix, regression
 
 GREY = np.zeros((200, 300), np.uint8)
 
 
 def made(counts: tuple[int, ...], width: int = 8) -> References:
-    """Photos of landmarks that look each in a direction of their own, and of one other thing."""
+    """References of landmarks with a direction each, and of one ordinary thing."""
+    known = without_rule(counts, width)
+    rule = known.rule.copy()
+    rule[:, 1] = 1.0
+    rule[1, 8] = 3.0  # of each spot above four
+    return dataclasses.replace(known, rule=rule)
+
+
+@functools.cache
+def without_rule(counts: tuple[int, ...], width: int) -> References:
+    from train.ship.references import Shared, gathered  # takes seconds: where it is needed
+
     chance = np.random.default_rng(0)
     owners = np.repeat(np.arange(len(counts)), counts)
     embeddings = 9 * np.eye(width)[owners] + chance.random((len(owners), width))
@@ -40,10 +51,7 @@ def made(counts: tuple[int, ...], width: int = 8) -> References:
     ]
     photos = [[points[i] for i in np.flatnonzero(owners == c)] for c in range(len(counts))]
     other = np.eye(width)[[width - 1]].astype(np.float32)
-    known = gathered(photos, embeddings.astype(np.float32), other, np.eye(width, dtype=np.float32))
-    known.rule[:, 1] = 1.0
-    known.rule[1, 8] = 3.0  # of each spot above four
-    return known
+    return gathered(photos, embeddings.astype(np.float32), other, np.eye(width, dtype=np.float32))
 
 
 def seen(spots: tuple[int, ...], network: tuple[float, ...] = (0.5, 0.3, 0.01)) -> Findings:
@@ -94,7 +102,7 @@ def test_a_photo_is_compared_with_the_likest_of_any_landmark() -> None:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How often local features are looked for; they show eight spots of every photo compared."""
+    """How often local features are compared; every comparison finds eight spots."""
     calls: list[int] = []
     monkeypatch.setattr(weigh, "describe", lambda _: calls.append(1))
     monkeypatch.setattr(References, "supports", lambda _, photos, __: np.full(len(photos), 8))
@@ -105,10 +113,10 @@ def test_only_who_is_uncertain_is_looked_at(asked: list[int]) -> None:
     weigher = Weigher(made((5, 5, 5)))
     for share, looked in ((POSSIBLE * 0.9, 0), (LEAST * 0.5, 0), (0.2, 1), (0.999, 1)):
         asked.clear()
-        found = np.array([share, (1 - share) / 9, 0], np.float32)
-        after = weigher.weighed(found, np.eye(8, dtype=np.float32)[0], GREY)
+        before = np.array([share, (1 - share) / 9, 0], np.float32)
+        after = weigher.weighed(before, np.eye(8, dtype=np.float32)[0], GREY)
         assert len(asked) == looked
-        assert found[0] == np.float32(share)  # not changed in place
+        assert before[0] == np.float32(share)  # not changed in place
         assert (after >= 0).all() and after.sum() <= 1 + 1e-6
         assert after.argmax() == 0
 
@@ -122,13 +130,13 @@ def test_who_is_sure_by_the_first_step_is_not(asked: list[int]) -> None:
 
 
 def test_more_is_asked_of_an_area(asked: list[int]) -> None:
-    found, look = np.array([0.5, 0.1, 0], np.float32), np.eye(8, dtype=np.float32)[0]
+    before, look = np.array([0.5, 0.1, 0], np.float32), np.eye(8, dtype=np.float32)[0]
     known = made((5, 5, 5))
     known.rule[1, 8] = 0.5
-    plain = Weigher(known).weighed(found, look, GREY)[0]
-    area = Weigher(known, doubts(["area", "point", "site"])).weighed(found, look, GREY)[0]
+    plain = Weigher(known).weighed(before, look, GREY)[0]
+    area = Weigher(known, doubts(["area", "point", "site"])).weighed(before, look, GREY)[0]
     assert 0 < area < plain
-    same = Weigher(known, doubts(["point", "area", "site"])).weighed(found, look, GREY)[0]
+    same = Weigher(known, doubts(["point", "area", "site"])).weighed(before, look, GREY)[0]
     assert same == plain
 
 
@@ -174,18 +182,20 @@ def test_references_beside_a_model_file_count_unless_left_out(tmp_path: Path) ->
     assert packs.names(model) == ["castles"]
 
 
-@pytest.mark.parametrize(("data", "told"), [(b"PK", "damaged"), (None, "another model file")])
+@pytest.mark.parametrize(("data", "reason"), [(b"PK", "damaged"), (None, "another model file")])
 def test_references_beside_a_model_file_are_checked(
-    tmp_path: Path, data: bytes | None, told: str
+    tmp_path: Path, data: bytes | None, reason: str
 ) -> None:
     model = save_colour_model(tmp_path / "colour.pt")
     artifact.add_references(model, made((5, 5, 5), 3))
     (tmp_path / "colour.castles.npz").write_bytes(data or made((5, 5), 4).to_bytes())
-    with pytest.raises(RunError, match=rf"colour.castles.npz: .*{told}.*delete it"):
+    with pytest.raises(RunError, match=rf"colour.castles.npz: .*{reason}.*delete it"):
         artifact.load(model)
 
 
 def test_half_of_the_mix_are_landmarks() -> None:
+    from train.ship.weighing import mix
+
     kinds = np.array(["landmark"] * 6 + ["near"] * 2 + ["far"] + ["stranger"] * 3)
     weights = mix(kinds)
     shares = {kind: weights[kinds == kind].sum() / weights.sum() for kind in np.unique(kinds)}
@@ -193,6 +203,8 @@ def test_half_of_the_mix_are_landmarks() -> None:
 
 
 def test_the_rule_is_fitted_to_what_speaks_for_a_landmark() -> None:
+    from train.ship.weighing import STRICT, STRICT_OF_FEW, regression
+
     chance = np.random.default_rng(0)
     right = np.arange(400) < 200
     evidence = chance.random((400, RULE)).astype(np.float32)

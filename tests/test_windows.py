@@ -1,4 +1,4 @@
-"""What is done on Windows, simulated: no open file moves, no folder opens, locks are of bytes."""
+"""Windows, simulated: open files cannot be moved, folders not opened, locks are on bytes."""
 
 import fcntl
 import os
@@ -59,7 +59,7 @@ class Bytes:
 
 @pytest.fixture(autouse=True)
 def windows(monkeypatch: pytest.MonkeyPatch) -> Bytes:
-    """A system like Windows in what our files meet there."""
+    """A system that behaves like Windows towards our files."""
     real = {name: getattr(os, name) for name in ("open", "replace", "unlink", "rename", "link")}
 
     def still(name: str) -> Callable[..., Any]:

@@ -24,10 +24,10 @@ OPTIONS = WriteOptions()
 
 
 class Diary:
-    """A recorder that keeps what it is told, in order, and can be made to fail."""
+    """A recorder that keeps its calls in order, and can be made to fail."""
 
     def __init__(self, broken: bool = False) -> None:
-        self.told: list[tuple[object, ...]] = []
+        self.lines: list[tuple[object, ...]] = []
         self._broken = broken
 
     def intend(self, key: str, before: Blob | None, after: Content | None) -> Callable[[], int]:
@@ -35,20 +35,20 @@ class Diary:
             if self._broken:
                 raise RunError("--ledger: the disk is full")
             new = None if after is None else bytes(after)
-            self.told.append(("intend", key, before.data if before else None, new))
-            return len(self.told)
+            self.lines.append(("intend", key, before.data if before else None, new))
+            return len(self.lines)
 
         return note
 
     def settle(self, change: int, version: Version | None) -> None:
-        self.told.append(("settle", change, version))
+        self.lines.append(("settle", change, version))
 
     def drop(self, change: int) -> None:
-        self.told.append(("drop", change))
+        self.lines.append(("drop", change))
 
     @property
     def words(self) -> list[object]:
-        return [line[0] for line in self.told]
+        return [line[0] for line in self.lines]
 
 
 def one(storage: MemoryStorage | LocalStorage) -> Entry:
@@ -63,7 +63,7 @@ def test_a_write_is_noted_done_and_settled() -> None:
     after = storage.read("a.jpg")
     reading = metadata.gps_state(after.data, whole=True)
     assert reading and reading.state is GpsState.VALID
-    assert diary.told == [
+    assert diary.lines == [
         ("intend", "a.jpg", PLAIN, after.data),
         ("settle", 1, after.version),
     ]
@@ -83,7 +83,7 @@ def test_a_photo_that_changed_since_it_was_looked_at() -> None:
     storage.put("a.jpg", edited)
     with pytest.raises(ChangedError, match="changed since"):
         write_tag(storage, diary, entry, tag(), OPTIONS)
-    assert storage.files["a.jpg"].data == edited and diary.told == []
+    assert storage.files["a.jpg"].data == edited and diary.lines == []
 
 
 def test_another_program_replaces_the_photo_between_read_and_write() -> None:
@@ -140,7 +140,7 @@ def test_a_photo_or_sidecar_that_got_gps_meanwhile_is_left() -> None:
 def test_a_try_that_was_lost_after_it_wrote_is_made_again(
     mode: SidecarMode, with_sidecar: bool
 ) -> None:
-    """As a cluster does when a node dies: the second try knows only what was listed."""
+    """As on a cluster when a node dies: the second try knows only what was listed."""
     beside = {"a.jpg.xmp": persons_sidecar()} if with_sidecar else {}
     storage, options = MemoryStorage({"a.jpg": PLAIN, **beside}), WriteOptions(mode)
     entry = one(storage)

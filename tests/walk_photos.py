@@ -47,7 +47,7 @@ def degrees(value: float) -> tuple[tuple[int, int], ...]:
 
 
 def photo(one: Capture, colour: tuple[int, int, int] = (128, 128, 128)) -> bytes:
-    """A small JPEG that says what the capture says."""
+    """A small JPEG with the capture's time and position."""
     exif: dict[str, dict[int, Any]] = {"0th": {}, "Exif": {}, "GPS": {}}
     if one.camera:
         exif["0th"][piexif.ImageIFD.Model] = one.camera.encode()
@@ -82,7 +82,7 @@ def photo(one: Capture, colour: tuple[int, int, int] = (128, 128, 128)) -> bytes
 
 
 def write(folder: Path, photos: list[Capture]) -> None:
-    """All of them as files of their names."""
+    """Write each photo as a file of its name."""
     folder.mkdir(parents=True, exist_ok=True)
     for one in photos:
         (folder / one.key).write_bytes(photo(one))

@@ -45,7 +45,7 @@ def lessons(photos: Path, places: Path, train_csv: Path | None = None) -> list[L
         for row in read_rows(train_csv):
             name = row["id"]
             by_label[row["landmark_id"]].append(photos.joinpath(*name[:3], f"{name}.jpg"))
-    found = []
+    with_photos = []
     for row in read_rows(places):
         label = label_of(row)
         if not label or not row.get("latitude"):
@@ -53,10 +53,10 @@ def lessons(photos: Path, places: Path, train_csv: Path | None = None) -> list[L
         own = tuple(by_label[label]) if train_csv else photos_in(photos / label)
         own = tuple(path for path in own if path.is_file())
         if own:
-            found.append(lesson_of(_named(row, label), label, own, places))
-    if not found:
+            with_photos.append(lesson_of(_named(row, label), label, own, places))
+    if not with_photos:
         raise RunError(f"--photos {photos}: no photos of the places in {places}")
-    return found
+    return with_photos
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def _shrunk(place: PackPlace, best: int, points: int) -> PackPlace:
         for row in np.argsort(-alike.mean(1), kind="stable").tolist():
             if len(chosen) < best and not (chosen and alike[row, chosen].max() > SAME):
                 chosen.append(row)
-    found = (place.references[row] for row in chosen)
+    typical = (place.references[row] for row in chosen)
     return replace(
         place,
         references=tuple(
@@ -160,7 +160,7 @@ def _shrunk(place: PackPlace, best: int, points: int) -> PackPlace:
                 one, codes=one.codes[:points], spots=one.spots[:points],
                 facts={key: text for key, text in one.facts.items() if key != "path"},
             )
-            for one in found
+            for one in typical
         ),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Photos of one shot: RAW and JPEG, an edited copy, a burst, known by name and time."""
+"""Photos of one shot: RAW and JPEG, an edited copy, a burst, recognised by name and time."""
 
 import os
 import re
@@ -7,11 +7,11 @@ from tagger.metadata.capture import Capture
 from tagger.storage.suffixes import suffix
 from tagger.storage.takeout_names import EDITED
 
-# Of one press of the shutter, in seconds; of a burst; of the 3 s of a Live Photo's movie.
+# The most seconds between photos of one shot, of a burst, and of a Live Photo and its movie (3 s).
 SHOT, BURST, MOVING = 2.0, 10.0, 5.0
 # A phone's raw file and JPEG, its portraits and motion photos: PXL_20240501_100000123.RAW-01.COVER
 _PIXEL = re.compile(r"(PXL_\d{8}_\d{9})[.~].*", re.S)
-# Apple's edited copy of IMG_0001, Google's of any.
+# Apple's edited copy of IMG_0001, Google's of any name.
 _APPLE, _GOOGLE = re.compile(r"IMG_E(\d{4})"), re.compile(r"(.+)~\d", re.S)
 # 00003IMG_00003_BURST20240501100000123_COVER; IMG_20240501_100000_BURST003; 20240501_100000_003
 _BURSTS = (
@@ -20,15 +20,15 @@ _BURSTS = (
     re.compile(r"(\d{8}_\d{6})_\d{3}"),
 )
 _NUMBERED = re.compile(r"(.*)(\(\d+\))", re.S)
-# Screenshots, drawings and downloads: where one of these states no time, its name proves nothing.
+# Screenshots, drawings and downloads: if one of these states no time, its name proves nothing.
 _DRAWN = frozenset((".png", ".apng", ".webp", ".avif", ".avifs"))
-# One format under several names: no camera writes IMG_1.jpg and IMG_1.JPEG of one shot.
+# One format with several suffixes: no camera writes IMG_1.jpg and IMG_1.JPEG for one shot.
 _JPEG = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".pjpeg", ".pjp"))
 _SPELT = {".tiff": ".tif", ".heif": ".heic", ".hif": ".heic"} | dict.fromkeys(_JPEG, ".jpg")
 
 
 def family_of(key: str) -> str:
-    """What photos of one shot have in common: their folder, and the name without its variations.
+    """What the names of one shot's photos have in common: the folder, and the name's fixed part.
 
     >>> family_of("a/IMG_1.CR2"), family_of("a/IMG_1-edited.jpg"), family_of("a/IMG_1(1).jpg")
     ('a/IMG_1', 'a/IMG_1', 'a/IMG_1(1)')
@@ -51,23 +51,23 @@ def family_of(key: str) -> str:
 
 
 def _burst(stem: str) -> re.Pattern[str] | None:
-    """The pattern of a burst that a name without its suffix has."""
-    if "BURST" not in stem and not stem[:8].isdigit():  # spares nearly all of them the patterns
+    """The pattern of bursts that a name (without suffix) matches, if any."""
+    if "BURST" not in stem and not stem[:8].isdigit():  # so for nearly all names
         return None
     return next((pattern for pattern in _BURSTS if pattern.fullmatch(stem)), None)
 
 
 def is_burst(key: str) -> bool:
-    """Whether a name says that the photo is one of a burst."""
+    """Whether the name is that of a photo of a burst."""
     return _burst(os.path.splitext(os.path.basename(key))[0]) is not None
 
 
 def one_shot(photo: Capture, other: Capture, within: float = SHOT) -> bool:
-    """Whether two photos of one family's name were taken together.
+    """Whether two photos of one family were taken together.
 
-    Where both state a time it must be the same. Where one does not, the name has to do; it does not
-    for bursts, for what is as likely drawn as taken, and for two files of one format whose names
-    differ only in how its suffix is spelt.
+    If both state a time, it must be the same. If one does not, their names decide; except in a
+    burst, for formats of screenshots and drawings, and for two files of one format whose names
+    differ only in the spelling of the suffix.
     """
     times = [
         abs(ours - theirs)
@@ -89,7 +89,7 @@ def _name_and_format(key: str) -> tuple[str, str]:
 
 
 def same_moment(photo: Capture, movie: Capture) -> bool:
-    """Whether a movie is a photo's moving half: of its name, and of a stated time."""
+    """Whether a movie is the moving half of a photo: both state a time, and it is the same."""
     timed = photo.local is not None and movie.local is not None
     return timed and one_shot(photo, movie, MOVING)
 

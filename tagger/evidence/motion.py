@@ -1,4 +1,4 @@
-"""How far a person gets in a while: a position between known ones, with radii that are honest."""
+"""A position between two known ones, with a radius fitted to how far people move meanwhile."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -8,43 +8,42 @@ from itertools import pairwise
 from tagger.evidence.estimate import between
 from tagger.places.distance import distance_m
 
-# How far off a position may be is measured, not derived. On the libraries of
-# scripts/measure_sources.py and on five real journeys of other people, positions were hidden in
-# many ways. The 97 % quantile of how far off the answer was is fitted (each gap counts once, each
-# library alike) as a root of squares of what may be wrong:
+# The radius is fitted, not derived. Positions were hidden in many ways, in the libraries of
+# scripts/measure_sources.py and in five real journeys of other people. The 97 % quantile of the
+# error is fitted (each gap counts once, each library equally) as the root of a sum of squares:
 #
-#   the receiver; the way between the two neighbours, of which nothing is known but that one was
-#   seldom further away than these are apart; an excursion, that grows with the gap and with the
-#   pace of this library about then; and the pace at which one rode just before or after.
+#   the receiver's error; the distance of the two neighbours (a photo is seldom further from them
+#   than they are from each other); an excursion, which grows with the gap and with the pace of the
+#   library at that time; and the pace of a ride just before or after.
 #
-# Fitted without a library, and measured on it, 95 to 100 % lie within. Then what applies on foot
-# was narrowed as far as the walks allow.
-SPREAD = 0.92  # an excursion grows by the gap to this power
-EXCURSION = 0.75  # metres, times the pace that the library shows, for one second
-PACE_SPREAD = 0.8  # paces are compared as metres a second ** this
-MOST_PACE = 12.0  # a flight between two photos says little of a minute's walk
-PRIOR_PACE, PRIOR_PAIRS = 1.7, 2  # a brisk walk, where nothing shows how one moves
-PACE_SHARE = 0.8  # of the paces about then are slower
-ALONE, ALONE_ON_FOOT = 1.8, 1.4  # times further, where no neighbour on the other side bounds it
+# Fitted without a library and measured on it, 95 to 100 % of positions lie within the radius. The
+# values for walks were then reduced as far as the walks allow.
+SPREAD = 0.92  # an excursion grows with the gap to this power
+EXCURSION = 0.75  # metres after one second, times the library's pace
+PACE_SPREAD = 0.8  # a pace is metres / seconds ** this
+MOST_PACE = 12.0  # a flight between two photos says little about a minute's walk
+PRIOR_PACE, PRIOR_PAIRS = 1.7, 2  # a brisk walk, assumed where no photos show the pace
+PACE_SHARE = 0.8  # of the paces at that time are slower
+ALONE, ALONE_ON_FOOT = 1.8, 1.4  # factor, where no neighbour on the other side limits an excursion
 WAY, WAY_ON_FOOT = 1.0, 0.45  # of the neighbours' distance: by vehicle, and where all are walks
-WAY_SHARE = 25.0  # it is reached from so small a part of the gap on: a 25th
-RIDE = 0.1  # of the pace of a ride, for each second
-LEAST_M = 45.0
-WALK = 1.0  # metres a second over the whole gap: what is faster is a stop and a ride
-FASTEST_WALK = 2.5  # metres a second; what is faster over a pair is a journey
-FEWEST_ON_FOOT = 4  # pairs of photos that show that all about then are walks
+WAY_SHARE = 25.0  # that limit is reached at a 25th of the gap
+RIDE = 0.1  # of a ride's pace, for each second
+LEAST_M = 45.0  # the smallest radius
+WALK = 1.0  # metres a second over the whole gap: anything faster is a stop and a ride
+FASTEST_WALK = 2.5  # metres a second; two photos with a faster pace show a journey
+FEWEST_ON_FOOT = 4  # pairs of photos that are enough to show that all pairs are walks
 GPS_ERROR_M = 20.0  # the scale of a phone's error where it states none
-HOURS_OF_PAIRS = 3.0  # pairs of photos further apart in time say nothing of how one walks
-SHORTEST_PAIR = 20.0  # seconds; below, receivers' errors are measured, not speeds
-JOURNEYS_AN_HOUR = 0.1  # without a later position that says otherwise
+HOURS_OF_PAIRS = 3.0  # pairs of photos further apart in time say nothing about walking
+SHORTEST_PAIR = 20.0  # seconds; shorter pairs measure the receivers' errors, not speeds
+JOURNEYS_AN_HOUR = 0.1  # assumed where there is no later position
 # A journey took part of the gap, and may have begun at any moment of the rest.
 JOURNEY_PART = 3.0
-UNSURE = 0.05  # a journey as likely as this cannot be left out of a radius of 95 %
-APART_M = 300.0  # from so far on, cameras were not at the same place
+UNSURE = 0.05  # a journey at least this likely cannot be left out of a 95 % radius
+APART_M = 300.0  # cameras at least this far apart were not at the same place
 AWAY_M = 2000.0
-# Two cameras were together if photos so close in time show it, taken so shortly before or after.
+# Two cameras were together if photos this close in time show it, at most this long before or after.
 SHOWN_S, SHOWN_NEAR_S = 900.0, 3600.0
-RIDE_PAIR = 900.0  # seconds between two photos that show at what pace one rode
+RIDE_PAIR = 900.0  # seconds between two photos that can show the pace of a ride
 RAYLEIGH_68, RAYLEIGH_95 = 1.51, 2.45  # quantiles of a receiver's error, in units of its scale
 MIDDLE = 0.3  # 68 % lie within this part of the radius: most photos are where the next one is
 
@@ -62,7 +61,7 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A position in degrees, its radii in metres, and how likely a journey makes it worthless."""
+    """A position in degrees, its radii in metres, and how likely a journey makes it useless."""
 
     position: tuple[float, float]
     radius_68_m: float
@@ -72,11 +71,11 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """How one moved about then.
+    """How people moved at that time.
 
     Attributes:
-        pace: metres a second ** PACE_SPREAD that most pairs of photos stay below.
-        walks: whether enough pairs show it, and none of them is faster than a walk.
+        pace: metres / seconds ** PACE_SPREAD; most pairs of photos are slower.
+        walks: whether there are enough pairs, and none is faster than a walk.
     """
 
     pace: float = PRIOR_PACE
@@ -84,7 +83,7 @@ class Motion:
 
 
 def motion_of(fixes: Sequence[Fix]) -> Motion:
-    """How one moved, from positions in order of time."""
+    """How people moved, by positions in order of time."""
     paces, fastest, count = [PRIOR_PACE] * PRIOR_PAIRS, 0.0, 0
     for a, b in pairwise(fixes):
         gap = b.seconds - a.seconds
@@ -108,9 +107,9 @@ def company(fixes: Sequence[Fix], fastest: float, within: float, camera: str = "
 
     Args:
         fixes: in order of time.
-        fastest: metres a second that one may have gone between two positions that are compared.
-        within: seconds between these at most.
-        camera: only pairs that it is one of show that it was with another; empty for any.
+        fastest: metres a second that are possible between two positions that are compared.
+        within: the most seconds between the two.
+        camera: only pairs with this camera show that it was with another; empty for any pair.
     """
     shown = None
     for a, b in pairwise(fixes):
@@ -128,7 +127,7 @@ def company(fixes: Sequence[Fix], fastest: float, within: float, camera: str = "
 
 
 def pace_of(fixes: Sequence[Fix]) -> float:
-    """Metres a second at which the camera rode about the photo's moment; 0 where it walked.
+    """Metres a second of a ride around the photo's moment; 0 if it was a walk.
 
     Args:
         fixes: the last two before the photo and the first two after, in order of time.
@@ -142,12 +141,12 @@ def pace_of(fixes: Sequence[Fix]) -> float:
 
 
 def leaps(fixes: Sequence[Fix], fastest: float, within: float) -> bool:
-    """Whether positions of one camera's name, in order of time, cannot be of one camera."""
+    """Whether positions under one camera's name, in order of time, cannot be of one camera."""
     for a, b in pairwise(fixes):
         gap, way = b.seconds - a.seconds, distance_m(a.position, b.position)
         if gap <= within and way > fastest * gap + APART_M + _error(a) + _error(b):
             return True
-    # There, away and there again.
+    # At a place, away, and back again.
     return any(
         c.seconds - a.seconds <= within
         and distance_m(a.position, c.position) < APART_M
@@ -163,8 +162,8 @@ def locate(
 
     Args:
         before, after: the nearest fix on each side.
-        motion: how one moved about then.
-        ride: metres a second at which one rode just before or after; 0 on foot.
+        motion: how people moved at that time.
+        ride: metres a second of a ride just before or after; 0 on foot.
     """
     if before is None or after is None:
         one = before or after
@@ -176,7 +175,7 @@ def locate(
         return _beside(nearest, gap, motion, ride)
     share = -before.seconds / gap if gap > 0 else 0.5
     least = min(share, 1 - share)
-    # A receiver errs alike from minute to minute: two errors do not make up for each other.
+    # A receiver's errors are alike from minute to minute: two of them do not average out.
     error = (1 - share) * _error(before) + share * _error(after)
     position = between(before.position, after.position, share)
     if way > WALK * gap:
@@ -188,7 +187,7 @@ def locate(
 
 
 def _beside(fix: Fix, gap: float, motion: Motion, ride: float) -> Located:
-    """By one position alone; ``gap`` are the seconds in which a journey took place, if one did."""
+    """From one position alone; if there was a journey, it took place within ``gap`` seconds."""
     away = abs(fix.seconds)
     rate = JOURNEY_PART / gap if math.isfinite(gap) else JOURNEYS_AN_HOUR / 3600
     times = ALONE_ON_FOOT if motion.walks else ALONE
@@ -207,5 +206,5 @@ def _located(
 
 
 def _error(fix: Fix) -> float:
-    """The scale of a receiver's error; phones state a radius of 68 %."""
+    """The scale of a receiver's error; phones state the 68 % radius."""
     return max(8.0, min(fix.error_m / RAYLEIGH_68, 500.0)) if fix.error_m else GPS_ERROR_M

@@ -1,4 +1,4 @@
-"""How the sources are weighed together: from estimates, by numbered rules, to what is written."""
+"""Weigh the sources' estimates by numbered rules, and conclude what to write."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -8,20 +8,20 @@ from tagger.evidence.time_source import far
 from tagger.places.distance import distance_m
 from tagger.records import Landmark, Source
 
-# A landmark is photographed from this far at most, beyond its own radius: towers, mountains.
+# A landmark is photographed from at most this far beyond its own radius: towers, mountains.
 IN_SIGHT_M = 20_000.0
-# From this near, a landmark that the classifier is unsure of is likelier than any other.
+# Within this distance, a landmark that the classifier is unsure of is likelier than any other.
 NEAR_M = 3_000.0
-# A landmark's tag puts the camera within its radius. Positions of landmarks and of cameras are
-# known to some hundred metres; beyond this much more, the camera was elsewhere.
+# A landmark's tag puts the camera within its radius. Positions of landmarks and cameras are known
+# to a few hundred metres; if the camera was this much further away, it was elsewhere.
 ELSEWHERE_M = 1_000.0
 # Nobody travels faster than an airliner.
 FASTEST_M_S = 280.0
-# The surest first: what a photo of the same shot carries, what the user's own files state, a copy's
-# original, where the camera's owner was, where the camera was just before.
+# The surest first: another photo of the same shot, the user's Takeout files, the original of a
+# copy, where the owner of the camera was, where the camera was shortly before or after.
 ORDER = (Source.PAIR, Source.TAKEOUT, Source.LIBRARY, Source.TRACK, Source.TIME)
-# How much likelier a landmark becomes by lying near where the camera was known to be, among all
-# places of the world; and below which confidence that says nothing.
+# How much likelier a landmark becomes if it lies near the known position of the camera, rather than
+# anywhere in the world; a confidence below LEAST is not raised.
 LIKELIER, LEAST = 8.0, 0.2
 
 
@@ -41,10 +41,10 @@ class Conclusion:
     Attributes:
         subject: the landmark that the photo shows, where that is accepted.
         camera: the estimate of where the camera was; None where only the subject tells.
-        contradiction: why nothing is written though a source would have; empty elsewhere.
-        witnesses: sources that were not asked to write but had an answer.
+        contradiction: why nothing is written although there are answers; else empty.
+        witnesses: estimates of sources that were not asked to write.
         evidence: short text for the report.
-        elsewhere: why the subject is written without a position of the camera; empty elsewhere.
+        elsewhere: why the subject is written without the camera's position; else empty.
     """
 
     subject: Landmark | None = None
@@ -56,7 +56,7 @@ class Conclusion:
 
 
 def raised(confidence: float) -> float:
-    """A landmark's confidence once it is known to be near by: Bayes' rule.
+    """A landmark's confidence when it is known to be nearby, by Bayes' rule.
 
     >>> round(raised(0.3), 2)
     0.77
@@ -66,7 +66,7 @@ def raised(confidence: float) -> float:
 
 
 def in_sight(landmark: Landmark, estimate: Estimate, metres: float = IN_SIGHT_M) -> bool:
-    """Whether the landmark may be what was photographed from where the estimate says."""
+    """Whether the landmark may be visible from where the estimate puts the camera."""
     return _apart(landmark, estimate) <= landmark.radius_m + metres + _reach(estimate)
 
 
@@ -80,8 +80,8 @@ def weigh(
 
     1. Two sources other than the landmark contradict each other by more than both radii: nothing
        is written.
-    2. The landmark is further than sight from where another source knows the camera: it is vetoed;
-       the other source's position is written if it is wanted.
+    2. Another source puts the camera out of sight of the landmark: the landmark is vetoed; the
+       other source's position is written if it is wanted.
     3. The landmark is in sight: if it is accepted it is the subject, and the camera's position is
        the other source's if that is wanted. If it is near, its confidence is raised (Bayes). Where
        a source that is not wanted knows that the camera was elsewhere, only the subject is written.

@@ -139,7 +139,7 @@ class RunRecorder(Intending):
         guess = outcome.guess
         values = (
             schema.blob(entry.key), *identity, outcome.status.value,
-            _told(guess),
+            _as_json(guess),
             self._run,
             # A photo with GPS needs no fingerprint: its head is enough wherever it is.
             entry.fingerprint if entry.fingerprint and guess and version is None else None,
@@ -240,7 +240,7 @@ def _guess(text: str | None) -> Guess | None:
     return Guess(candidates, fields["none"], fields.get("thumbnail", ""))
 
 
-def _told(guess: Guess | None) -> str | None:
+def _as_json(guess: Guess | None) -> str | None:
     if guess is None:
         return None
     fields: dict[str, Any] = {"candidates": guess.candidates, "none": guess.none}

@@ -75,11 +75,11 @@ def thresholds(report: Report) -> str:
         "wrong": "landmarks tagged wrong",
         f"{STRANGER} tagged": "unknown monuments tagged",
     }
-    told = [key for key in columns if key in EVER or f"{key}@{MIN_CONF}" in report.figures]
+    shown = [key for key in columns if key in EVER or f"{key}@{MIN_CONF}" in report.figures]
     return table(
-        ("--min-conf", *(columns[key] for key in told)),
+        ("--min-conf", *(columns[key] for key in shown)),
         [
-            (f"{level}", *(_share(report, f"{key}@{level}", 1 + (key == "wrong")) for key in told))
+            (f"{level}", *(_share(report, f"{key}@{level}", 1 + (key == "wrong")) for key in shown))
             for level in THRESHOLDS
         ],
     )
@@ -88,10 +88,10 @@ def thresholds(report: Report) -> str:
 def library(report: Report) -> str:
     """Precision if few photos show a known landmark."""
     heads = [f"1 in {count}{more}" for count in ONE_IN for more in ("", ", others far")]
-    told = [head for head in heads if f"{head}@{MIN_CONF}" in report.figures]
+    shown = [head for head in heads if f"{head}@{MIN_CONF}" in report.figures]
     return table(
-        ("--min-conf", *told),
-        [(f"{level}", *(_share(report, f"{head}@{level}") for head in told))
+        ("--min-conf", *shown),
+        [(f"{level}", *(_share(report, f"{head}@{level}") for head in shown))
          for level in THRESHOLDS],
     )  # fmt: skip
 

@@ -205,7 +205,7 @@ def _run(
     with torch.inference_mode():
         for start in range(0, len(images), batch):
             pictures = torch.from_numpy(np.array(images[start : start + batch])).to(device)
-            found, embeddings = module(pictures.contiguous(memory_format=torch.channels_last))
-            parts.append((found.double().cpu().numpy(), embeddings.float().cpu().numpy()))
+            scores, embeddings = module(pictures.contiguous(memory_format=torch.channels_last))
+            parts.append((scores.double().cpu().numpy(), embeddings.float().cpu().numpy()))
     probabilities, embeddings = zip(*parts, strict=True)
     return np.concatenate(probabilities), np.concatenate(embeddings)

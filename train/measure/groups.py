@@ -83,7 +83,7 @@ def groupings(
         for sample in samples
     ]
     shown = [places[labels[sample.label]] if sample.label >= 0 else None for sample in samples]
-    found = {
+    groups = {
         # A folder without manifest.csv is a collection of its own.
         "source": [
             folder if sample.source == sample.path.parent.name else sample.source
@@ -94,8 +94,8 @@ def groupings(
     }
     if counts is not None:
         bins = by_references(np.array([sample.label for sample in samples]), counts)
-        found["photos to learn from"] = _by_folder(samples, home, bins)
-    return found
+        groups["photos to learn from"] = _by_folder(samples, home, bins)
+    return groups
 
 
 def _by_folder(samples: Sequence[Sample], home: Sequence[str], bins: Sequence[str]) -> list[str]:
@@ -127,13 +127,13 @@ def by_references(labels: NDArray[np.int64], counts: NDArray[np.int64]) -> list[
 
 def worst_pairs(answers: Answers, labels: Sequence[str], most: int = 40) -> list[Pair]:
     """The pairs of landmarks that are confused most: tagged ones first, then surer ones."""
-    found: dict[tuple[int, int], list[float]] = {}
+    confusions: dict[tuple[int, int], list[float]] = {}
     for photo in np.flatnonzero(~answers.placed & (answers.labels != NO_LANDMARK)):
         pair = (int(answers.labels[photo]), int(answers.best[photo]))
-        found.setdefault(pair, []).append(float(answers.confidence[photo]))
+        confusions.setdefault(pair, []).append(float(answers.confidence[photo]))
     pairs = [
         Pair(labels[a], labels[b], len(sure), sum(c >= MIN_CONF for c in sure), max(sure))
-        for (a, b), sure in found.items()
+        for (a, b), sure in confusions.items()
     ]
     order = sorted(pairs, key=lambda p: (-p.tagged, -p.photos, -p.confidence, p.shown, p.named))
     return order[:most]

@@ -63,8 +63,8 @@ class Answers:
         """Whether the best class's place is right, [N]: its own, or that of one ``beside``."""
         if self.beside is None:
             return self.right
-        found = self.beside[self.labels, self.best] & (self.labels != NO_LANDMARK)
-        placed: NDArray[np.bool_] = self.right | found
+        there = self.beside[self.labels, self.best] & (self.labels != NO_LANDMARK)
+        placed: NDArray[np.bool_] = self.right | there
         return placed
 
     @property

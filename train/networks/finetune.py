@@ -52,13 +52,13 @@ def stages(trunk: nn.Module) -> list[list[str]]:
 def _prefixes(members: list[str], names: list[str]) -> list[str]:
     """The shortest dotted prefixes that all members have, and no other name."""
     others = tuple(set(names) - set(members))
-    found: dict[str, None] = {}
+    prefixes: dict[str, None] = {}
     for name in members:
         parts = name.split(".")
         heads = (".".join(parts[:n]) + "." for n in range(1, len(parts)))
         own = (head for head in heads if not any(other.startswith(head) for other in others))
-        found[next(own, name)] = None
-    return list(found)
+        prefixes[next(own, name)] = None
+    return list(prefixes)
 
 
 def recipe(network: Transfer, epochs: int = EPOCHS, seed: int = 0) -> Recipe:

@@ -43,8 +43,8 @@ class Trunk(nn.Module):
         self.wider = nn.Conv2d(last.num_features, WIDTH, 1)
 
     def forward(self, photos: Tensor) -> Tensor:
-        found = F.relu6(self.wider(self.blocks(self.norm(self.stem(photos)))))
-        return torch.cat([found.mean((2, 3)), found.amax((2, 3))], 1)
+        features = F.relu6(self.wider(self.blocks(self.norm(self.stem(photos)))))
+        return torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1)
 
 
 class ThumbnailNetwork(nn.Module):
@@ -121,11 +121,11 @@ def train_thumbnails(
 @torch.no_grad()
 def logits_of(network: ThumbnailNetwork, pictures: Pictures, seed: int) -> NDArray[np.float32]:
     """Of all of each picture, as a camera's thumbnail shows it; float32 [N]."""
-    chance, found = torch.Generator().manual_seed(seed), []
+    chance, parts = torch.Generator().manual_seed(seed), []
     for part in torch.from_numpy(pictures).split(64):
         seen = thumbnails(part, SIZE, chance, crop=1)
-        found.append(network(seen.float() / 127.5 - 1))
-    logits: NDArray[np.float32] = torch.cat(found).numpy()
+        parts.append(network(seen.float() / 127.5 - 1))
+    logits: NDArray[np.float32] = torch.cat(parts).numpy()
     return logits
 
 

@@ -104,7 +104,7 @@ def read_folders(
         the smaller ones have labels beyond.
     """
     table = load_landmarks() if landmarks is None else landmarks
-    found: dict[str, list[tuple[Path, str]]] = defaultdict(list)
+    by_slug: dict[str, list[tuple[Path, str]]] = defaultdict(list)
     unknown: dict[str, Path] = {}
     for directory in directories:
         origin = _origins(directory.parent)
@@ -120,18 +120,18 @@ def read_folders(
             for path in photos:
                 if path.resolve() not in left_out:
                     inside = path.relative_to(directory.parent).as_posix()
-                    found[slug].append((path, origin.get(inside, folder.name)))
-    shipped = tuple(sorted(slug for slug, photos in found.items() if len(photos) >= least))
+                    by_slug[slug].append((path, origin.get(inside, folder.name)))
+    shipped = tuple(sorted(slug for slug, photos in by_slug.items() if len(photos) >= least))
     for slug in shipped:
         if slug in unknown:
             raise RunError(_without_place(unknown[slug]))
     if len(shipped) < 2:
         raise RunError(f"{directories[0]}: {len(shipped)} classes of {least} photos; give more")
-    labels = (*shipped, *sorted(set(found) - set(shipped)))
+    labels = (*shipped, *sorted(set(by_slug) - set(shipped)))
     samples = [
         Sample(path, label, source)
         for label, slug in enumerate(labels)
-        for path, source in found[slug]
+        for path, source in by_slug[slug]
     ]
     return ClassFolder(labels, tuple(samples)), shipped
 
@@ -152,10 +152,10 @@ def read_known(
         RunError: a table cannot be read, or a row is no place.
     """
     beside = [folder / TABLE for folder in directories if (folder / TABLE).is_file()]
-    found = {**load_landmarks(), **(own or {})}
+    places = {**load_landmarks(), **(own or {})}
     for path in (*beside, *((table,) if table else ())):
-        found |= read_places(path)
-    return found
+        places |= read_places(path)
+    return places
 
 
 def read_left_out(lists: Iterable[Path], directories: Sequence[Path]) -> frozenset[Path]:
