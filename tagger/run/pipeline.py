@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from tagger.evidence.sources import Sources
 from tagger.model.thumbnail_net import TOGETHER, ThumbnailNet
 from tagger.records import Entry, Outcome
-from tagger.run.inspect import Glance, inspect
+from tagger.run.glance import Glance
+from tagger.run.inspect import inspect
 from tagger.run.known import news, recalled, remembered
 from tagger.run.library_pass import compared
 from tagger.run.limits import RunLimits

@@ -16,7 +16,8 @@ from tagger.metadata.formats.detect import Format, Head
 from tagger.metadata.movie import movie
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome, Source, Status
-from tagger.run.inspect import Glance, by_thumbnail, first_look
+from tagger.run.glance import Glance
+from tagger.run.inspect import by_thumbnail, first_look
 from tagger.run.library_pass import (
     Looks,
     drop_gone,
