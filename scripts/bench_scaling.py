@@ -26,7 +26,7 @@ from tagger.cli.engine import THREADS  # noqa: E402
 from tagger.cli.options import BUCKET_WORKERS  # noqa: E402
 from tagger.imaging.decode import Views  # noqa: E402
 from tagger.ledger.ledger import Ledger, new_run_id  # noqa: E402
-from tagger.ledger.recorder import Intent  # noqa: E402
+from tagger.ledger.undo_patch import Intent  # noqa: E402
 from tagger.model import DEFAULT_MODEL  # noqa: E402
 from tagger.model.lazy import LazyClassifier  # noqa: E402
 from tagger.records import Version  # noqa: E402

@@ -18,12 +18,13 @@ from PIL import Image, ImageDraw
 
 from tagger import metadata
 from tagger.blob import Blob
+from tagger.errors import RunError
 from tagger.evidence.sources import Sources
 from tagger.evidence.time_source import Limits
 from tagger.imaging.decode import Resize, open_upright
 from tagger.imaging.thumbnail import reach, thumbnail
 from tagger.ledger.ledger import Ledger
-from tagger.model import artifact
+from tagger.model import artifact, thumbnail_net
 from tagger.model.classifier import Classifier
 from tagger.model.thumbnail_net import ThumbnailNet, beside
 from tagger.records import Outcome, Status
@@ -280,12 +281,15 @@ def test_thorough_decodes_all(
     assert len(storage.whole) == 4
 
 
-@pytest.mark.parametrize(("possible", "read"), [(-1.0, 2), (-30.0, 1)])
+@pytest.mark.parametrize(
+    ("possible", "sure", "read"), [(-1.0, 99.0, 2), (-30.0, 99.0, 1), (-30.0, 3.0, 2)]
+)
 def test_the_classifier_looks_at_thumbnails_too(
     folder: Path, classifier: Classifier, net: ThumbnailNet,
-    monkeypatch: pytest.MonkeyPatch, possible: float, read: int,
+    monkeypatch: pytest.MonkeyPatch, possible: float, sure: float, read: int,
 ) -> None:  # fmt: skip
-    """A thumbnail that the network lets pass may still be settled by the classifier."""
+    """What the network lets pass, unless it is sure, is settled by both together."""
+    monkeypatch.setattr(thumbnail_net, "SURE", sure)
     monkeypatch.setattr(classifier, "possible", lambda pictures: [possible] * len(pictures))
     assert len(tagged(folder, classifier, net)[1].whole) == read
 
@@ -294,6 +298,32 @@ def test_the_classifier_says_what_is_possible(classifier: Classifier) -> None:
     red, grey = (Image.new("RGB", (160, 120), colour) for colour in (RED, GREY))
     ratios = classifier.possible([red, grey])
     assert ratios[0] > 2 > ratios[1]
+
+
+class OfOneSize(ByColour):
+    """A network that takes its own size only, as a vision transformer does."""
+
+    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        assert pictures.shape[2] == 224
+        colour = self.mean(pictures)
+        return (30 * colour - 20).softmax(1), colour
+
+
+@pytest.mark.parametrize(("network", "edge"), [(ByColour, 192), (OfOneSize, 224)])
+def test_thumbnails_become_what_the_network_takes(
+    network: type[ByColour], edge: int, tmp_path: Path
+) -> None:
+    path, red = tmp_path / "model.pt", Image.new("RGB", (160, 120), RED)
+    artifact.save(network(), artifact.Manifest(tuple(COLOURS), 224, Resize.SQUASH, 3, "any"), path)
+    classifier = Classifier(path, "cpu")
+    assert classifier.possible([red])[0] > 2
+    assert classifier._edge == edge
+
+
+def test_a_network_that_refuses_its_own_size_is_refused(tmp_path: Path) -> None:
+    manifest = artifact.Manifest(tuple(COLOURS), 192, Resize.SQUASH, 3, "any")
+    with pytest.raises(RunError, match="forward pass fails"):
+        artifact.save(OfOneSize(), manifest, tmp_path / "model.pt")
 
 
 def test_the_ledger_remembers_who_looked(

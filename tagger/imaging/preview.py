@@ -112,7 +112,7 @@ def _jpeg_at(data: bytes, at: int) -> bytes:
 
 def _upright(data: bytes, block: bytes) -> bytes:
     """The JPEG with the raw file's orientation, unless it has one of its own."""
-    own, turned = _orientation(jpeg.first_exif(data)), _orientation(block)
+    own, turned = _orientation(jpeg.Jpeg(data).first_exif()), _orientation(block)
     if own or turned < 2:
         return data
     exif = struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, ORIENTATION, 3, 1, turned, 0)

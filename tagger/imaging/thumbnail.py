@@ -34,7 +34,7 @@ def thumbnail(head: bytes) -> Picture | None:
         head: the first bytes of the photo, see :func:`reach`.
     """
     try:
-        if detect.of(head[:16]) is detect.Format.HEIC:
+        if detect.of(head) is detect.Format.HEIC:
             return _of_heif(head)
         return _of_exif(head)
     except Exception:  # noqa: BLE001 - the photo itself is decoded instead
@@ -43,7 +43,7 @@ def thumbnail(head: bytes) -> Picture | None:
 
 def reach(head: bytes) -> int:
     """How many of the photo's first bytes hold its thumbnail: the head, or more if it says so."""
-    if detect.of(head[:16]) is detect.Format.HEIC:
+    if detect.of(head) is detect.Format.HEIC:
         try:
             found = heif.thumbnail(head)
         except (heif.Cut, struct.error, IndexError):
@@ -60,7 +60,7 @@ def found(head: bytes, more: Callable[[int], bytes]) -> Picture | None:
 
 def _of_exif(head: bytes) -> Picture | None:
     photo = _size(head)
-    tiff = detect.of(head[:16]) is detect.Format.TIFF
+    tiff = detect.of(head) is detect.Format.TIFF
     block = head if tiff else next(iter(detect.blocks(head, False).exif), b"")
     if photo is None or not block:
         return None
@@ -158,7 +158,7 @@ def _number(block: bytes, order: str, directory: ifd.Ifd, tag: int) -> int:
 
 def _size(head: bytes) -> tuple[int, int] | None:
     """Width and height of the picture as stored, if the first bytes contain them."""
-    match detect.of(head[:16]):
+    match detect.of(head):
         case detect.Format.JPEG:
             for part in jpeg.segments(head):
                 if 0xC0 <= part.marker <= 0xCF and part.marker not in (0xC4, 0xC8, 0xCC):
@@ -192,6 +192,6 @@ def _of_heif(head: bytes) -> Picture | None:
 
 
 def _opened(data: bytes) -> Image.Image:
-    for attempt in decoders.attempts(decoders.without_items(data)):
-        return attempt()
+    for opener in decoders.openers(detect.Head(data)):
+        return opener(io.BytesIO(decoders.without_items(data)))
     raise RefusedError("no decoder")

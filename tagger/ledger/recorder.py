@@ -6,16 +6,15 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tagger.blob import Blob, Content, digest_of, fingerprint_of_file
+from tagger.blob import fingerprint_of_file
 from tagger.errors import RunError
-from tagger.ledger import schema, undo_patch
+from tagger.ledger import schema
+from tagger.ledger.undo_patch import Intending, Intent
 from tagger.records import Candidate, Entry, Guess, Outcome, Seen, Status, Version
 from tagger.storage.suffixes import is_sidecar
 
@@ -36,38 +35,7 @@ _REMEMBER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """What is recorded of a change before it happens: all that undo needs.
-
-    The digests are of :func:`tagger.blob.digest_of`, None where there is no file; ``patch`` is of
-    :mod:`tagger.ledger.undo_patch`.
-    """
-
-    key: str
-    digest_before: bytes | None
-    digest_after: bytes | None
-    before: Version | None
-    patch: bytes
-
-    @classmethod
-    def begun(cls, key: str, before: Blob | None, after: Content | None) -> "Callable[[], Intent]":
-        """The intent to make ``after`` of ``before``, once it is asked for."""
-
-        def finish() -> Intent:
-            patch = undo_patch.make(before.data, after or b"") if before else b""
-            return cls(
-                key,
-                digest_of(before.data) if before else None,
-                None if after is None else digest_of(after),
-                replace(before.version, data=None) if before else None,
-                patch,
-            )
-
-        return finish
-
-
-class RunRecorder:
+class RunRecorder(Intending):
     """The Recorder of one run; several threads may write photos through it."""
 
     def __init__(self, db: sqlite3.Connection, path: Path, run: int) -> None:
@@ -104,15 +72,6 @@ class RunRecorder:
         # If the ledger fails too, what ended the run is the better message.
         with suppress(RunError) if error else nullcontext():
             self._flush()
-
-    def intend(self, key: str, before: Blob | None, after: Content | None) -> Callable[[], int]:
-        """Begin to note that ``key`` is about to become ``after`` (None: be removed).
-
-        Returns:
-            what to call before it happens; as :meth:`note`.
-        """
-        intent = Intent.begun(key, before, after)
-        return lambda: self.note(intent())
 
     def note(self, intent: Intent) -> int:
         """Record an intent; it is durable when this returns.

@@ -23,7 +23,8 @@ def sidecar(existing: bytes | None, tag: Tag, extension: str = "") -> bytes:
     exif_values.check(tag)
     known = reading.in_xmp(existing)
     if existing is not None and known is not None:
-        return own_tag.unchanged(existing, known, tag)
+        own_tag.check_same(known, tag)
+        return existing
     if existing is not None and has_sidecar_gps(existing):
         raise RefusedError("its sidecar carries a GPS position; left alone")
     fields = _fields(tag)

@@ -5,8 +5,8 @@ from dataclasses import replace
 from xml.sax.saxutils import escape, quoteattr
 
 from tagger import __version__
+from tagger.blob import Edit, edited
 from tagger.metadata import gps, prefixes
-from tagger.metadata.byte_edits import Edit, apply
 from tagger.metadata.own_tag import Record, from_fields
 from tagger.metadata.prefixes import Prefixes
 from tagger.metadata.xmp_packet import (
@@ -83,7 +83,7 @@ def merged(
         + f"</{names.rdf}:Description>"
     )
     edits.append(Edit(root.close, root.close, text.encode()))
-    return apply(packet, edits)
+    return edited(packet, edits)
 
 
 def names_for_tag(root: Node) -> Prefixes:

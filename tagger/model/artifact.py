@@ -24,6 +24,8 @@ from tagger.records import Landmark
 
 FORMAT = "landmark-tag/1"
 MANIFEST, REFERENCES = "manifest.json", "references.npz"
+# What a network raises that does not take what it is given; the last where its code says so.
+REFUSING = (RuntimeError, ValueError, TypeError, torch.jit.Error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +259,7 @@ def _probe(module: torch.jit.ScriptModule, manifest: Manifest) -> str:
     try:
         with torch.inference_mode():
             probabilities, embedding = module(grey)
-    except (RuntimeError, ValueError, TypeError) as error:
+    except REFUSING as error:
         return f"its forward pass fails ({str(error).splitlines()[-1]})"
     if tuple(probabilities.shape) != (1, len(manifest.labels)):
         return f"it gives {tuple(probabilities.shape)} for {len(manifest.labels)} labels"

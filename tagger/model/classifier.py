@@ -1,5 +1,6 @@
 """Artefact, landmarks and devices: pixels in, calibrated guesses out."""
 
+import functools
 import queue
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ import torch
 from torch.nn.functional import pad
 
 from tagger.errors import RunError
-from tagger.imaging.decode import Picture, Resize, Views, views_of
+from tagger.imaging.decode import Picture, Resize, Views, fit
 from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, fast_dtype, pick_devices
@@ -23,7 +24,7 @@ from tagger.model.local_features.references import References
 from tagger.model.local_features.same_view import Described, PhotoView, small
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
-from tagger.model.thumbnail_net import logit
+from tagger.model.thumbnail_net import TOGETHER, logit
 from tagger.places.embeddings import in_bytes
 from tagger.places.own import own_path
 from tagger.places.pack import Pack, PlaceReference, foreign, refusal
@@ -32,6 +33,9 @@ from tagger.terminal import tell
 
 KEPT = 5  # candidates kept of each guess: what the report and the app show
 THREADS = torch.get_num_threads()  # the processors, or what OMP_NUM_THREADS says
+# Edge of the square that a thumbnail is scaled to, unless the network takes one size only. Of
+# thumbnails of 160 x 120, eight a pass, 256 tells hardly more, for 1.6 times the work.
+SMALL = 192
 ON_GPU = 32  # photos a pass on a GPU, always: cuDNN and TorchScript plan each other number anew
 
 
@@ -145,12 +149,22 @@ class Classifier:
 
     def possible(self, pictures: Sequence[Picture]) -> list[float]:
         """Logits that each of N thumbnails shows a landmark, by the network and by references."""
-        squares = [views_of(picture, self.image_size, self.resize) for picture in pictures]
-        found, embeddings = self._look(squares)
+        squares = [np.array(fit(picture, self._edge, self.resize)) for picture in pictures]
+        channels_first = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2)
+        found, embeddings = self._passed(channels_first, TOGETHER)
         if self._weigher is None:
             return [logit(float(best)) for best in found.amax(1)]
-        rows = zip(found.numpy(), embeddings.numpy(), strict=True)
-        return [self._weigher.at_first(row, embedding) for row, embedding in rows]
+        return self._weigher.at_first(found.numpy(), embeddings.numpy())
+
+    @functools.cached_property
+    def _edge(self) -> int:
+        """Of the squares that thumbnails become."""
+        edge = min(SMALL, self.image_size)
+        try:
+            self._passed(torch.zeros(1, 3, edge, edge, dtype=torch.uint8))
+        except artifact.REFUSING:  # it takes no other size
+            return self.image_size
+        return edge
 
     def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
         """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""
@@ -201,10 +215,15 @@ class Classifier:
     def _look(self, photos: Sequence[Views]) -> tuple[torch.Tensor, torch.Tensor]:
         """What the network says: probabilities [N, C] and embeddings [N, D]."""
         # Unlike numpy.stack, this leaves the channels last in memory.
-        pictures = torch.cat([torch.from_numpy(photo.square)[None] for photo in photos])
+        return self._passed(torch.cat([torch.from_numpy(photo.square)[None] for photo in photos]))
+
+    def _passed(
+        self, pictures: torch.Tensor, together: int = 1
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As :meth:`_look`, of uint8 [N, 3, S, S]; on a CPU ``together`` in one pass."""
         runner = self._idle.get()
         try:
-            return runner.look(pictures)
+            return runner.look(pictures, together)
         finally:
             self._idle.put(runner)
 
@@ -250,9 +269,13 @@ class OnCpu:
         self._module = artifact.prepare(loaded.module, cpu, fast_dtype(cpu))
         self._threads = threads
 
-    def look(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """For uint8 [N, 3, S, S], probabilities float32 [N, C] and embeddings [N, D]."""
-        passes = self._threads.map(self._pass, torch.split(pictures, 1))
+    def look(self, pictures: torch.Tensor, together: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+        """For uint8 [N, 3, S, S], probabilities float32 [N, C] and embeddings [N, D].
+
+        Small pictures are looked at several ``together``: one alone, of 192 x 192, takes 1.7 times
+        as long as in a pass of eight. The answers differ by no more than 1e-6.
+        """
+        passes = self._threads.map(self._pass, torch.split(pictures, together))
         found, embeddings = zip(*passes, strict=True)
         return torch.cat(found), torch.cat(embeddings)
 
@@ -277,7 +300,9 @@ class OnGpu:
         # It plans while the first photos are decoded.
         self._thread.submit(self._passes, torch.zeros(3 * ON_GPU, 3, edge, edge, dtype=torch.uint8))
 
-    def look(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def look(
+        self, pictures: torch.Tensor, together: int = ON_GPU
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """As ``OnCpu.look``; what it gives is on the CPU."""
         return self._thread.submit(self._passes, pictures).result()
 

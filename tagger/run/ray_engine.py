@@ -21,13 +21,13 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tagger import __version__
-from tagger.blob import Blob, Content
 from tagger.errors import RunError
 from tagger.evidence.kept_view import KeptView
 from tagger.evidence.library import LibrarySource
 from tagger.evidence.sources import Sources
 from tagger.imaging import decode
-from tagger.ledger.recorder import Intent, RunRecorder
+from tagger.ledger.recorder import RunRecorder
+from tagger.ledger.undo_patch import Intending, Intent
 from tagger.model import packs
 from tagger.model.lazy import LazyClassifier
 from tagger.model.thumbnail_net import ThumbnailNet
@@ -132,22 +132,17 @@ class Books:
         self._recorder.__exit__(None, None, None)
 
 
-class Messenger:
+class Messenger(Intending):
     """The Recorder of a worker: digests and patch are made here, and noted where the ledger is."""
 
     def __init__(self, books: Any) -> None:
         self._books, self._keys = books, dict[int, str]()
         self.written = dict[str, Version | None]()
 
-    def intend(self, key: str, before: Blob | None, after: Content | None) -> Callable[[], int]:
-        intent = Intent.begun(key, before, after)
-
-        def note() -> int:
-            number: int = ask(self._books.note, intent())
-            self._keys[number] = key
-            return number
-
-        return note
+    def note(self, intent: Intent) -> int:
+        number: int = ask(self._books.note, intent)
+        self._keys[number] = intent.key
+        return number
 
     def settle(self, change: int, version: Version | None) -> None:
         ask(self._books.settle, change, version)

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from tagger.blob import Edit, growth
 from tagger.errors import RefusedError
-from tagger.metadata.byte_edits import Edit, growth
 from tagger.metadata.formats import heif
 from tagger.metadata.formats.heif import EXIF, XMP, Box
 from tagger.metadata.formats.heif_table import ItemPlace, ItemTable, Widths

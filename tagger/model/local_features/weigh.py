@@ -111,20 +111,22 @@ class Weigher:
         """What is known before local features are, and cosines [P] to the reference photos."""
         place = self.placed(embedding[None])[0]
         cosines = self._known @ place
+        return self._seen(probabilities, cosines, self._others @ place), cosines
+
+    def _seen(self, probabilities: Floats, cosines: Floats, others: Floats) -> Findings:
         alike = np.full(len(self._counts), -1, np.float32)
         if len(cosines):
             starts = self.references.landmarks[:-1][self._filled]
             alike[self._filled] = np.maximum.reduceat(cosines, starts)
-        others = np.sort(self._others @ place)[-OTHERS:]
+        others = np.sort(others)[-OTHERS:]
         network = np.log(np.maximum(probabilities, np.exp(LOWEST)))
-        seen = Findings(
+        return Findings(
             network,
             alike,
             float(others.mean()) if len(others) else 0.0,
             np.zeros(len(alike), np.int64),
             self._counts,
         )
-        return seen, cosines
 
     def weighed(
         self,
@@ -154,9 +156,14 @@ class Weigher:
         found[best] = sure
         return found
 
-    def at_first(self, probabilities: Floats, embedding: Floats) -> float:
-        """Logit of the rule's first step, without local features: that a landmark is shown."""
-        return self._logit(self.look(probabilities, embedding)[0], 0)
+    def at_first(self, probabilities: Floats, embeddings: Floats) -> list[float]:
+        """Logits of the rule's first step, without local features: that a landmark is shown.
+
+        For [N, C] and [N, D], compared with the references together, in a quarter of the time.
+        """
+        places = self.placed(embeddings)
+        seen = map(self._seen, probabilities, places @ self._known.T, places @ self._others.T)
+        return [self._logit(each, 0) for each in seen]
 
     def compared(self, seen: Findings, cosines: Floats, grey: Bytes) -> Findings:
         """What local features add, compared with those of the likest photos."""
