@@ -92,8 +92,8 @@ def _carved(file: Block) -> Iterator[bytes]:
         return
     data, best, at = file[:CARVED], b"", 0
     while (at := data.find(b"\xff\xd8\xff", at)) >= 0:
-        found = _jpeg_at(data, at)
-        best, at = max(best, found, key=len), at + max(3, len(found))
+        carved = _jpeg_at(data, at)
+        best, at = max(best, carved, key=len), at + max(3, len(carved))
     if best:
         yield best
 

@@ -167,10 +167,10 @@ def _tiff(data: bytes, detail: str) -> str:
         return f"a variety of BigTIFF {detail}"
     try:
         order, first = ifd.header(data)
-        found = ifd.read_ifd(data, order, first)
+        directory = ifd.read_ifd(data, order, first)
 
         def numbers(tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
-            entry = found.find(tag)
+            entry = directory.find(tag)
             return tuple(tiff.numbers(data, order, entry)) if entry else default
 
         compression, colours = numbers(259, (1,)), numbers(262, (-1,))

@@ -52,11 +52,11 @@ def _new(extension: str) -> bytes:
     packet_of_none = xmp.NEW_PACKET + xmp.PACKET_END
     if not extension:
         return packet_of_none
-    said = (
+    description = (
         f'<rdf:Description rdf:about="" xmlns:photoshop="{xmp_packet.PHOTOSHOP}"\n'
         f" photoshop:SidecarForExtension={quoteattr(extension)}/>"
     )
-    return packet_of_none.replace(b"</rdf:RDF>", f"{said}</rdf:RDF>".encode())
+    return packet_of_none.replace(b"</rdf:RDF>", f"{description}</rdf:RDF>".encode())
 
 
 def sidecar_extension(sidecar: bytes) -> str:

@@ -208,13 +208,13 @@ def has_other_position(root: Node) -> bool:
     Such as drone-dji:GpsLatitude, dwc:decimalLatitude, a structure of unknown purpose, or one
     coordinate alone.
     """
-    found, todo = False, list(root.children)
-    while todo and not found:
+    has_one, todo = False, list(root.children)
+    while todo and not has_one:
         node = todo.pop()
         todo += node.children
         named = [*node.attributes.items(), (node.name, "" if node.children else node.text)]
-        found = any(COORDINATE.search(name) and re.search("[1-9]", text) for name, text in named)
-    return found
+        has_one = any(COORDINATE.search(name) and re.search("[1-9]", text) for name, text in named)
+    return has_one
 
 
 def positions(root: Node, subject: bool = True) -> list[tuple[float, float]]:

@@ -87,8 +87,8 @@ class ThumbnailNet:
         squares = bytearray().join(fit(picture, size, resize).tobytes() for picture in pictures)
         pixels = torch.frombuffer(squares, dtype=torch.uint8).view(-1, size, size, 3)
         with torch.inference_mode():
-            found, _ = module(pixels.permute(0, 3, 1, 2))
-            return [float(value) for value in found[:, 0]]
+            output, _ = module(pixels.permute(0, 3, 1, 2))
+            return [float(value) for value in output[:, 0]]
 
     def _loaded(self) -> tuple[Any, int, Resize]:
         with self._lock:

@@ -113,7 +113,7 @@ def thumbnail_of(storage: Storage, entry: Entry, head: Head) -> decode.Picture |
     """
     if state_of(head) is None:
         return None
-    return thumbnail.found(head.data, lambda size: storage.read_head(entry.key, size))
+    return thumbnail.read(head.data, lambda size: storage.read_head(entry.key, size))
 
 
 def nothing_known(net: ThumbnailNet) -> Guess:

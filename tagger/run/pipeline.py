@@ -80,11 +80,11 @@ def run(
 
     def decoded(item: Looked) -> Looked:
         size, resize = classifier.image_size, classifier.resize
-        found = inspect(
+        answer = inspect(
             storage, item.entry, size, resize, moved=moved, opened=item.opened, data=item.data,
             net=None if item.passed else net,
         )  # fmt: skip
-        return replace(found, estimates=item.estimates, shot=item.shot)
+        return replace(answer, estimates=item.estimates, shot=item.shot)
 
     def known(entry: Entry) -> Looked | None:
         return recalled(recorder, entry, classifier.sha256, settings, limits, net_sha256)

@@ -26,11 +26,11 @@ def looked_at(
     """The photos, settled where their first bytes, ``moved`` or their thumbnails do that."""
     answers, pictures = list(items), dict[int, Picture]()
     for number, item in enumerate(items):
-        found = _small(storage, item, moved, run_id) if pending(storage, item) else None
-        if isinstance(found, Looked):
-            answers[number] = found
-        elif found:
-            pictures[number] = found
+        answer = _small(storage, item, moved, run_id) if pending(storage, item) else None
+        if isinstance(answer, Looked):
+            answers[number] = answer
+        elif answer:
+            pictures[number] = answer
     for number, settled in zip(pictures, net.settles(list(pictures.values())), strict=True):
         guess = nothing_known(net) if settled else None
         answers[number] = replace(items[number], guess=guess, passed=not settled)

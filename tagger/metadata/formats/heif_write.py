@@ -169,8 +169,8 @@ def _item(table: ItemTable, kind: bytes) -> int:
 
     Several packets of XMP are left alone, so that none of them is it.
     """
-    found = table.describing(kind)
-    return found[0] if len(found) == 1 else 0
+    numbers = table.describing(kind)
+    return numbers[0] if len(numbers) == 1 else 0
 
 
 def _old(data: bytes, table: ItemTable, kind: bytes) -> bytes | None:
