@@ -5,11 +5,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tagger.records import (
-    Entry,
-)
-from tagger.run.inspect import first_look
-from tagger.run.stages import Looked
+from tagger.records import Entry
+from tagger.run.inspect import check
+from tagger.run.stages import WorkItem
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
 
@@ -18,7 +16,7 @@ T = TypeVar("T")
 SLOW = 1e-3
 
 
-class Glance:
+class QuickCheck:
     """Settles photos by their first bytes on the caller's thread, while these come quickly.
 
     To hand a photo whose head is in the system's cache to another thread and back costs more than
@@ -29,16 +27,16 @@ class Glance:
         self._storage = storage
         self._mean = 0.0 if isinstance(storage, LocalStorage) else math.inf  # seconds
 
-    def __call__(self, entry: Entry) -> Looked | None:
+    def __call__(self, entry: Entry) -> WorkItem | None:
         """The photo's outcome, or None if it has to be decoded."""
-        outcome = self.quickly(lambda: first_look(self._storage, entry))
-        return Looked(entry, outcome) if outcome else None
+        outcome = self.quickly(lambda: check(self._storage, entry))
+        return WorkItem(entry, outcome) if outcome else None
 
-    def quickly(self, look: Callable[[], T]) -> T | None:
-        """What ``look`` answers; None where it has to be asked on another thread."""
+    def quickly(self, work: Callable[[], T]) -> T | None:
+        """The result of ``work``; None if it has to be done on another thread."""
         if self._mean > SLOW:
             return None
         start = time.perf_counter()
-        answer = look()
+        answer = work()
         self._mean += (time.perf_counter() - start - self._mean) / 16
         return answer
