@@ -82,18 +82,17 @@ def check_and_decode(
                 return known
             if net and head and (guess := by_thumbnail(storage, entry, head, net)):
                 return WorkItem(entry, guess=guess)
-            if head and head.whole:
-                photo = head
-            else:
-                photo = Head(data or storage.read(entry.key).data, whole=True)
-            if opened and (outcome := _by_all(entry, photo, run_id)):
-                return WorkItem(entry, outcome)
-            unsettled = opened and metadata.gps_state(photo.data[: metadata.HEAD_BYTES]) is None
-            if net and unsettled and (guess := by_thumbnail(storage, entry, photo, net)):
-                return WorkItem(entry, guess=guess)
+            data = head.data if head and head.whole else data or storage.read(entry.key).data
+            if opened:
+                photo = Head(data, whole=True)
+                if outcome := _by_all(entry, photo, run_id):
+                    return WorkItem(entry, outcome)
+                unsettled = metadata.gps_state(data[: metadata.HEAD_BYTES]) is None
+                if net and unsettled and (guess := by_thumbnail(storage, entry, photo, net)):
+                    return WorkItem(entry, guess=guess)
             if not entry.version.etag:
-                entry = replace(entry, fingerprint=fingerprint(photo.data))
-            return WorkItem(entry, views=decode.to_views(photo.data, size, resize))
+                entry = replace(entry, fingerprint=fingerprint(data))
+            return WorkItem(entry, views=decode.to_views(data, size, resize))
     except RunError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues
