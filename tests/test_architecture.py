@@ -224,16 +224,7 @@ def test_one_function_makes_an_error_a_status() -> None:
 
 
 # Files whose names are still to be changed.
-UNNAMED = {
-    "tagger/model/classifier.py",
-    "tagger/model/learned.py",
-    "tagger/model/local_features/matching.py",
-    "tagger/model/local_features/references.py",
-    "tagger/model/local_features/sift.py",
-    "tagger/model/local_features/weigh.py",
-    "tagger/run/ray_engine.py",
-    "train/ship/references.py",
-}
+UNNAMED = {"tagger/model/classifier.py"}
 
 
 def test_names_are_nouns() -> None:

@@ -47,8 +47,8 @@ class Findings:
     @property
     def best(self) -> int:
         """The landmark that most speaks for; one without reference photos is not named."""
-        found = np.clip(self.spots - BY_CHANCE, 0, SPOTS)
-        score = self.network + ALIKE * self.alike + SPOT * found
+        above_chance = np.clip(self.spots - BY_CHANCE, 0, SPOTS)
+        score = self.network + ALIKE * self.alike + SPOT * above_chance
         return int(np.where(self.counts > 0, score, -np.inf).argmax())
 
     def evidence(self) -> Floats:
@@ -142,19 +142,19 @@ class Weigher:
         """
         if probabilities.max() < POSSIBLE:
             return probabilities
-        seen, cosines = looked or self.look(probabilities, embedding)
-        sure = self._confidence(seen, 0)
+        findings, cosines = looked or self.look(probabilities, embedding)
+        sure = self._confidence(findings, 0)
         if LEAST <= sure < SURE:
-            seen = self.compared(seen, cosines, grey)
-            sure = self._confidence(seen, 1)
-        best = seen.best
+            findings = self.compared(findings, cosines, grey)
+            sure = self._confidence(findings, 1)
+        best = findings.best
         rest = 1 - float(probabilities[best])
         left = min(1.0, (1 - sure) / rest) if rest > 0 else 0.0
-        found: Floats = probabilities * np.float32(left)
-        found[self._counts == 0] = 0
-        found = np.minimum(found, np.float32(sure))
-        found[best] = sure
-        return found
+        weighed: Floats = probabilities * np.float32(left)
+        weighed[self._counts == 0] = 0
+        weighed = np.minimum(weighed, np.float32(sure))
+        weighed[best] = sure
+        return weighed
 
     def at_first(self, probabilities: Floats, embeddings: Floats) -> list[float]:
         """Logits of the rule's first step, without local features: that a landmark is shown.
@@ -162,21 +162,21 @@ class Weigher:
         For [N, C] and [N, D], compared with the references together, in a quarter of the time.
         """
         places = self.placed(embeddings)
-        seen = map(self._seen, probabilities, places @ self._known.T, places @ self._others.T)
-        return [self._logit(each, 0) for each in seen]
+        findings = map(self._seen, probabilities, places @ self._known.T, places @ self._others.T)
+        return [self._logit(each, 0) for each in findings]
 
-    def compared(self, seen: Findings, cosines: Floats, grey: Bytes) -> Findings:
+    def compared(self, findings: Findings, cosines: Floats, grey: Bytes) -> Findings:
         """What local features add, compared with those of the likest photos."""
-        spots, near = seen.spots.copy(), self.nearest(cosines)
-        found = self.references.supports(near, describe(grey))
-        np.maximum.at(spots, self._owners[near], found)
-        return Findings(seen.network, seen.alike, seen.others, spots, seen.counts)
+        spots, near = findings.spots.copy(), self.nearest(cosines)
+        counts = self.references.supports(near, describe(grey))
+        np.maximum.at(spots, self._owners[near], counts)
+        return Findings(findings.network, findings.alike, findings.others, spots, findings.counts)
 
-    def _confidence(self, seen: Findings, step: int) -> float:
-        return sigmoid(self._logit(seen, step) - float(self._doubts[seen.best]))
+    def _confidence(self, findings: Findings, step: int) -> float:
+        return sigmoid(self._logit(findings, step) - float(self._doubts[findings.best]))
 
-    def _logit(self, seen: Findings, step: int) -> float:
-        return float(seen.evidence() @ self.references.rule[step])
+    def _logit(self, findings: Findings, step: int) -> float:
+        return float(findings.evidence() @ self.references.rule[step])
 
     def nearest(self, cosines: Floats) -> list[int]:
         """The likest photos of any landmark, NEAREST, of one no more than OF_ONE."""
