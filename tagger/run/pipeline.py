@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from tagger.evidence.sources import Sources
 from tagger.model.thumbnail_net import TOGETHER, ThumbnailNet
 from tagger.records import Entry, Outcome
-from tagger.run.inspect import QuickCheck, check_and_decode
+from tagger.run.inspect import check_and_decode
 from tagger.run.known import news, recall, recalled_as
 from tagger.run.library_pass import compared
 from tagger.run.limits import RunLimits
 from tagger.run.ordered import batches, in_order
+from tagger.run.quick_check import QuickCheck
 from tagger.run.settle import decide_and_write
 from tagger.run.stages import Classify, Finder, Memory, Settings, WorkItem
 from tagger.run.survey import survey

@@ -16,7 +16,7 @@ from tagger.metadata.formats.detect import Format, Head
 from tagger.metadata.movie import movie
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome, Source, Status
-from tagger.run.inspect import QuickCheck, by_thumbnail, check
+from tagger.run.inspect import by_thumbnail, check
 from tagger.run.library_pass import (
     Describe,
     describe_library,
@@ -25,6 +25,7 @@ from tagger.run.library_pass import (
     with_earlier_view,
 )
 from tagger.run.ordered import in_order
+from tagger.run.quick_check import QuickCheck
 from tagger.run.spool import Spool
 from tagger.run.stages import Shot, WorkItem, stamp
 from tagger.storage.base import Storage
