@@ -107,13 +107,13 @@ class Weigher:
         """Embeddings [N, D] in the components that are compared, float32 [N, E] of length 1."""
         return unit(embeddings @ self._components)
 
-    def look(self, probabilities: Floats, embedding: Floats) -> tuple[Findings, Floats]:
-        """What is known before local features are, and cosines [P] to the reference photos."""
+    def first_findings(self, probabilities: Floats, embedding: Floats) -> tuple[Findings, Floats]:
+        """The findings before local features are compared, and cosines [P] to the references."""
         place = self.placed(embedding[None])[0]
         cosines = self._known @ place
-        return self._seen(probabilities, cosines, self._others @ place), cosines
+        return self._findings(probabilities, cosines, self._others @ place), cosines
 
-    def _seen(self, probabilities: Floats, cosines: Floats, others: Floats) -> Findings:
+    def _findings(self, probabilities: Floats, cosines: Floats, others: Floats) -> Findings:
         alike = np.full(len(self._counts), -1, np.float32)
         if len(cosines):
             starts = self.references.landmarks[:-1][self._filled]
@@ -133,16 +133,16 @@ class Weigher:
         probabilities: Floats,
         embedding: Floats,
         grey: Bytes,
-        looked: tuple[Findings, Floats] | None = None,
+        first: tuple[Findings, Floats] | None = None,
     ) -> Floats:
         """Probabilities [C] of the network for a photo, and what its references say of that.
 
-        What the best landmark gains or loses, the others lose together or nobody gains. ``looked``
-        is what :meth:`look` said, where it was asked already.
+        What the best landmark gains, the others lose together; what it loses, none gains. ``first``
+        are :meth:`first_findings`, if they are known already.
         """
         if probabilities.max() < POSSIBLE:
             return probabilities
-        findings, cosines = looked or self.look(probabilities, embedding)
+        findings, cosines = first or self.first_findings(probabilities, embedding)
         sure = self._confidence(findings, 0)
         if LEAST <= sure < SURE:
             findings = self.compared(findings, cosines, grey)
@@ -162,7 +162,9 @@ class Weigher:
         For [N, C] and [N, D], compared with the references together, in a quarter of the time.
         """
         places = self.placed(embeddings)
-        findings = map(self._seen, probabilities, places @ self._known.T, places @ self._others.T)
+        findings = map(
+            self._findings, probabilities, places @ self._known.T, places @ self._others.T
+        )
         return [self._logit(each, 0) for each in findings]
 
     def compared(self, findings: Findings, cosines: Floats, grey: Bytes) -> Findings:
