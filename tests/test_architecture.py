@@ -225,9 +225,10 @@ def test_one_function_makes_an_error_a_status() -> None:
 
 def test_names_are_nouns() -> None:
     """No variable, attribute, parameter or function is called by a participle that says nothing."""
+    others = [path for place in ("scripts", "tests") for path in (REPOSITORY / place).rglob("*.py")]
     called = {
         f"{path.relative_to(REPOSITORY)}: {name}"
-        for path in (*FILES, *sorted((REPOSITORY / "scripts").rglob("*.py")))
+        for path in (*FILES, *others)
         for node in nodes(path)
         for name in (getattr(node, field, None) for field in ("id", "arg", "attr", "name"))
         if name in ("found", "said", "told")
