@@ -96,7 +96,7 @@ def inspect(
     ``moved`` may know it from another place; then it is not decoded again. Where the photo was
     ``opened`` already its head is not asked for again, nor is the rest where that is ``data``.
     What ``net`` sees to show nothing known, by its thumbnail, is not read any further; of photos
-    ``opened`` already it was asked then.
+    ``opened`` already it was asked then. Without a thumbnail it is asked once the photo is decoded.
 
     A tag of this very run counts as none: who wrote it was lost before telling, so that the
     photo goes the same way again.
@@ -115,28 +115,32 @@ def inspect(
                 return Looked(entry, outcome)
             if known := moved(entry):
                 return known
-            if net and heads and (guess := by_thumbnail(storage, entry, heads[0], net)):
-                return Looked(entry, guess=guess)
+            settled = by_thumbnail(storage, entry, heads[0], net) if net and heads else None
+            if net and settled:
+                return Looked(entry, guess=nothing_known(net))
             data = data or storage.read(entry.key).data
             photo = Head(data, whole=True)
             if opened and (outcome := _by_all(entry, photo, run_id)):
                 return Looked(entry, outcome)
             unsettled = opened and metadata.gps_state(data[: metadata.HEAD_BYTES]) is None
-            if net and unsettled and (guess := by_thumbnail(storage, entry, photo, net)):
-                return Looked(entry, guess=guess)
+            if net and unsettled and (settled := by_thumbnail(storage, entry, photo, net)):
+                return Looked(entry, guess=nothing_known(net))
             if not entry.version.etag:
                 entry = replace(entry, fingerprint=fingerprint(data))
-            return Looked(entry, views=decode.to_views(data, size, resize))
+            views = decode.to_views(data, size, resize)
+            if net and settled is None and net.settles_decoded(views.square):
+                return Looked(entry, guess=nothing_known(net))
+            return Looked(entry, views=views)
     except RunError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues
         return Looked(entry, outcome_of(entry, error))
 
 
-def by_thumbnail(storage: Storage, entry: Entry, head: Head, net: ThumbnailNet) -> Guess | None:
-    """The guess that nothing known is shown, where the photo's own thumbnail says so."""
+def by_thumbnail(storage: Storage, entry: Entry, head: Head, net: ThumbnailNet) -> bool | None:
+    """Whether the photo's own thumbnail surely shows nothing known; None where it has none."""
     picture = thumbnail_of(storage, entry, head)
-    return nothing_known(net) if picture and net.settles([picture])[0] else None
+    return net.settles([picture])[0] if picture else None
 
 
 def thumbnail_of(storage: Storage, entry: Entry, head: Head) -> decode.Picture | None:
@@ -150,7 +154,7 @@ def thumbnail_of(storage: Storage, entry: Entry, head: Head) -> decode.Picture |
 
 
 def nothing_known(net: ThumbnailNet) -> Guess:
-    """The guess of a photo of which only the thumbnail was looked at."""
+    """The guess of a photo that was looked at in the size of a thumbnail only."""
     return Guess((), 1.0, net.sha256)
 
 

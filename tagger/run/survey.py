@@ -16,7 +16,7 @@ from tagger.metadata.formats.detect import Format, Head
 from tagger.metadata.movie import movie
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome, Source, Status
-from tagger.run.inspect import Glance, by_thumbnail, first_look
+from tagger.run.inspect import Glance, by_thumbnail, first_look, nothing_known
 from tagger.run.library_pass import (
     Looks,
     drop_gone,
@@ -73,13 +73,14 @@ def survey(
         if before or outcome or not (remote and heads):
             return before or Looked(entry, outcome)
         raw = is_raw(entry.key)
-        if net and not raw and (guess := by_thumbnail(storage, entry, heads[0], net)):
-            return Looked(entry, guess=guess, opened=True)
+        settled = by_thumbnail(storage, entry, heads[0], net) if net and not raw else None
+        if net and settled:
+            return Looked(entry, guess=nothing_known(net), opened=True)
         with one:
             data = heads[0].data if heads[0].whole and not raw else b""
             data = data if len(data) <= room else b""
             room -= len(data)
-        return Looked(entry, opened=True, data=data)
+        return Looked(entry, opened=True, data=data, passed=settled is False)
 
     glance = Glance(storage)
 
