@@ -163,10 +163,10 @@ def bucket_library(scratch: Path, photos: int) -> Figures:
             start = time.perf_counter()
             ours(f"{bucket.url}/photos", scratch / f"{name}.db", classifier, net)
             yield f"{name}_photos_per_s", count / (time.perf_counter() - start)
-            asked = [each for each in server.asked() if each["method"] == "GET"]
-            listed = sum("list-type" in str(each) for each in asked)
-            yield f"{name}_gets_of_1000", 1000 * (len(asked) - listed) / count
-            yield f"{name}_mb_of_1000", 1000 * sum(each["bytes"] for each in asked) / 1e6 / count
+            requests = [each for each in server.asked() if each["method"] == "GET"]
+            listed = sum("list-type" in str(each) for each in requests)
+            yield f"{name}_gets_of_1000", 1000 * (len(requests) - listed) / count
+            yield f"{name}_mb_of_1000", 1000 * sum(each["bytes"] for each in requests) / 1e6 / count
 
 
 def processor_s() -> float:

@@ -39,7 +39,7 @@ def synthetic(count: int, some: np.random.Generator) -> tuple[NDArray[np.int8], 
     means[filled] = np.stack([real[owners == one].mean(0) for one in filled])
     spread, length = real - means[owners], np.linalg.norm(means[owners], axis=1).mean()
     references = np.empty((count, real.shape[1]), np.int8)
-    asked = []
+    queries = []
     for start in range(0, count, OF_ONE * 2000):
         places = min(2000, (count - start) // OF_ONE)
         one, two, three = some.integers(0, len(real), (3, places))
@@ -49,8 +49,8 @@ def synthetic(count: int, some: np.random.Generator) -> tuple[NDArray[np.int8], 
         rows = unit(photos.reshape(-1, real.shape[1])).reshape(photos.shape)
         own = rows[:, :OF_ONE].reshape(-1, real.shape[1])
         references[start : start + len(own)] = np.round(own * 317).clip(-127, 127)
-        asked.append(rows[:: max(1, count // OF_ONE // ASKED), OF_ONE])
-    return references, np.concatenate(asked)[:ASKED]
+        queries.append(rows[:: max(1, count // OF_ONE // ASKED), OF_ONE])
+    return references, np.concatenate(queries)[:ASKED]
 
 
 def written(path: Path, embeddings: NDArray[np.int8]) -> None:
@@ -77,11 +77,11 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
 
-def exact(embeddings: NDArray[np.int8], asked: Floats) -> NDArray[np.int64]:
+def exact(embeddings: NDArray[np.int8], queries: Floats) -> NDArray[np.int64]:
     """The NEAREST of all references for each photo, by comparing each one."""
-    best, nearest = np.zeros((len(asked), 0), np.float32), np.zeros((len(asked), 0), np.int64)
+    best, nearest = np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
     for at in range(0, len(embeddings), 50_000):
-        cosines = asked @ unit(embeddings[at : at + 50_000]).T
+        cosines = queries @ unit(embeddings[at : at + 50_000]).T
         rows = np.broadcast_to(np.arange(at, at + cosines.shape[1]), cosines.shape)
         best, nearest = np.hstack([best, cosines]), np.hstack([nearest, rows])
         order = np.argsort(-best, axis=1, kind="stable")[:, :NEAREST]
@@ -89,24 +89,24 @@ def exact(embeddings: NDArray[np.int8], asked: Floats) -> NDArray[np.int64]:
     return nearest
 
 
-def searched(path: Path, asked: Floats) -> dict[str, object]:
+def searched(path: Path, queries: Floats) -> dict[str, object]:
     """What opening a pack and asking it takes, in this process alone."""
     before, start = resident(), time.perf_counter()
     pack = open_pack(path)
     opened = time.perf_counter() - start
     search = PackSearch(pack)
-    search.nearest(asked[0], NEAREST)
+    search.nearest(queries[0], NEAREST)
     took, together, nearest = [], [], []
     with ThreadPoolExecutor(CORES) as pool:
         for _ in range(ROUNDS):
             start = time.process_time()
-            nearest = [search.nearest(one, NEAREST)[0].tolist() for one in asked]
+            nearest = [search.nearest(one, NEAREST)[0].tolist() for one in queries]
             took.append(time.process_time() - start)
             start = time.perf_counter()
-            list(pool.map(lambda one: search.nearest(one, NEAREST), asked))
+            list(pool.map(lambda one: search.nearest(one, NEAREST), queries))
             together.append(time.perf_counter() - start)
     return {
-        "core_ms": 1e3 * min(took) / len(asked), "ms": 1e3 * min(together) / len(asked),
+        "core_ms": 1e3 * min(took) / len(queries), "ms": 1e3 * min(together) / len(queries),
         "mb": resident() - before, "open_ms": 1e3 * opened, "found": nearest,
     }  # fmt: skip
 
@@ -117,11 +117,11 @@ def places(scratch: Path, photos: int) -> Iterator[tuple[str, float]]:
     ``places_1000_core_ms`` is time of one core; ``places_1000_ms`` passes for a photo on 2 cores.
     """
     for count in COUNTS:
-        embeddings, asked = synthetic(count, np.random.default_rng(0))
-        best, path = exact(embeddings, asked), scratch / "measured.places"
+        embeddings, queries = synthetic(count, np.random.default_rng(0))
+        best, path = exact(embeddings, queries), scratch / "measured.places"
         written(path, embeddings)
         del embeddings
-        np.save(scratch / "asked.npy", asked)
+        np.save(scratch / "asked.npy", queries)
         line = [sys.executable, __file__, str(path), str(scratch / "asked.npy")]
         figures = json.loads(subprocess.run(line, check=True, capture_output=True).stdout)
         nearest = np.array(figures.pop("found"))

@@ -26,11 +26,13 @@ from tagger.cli.engine import THREADS  # noqa: E402
 from tagger.cli.options import BUCKET_WORKERS  # noqa: E402
 from tagger.imaging.decode import Views  # noqa: E402
 from tagger.ledger.ledger import Ledger, new_run_id  # noqa: E402
-from tagger.ledger.recorder import Intent  # noqa: E402
+from tagger.ledger.undo_patch import Intent  # noqa: E402
 from tagger.model import DEFAULT_MODEL  # noqa: E402
 from tagger.model.lazy import LazyClassifier  # noqa: E402
 from tagger.records import Version  # noqa: E402
 from tagger.run import pipeline, ray_engine  # noqa: E402
+from tagger.run.ray_connection import Cluster as Share  # noqa: E402
+from tagger.run.ray_tasks import BLOCK  # noqa: E402
 from tagger.run.stages import Settings  # noqa: E402
 from tagger.storage.opening import open_storage  # noqa: E402
 
@@ -48,7 +50,7 @@ def engines(cores: int) -> Iterator[dict[str, tuple[Engine, int]]]:
     small = {"object_store_memory": 300_000_000, "include_dashboard": False}
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": cores} | small)
     try:
-        there = ray_engine.Cluster(nodes.address)
+        there = Share(nodes.address)
 
         def on_ray(storage: object, classifier: object, recorder: object, settings: object):  # type: ignore[no-untyped-def]
             return ray_engine.run(storage, classifier, recorder, settings, there)  # type: ignore[arg-type]
@@ -122,12 +124,10 @@ def main(photos: int, pixels: str) -> None:
                             times.append(time.perf_counter() - started)
                     asked, spent = server.asked(), processor_seconds() - before
                     # Rows come in blocks: start-up time is reported separately.
-                    rate = (photos - ray_engine.BLOCK) / max(
-                        times[-1] - times[ray_engine.BLOCK - 1], 1e-6
-                    )
+                    rate = (photos - BLOCK) / max(times[-1] - times[BLOCK - 1], 1e-6)
                     size = sum(note["bytes"] for note in asked if note["method"] == "GET")
                     click.echo(
-                        f"{engine:7} {kind:10} {rate:9.1f} {times[ray_engine.BLOCK - 1]:10.1f} s"
+                        f"{engine:7} {kind:10} {rate:9.1f} {times[BLOCK - 1]:10.1f} s"
                         f" {len(asked) * 1000 / photos:10.0f} {size / photos / 1e3:8.0f}"
                         f" {spent * 1000 / photos:6.1f}  {dict(counts)}"
                     )

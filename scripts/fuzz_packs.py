@@ -171,9 +171,9 @@ def used(path: Path) -> str:
             pack.place(number)
             mark = known.get(pack.slug(number))
             assert mark is None or -90 <= mark.latitude <= 90
-        asked = unit(np.ones((1, pack.embeddings.shape[1]), np.float32))[0]
+        query = unit(np.ones((1, pack.embeddings.shape[1]), np.float32))[0]
         for exact in (20_000, 0):
-            rows, cosines = PackSearch(pack, exact=exact).nearest(asked, 5)
+            rows, cosines = PackSearch(pack, exact=exact).nearest(query, 5)
             assert len(rows) == len(cosines) and all(0 <= row < len(pack.owners) for row in rows)
         for row in range(len(pack.owners)):
             one = pack.reference(row)

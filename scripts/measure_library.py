@@ -130,10 +130,10 @@ class Tally:
 
 def look(source: LibrarySource, data: bytes, key: str = "") -> KeptView | None:
     try:
-        seen = source.looks([to_views(data, *source.sizes)])[0]
+        described = source.looks([to_views(data, *source.sizes)])[0]
     except PhotoError:
         return None
-    return source.kept(key, "", seen)
+    return source.kept(key, "", described)
 
 
 def gathered(folders: Sequence[Path], most: int, chance: random.Random) -> list[Original]:

@@ -1,7 +1,8 @@
-"""A file's new bytes where only the beginning is new; the rest is the older object, not a copy."""
+"""A file's bytes: what is changed of them, new bytes that share the older, digests."""
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -17,6 +18,34 @@ SHA256_SIZE = 32
 # A camera's header with its time and serial number, and the last of the compressed picture: two
 # photos of the same size that agree in both are the same photo.
 EDGE = 65_536
+
+
+class Edit(NamedTuple):
+    """Replace bytes ``start`` to ``end`` of the old file by ``new``; empty spans insert."""
+
+    start: int
+    end: int
+    new: bytes
+
+
+def edited(data: bytes, edits: Sequence[Edit]) -> bytes:
+    """The edited bytes; edits must not overlap, and insertions at one place keep their order."""
+    view, parts, at = memoryview(data), list[bytes | memoryview](), 0
+    for edit in sorted(edits, key=lambda edit: edit[:2]):
+        if edit.start < at:
+            raise ValueError(f"edits overlap at byte {edit.start}")
+        parts += [view[at : edit.start], edit.new]
+        at = edit.end
+    return b"".join([*parts, view[at:]])
+
+
+def growth(edits: Sequence[Edit], position: int | None = None) -> int:
+    """By how much the byte at ``position`` moves (None: by how much the file grows)."""
+    return sum(
+        len(edit.new) - (edit.end - edit.start)
+        for edit in edits
+        if position is None or edit.end <= position
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +83,10 @@ class Blob(NamedTuple):
 
     data: bytes
     version: Version
+
+    def fingerprint(self) -> bytes:
+        """As :func:`fingerprint`."""
+        return fingerprint(self.data)
 
 
 class Block(Protocol):

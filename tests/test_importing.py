@@ -32,8 +32,7 @@ assert not changed, changed
 """
 NEEDS_EXTRAS = (
     "tagger.review",
-    "tagger.run.ray_engine",
-    "tagger.run.ray_library",
+    "tagger.run.ray_",
     "tagger.storage.bucket",
     "tagger.storage.s3",
     "train.packs_on_ray",

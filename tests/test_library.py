@@ -431,7 +431,7 @@ def test_what_is_like_nothing_is_compared_with_new_photos_only(source: Album) ->
     source.views.ready()
     assert not source.views.unlike(new.key, LEAST_ALIKE)  # it was never compared
     assert source.compared(new) == (None, False)
-    source.views.found_unlike(new.key)
+    source.views.note_unlike(new.key)
     assert source.views.unlike(new.key, LEAST_ALIKE)
     kept(source, "b.jpg", sample("cup_of_tea"), HOME, 0)
     source.views.ready()

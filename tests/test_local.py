@@ -3,7 +3,9 @@
 import dataclasses
 import io
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -27,10 +29,9 @@ from tagger.model.local_features.matching import (
 )
 from tagger.model.local_features.references import RULE, References, packed, unpacked
 from tagger.model.local_features.sift import LENGTH, POINTS, sift
-from train.__main__ import main
-from train.photos.folders import NO_LANDMARK, Sample
-from train.photos.split import Material
-from train.ship.references import Shared, add_references, gathered
+
+if TYPE_CHECKING:  # each process of the fast tests would import what these need for seconds
+    from train.ship.references import Shared
 
 # Of both steps: what the network says, and, in the second, the spots above four.
 RULES = np.zeros((2, RULE), np.float32)
@@ -54,7 +55,9 @@ def grey(name: str, change: str = "") -> np.ndarray:
     return to_views(buffer.getvalue(), 256, Resize.SQUASH).grey
 
 
-def shared(name: str) -> Shared:
+def shared(name: str) -> "Shared":
+    from train.ship.references import Shared
+
     points = describe(grey(name))
     return Shared(points, np.ones(len(points.places), np.int64)).strongest(180)
 
@@ -116,6 +119,8 @@ def test_points_are_described_as_opencv_describes_them_upright(name: str) -> Non
 @pytest.fixture(scope="module")
 def references() -> References:
     """References of three landmarks, one photo each; the third shows too little to be matched."""
+    from train.ship.references import Shared, gathered
+
     flat = Shared(
         Features(np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32)),
         np.zeros(0, np.int64),
@@ -300,6 +305,10 @@ def tinted(name: str, number: int, channel: int | None) -> bytes:
 def test_references_are_made_of_photos_to_learn_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from train.photos.folders import NO_LANDMARK, Sample
+    from train.photos.split import Material
+    from train.ship.references import add_references
+
     names = ("taj_mahal", "eiffel_tower", "qutub_minar")
     samples: list[Sample] = []
     for label, name in enumerate((*names, "cup_of_tea", "windmills")):
@@ -328,7 +337,13 @@ def test_references_are_made_of_photos_to_learn_from(
 def test_photos_that_show_no_points_leave_the_model_file_as_it_is(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("train.ship.references.CORES", 1)
+    from train.photos.folders import Sample
+    from train.photos.split import Material
+    from train.ship.references import add_references
+
+    monkeypatch.setattr(
+        "train.ship.references.ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1)
+    )
     for label, colour in enumerate(COLOURS.values()):
         Image.new("RGB", (64, 64), colour).save(tmp_path / f"{label}.jpg")
     samples = tuple(Sample(tmp_path / f"{label}.jpg", label) for label in range(3))
@@ -343,6 +358,9 @@ def test_photos_that_show_no_points_leave_the_model_file_as_it_is(
 def test_references_for_a_model_of_other_landmarks_are_not_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from train.__main__ import main
+    from train.photos.split import Material
+
     model = save_colour_model(tmp_path / "colour.pt")
     monkeypatch.setattr(
         "train.photos.split.gather", lambda *_, **__: Material(("Taj_Mahal", "Ajanta"), (), ())

@@ -231,8 +231,15 @@ def _add(path: Path, number: int) -> None:
         edited.add(place(f"Place {number}", 100 + number))
 
 
+def processes() -> Any:
+    """Processes forked from one that has imported this module once, which takes seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
+
+
 def test_several_processes_lose_nothing(tmp_path: Path) -> None:
-    path, context = tmp_path / "mine.places", multiprocessing.get_context("spawn")
+    path, context = tmp_path / "mine.places", processes()
     workers = [context.Process(target=_add, args=(path, number)) for number in range(4)]
     for worker in workers:
         worker.start()
@@ -263,7 +270,7 @@ def _relearn(path: Path, begun: Any) -> None:
 
 def test_a_pack_is_learned_again_by_one_process_at_a_time(tmp_path: Path) -> None:
     """A place added meanwhile by another process waits, then is refused: its encoder differs."""
-    path, context = tmp_path / "mine.places", multiprocessing.get_context("spawn")
+    path, context = tmp_path / "mine.places", processes()
     photos = [tmp_path / f"{number}.jpg" for number in range(2)]
     for one in photos:
         one.write_bytes(photo(COLOURS["Taj_Mahal"]))

@@ -31,7 +31,8 @@ from tagger.metadata.capture import Capture
 from tagger.metadata.movie import movie
 from tagger.records import Candidate, Entry, Guess, Outcome, Status, Version
 from tagger.run import spool
-from tagger.run.ray_engine import BLOCK, _blocks
+from tagger.run.ray_engine import _blocks
+from tagger.run.ray_tasks import BLOCK
 from tagger.run.spool import Spool
 from tagger.run.stages import Looked, Shot
 from tagger.run.survey import by_shot

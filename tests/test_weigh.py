@@ -1,5 +1,7 @@
 """One rule weighs network, most similar photos and matches; references beside a model file."""
 
+import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +22,23 @@ from tagger.model.local_features.references import (
     ends,
 )
 from tagger.model.local_features.weigh import LEAST, POSSIBLE, Findings, Weigher, doubts
-from train.ship.references import Shared, gathered
-from train.ship.weighing import STRICT, STRICT_OF_FEW, mix, regression
 
 GREY = np.zeros((200, 300), np.uint8)
 
 
 def made(counts: tuple[int, ...], width: int = 8) -> References:
     """References of landmarks with a direction each, and of one ordinary thing."""
+    known = without_rule(counts, width)
+    rule = known.rule.copy()
+    rule[:, 1] = 1.0
+    rule[1, 8] = 3.0  # of each spot above four
+    return dataclasses.replace(known, rule=rule)
+
+
+@functools.cache
+def without_rule(counts: tuple[int, ...], width: int) -> References:
+    from train.ship.references import Shared, gathered  # takes seconds: where it is needed
+
     chance = np.random.default_rng(0)
     owners = np.repeat(np.arange(len(counts)), counts)
     embeddings = 9 * np.eye(width)[owners] + chance.random((len(owners), width))
@@ -40,10 +51,7 @@ def made(counts: tuple[int, ...], width: int = 8) -> References:
     ]
     photos = [[points[i] for i in np.flatnonzero(owners == c)] for c in range(len(counts))]
     other = np.eye(width)[[width - 1]].astype(np.float32)
-    known = gathered(photos, embeddings.astype(np.float32), other, np.eye(width, dtype=np.float32))
-    known.rule[:, 1] = 1.0
-    known.rule[1, 8] = 3.0  # of each spot above four
-    return known
+    return gathered(photos, embeddings.astype(np.float32), other, np.eye(width, dtype=np.float32))
 
 
 def seen(spots: tuple[int, ...], network: tuple[float, ...] = (0.5, 0.3, 0.01)) -> Findings:
@@ -186,6 +194,8 @@ def test_references_beside_a_model_file_are_checked(
 
 
 def test_half_of_the_mix_are_landmarks() -> None:
+    from train.ship.weighing import mix
+
     kinds = np.array(["landmark"] * 6 + ["near"] * 2 + ["far"] + ["stranger"] * 3)
     weights = mix(kinds)
     shares = {kind: weights[kinds == kind].sum() / weights.sum() for kind in np.unique(kinds)}
@@ -193,6 +203,8 @@ def test_half_of_the_mix_are_landmarks() -> None:
 
 
 def test_the_rule_is_fitted_to_what_speaks_for_a_landmark() -> None:
+    from train.ship.weighing import STRICT, STRICT_OF_FEW, regression
+
     chance = np.random.default_rng(0)
     right = np.arange(400) < 200
     evidence = chance.random((400, RULE)).astype(np.float32)

@@ -14,7 +14,8 @@ from tqdm import tqdm
 from tagger.model import DEFAULT_MODEL
 from tagger.model.classifier import Classifier
 from tagger.model.lazy import LazyClassifier
-from tagger.run.ray_engine import MODEL, Cluster, connected, explained, files_of
+from tagger.run.ray_connection import Cluster, connected, explained
+from tagger.run.ray_tasks import MODEL, files_of
 from train.packs import Part, build
 
 

@@ -64,11 +64,12 @@ def runner(
         )
     try:
         from tagger.run import ray_engine
+        from tagger.run.ray_connection import Cluster
     except ModuleNotFoundError as error:
         raise RunError(
             f"--engine ray: needs {error.name}; pip install 'landmark-tag[cluster]'"
         ) from error
-    chosen = ray_engine.Cluster(ray_address, ray_gpus_per_worker, ray_classifiers)
+    chosen = Cluster(ray_address, ray_gpus_per_worker, ray_classifiers)
     return lambda storage, classifier, recorder, settings, *rest: ray_engine.run(
         storage, classifier, recorder, settings, chosen, *rest
     )

@@ -235,10 +235,10 @@ def _tag(
             ReportWriter(place, names, classifier.name, settings.run_id, keep_reports)
         )
         show = Shown(quiet, verbose, strict, report_news_only)
-        seen = _follow(log.follow(settings.run_id, outcomes), rows, show)
-        failed = seen[Status.FAILED] - (0 if strict else seen.old_failures)
+        counts = _follow(log.follow(settings.run_id, outcomes), rows, show)
+        failed = counts[Status.FAILED] - (0 if strict else counts.old_failures)
     if not quiet:
-        click.echo(seen.summary(dry_run, log.skipping.folders, strict))
+        click.echo(counts.summary(dry_run, log.skipping.folders, strict))
         tell(f"report: {report}")
     return unattended.exit_code(limits, failed > 0, stop.asked(), quiet)
 

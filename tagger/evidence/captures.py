@@ -276,10 +276,10 @@ class Captures:
             span = (camera, (week - 1) * WEEK, (week + 2) * WEEK)
             with self._lock:
                 self.flush()
-                for known in ("ahead", "latitude"):
+                for column in ("ahead", "latitude"):
                     rows = self._db.execute(
                         "SELECT utc, local - utc FROM captures WHERE camera = ? AND utc >= ?"
-                        f" AND utc < ? AND local IS NOT NULL AND {known} IS NOT NULL ORDER BY utc",
+                        f" AND utc < ? AND local IS NOT NULL AND {column} IS NOT NULL ORDER BY utc",
                         span,
                     )
                     if spans := runs_of(rows):

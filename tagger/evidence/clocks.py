@@ -51,16 +51,16 @@ def stated(photo: Capture) -> float | None:
     return photo.offset
 
 
-def measured(local: float, known: Sequence[tuple[float, float]]) -> float | None:
+def measured(local: float, others: Sequence[tuple[float, float]]) -> float | None:
     """How far a clock was ahead of UTC at ``local``, by other photos of its camera.
 
     Args:
-        known: (local, ahead) of these, nearest in time first.
+        others: (local, ahead) of these, nearest in time first.
 
     Returns:
         None where nothing tells, or where the clock was set in between.
     """
-    near = [(other, ahead) for other, ahead in known if abs(other - local) <= REMEMBERED]
+    near = [(other, ahead) for other, ahead in others if abs(other - local) <= REMEMBERED]
     sides = [
         [ahead for other, ahead in near if (other > local) is later][:3] for later in (False, True)
     ]

@@ -59,7 +59,7 @@ class KeptView:
 def kept_view(
     key: str,
     stamp: str,
-    seen: Described,
+    described: Described,
     codebook: Codebook,
     position: tuple[float, float] | None = None,
     taken: float | None = None,
@@ -67,9 +67,9 @@ def kept_view(
     """A photo as it is kept."""
     return KeptView(
         key, stamp, position, taken,
-        np.round(seen.embedding * SCALE).astype(np.int8).tobytes(),
-        seen.view.width, seen.view.height,
-        packed(seen.view.features.places[:POINTS]).tobytes(),
-        codebook.codes(seen.view.features.descriptors[:POINTS]).tobytes(),
-        seen.view.small.tobytes(),
+        np.round(described.embedding * SCALE).astype(np.int8).tobytes(),
+        described.view.width, described.view.height,
+        packed(described.view.features.places[:POINTS]).tobytes(),
+        codebook.codes(described.view.features.descriptors[:POINTS]).tobytes(),
+        described.view.small.tobytes(),
     )  # fmt: skip

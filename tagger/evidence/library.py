@@ -140,21 +140,21 @@ class LibrarySource:
         """A guess for each decoded photo, and what it looks like."""
         return self._model.classify_and_describe(photos)
 
-    def kept(self, key: str, stamp: str, seen: Described) -> KeptView:
+    def kept(self, key: str, stamp: str, described: Described) -> KeptView:
         """A photo as the index keeps it, without a position."""
-        return kept_view(key, stamp, seen, self._codebook)
+        return kept_view(key, stamp, described, self._codebook)
 
     def compared(
-        self, photo: KeptView, seen: Described | None = None
+        self, photo: KeptView, described: Described | None = None
     ) -> tuple[Estimate | None, bool]:
         """Where a photo was taken, by what it looks like, and whether any other is alike at all.
 
         Args:
             photo: as it is kept.
-            seen: more of it, where it is at hand.
+            described: the same photo in full, if it was just decoded.
         """
         likest = self.index.likest(photo.numbers(), LIKEST, LEAST_ALIKE, photo.key)
-        view = seen.view if seen else photo.view(self._codebook)
+        view = described.view if described else photo.view(self._codebook)
         matches = [Match(kept, compare(view, kept.view(self._codebook))) for kept in likest]
         alike = [match for match in matches if match.common.spots]
         views = [match.kept.key for match in alike if match.same_view and not match.copy]

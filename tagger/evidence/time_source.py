@@ -110,15 +110,15 @@ class TimeSource:
             return []
         possible = readings(self._captures.runs(photo.camera, local), local)
         if not possible and self._fast(photo) is None:
-            seen = self._captures.ahead_by_views(photo.camera, local)
+            by_views = self._captures.ahead_by_views(photo.camera, local)
             # Views tell it to a minute: the positions a minute earlier and later must agree.
             offs = (0.0, -VIEWS_AGREE / 2, VIEWS_AGREE / 2)
-            return [] if seen is None else [Clock(seen + off) for off in offs]
-        known = self._captures.clock(photo.camera, local)
-        finer = measured(local, known)
+            return [] if by_views is None else [Clock(by_views + off) for off in offs]
+        others = self._captures.clock(photo.camera, local)
+        finer = measured(local, others)
         if finer is not None:  # clocks drift: photos close in time tell it better
             possible = [finer if abs(finer - ahead) <= AGREE else ahead for ahead in possible]
-        return [Clock(ahead + fast, bool(known)) for ahead in possible]
+        return [Clock(ahead + fast, bool(others)) for ahead in possible]
 
     def _fast(self, photo: Capture) -> float | None:
         fast = self._limits.fast

@@ -46,7 +46,7 @@ class LibraryIndex(Protocol):
 
     def likest(self, embedding: Floats, most: int, least: float, but: str) -> list[KeptView]: ...
 
-    def found_unlike(self, key: str) -> None: ...
+    def note_unlike(self, key: str) -> None: ...
 
 
 class ViewsIndex:
@@ -163,10 +163,10 @@ class ViewsIndex:
         embedding = np.frombuffer(row[1], np.int8).astype(np.float32) / np.float32(SCALE)
         if self._nearest(embedding, 1, least, after=row[0]):
             return False
-        self.found_unlike(key)
+        self.note_unlike(key)
         return True
 
-    def found_unlike(self, key: str) -> None:
+    def note_unlike(self, key: str) -> None:
         """Note that nothing like the photo is in the index as it is now."""
         numbers, _ = self._loaded()
         if len(numbers):

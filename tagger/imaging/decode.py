@@ -1,7 +1,8 @@
 """Bytes to pixels: scaled decoding, orientation and resizing, the only preprocessing."""
 
+import io
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,7 +14,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from tagger.errors import UnsupportedError
 from tagger.imaging import decoders, fast_jpeg, footprint, undecoded
 from tagger.imaging.room import ROOM
-from tagger.metadata.formats import jpeg
+from tagger.metadata.formats.detect import Head
 
 Picture = Image.Image
 # These limit time; footprint.py limits memory. A 300-megapixel panorama decodes scaled as JPEG.
@@ -114,23 +115,34 @@ def open_upright(data: bytes, size: int) -> Image.Image:
         DamagedError: the bytes are damaged.
     """
     failed: Exception | None = None
-    for attempt in decoders.attempts(data):
-        try:
-            return _upright(data, attempt, size)
-        except UnsupportedError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a decoder raises becomes the photo's reason
-            failed = failed or error
+    photo = Head(data, whole=True)
+    openers = decoders.openers(photo)
+    for coded in _ways(photo) if openers else ():
+        for opener in openers:
+            try:
+                return _upright(photo, opener, coded, size)
+            except UnsupportedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a decoder raises becomes the photo's reason
+                failed = failed or error
     if failed is None:
         raise undecoded.unknown(data)
     raise undecoded.explained(data, failed) from failed
 
 
-def _upright(data: bytes, attempt: Callable[[], Image.Image], size: int) -> Image.Image:
+def _ways(photo: Head) -> Iterator[bytes]:
+    """The bytes to decode; where that fails, those without what the picture does not need."""
+    yield photo.data
+    if bare := decoders.bare(photo):
+        yield bare
+
+
+def _upright(photo: Head, opener: decoders.Opener, coded: bytes, size: int) -> Image.Image:
+    data = photo.data
     if data[8:12] == b"WEBP":  # its decoder allocates the memory on opening
         canvas = decoders.size_of_webp(data[:30])
         footprint.check(canvas, "WebP", round(math.prod(canvas) * footprint.PIXEL["WEBP"]), 0)
-    picture = attempt()
+    picture = opener(io.BytesIO(coded))
     kind, limit = picture.format or "", MAX_PIXELS.get(picture.format or "", MAX_PIXELS_UNSCALED)
     if picture.info.get("progressive"):
         kind, limit = "a progressive JPEG", MAX_PIXELS_PROGRESSIVE
@@ -146,7 +158,7 @@ def _upright(data: bytes, attempt: Callable[[], Image.Image], size: int) -> Imag
         picture.draft("RGB", (round(picture.width * scale), round(picture.height * scale)))
     tiff = isinstance(picture, TiffImageFile)
     rows = footprint.of_tiff(picture, data) if tiff else None
-    frame = jpeg.frame(data) if picture.format == "JPEG" else None
+    frame = photo.frame if picture.format == "JPEG" else None
     taken = 0 if rows else footprint.decoded(picture, frame)
     footprint.check(stated_size, f"{picture.format} ({picture.mode})", taken, len(data))
     with ROOM.hold(taken):
@@ -190,10 +202,10 @@ def _at_an_eighth(data: bytes, picture: Image.Image) -> Image.Image | None:
     """The pixels that Pillow would give, if it decoded a plain JPEG at an eighth of its size."""
     if getattr(picture, "decoderconfig", ())[:1] != (8,):
         return None
-    found = fast_jpeg.decode(data)
-    if found is None:
+    decoded = fast_jpeg.decode(data)
+    if decoded is None:
         return None
-    values, width, height, count = found
+    values, width, height, count = decoded
     return Image.frombytes("RGB" if count == 3 else "L", (width, height), values)
 
 

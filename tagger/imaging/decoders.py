@@ -3,7 +3,7 @@
 import io
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from PIL import (
     AvifImagePlugin,
@@ -27,25 +27,23 @@ _PLAIN: dict[detect.Format, Opener] = {
     detect.Format.WEBP: WebPImagePlugin.WebPImageFile,
     detect.Format.TIFF: TiffImagePlugin.TiffImageFile,
     detect.Format.BIG_TIFF: TiffImagePlugin.TiffImageFile,
+    detect.Format.GIF: GifImagePlugin.GifImageFile,
+    detect.Format.BMP: BmpImagePlugin.BmpImageFile,
 }
-_BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # bytes of its header, in the header
 # Chunks of a PNG that the picture needs (PNG 1.2 section 4.1), and the one with its orientation.
 _NEEDED = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf"))
 _IN_ITEM = re.compile(rb"infe[\2\3].{3}(?:.{4}|.{6})(?=Exif|mime)", re.DOTALL)
 
 
-def attempts(data: bytes) -> Iterator[Callable[[], Image.Image]]:
-    """Ways to open a photo, to be tried in order; none if the format is unknown.
-
-    A picture is often intact although its text, colour profile or EXIF is damaged or too large
-    for the decoder: the last way leaves these out.
-    """
-    for opener in _openers(data):
-        yield lambda opener=opener: opener(io.BytesIO(data))  # type: ignore[misc]
-    bare = _bare(data)
-    if bare is not None and bare != data:
-        for opener in _openers(bare):
-            yield lambda opener=opener: opener(io.BytesIO(bare))  # type: ignore[misc]
+def openers(photo: detect.Head) -> list[Opener]:
+    """The decoders of a photo's format, to be tried in order; none if the format is unknown."""
+    if photo.format in (detect.Format.TIFF, detect.Format.BIG_TIFF):
+        libtiff.silence()
+    if photo.format in _PLAIN:
+        return [_PLAIN[photo.format]]
+    avif = [AvifImagePlugin.AvifImageFile] if photo.brands & heif.AVIF_BRANDS and has_avif() else []
+    opener = heif_opener() if photo.brands & heif.BRANDS else None
+    return [*avif, opener] if opener else [*avif]
 
 
 def size_of_webp(head: bytes) -> tuple[int, int]:
@@ -58,24 +56,6 @@ def size_of_webp(head: bytes) -> tuple[int, int]:
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     width, height = head[26:28], head[28:30]
     return int.from_bytes(width, "little") & 0x3FFF, int.from_bytes(height, "little") & 0x3FFF
-
-
-def _openers(data: bytes) -> list[Opener]:
-    kind = detect.of(data[:16])
-    if kind in (detect.Format.TIFF, detect.Format.BIG_TIFF):
-        libtiff.silence()
-    if kind in _PLAIN:
-        return [_PLAIN[kind]]
-    if kind is detect.Format.HEIC:
-        found = heif.brands(data)
-        avif = [AvifImagePlugin.AvifImageFile] if found & heif.AVIF_BRANDS and has_avif() else []
-        opener = heif_opener() if found & heif.BRANDS else None
-        return [*avif, opener] if opener else [*avif]
-    if data[:6] in (b"GIF87a", b"GIF89a"):
-        return [GifImagePlugin.GifImageFile]
-    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
-        return [BmpImagePlugin.BmpImageFile]
-    return []
 
 
 def has_avif() -> bool:
@@ -93,23 +73,28 @@ def heif_opener() -> Opener | None:
     return opener
 
 
-def _bare(data: bytes) -> bytes | None:
-    """The photo with only what its picture needs; None if that cannot be determined."""
-    match detect.of(data[:16]):
+def bare(photo: detect.Head) -> bytes | None:
+    """The photo with only what its picture needs; None if nothing can be left out.
+
+    A picture is often intact although its text, colour profile or EXIF is damaged or too large
+    for the decoder.
+    """
+    less = None
+    match photo.format:
         case detect.Format.PNG:
-            return _bare_png(data)
+            less = _bare_png(photo.data)
         case detect.Format.JPEG:
-            return _bare_jpeg(data)
+            less = _bare_jpeg(photo.data)
         case detect.Format.HEIC:
-            return without_items(data)
-    return None
+            less = without_items(photo.data)
+    return None if less == photo.data else less
 
 
 def without_items(data: bytes) -> bytes:
     """An AVIF or HEIC whose EXIF and XMP items are renamed to types that decoders ignore."""
     changed = bytearray(data)
-    for found in _IN_ITEM.finditer(data[:65_536]):
-        changed[found.end() : found.end() + 4] = b"skip"
+    for item in _IN_ITEM.finditer(data[:65_536]):
+        changed[item.end() : item.end() + 4] = b"skip"
     return bytes(changed)
 
 

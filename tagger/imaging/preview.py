@@ -92,8 +92,8 @@ def _carved(file: Block) -> Iterator[bytes]:
         return
     data, best, at = file[:CARVED], b"", 0
     while (at := data.find(b"\xff\xd8\xff", at)) >= 0:
-        found = _jpeg_at(data, at)
-        best, at = max(best, found, key=len), at + max(3, len(found))
+        carved = _jpeg_at(data, at)
+        best, at = max(best, carved, key=len), at + max(3, len(carved))
     if best:
         yield best
 
@@ -112,7 +112,7 @@ def _jpeg_at(data: bytes, at: int) -> bytes:
 
 def _upright(data: bytes, block: bytes) -> bytes:
     """The JPEG with the raw file's orientation, unless it has one of its own."""
-    own, turned = _orientation(jpeg.first_exif(data)), _orientation(block)
+    own, turned = _orientation(jpeg.Jpeg(data).first_exif()), _orientation(block)
     if own or turned < 2:
         return data
     exif = struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, ORIENTATION, 3, 1, turned, 0)

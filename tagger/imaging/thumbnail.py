@@ -34,7 +34,7 @@ def thumbnail(head: bytes) -> Picture | None:
         head: the first bytes of the photo, see :func:`reach`.
     """
     try:
-        if detect.of(head[:16]) is detect.Format.HEIC:
+        if detect.of(head) is detect.Format.HEIC:
             return _of_heif(head)
         return _of_exif(head)
     except Exception:  # noqa: BLE001 - the photo itself is decoded instead
@@ -43,16 +43,16 @@ def thumbnail(head: bytes) -> Picture | None:
 
 def reach(head: bytes) -> int:
     """How many of the photo's first bytes hold its thumbnail: the head, or more if it says so."""
-    if detect.of(head[:16]) is detect.Format.HEIC:
+    if detect.of(head) is detect.Format.HEIC:
         try:
-            found = heif.thumbnail(head)
+            item = heif.thumbnail(head)
         except (heif.Cut, struct.error, IndexError):
             return len(head)
-        return max(len(head), found.end) if found and found.end < MOST_BYTES else len(head)
+        return max(len(head), item.end) if item and item.end < MOST_BYTES else len(head)
     return len(head)
 
 
-def found(head: bytes, more: Callable[[int], bytes]) -> Picture | None:
+def read(head: bytes, more: Callable[[int], bytes]) -> Picture | None:
     """Like :func:`thumbnail`; ``more`` reads more first bytes if it ends beyond the head."""
     wanted = reach(head)
     return thumbnail(more(wanted) if wanted > len(head) else head)
@@ -60,7 +60,7 @@ def found(head: bytes, more: Callable[[int], bytes]) -> Picture | None:
 
 def _of_exif(head: bytes) -> Picture | None:
     photo = _size(head)
-    tiff = detect.of(head[:16]) is detect.Format.TIFF
+    tiff = detect.of(head) is detect.Format.TIFF
     block = head if tiff else next(iter(detect.blocks(head, False).exif), b"")
     if photo is None or not block:
         return None
@@ -70,9 +70,9 @@ def _of_exif(head: bytes) -> Picture | None:
         return None
     turn = TURNS.get(_number(block, order, ifd0, ORIENTATION))
     for coded in _embedded(block, order, ifd0, tiff):
-        found = _shown(coded, photo)
-        if found is not None:
-            return found if turn is None else found.transpose(turn)
+        shown = _shown(coded, photo)
+        if shown is not None:
+            return shown if turn is None else shown.transpose(turn)
     return None
 
 
@@ -146,8 +146,8 @@ def _as_made(block: bytes, order: str, ifd0: ifd.Ifd, photo: tuple[int, int]) ->
     pointer = ifd0.find(ifd.EXIF_IFD)
     if pointer is None:
         return True
-    found = ifd.read_ifd(block, order, pointer.offset)
-    stated = _number(block, order, found, WIDTH), _number(block, order, found, HEIGHT)
+    exif = ifd.read_ifd(block, order, pointer.offset)
+    stated = _number(block, order, exif, WIDTH), _number(block, order, exif, HEIGHT)
     return 0 in stated or stated == photo
 
 
@@ -158,7 +158,7 @@ def _number(block: bytes, order: str, directory: ifd.Ifd, tag: int) -> int:
 
 def _size(head: bytes) -> tuple[int, int] | None:
     """Width and height of the picture as stored, if the first bytes contain them."""
-    match detect.of(head[:16]):
+    match detect.of(head):
         case detect.Format.JPEG:
             for part in jpeg.segments(head):
                 if 0xC0 <= part.marker <= 0xCF and part.marker not in (0xC4, 0xC8, 0xCC):
@@ -178,13 +178,13 @@ def _size(head: bytes) -> tuple[int, int] | None:
 
 def _of_heif(head: bytes) -> Picture | None:
     """The thumbnail item, decoded from a file in which it is the primary one; upright."""
-    found = heif.thumbnail(head)
-    if found is None or found.end > len(head):
+    item = heif.thumbnail(head)
+    if item is None or item.end > len(head):
         return None
-    changed = bytearray(decoders.without_items(head[: found.end]))
-    number = found.item.to_bytes(found.primary_width, "big")
-    changed[found.primary_at : found.primary_at + found.primary_width] = number
-    changed[found.reference_at : found.reference_at + 4] = b"skip"
+    changed = bytearray(decoders.without_items(head[: item.end]))
+    number = item.item.to_bytes(item.primary_width, "big")
+    changed[item.primary_at : item.primary_at + item.primary_width] = number
+    changed[item.reference_at : item.reference_at + 4] = b"skip"
     with _opened(head) as photo, _opened(bytes(changed)) as small:
         if max(small.size) > LONGEST:
             return None
@@ -192,6 +192,6 @@ def _of_heif(head: bytes) -> Picture | None:
 
 
 def _opened(data: bytes) -> Image.Image:
-    for attempt in decoders.attempts(decoders.without_items(data)):
-        return attempt()
+    for opener in decoders.openers(detect.Head(data)):
+        return opener(io.BytesIO(decoders.without_items(data)))
     raise RefusedError("no decoder")

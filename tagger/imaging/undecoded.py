@@ -73,7 +73,7 @@ def explained(data: bytes, error: Exception) -> PhotoError:
         return error
     if isinstance(error, MemoryError):
         return UnsupportedError("not enough memory to decode it; scale it down first")
-    kind = detect.of(data[:16])
+    kind = detect.of(data)
     if kind is detect.Format.HEIC:
         return _heif(data, error, detail)
     variety = ""
@@ -93,7 +93,7 @@ def unknown(data: bytes) -> PhotoError:
     if not data.strip(b"\0"):  # a crash or a broken disk leaves a file of zeros
         what = f"holds {len(data)} bytes of zeros" if data else "is empty (0 bytes)"
         return DamagedError(f"the file {what}; restore it from a backup")
-    if detect.of(data[:16]) is detect.Format.HEIC:
+    if detect.of(data) is detect.Format.HEIC:
         return _brand(data)
     start = data[:64].lstrip(b"\xef\xbb\xbf \r\n\t")
     for magic, name in OTHERS:
@@ -160,17 +160,17 @@ def _tiff(data: bytes, detail: str) -> str:
         DamagedError: it is not.
     """
     cut = DamagedError(f"the TIFF is damaged or cut short {detail}; restore it from a backup")
-    if detect.of(data[:16]) is detect.Format.BIG_TIFF:
+    if detect.of(data) is detect.Format.BIG_TIFF:
         (first,) = struct.unpack_from("<Q" if data[:2] == b"II" else ">Q", data.ljust(16), 8)
         if first + 8 > len(data):
             raise cut
         return f"a variety of BigTIFF {detail}"
     try:
         order, first = ifd.header(data)
-        found = ifd.read_ifd(data, order, first)
+        directory = ifd.read_ifd(data, order, first)
 
         def numbers(tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
-            entry = found.find(tag)
+            entry = directory.find(tag)
             return tuple(tiff.numbers(data, order, entry)) if entry else default
 
         compression, colours = numbers(259, (1,)), numbers(262, (-1,))

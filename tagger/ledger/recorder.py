@@ -1,22 +1,21 @@
 """One run's side of the ledger: writes are recorded before they happen, outcomes afterwards."""
 
-import json
 import os
 import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tagger.blob import Blob, Content, digest_of, fingerprint_of_file
+from tagger.blob import fingerprint_of_file
 from tagger.errors import RunError
-from tagger.ledger import schema, undo_patch
-from tagger.records import Candidate, Entry, Guess, Outcome, Seen, Status, Version
+from tagger.ledger import schema
+from tagger.ledger.photo_rows import REMEMBER, guess_as_json, guess_of, identity_of, version_columns
+from tagger.ledger.undo_patch import Intending, Intent
+from tagger.records import Entry, Outcome, Seen, Status, Version
 from tagger.storage.suffixes import is_sidecar
 
 # Outcomes and settled writes wait for the next intent, this many rows or this long. Losing them
@@ -27,47 +26,9 @@ _AHEAD = 64
 _BEHIND_ALL = b"\xff"  # no key in UTF-8 begins so
 # Archives and FAT keep times to the second or two, so a restored photo may have lost the rest.
 _SAME_TIME_NS = 2_000_000_000
-_REMEMBER = (
-    "INSERT INTO photos (key, size, mtime_ns, etag, status, guess, run, fingerprint)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
-    " size = excluded.size, mtime_ns = excluded.mtime_ns, etag = excluded.etag,"
-    " status = excluded.status, guess = excluded.guess, run = excluded.run,"
-    " fingerprint = excluded.fingerprint"
-)
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """What is recorded of a change before it happens: all that undo needs.
-
-    The digests are of :func:`tagger.blob.digest_of`, None where there is no file; ``patch`` is of
-    :mod:`tagger.ledger.undo_patch`.
-    """
-
-    key: str
-    digest_before: bytes | None
-    digest_after: bytes | None
-    before: Version | None
-    patch: bytes
-
-    @classmethod
-    def begun(cls, key: str, before: Blob | None, after: Content | None) -> "Callable[[], Intent]":
-        """The intent to make ``after`` of ``before``, once it is asked for."""
-
-        def finish() -> Intent:
-            patch = undo_patch.make(before.data, after or b"") if before else b""
-            return cls(
-                key,
-                digest_of(before.data) if before else None,
-                None if after is None else digest_of(after),
-                replace(before.version, data=None) if before else None,
-                patch,
-            )
-
-        return finish
-
-
-class RunRecorder:
+class RunRecorder(Intending):
     """The Recorder of one run; several threads may write photos through it."""
 
     def __init__(self, db: sqlite3.Connection, path: Path, run: int) -> None:
@@ -105,15 +66,6 @@ class RunRecorder:
         with suppress(RunError) if error else nullcontext():
             self._flush()
 
-    def intend(self, key: str, before: Blob | None, after: Content | None) -> Callable[[], int]:
-        """Begin to note that ``key`` is about to become ``after`` (None: be removed).
-
-        Returns:
-            what to call before it happens; as :meth:`note`.
-        """
-        intent = Intent.begun(key, before, after)
-        return lambda: self.note(intent())
-
     def note(self, intent: Intent) -> int:
         """Record an intent; it is durable when this returns.
 
@@ -126,7 +78,7 @@ class RunRecorder:
         kind = "sidecar" if is_sidecar(intent.key) else "photo"
         values = (
             self._run, schema.blob(intent.key), kind, intent.digest_before, intent.digest_after,
-            *_version(intent.before), intent.patch,
+            *version_columns(intent.before), intent.patch,
         )  # fmt: skip
         with self._lock:
             with schema.transaction(self._db, self._path):
@@ -149,7 +101,7 @@ class RunRecorder:
         self._later(
             "UPDATE changes SET state = 'written', size_after = ?, mtime_ns_after = ?,"
             " etag_after = ? WHERE number = ?",
-            (*_version(version), change),
+            (*version_columns(version), change),
         )
 
     def wrote(self, key: str, version: Version | None) -> None:
@@ -176,16 +128,16 @@ class RunRecorder:
             output = self._run_of(self._run)[1]
         # A tag beside the photo: it counts as tagged as long as the sidecar is there.
         beside = outcome.status is Status.TAGGED and version is None and not output
-        identity = _identity(version or entry.version, beside or bool(entry.sidecars))
+        identity = identity_of(version or entry.version, beside or bool(entry.sidecars))
         guess = outcome.guess
         values = (
             schema.blob(entry.key), *identity, outcome.status.value,
-            _told(guess),
+            guess_as_json(guess),
             self._run,
             # A photo with GPS needs no fingerprint: its head is enough wherever it is.
             entry.fingerprint if entry.fingerprint and guess and version is None else None,
         )  # fmt: skip
-        self._later(_REMEMBER, values)
+        self._later(REMEMBER, values)
 
     def recall(self, entry: Entry) -> Seen | None:
         """What an earlier run found for exactly this version of the photo, if anything."""
@@ -194,11 +146,11 @@ class RunRecorder:
             if not self._first <= key <= self._last:
                 self._read_ahead(key)
             row = self._known.get(key)
-            if row is None or row[:3] != _identity(entry.version, bool(entry.sidecars)):
+            if row is None or row[:3] != identity_of(entry.version, bool(entry.sidecars)):
                 return None
             status, guess, run, mark = row[3:]
             model_sha256, output = self._run_of(run)
-        return Seen(Status(status), _guess(guess), model_sha256, output, mark or b"")
+        return Seen(Status(status), guess_of(guess), model_sha256, output, mark or b"")
 
     def moved(self, entry: Entry) -> Seen | None:
         """What an earlier run found for this photo at another place, or before a restore.
@@ -223,14 +175,14 @@ class RunRecorder:
             return None
         gone = [row for row in rows if not os.path.lexists(os.fsdecode(row[0]))]
         old, guess, run, _ = (gone or rows)[0]
-        key, identity = schema.blob(entry.key), _identity(entry.version, bool(entry.sidecars))
+        key, identity = schema.blob(entry.key), identity_of(entry.version, bool(entry.sidecars))
         if gone and old != key:
             self._later("DELETE FROM photos WHERE key = ?", (old,))
-        self._later(_REMEMBER, (key, *identity, Status.UNSURE.value, guess, run, mark))
+        self._later(REMEMBER, (key, *identity, Status.UNSURE.value, guess, run, mark))
         with self._lock:
             model_sha256, output = self._run_of(run)
         elsewhere = all(row[0] != key for row in rows)
-        return Seen(Status.UNSURE, _guess(guess), model_sha256, output, mark, elsewhere)
+        return Seen(Status.UNSURE, guess_of(guess), model_sha256, output, mark, elsewhere)
 
     def _read_ahead(self, key: bytes) -> None:
         """Rows from ``key`` on; a key between the first and the last that is not there is new."""
@@ -271,27 +223,3 @@ class RunRecorder:
     def _carry_out(self) -> None:
         for statement, values in self._waiting:
             self._db.execute(statement, values)
-
-
-def _guess(text: str | None) -> Guess | None:
-    if not text:
-        return None
-    fields = json.loads(text)
-    candidates = tuple(Candidate(*candidate) for candidate in fields["candidates"])
-    return Guess(candidates, fields["none"], fields.get("thumbnail", ""))
-
-
-def _told(guess: Guess | None) -> str | None:
-    if guess is None:
-        return None
-    fields: dict[str, Any] = {"candidates": guess.candidates, "none": guess.none}
-    return json.dumps(fields | ({"thumbnail": guess.thumbnail} if guess.thumbnail else {}))
-
-
-def _identity(version: Version, sidecar: bool) -> tuple[int, int, str]:
-    """What must be the same for a photo to count as unchanged; a sidecar may hold its position."""
-    return version.size, version.mtime_ns, version.etag + "+xmp" * sidecar
-
-
-def _version(version: Version | None) -> tuple[int | None, int | None, str | None]:
-    return (version.size, version.mtime_ns, version.etag) if version else (None, None, None)

@@ -66,7 +66,7 @@ def undo(
             ledger.forget(run)
         for change in ledger.changes(run.run_id):
             try:
-                result, place = _found(storage_for(change.key), change, search, dry_run)
+                result, place = _undo_one(storage_for(change.key), change, search, dry_run)
             except PhotoError as error:
                 # An abandoned write left the file unchanged, whatever it is now.
                 if change.state is not State.DROPPED:
@@ -78,7 +78,7 @@ def undo(
                 yield Undone(change.key, result, place=place)
 
 
-def _found(
+def _undo_one(
     storage: Storage, change: RecordedChange, search: Search, dry_run: bool
 ) -> tuple[Undoing, str]:
     """As :func:`_restore`, wherever the file is; and its key where that is another one now."""

@@ -1,17 +1,62 @@
-"""The difference between two versions of a photo, enough to restore the older one."""
+"""What undo needs of a change: digests of both versions, and a patch to restore the older one."""
 
 import struct
 import zlib
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from tagger.blob import Content, Spliced
+from tagger.blob import Blob, Content, Spliced, digest_of
 from tagger.errors import RefusedError
+from tagger.records import Version
 
 # Deflate looks back 32 KB. A block of 8 KB with 24 KB of the newer bytes around it as dictionary
 # shrinks a header that was patched, or moved by up to 8 KB, to some tens of bytes.
 _BLOCK, _AROUND = 1 << 13, 1 << 13
 _COMPARED = 1 << 16  # slices of this size stay in the processor's cache
 _FORMAT = struct.Struct(">QQQ")  # common prefix, common suffix, older middle; then blocks, CRC-32
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is recorded of a change before it happens: all that undo needs.
+
+    The digests are of :func:`tagger.blob.digest_of`, None where there is no file; ``patch`` is of
+    :func:`make`.
+    """
+
+    key: str
+    digest_before: bytes | None
+    digest_after: bytes | None
+    before: Version | None
+    patch: bytes
+
+
+class Intending(ABC):
+    """Notes what is about to happen to a file; what it takes to undo it is worked out here."""
+
+    @abstractmethod
+    def note(self, intent: Intent) -> int:
+        """Record an intent; it is durable when this returns, with the number of the change."""
+
+    def intend(self, key: str, before: Blob | None, after: Content | None) -> Callable[[], int]:
+        """Begin to note that ``key`` is about to become ``after`` (None: be removed).
+
+        Returns:
+            what to call before it happens; as :meth:`note`.
+        """
+
+        def note() -> int:
+            intent = Intent(
+                key,
+                digest_of(before.data) if before else None,
+                None if after is None else digest_of(after),
+                replace(before.version, data=None) if before else None,
+                make(before.data, after or b"") if before else b"",
+            )
+            return self.note(intent)
+
+        return note
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,15 +145,15 @@ def _of(key: str, block: bytes, order: str, values: dict[int, bytes]) -> Capture
 
 def _texts(block: bytes, order: str, offset: int) -> tuple[dict[int, bytes], int]:
     """The raw values asked for here of the directory at ``offset``, and where the Exif IFD is."""
-    found, pointer = {}, 0
+    texts, pointer = {}, 0
     for entry in ifd.read_ifd(block, order, offset).entries:
         if entry.tag in _TEXTS and entry.size <= 200:
-            found[entry.tag] = block[entry.start : entry.start + entry.size]
+            texts[entry.tag] = block[entry.start : entry.start + entry.size]
         elif entry.tag == EXIF_IFD:
             pointer = entry.offset
         elif entry.tag == FILE_SOURCE:
-            found[entry.tag] = block[entry.start : entry.start + 1]
-    return found, pointer
+            texts[entry.tag] = block[entry.start : entry.start + 1]
+    return texts, pointer
 
 
 def _text(raw: bytes | None) -> str:

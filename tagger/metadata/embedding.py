@@ -19,8 +19,8 @@ from tagger.metadata import (
     xmp,
     xmp_packet,
 )
-from tagger.metadata.formats import detect
-from tagger.metadata.formats.container import Change, Container, Parts, legible
+from tagger.metadata.formats.container import Change, Parts
+from tagger.metadata.formats.detect import Head
 from tagger.records import GpsState, Tag
 
 
@@ -29,36 +29,35 @@ def tagged(data: bytes, tag: Tag) -> bytes:
     return bytes(spliced(data, tag))
 
 
-def spliced(data: bytes, tag: Tag) -> Content:
+def spliced(photo: Head | bytes, tag: Tag) -> Content:
     """The photo with ``tag`` embedded, verified; the same bytes where it carries it already.
 
     Args:
-        data: the whole file (JPEG, PNG, WebP, TIFF, HEIC, AVIF).
+        photo: the whole file (JPEG, PNG, WebP, TIFF, HEIC, AVIF), or what was parsed of it before.
         tag: the place and its provenance; degrees WGS-84, radius in metres.
 
     Raises:
         RefusedError: not provably safe; the message says why and what to do.
     """
+    photo = Head(photo, whole=True) if isinstance(photo, bytes) else photo
     exif_values.check(tag)
     try:
-        head = detect.Head(data, whole=True)
-        signed.check(head.blocks)
-        container = detect.writer(data)
-        parts = inside.completed(container.read(data))
+        signed.check(photo.blocks)
+        parts = inside.completed(photo.parts)
         known = reading.in_xmp(parts.xmp) or reading.in_exif(parts.exif)
         if known is not None:
-            return own_tag.unchanged(data, known, tag)
-        see_empty(head)
-        change = _change(parts, tag)
-        new = container.write(data, change)
-        after = prove(container, data, parts, new)
+            own_tag.check_same(known, tag)
+            return photo.unchanged()
+        see_empty(photo)
+        new = photo.changed(_change(parts, tag))
+        after = prove(photo, parts, new)
         verify.reads_back(after.exif or b"", tag)
         return new
     except (struct.error, RecursionError, OverflowError, MemoryError) as error:
         raise RefusedError(f"its metadata does not parse ({error}); repair it first") from error
 
 
-def see_empty(photo: detect.Head) -> None:
+def see_empty(photo: Head) -> None:
     """See that a photo has no position.
 
     Raises:
@@ -118,8 +117,8 @@ def _unwritable(text: bytes) -> str:
     return ""
 
 
-def prove(container: Container, old: bytes, before: Parts, new: Spliced) -> Parts:
-    """``new`` is ``old`` plus a tag, and nothing else, as far as we can read either.
+def prove(photo: Head, before: Parts, new: Spliced) -> Parts:
+    """``new`` is the photo plus a tag, and nothing else, as far as we can read either.
 
     Returns:
         the parts of ``new``.
@@ -127,21 +126,19 @@ def prove(container: Container, old: bytes, before: Parts, new: Spliced) -> Part
     Raises:
         RefusedError: it is not.
     """
-    new = legible(container, new)
-    after = container.read(new.head)
-    container.check_rest(old, new)
+    after = photo.reread(new)
     if before.exif is not None:
-        verify.same_exif(before.exif, after.exif or b"", True, before.xmp_tag)
-    read_back = reading.state_of(detect.Head(new.head, whole=True))
+        verify.same_exif(before.exif, after.parts.exif or b"", True, before.xmp_tag)
+    read_back = reading.state_of(after)
     if read_back is None or read_back.state is not GpsState.VALID:
         raise RefusedError("the position does not read back; please report this")
-    return after
+    return after.parts
 
 
 def xmp_note(data: bytes) -> str:
     """Why the tag of a tagged photo is in its EXIF only; empty where XMP has it, or no tag is."""
     try:
-        parts = inside.completed(detect.writer(data).read(data))
+        parts = inside.completed(Head(data, whole=True).parts)
         known = reading.in_exif(parts.exif)
     except RefusedError:
         return ""

@@ -35,7 +35,7 @@ def with_tag(block: bytes, tag: Tag, method: str, describe: bool) -> bytes:
         directories = ifd.walk(block)
         check_copied(directories)
         ifd0 = directories[0][1]
-        old = next((found for name, found in directories if name == "IFD0/8825"), None)
+        old = next((directory for name, directory in directories if name == "IFD0/8825"), None)
     base = block + b"\0" * (len(block) % 2)
     values = exif_values.gps_values(tag, order, method)
     version = old.find(gps.VERSION) if old else None

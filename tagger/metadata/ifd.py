@@ -143,9 +143,9 @@ def walk(block: bytes) -> list[tuple[str, Ifd]]:
             values that overlap each other so much that reading them all takes no end of memory.
     """
     order, _ = header(block)
-    taken, found = 0, list[tuple[str, Ifd]]()
+    taken, walked = 0, list[tuple[str, Ifd]]()
     for name, ifd in directories(block):
-        found.append((name, ifd))
+        walked.append((name, ifd))
         for entry in ifd.entries:
             if entry.start + entry.size > len(block):
                 raise BeyondError(f"the value of EXIF tag 0x{entry.tag:04x} lies outside its block")
@@ -153,7 +153,7 @@ def walk(block: bytes) -> list[tuple[str, Ifd]]:
         if taken > MAX_OVERLAP * len(block):
             raise RefusedError("its EXIF values overlap; repair the EXIF first")
         _check_thumbnail(block, order, ifd)
-    return found
+    return walked
 
 
 def extent(ifd: Ifd) -> int:

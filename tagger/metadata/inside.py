@@ -60,13 +60,13 @@ def of_photoshop(data: bytes) -> Blocks:
 
 def packets(block: bytes) -> list[bytes]:
     """The XMP packets inside an EXIF block."""
-    found = list[bytes]()
+    packed = list[bytes]()
     for tag, raw in of_exif(block):
         if tag == XMP_TAG:
-            found.append(raw)
+            packed.append(raw)
         elif tag == PHOTOSHOP_TAG:
-            found += of_photoshop(raw).xmp
-    return found
+            packed += of_photoshop(raw).xmp
+    return packed
 
 
 def copies(block: bytes) -> list[bytes]:

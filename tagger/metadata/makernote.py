@@ -42,8 +42,8 @@ def reaches(block: bytes, length: int, preview: range) -> bool:
     return any(
         _reaches(block, order, entry, base, length, preview)
         for order, entries in _directories(block, note)
-        for found in (entries, *_inner(block, order, entries, base))
-        for entry in (*found, *_preview(found))
+        for directory in (entries, *_inner(block, order, entries, base))
+        for entry in (*directory, *_preview(directory))
     )
 
 

@@ -19,10 +19,10 @@ _TAKEN = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)([+-])(\d\d):?(\d\d)")
 def movie(key: str, file: Block) -> Capture:
     """The facts of a movie; what is damaged or missing is left out."""
     try:
-        found = next((b for b in cr3.boxes(file, 0, len(file)) if b[0] == b"moov"), None)
-        if found is None or found[2] - found[1] > MOST_MOOV:
+        box = next((b for b in cr3.boxes(file, 0, len(file)) if b[0] == b"moov"), None)
+        if box is None or box[2] - box[1] > MOST_MOOV:
             return Capture(key, taken=False)
-        moov = file[found[1] : found[2]]
+        moov = file[box[1] : box[2]]
         local, offset = _time(moov)
     except (RefusedError, struct.error):
         return Capture(key, taken=False)

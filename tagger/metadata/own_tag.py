@@ -150,11 +150,11 @@ def from_method(raw: bytes) -> Record | None:
     )
 
 
-def unchanged(data: bytes, known: Record, tag: Tag) -> bytes:
-    """``data``, which carries ``known``, where that is the same place as ``tag``.
+def check_same(known: Record, tag: Tag) -> None:
+    """Check that a photo's record is of the same place as ``tag``.
 
     Raises:
-        RefusedError: it is another place.
+        RefusedError: it is of another place.
     """
     new = of(tag, (), None)
     same = known.landmark == new.landmark and near(known.position, new.position)
@@ -162,6 +162,5 @@ def unchanged(data: bytes, known: Record, tag: Tag) -> bytes:
         same = same and known.camera is new.camera
     else:
         same = same and near(known.camera, new.camera)
-    if same:
-        return data
-    raise RefusedError(f"already tagged by us as {known.says()}; remove that tag first")
+    if not same:
+        raise RefusedError(f"already tagged by us as {known.says()}; remove that tag first")

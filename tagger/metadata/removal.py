@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 
+from tagger.blob import Edit, edited
 from tagger.errors import RefusedError
 from tagger.metadata import (
     exif,
@@ -17,9 +18,8 @@ from tagger.metadata import (
     xmp,
     xmp_packet,
 )
-from tagger.metadata.byte_edits import Edit, apply
-from tagger.metadata.formats import detect
-from tagger.metadata.formats.container import Change, legible
+from tagger.metadata.formats.container import Change
+from tagger.metadata.formats.detect import Head
 from tagger.metadata.own_tag import Record, near
 from tagger.metadata.xmp_packet import Node
 
@@ -38,9 +38,9 @@ def stripped(data: bytes) -> bytes:
             without risk.
     """
     try:
-        signed.check(detect.blocks(data, True))
-        container = detect.writer(data)
-        parts = container.read(data)
+        photo = Head(data, whole=True)
+        signed.check(photo.blocks)
+        parts = photo.parts
         in_exif, in_xmp = reading.in_exif(parts.exif), reading.in_xmp(parts.xmp)
         if in_exif is None and in_xmp is None:
             raise RefusedError(NOT_OURS)
@@ -49,9 +49,8 @@ def stripped(data: bytes) -> bytes:
             block = block_without_tag(block, in_exif, parts.xmp_tag)
         if text is not None and in_xmp is not None:
             text = packet_without_tag(text)
-        new = legible(container, container.write(data, Change(block, text, in_xmp is None)))
-        container.check_rest(data, new)
-        after = container.read(new.head)
+        new = photo.changed(Change(block, text, in_xmp is None))
+        after = photo.reread(new).parts
         if after.exif is not None and parts.exif is not None:
             verify.same_exif(after.exif, parts.exif, False, parts.xmp_tag)
         if reading.in_exif(after.exif) or reading.in_xmp(after.xmp):
@@ -87,7 +86,7 @@ def packet_without_tag(data: bytes) -> bytes | None:
     edits = [
         edit for node in root.children for edit in _removals(data, node, known, gone, prefixes)
     ]
-    new = apply(data, edits)
+    new = edited(data, edits)
     verify.same_xmp(new, data, frozenset(gone))
     rest = xmp_packet.parse(new)
     if xmp.record(rest) is not None:

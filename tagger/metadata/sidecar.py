@@ -23,7 +23,8 @@ def sidecar(existing: bytes | None, tag: Tag, extension: str = "") -> bytes:
     exif_values.check(tag)
     known = reading.in_xmp(existing)
     if existing is not None and known is not None:
-        return own_tag.unchanged(existing, known, tag)
+        own_tag.check_same(known, tag)
+        return existing
     if existing is not None and has_sidecar_gps(existing):
         raise RefusedError("its sidecar carries a GPS position; left alone")
     fields = _fields(tag)
@@ -51,11 +52,11 @@ def _new(extension: str) -> bytes:
     packet_of_none = xmp.NEW_PACKET + xmp.PACKET_END
     if not extension:
         return packet_of_none
-    said = (
+    description = (
         f'<rdf:Description rdf:about="" xmlns:photoshop="{xmp_packet.PHOTOSHOP}"\n'
         f" photoshop:SidecarForExtension={quoteattr(extension)}/>"
     )
-    return packet_of_none.replace(b"</rdf:RDF>", f"{said}</rdf:RDF>".encode())
+    return packet_of_none.replace(b"</rdf:RDF>", f"{description}</rdf:RDF>".encode())
 
 
 def sidecar_extension(sidecar: bytes) -> str:

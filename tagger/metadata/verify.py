@@ -45,9 +45,9 @@ def same_exif(old: bytes, new: bytes, appended: bool, xmp_tag: int = 0) -> None:
 def values(block: bytes, xmp_tag: int = 0) -> dict[tuple[str, int, int], bytes]:
     """Every value but GPS's by directory, tag and its number among equal tags."""
     _, first = ifd.header(block)
-    found: dict[tuple[str, int, int], bytes] = {}
+    by_tag: dict[tuple[str, int, int], bytes] = {}
     if not first:
-        return found
+        return by_tag
     for name, directory in ifd.walk(block):
         numbers = Counter[int]()
         for entry in directory.entries:
@@ -55,8 +55,8 @@ def values(block: bytes, xmp_tag: int = 0) -> dict[tuple[str, int, int], bytes]:
             numbers[entry.tag] += 1
             if name != GPS_DIRECTORY and entry.tag not in (ifd.GPS_IFD, xmp_tag or ifd.GPS_IFD):
                 kind = block[entry.at + 2 : entry.at + 8]
-                found[name, entry.tag, number] = kind + ifd.value(block, entry)
-    return found
+                by_tag[name, entry.tag, number] = kind + ifd.value(block, entry)
+    return by_tag
 
 
 def same_xmp(old: bytes | None, new: bytes, ours: frozenset[str]) -> None:
@@ -94,11 +94,11 @@ def same_prefixes(old: bytes | None, new: bytes) -> None:
 
 def prefixes(data: bytes) -> dict[str, set[str]]:
     """The prefixes that a packet declares for each namespace, read by defusedxml."""
-    found: dict[str, set[str]] = {}
+    by_namespace: dict[str, set[str]] = {}
     file = io.BytesIO(data.rstrip(b"\0 \r\n\t"))
     for _, (prefix, uri) in defusedxml.ElementTree.iterparse(file, ["start-ns"], forbid_dtd=True):
-        found.setdefault(uri, set()).add(prefix)
-    return found
+        by_namespace.setdefault(uri, set()).add(prefix)
+    return by_namespace
 
 
 def properties(data: bytes) -> list[Property]:
@@ -107,13 +107,13 @@ def properties(data: bytes) -> list[Property]:
         top = defusedxml.ElementTree.fromstring(data.rstrip(b"\0 \r\n\t"), forbid_dtd=True)
     except (ET.ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise RefusedError(f"its XMP does not parse ({error})") from error
-    found: list[Property] = []
+    listed: list[Property] = []
     for description in [child for rdf in top.iter(f"{{{xmp_packet.RDF}}}RDF") for child in rdf]:
         for name, text in description.attrib.items():
             if name not in ("about", f"{{{xmp_packet.RDF}}}about"):
-                found.append((_plain(name), text))
-        found += [(_plain(child.tag), _tree(child)) for child in description]
-    return found
+                listed.append((_plain(name), text))
+        listed += [(_plain(child.tag), _tree(child)) for child in description]
+    return listed
 
 
 def _plain(name: str) -> str:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from xml.sax.saxutils import escape, quoteattr
 
 from tagger import __version__
+from tagger.blob import Edit, edited
 from tagger.metadata import gps, prefixes
-from tagger.metadata.byte_edits import Edit, apply
 from tagger.metadata.own_tag import Record, from_fields
 from tagger.metadata.prefixes import Prefixes
 from tagger.metadata.xmp_packet import (
@@ -83,7 +83,7 @@ def merged(
         + f"</{names.rdf}:Description>"
     )
     edits.append(Edit(root.close, root.close, text.encode()))
-    return apply(packet, edits)
+    return edited(packet, edits)
 
 
 def names_for_tag(root: Node) -> Prefixes:
@@ -208,13 +208,13 @@ def has_other_position(root: Node) -> bool:
     Such as drone-dji:GpsLatitude, dwc:decimalLatitude, a structure of unknown purpose, or one
     coordinate alone.
     """
-    found, todo = False, list(root.children)
-    while todo and not found:
+    has_one, todo = False, list(root.children)
+    while todo and not has_one:
         node = todo.pop()
         todo += node.children
         named = [*node.attributes.items(), (node.name, "" if node.children else node.text)]
-        found = any(COORDINATE.search(name) and re.search("[1-9]", text) for name, text in named)
-    return found
+        has_one = any(COORDINATE.search(name) and re.search("[1-9]", text) for name, text in named)
+    return has_one
 
 
 def positions(root: Node, subject: bool = True) -> list[tuple[float, float]]:

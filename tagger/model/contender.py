@@ -49,8 +49,8 @@ class Contender:
     @property
     def score(self) -> float:
         """By which the place is chosen that is judged."""
-        found = min(max(0, max(self.spots) - BY_CHANCE), SPOTS)
-        return ALIKE * self.alike[0] + SPOT * found
+        above_chance = min(max(0, max(self.spots) - BY_CHANCE), SPOTS)
+        return ALIKE * self.alike[0] + SPOT * above_chance
 
     def evidence(self, seen: Findings) -> Floats:
         """The NUMBERS that the rule weighs; the first is 1."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 def names(path: Path) -> list[str]:
     """What the files beside the model file are called, ``castles`` for instance."""
-    found = path.parent.glob(f"{glob.escape(path.stem)}.*.npz")
-    return sorted(file.name[len(path.stem) + 1 : -len(".npz")] for file in found)
+    files = path.parent.glob(f"{glob.escape(path.stem)}.*.npz")
+    return sorted(file.name[len(path.stem) + 1 : -len(".npz")] for file in files)
 
 
 def place(path: Path, name: str) -> Path:

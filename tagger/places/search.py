@@ -44,11 +44,11 @@ class PackSearch:
 
 
 def least_different(
-    bits: NDArray[np.uint8], asked: NDArray[np.uint8], count: int
+    bits: NDArray[np.uint8], query: NDArray[np.uint8], count: int
 ) -> NDArray[np.int64]:
     """Of rows of signs [R, 8 W], the ``count`` that differ least from one [1, 8 W], as they lie."""
     rows = np.empty(count, np.int32)
-    held = _bits.nearest(bits, asked, rows)
+    held = _bits.nearest(bits, query, rows)
     return rows[:held].astype(np.int64)
 
 

@@ -71,8 +71,8 @@ class Guard:
             return
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         cookie = f"landmark-tag-{host.rpartition(':')[2] if host[-1:].isdigit() else ''}"
-        given = dict(query).get("token", "")
-        if scope["type"] == "http" and scope["method"] == "GET" and self._fits(given):
+        stated = dict(query).get("token", "")
+        if scope["type"] == "http" and scope["method"] == "GET" and self._fits(stated):
             rest = urlencode([(name, value) for name, value in query if name != "token"])
             # One slash: a path that begins with two would be another host's address.
             place = "/" + quote(scope["path"].lstrip("/")) + (f"?{rest}" if rest else "")
@@ -96,8 +96,8 @@ class Guard:
 
         return sender
 
-    def _fits(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self._token.encode())
+    def _fits(self, token: str) -> bool:
+        return hmac.compare_digest(token.encode(), self._token.encode())
 
     def _is_ours(self, host: str) -> bool:
         match = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::\d+)?|([^:\[\]/@\s]+)(?::\d+)?", host)

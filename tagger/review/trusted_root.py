@@ -109,12 +109,12 @@ def _from_disk(path: str) -> bytes:
 
 
 def choose_root(
-    given: Path | str | None, recorded: Iterable[str], report: Path, endpoint_url: str = ""
+    root: Path | str | None, recorded: Iterable[str], report: Path, endpoint_url: str = ""
 ) -> Root:
     """The folder to trust: the one given, else the run's by the ledger, else the report's.
 
     Args:
-        given: from --root.
+        root: from --root.
         recorded: what the run named in the report was asked to tag, as the ledger has it.
         report: the report.
         endpoint_url: the server of ``s3://``; empty for AWS's own setting.
@@ -122,15 +122,15 @@ def choose_root(
     Raises:
         RunError: the folder given does not exist, or the URL given names no bucket.
     """
-    if isinstance(given, str):
-        if is_url(given):
-            check_scheme(given)
-            return BucketRoot(absolute(given), endpoint_url)
-        given = Path(given)
-    if given is not None:
-        if not given.is_dir():
-            raise RunError(f"--root {given}: no such folder; give the one the photos are in")
-        return given.resolve()
+    if isinstance(root, str):
+        if is_url(root):
+            check_scheme(root)
+            return BucketRoot(absolute(root), endpoint_url)
+        root = Path(root)
+    if root is not None:
+        if not root.is_dir():
+            raise RunError(f"--root {root}: no such folder; give the one the photos are in")
+        return root.resolve()
     places = list(recorded)
     if places and all(map(is_url, places)):
         url = _common_url([place.rstrip("/") for place in places])

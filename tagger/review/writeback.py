@@ -43,8 +43,8 @@ def write_back(
     Raises:
         RunError: a row names a photo outside ``root``, or the run cannot start.
     """
-    asked = {review.sheet.photo(row): (row, review.decision(row)) for row in rows}
-    for path in asked:
+    decisions = {review.sheet.photo(row): (row, review.decision(row)) for row in rows}
+    for path in decisions:
         if not really_inside(path, root):
             raise RunError(f"{path}: lies outside {root}; nothing was written")
     review.flush()
@@ -58,7 +58,7 @@ def write_back(
             writer.writerows(
                 cells
                 for row, cells in enumerate(review.sheet.rows)
-                if review.sheet.photo(row) in asked
+                if review.sheet.photo(row) in decisions
             )
         keys = apply.keys_to_write(part)
         settings = {"report": str(review.sheet.path.absolute()), "from": "review"}
@@ -70,8 +70,8 @@ def write_back(
             options = apply.ApplyOptions(run_id, endpoint_url=server)
             for done in apply.apply(part, review.landmarks, recorder, options):
                 outcomes.append(done.outcome)
-                if done.outcome.status is Status.TAGGED and done.outcome.entry.key in asked:
-                    row, decision = asked[done.outcome.entry.key]
+                if done.outcome.status is Status.TAGGED and done.outcome.entry.key in decisions:
+                    row, decision = decisions[done.outcome.entry.key]
                     review.written[row] = decision
                 progress(min(1.0, len(outcomes) / max(1, len(keys))))
     return run_id, outcomes

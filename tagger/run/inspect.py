@@ -105,29 +105,28 @@ def inspect(
         if is_raw(entry.key):
             return _inspect_raw(storage, entry, size, resize, run_id, moved)
         with ROOM.file(entry.version.size):
-            outcome = None
-            heads = list[Head]()
+            outcome, head = None, None
             if not opened:
-                outcome, data = _without_decoding(
-                    storage, entry, run_id, note=lambda head, _: heads.append(head)
-                )
+                outcome, head = _without_decoding(storage, entry, run_id)
             if outcome is not None:
                 return Looked(entry, outcome)
             if known := moved(entry):
                 return known
-            settled = by_thumbnail(storage, entry, heads[0], net) if net and heads else None
+            settled = by_thumbnail(storage, entry, head, net) if net and head else None
             if net and settled:
                 return Looked(entry, guess=nothing_known(net))
-            data = data or storage.read(entry.key).data
-            photo = Head(data, whole=True)
+            if head and head.whole:
+                photo = head
+            else:
+                photo = Head(data or storage.read(entry.key).data, whole=True)
             if opened and (outcome := _by_all(entry, photo, run_id)):
                 return Looked(entry, outcome)
-            unsettled = opened and metadata.gps_state(data[: metadata.HEAD_BYTES]) is None
+            unsettled = opened and metadata.gps_state(photo.data[: metadata.HEAD_BYTES]) is None
             if net and unsettled and (settled := by_thumbnail(storage, entry, photo, net)):
                 return Looked(entry, guess=nothing_known(net))
             if not entry.version.etag:
-                entry = replace(entry, fingerprint=fingerprint(data))
-            views = decode.to_views(data, size, resize)
+                entry = replace(entry, fingerprint=fingerprint(photo.data))
+            views = decode.to_views(photo.data, size, resize)
             if net and settled is None and net.settles_decoded(views.square):
                 return Looked(entry, guess=nothing_known(net))
             return Looked(entry, views=views)
@@ -150,7 +149,7 @@ def thumbnail_of(storage: Storage, entry: Entry, head: Head) -> decode.Picture |
     """
     if state_of(head) is None:
         return None
-    return thumbnail.found(head.data, lambda size: storage.read_head(entry.key, size))
+    return thumbnail.read(head.data, lambda size: storage.read_head(entry.key, size))
 
 
 def nothing_known(net: ThumbnailNet) -> Guess:
@@ -195,16 +194,16 @@ def _without_decoding(
     run_id: str = "",
     whole: bool = True,
     note: Callable[[Head, Outcome | None], None] | None = None,
-) -> tuple[Outcome | None, bytes]:
-    """What settles the photo, and its bytes where all were read: if need be and ``whole``."""
+) -> tuple[Outcome | None, Head | None]:
+    """What settles the photo, and what was read of it: all, if need be and ``whole``."""
     if outcome := _of_problem(entry):
-        return outcome, b""
+        return outcome, None
     if is_raw(entry.key):
         head = Head(RawFile(storage, entry.key).exif(), whole=True)
         outcome = _by_gps(storage, entry, state_of(head), head, run_id)
         if note:
             note(head, outcome)
-        return outcome, b""
+        return outcome, head
     if entry.version.size > MOST_BYTES:
         limit = f"is larger than {MOST_BYTES // 1_000_000} MB"
         raise UnsupportedError(f"{limit}, more than is read here; export a JPEG, or exclude it")
@@ -215,7 +214,7 @@ def _without_decoding(
     outcome = _by_gps(storage, entry, reading, head, run_id)
     if note:
         note(head, outcome)
-    return outcome, head.data if head.whole else b""
+    return outcome, head
 
 
 def _read(storage: Storage, entry: Entry) -> tuple[Head, metadata.GpsReading | None]:

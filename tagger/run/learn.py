@@ -151,8 +151,8 @@ def _read(
                 positions.append(point)
         if views:
             references += [
-                replace(one, facts=said)
-                for one, said in zip(classifier.references(views), facts, strict=True)
+                replace(one, facts=fact)
+                for one, fact in zip(classifier.references(views), facts, strict=True)
             ]
     return references, positions, problems
 
@@ -190,8 +190,8 @@ def photos_at(paths: Iterable[Path]) -> tuple[Path, ...]:
 
 def photos_in(folder: Path) -> tuple[Path, ...]:
     """The photos of a folder, by name."""
-    found = (one for one in folder.rglob("*") if suffix(one.name) in LISTED_SUFFIXES)
-    return tuple(sorted(one for one in found if one.is_file()))
+    listed = (one for one in folder.rglob("*") if suffix(one.name) in LISTED_SUFFIXES)
+    return tuple(sorted(one for one in listed if one.is_file()))
 
 
 def lesson_of(row: dict[str, str], folder: str, photos: tuple[Path, ...], table: Path) -> Lesson:
@@ -228,9 +228,11 @@ def relearned(path: Path, classifier: "Classifier") -> Iterator[tuple[PackPlace,
             made, problems = [], []
             for one in place.references:
                 photo = one.facts.get("path", "")
-                found, _, trouble = _read([Path(photo)], classifier, one.facts.get("licence", ""))
-                same = [ref for ref in found if ref.facts["sha256"] == one.facts.get("sha256")]
-                made += same or found
+                references, _, trouble = _read(
+                    [Path(photo)], classifier, one.facts.get("licence", "")
+                )
+                same = [ref for ref in references if ref.facts["sha256"] == one.facts.get("sha256")]
+                made += same or references
                 problems += trouble if photo else ["a photo whose path is not known"]
             lost = lost or bool(problems)
             pack.places[slug] = replace(place, references=tuple(made))
@@ -248,7 +250,7 @@ def before(path: Path) -> Path:
 
 def confused(pack: Pack) -> list[tuple[str, str, str]]:
     """Photos of the pack that are more like another place's: photo, its place, the other one."""
-    found, known = [], unit(pack.embeddings)
+    confusions, known = [], unit(pack.embeddings)
     marks = [pack.landmark(number) for number in range(len(pack))]
     for row, owner in enumerate(pack.owners.tolist()):
         alike = known @ known[row]
@@ -259,5 +261,5 @@ def confused(pack: Pack) -> list[tuple[str, str, str]]:
         if other != owner:
             photo = pack.photo(row)
             name = photo.get("path") or photo.get("source") or photo.get("sha256", "")[:12]
-            found.append((name, marks[owner].name, marks[other].name))
-    return found
+            confusions.append((name, marks[owner].name, marks[other].name))
+    return confusions

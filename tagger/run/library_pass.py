@@ -133,5 +133,5 @@ def _compared(
 ) -> Looked:
     estimate, alike = library.compared(kept, seen)
     if not alike:
-        library.index.found_unlike(kept.key)
+        library.index.note_unlike(kept.key)
     return replace(item, estimates=(*item.estimates, estimate)) if estimate else item

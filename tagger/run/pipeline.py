@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tagger.evidence.sources import Sources
-from tagger.model.thumbnail_net import TOGETHER, ThumbnailNet
+from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome
 from tagger.run.inspect import Glance, inspect
 from tagger.run.known import news, recalled, remembered
@@ -17,7 +17,7 @@ from tagger.run.ordered import batches, in_order
 from tagger.run.settle import finished
 from tagger.run.stages import Classify, Finder, Looked, Memory, Settings
 from tagger.run.survey import survey
-from tagger.run.thumbnails import looked_at
+from tagger.run.thumbnails import AT_ONCE, looked_at
 from tagger.run.united import united
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
@@ -71,19 +71,16 @@ def run(
         # The survey does not ask the clock: what it finds is kept for the next run.
         return stop() or (limits is not None and limits.over())
 
-    def look(some: list[Looked]) -> list[Looked]:
-        return [each if settled(each) else decoded(each) for each in first(some)]
-
     def first(some: list[Looked]) -> list[Looked]:
         return looked_at(storage, some, net, moved) if net else some
 
     def decoded(item: Looked) -> Looked:
         size, resize = classifier.image_size, classifier.resize
-        found = inspect(
+        answer = inspect(
             storage, item.entry, size, resize, moved=moved, opened=item.opened, data=item.data,
             net=None if item.passed else net,
         )  # fmt: skip
-        return replace(found, estimates=item.estimates, shot=item.shot)
+        return replace(answer, estimates=item.estimates, shot=item.shot)
 
     def known(entry: Entry) -> Looked | None:
         return recalled(recorder, entry, classifier.sha256, settings, limits, net_sha256)
@@ -97,6 +94,9 @@ def run(
 
     def waits(item: Looked) -> bool:
         return not settled(item)
+
+    def if_settled(item: Looked) -> Looked | None:
+        return item if settled(item) else None
 
     def unless_waiting(some: list[Looked]) -> list[Looked] | None:
         return None if any(map(waits, some)) else some
@@ -112,10 +112,12 @@ def run(
     else:
         begun = takewhile(lambda _: not stop(), listed)
         items = survey(storage, begun, sources, known, settings.workers, net)
-    together = TOGETHER if net and isinstance(storage, LocalStorage) else 1
-    groups = batches(map(ready, items), waits, together, window, PATIENCE)
-    in_groups = in_order(look, groups, settings.workers, -(-window // together), unless_waiting)
-    looked = itertools.chain.from_iterable(in_groups)
+    items = map(ready, items)
+    if net and isinstance(storage, LocalStorage):
+        groups = batches(items, waits, AT_ONCE, MOST_WAITING, PATIENCE)
+        in_groups = in_order(first, groups, settings.workers, settings.workers + 1, unless_waiting)
+        items = itertools.chain.from_iterable(in_groups)
+    looked = in_order(decoded, items, settings.workers, window, if_settled)
     guessed = takewhile(
         lambda _: not ended(), classified(looked, classifier, settings.batch_size, library)
     )

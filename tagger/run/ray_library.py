@@ -44,8 +44,8 @@ class Album:
     def likest(self, embedding: Floats, most: int, least: float, but: str) -> list[KeptView]:
         return self._index.likest(embedding, most, least, but)
 
-    def found_unlike(self, key: str) -> None:
-        self._index.found_unlike(key)
+    def note_unlike(self, key: str) -> None:
+        self._index.note_unlike(key)
 
     def saw(self, key: str, others: Sequence[str]) -> None:
         self._saw.append((key, others))
@@ -66,11 +66,11 @@ class RemoteIndex:
         ask(self._album.add, photo)
 
     def likest(self, embedding: Floats, most: int, least: float, but: str) -> list[KeptView]:
-        found: list[KeptView] = ask(self._album.likest, embedding, most, least, but)
-        return found
+        likest: list[KeptView] = ask(self._album.likest, embedding, most, least, but)
+        return likest
 
-    def found_unlike(self, key: str) -> None:
-        ask(self._album.found_unlike, key)
+    def note_unlike(self, key: str) -> None:
+        ask(self._album.note_unlike, key)
 
     def saw(self, key: str, others: Sequence[str]) -> None:
         ask(self._album.saw, key, others)

@@ -197,20 +197,20 @@ def _elsewhere(storage: Storage, entry: Entry, head: Head) -> tuple[float, float
         [head.data], (sidecar.blob.data for sidecar in sidecars.own(storage, entry))
     )
     for data in places:
-        if metadata.provenance(data) is None and (found := metadata.camera_position(data)):
-            return found
+        if metadata.provenance(data) is None and (position := metadata.camera_position(data)):
+            return position
     return None
 
 
 def _note_movie(storage: Storage, sources: Sources, key: str, photo: Capture) -> None:
     """Add the position of a Live Photo's movie to the index, for its family alone."""
     try:
-        found = movie(key, Ranges(storage, key))
+        facts = movie(key, Ranges(storage, key))
     except PhotoError:
         return
-    if found.position and same_moment(photo, found):
+    if facts.position and same_moment(photo, facts):
         # Without a time, it is nobody's neighbour in time.
-        sources.note(replace(found, local=None, offset=None), "")
+        sources.note(replace(facts, local=None, offset=None), "")
 
 
 def _with_takeout(storage: Storage, entry: Entry, photo: Capture) -> Capture:

@@ -7,13 +7,16 @@ from tagger import metadata
 from tagger.errors import RunError
 from tagger.imaging.decode import Picture
 from tagger.metadata.formats.detect import Head
-from tagger.model.thumbnail_net import ThumbnailNet
+from tagger.model.thumbnail_net import TOGETHER, ThumbnailNet
 from tagger.records import Entry
 from tagger.run.inspect import first_look, nothing_known, read_head, thumbnail_of
 from tagger.run.stages import Looked
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
 from tagger.storage.suffixes import is_raw
+
+# The classifier is asked of a quarter, in one pass.
+AT_ONCE = 3 * TOGETHER
 
 
 def looked_at(
@@ -26,11 +29,11 @@ def looked_at(
     """The photos, settled where their first bytes, ``moved`` or their thumbnails do that."""
     answers, pictures = list(items), dict[int, Picture]()
     for number, item in enumerate(items):
-        found = _small(storage, item, moved, run_id) if pending(storage, item) else None
-        if isinstance(found, Looked):
-            answers[number] = found
-        elif found:
-            pictures[number] = found
+        answer = _small(storage, item, moved, run_id) if pending(storage, item) else None
+        if isinstance(answer, Looked):
+            answers[number] = answer
+        elif answer:
+            pictures[number] = answer
     for number, settled in zip(pictures, net.settles(list(pictures.values())), strict=True):
         guess = nothing_known(net) if settled else None
         answers[number] = replace(items[number], guess=guess, passed=not settled)

@@ -63,8 +63,8 @@ def _doubted(item: Looked, keys: Sequence[str]) -> Looked:
 
 def _all_estimates(shot: Sequence[Looked]) -> tuple[Estimate, ...]:
     """One estimate of each source, one that may be written before one that may not."""
-    found: dict[Source, Estimate] = {}
+    by_source: dict[Source, Estimate] = {}
     for one in sorted((e for item in shot for e in item.estimates), key=lambda e: bool(e.refused)):
-        found.setdefault(one.source, one)
-    pair = found.get(Source.PAIR)
-    return (pair,) if pair else tuple(found.values())
+        by_source.setdefault(one.source, one)
+    pair = by_source.get(Source.PAIR)
+    return (pair,) if pair else tuple(by_source.values())

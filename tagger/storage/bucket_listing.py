@@ -141,13 +141,13 @@ def looked_into(listing: Iterable[Listed], folder: str, skipping: Skipping) -> I
 
     A mark is heeded for what comes after it, as what begins with letters and digits does.
     """
-    out, known = "", ""  # a skipped folder, and one that is not
+    out, kept = "", ""  # a skipped folder, and one that is not
     for listed in listing:
         if out and listed.path.startswith(out):
             continue
         place, _, name = listed.path.rpartition("/")
-        if place != known:
-            known = place
+        if place != kept:
+            kept = place
             out = _first_left_out(place, folder, skipping)
         if not out and skipping.leaves_out_marked((name,)):
             out = listed.path.removesuffix(name)

@@ -114,10 +114,10 @@ def names_in(folder: Path) -> set[str]:
 
 def siblings_of(names: Iterable[str]) -> Siblings:
     """Photos and sidecars among these names of a folder; hidden ones belong to none."""
-    seen = [name for name in names if not name.startswith(".")]
-    photos = (name for name in seen if suffix(name) in LISTED_SUFFIXES)
-    takeout = (name for name in seen if suffix(name) == ".json")
-    return Siblings(photos, filter(is_sidecar, seen), takeout, filter(is_movie, seen))
+    visible = [name for name in names if not name.startswith(".")]
+    photos = (name for name in visible if suffix(name) in LISTED_SUFFIXES)
+    takeout = (name for name in visible if suffix(name) == ".json")
+    return Siblings(photos, filter(is_sidecar, visible), takeout, filter(is_movie, visible))
 
 
 def temp_prefix() -> str:

@@ -134,8 +134,8 @@ class S3:
         for checksum in checksums:
             if checksum not in (*_CHECKSUMS, _BY_DEFAULT, "Type"):
                 raise RefusedError(f"has a {checksum} checksum, which would be lost")
-        known = [checksum for checksum in checksums if checksum in _CHECKSUMS]
-        return kept | ({"ChecksumAlgorithm": known[0]} if known else {})
+        supported = [checksum for checksum in checksums if checksum in _CHECKSUMS]
+        return kept | ({"ChecksumAlgorithm": supported[0]} if supported else {})
 
     def _lock(self, path: str, head: dict[str, Any]) -> dict[str, Any]:
         """Retention and legal hold; S3 omits them from HEAD if they may not be read."""

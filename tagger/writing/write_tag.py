@@ -90,7 +90,8 @@ class _Writing:
         run_id, mode = self.tag.provenance.run_id, self.options.sidecar
         raw = is_raw(self.entry.key)
         blob, digest = self._looked_at() if raw else (self.storage.read(self.entry.key), None)
-        ours, problem = False, _not_as_seen(blob, self.entry, digest)
+        photo = Head(blob.data, whole=True)
+        ours, problem = False, _not_as_seen(blob, photo, self.entry, digest)
         if problem:
             ours = tagged_by(blob.data, run_id)
             if not ours:
@@ -104,7 +105,7 @@ class _Writing:
             try:
                 if raw:
                     raise RefusedError(RAW)
-                return self._into_photo(blob)
+                return self._into_photo(blob, photo)
             except RefusedError as error:
                 if ours or mode is SidecarMode.NEVER:
                     raise
@@ -120,9 +121,9 @@ class _Writing:
         digest = fingerprint(file) if self.entry.fingerprint else b""
         return Blob(file.exif(), file.version), digest
 
-    def _into_photo(self, blob: Blob) -> str:
+    def _into_photo(self, blob: Blob, photo: Head) -> str:
         """Embed the tag, in the photo or in its copy; gives where."""
-        tagged = metadata.spliced(blob.data, self.tag)
+        tagged = metadata.spliced(photo, self.tag)
         key = self.entry.key
         if self.output is None:
             replace(self.storage, self.recorder, key, blob, tagged, mtime_ns=self.mtime_ns)
@@ -166,14 +167,14 @@ class _Writing:
         return to
 
 
-def _not_as_seen(blob: Blob, entry: Entry, digest: bytes | None = None) -> str:
+def _not_as_seen(blob: Blob, photo: Head, entry: Entry, digest: bytes | None) -> str:
     """Why the photo is not the one that was processed; empty if it is.
 
     ``digest`` is its fingerprint, where ``blob`` does not hold all of it.
     """
     if _another(blob, entry, digest):
         return "it changed since it was checked and is left as it is; run again"
-    reading = state_of(Head(blob.data, whole=True))
+    reading = state_of(photo)
     if reading is None or reading.state is not GpsState.EMPTY:
         return "it has GPS now and is left as it is"
     return ""
@@ -189,7 +190,7 @@ def _another(blob: Blob, entry: Entry, digest: bytes | None) -> bool:
     if blob.version != entry.version:
         return True
     if entry.fingerprint:
-        return (digest or fingerprint(blob.data)) != entry.fingerprint
+        return (digest or blob.fingerprint()) != entry.fingerprint
     return not blob.version.same_node(entry.version)
 
 

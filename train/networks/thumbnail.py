@@ -123,8 +123,8 @@ def logits_of(network: ThumbnailNetwork, pictures: Pictures, seed: int) -> NDArr
     """Of all of each picture, as a camera's thumbnail shows it; float32 [N]."""
     chance, parts = torch.Generator().manual_seed(seed), []
     for part in torch.from_numpy(pictures).split(64):
-        seen = thumbnails(part, SIZE, chance, crop=1)
-        parts.append(network(seen.float() / 127.5 - 1))
+        small = thumbnails(part, SIZE, chance, crop=1)
+        parts.append(network(small.float() / 127.5 - 1))
     logits: NDArray[np.float32] = torch.cat(parts).numpy()
     return logits
 

@@ -50,9 +50,9 @@ def _one(photo: Tensor, size: int, chance: torch.Generator, crop: float) -> Tens
         small = small.filter(ImageFilter.UnsharpMask(0.8, round(120 * sharp), 0))
     coded = io.BytesIO()
     small.save(coded, "JPEG", quality=round(55 + 30 * quality), subsampling=1)
-    seen = Image.open(coded, formats=["JPEG"]).resize((size, size), Image.Resampling.BICUBIC)
+    decoded = Image.open(coded, formats=["JPEG"]).resize((size, size), Image.Resampling.BICUBIC)
     return (
-        torch.frombuffer(bytearray(seen.tobytes()), dtype=torch.uint8)
+        torch.frombuffer(bytearray(decoded.tobytes()), dtype=torch.uint8)
         .view(size, size, 3)
         .permute(2, 0, 1)
     )

@@ -63,26 +63,26 @@ def see(network: nn.Module, photos: Photos, kinds: tuple[str, ...]) -> EmbeddedP
     return EmbeddedPhotos(torch.cat(parts), labels, kinds)
 
 
-def mix_weights(seen: EmbeddedPhotos) -> Tensor:
+def mix_weights(photos: EmbeddedPhotos) -> Tensor:
     """Weights float32 [N] of a mix that is half landmarks, half others, each kind alike."""
-    others = sorted({kind for kind in seen.kinds if kind != "landmark"})
+    others = sorted({kind for kind in photos.kinds if kind != "landmark"})
     share = {kind: 0.5 / len(others) for kind in others} | {"landmark": 0.5}
-    return torch.tensor([share[kind] / seen.kinds.count(kind) for kind in seen.kinds])
+    return torch.tensor([share[kind] / photos.kinds.count(kind) for kind in photos.kinds])
 
 
-def with_unknown(logits: Tensor, seen: EmbeddedPhotos) -> tuple[Tensor, EmbeddedPhotos]:
+def with_unknown(logits: Tensor, photos: EmbeddedPhotos) -> tuple[Tensor, EmbeddedPhotos]:
     """Add each landmark photo again as one of an unknown landmark: its own class masked.
 
     The few negatives that show buildings come from few sources; to a network that never learned
     the Taj Mahal, a photo of it is the hard case that a stranger's library is full of.
     """
-    shown = seen.labels != NO_LANDMARK
-    struck = logits[shown].scatter(1, seen.labels[shown, None], STRUCK)
+    shown = photos.labels != NO_LANDMARK
+    struck = logits[shown].scatter(1, photos.labels[shown, None], STRUCK)
     count = int(shown.sum())
     more = EmbeddedPhotos(
-        torch.cat([seen.embeddings, seen.embeddings[shown]]),
-        torch.cat([seen.labels, torch.full((count,), NO_LANDMARK)]),
-        seen.kinds + ("unknown",) * count,
+        torch.cat([photos.embeddings, photos.embeddings[shown]]),
+        torch.cat([photos.labels, torch.full((count,), NO_LANDMARK)]),
+        photos.kinds + ("unknown",) * count,
     )
     return torch.cat([logits, struck]), more
 

@@ -1,10 +1,12 @@
 """What all photo formats have in common: an EXIF block, an XMP packet, and the rest."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tagger.blob import Spliced
 from tagger.metadata.resolution import Density
+
+P = TypeVar("P", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,27 +60,25 @@ class Change:
     leave_xmp: bool = False
 
 
-class Container(Protocol):
-    """A photo format that can be written; modules of this package implement it."""
+class Container(Protocol[P]):
+    """A photo format that can be written; modules of this package implement it.
+
+    They take a photo's bytes, or what was found in them once for all questions (a JPEG).
+    """
 
     HEAD_TELLS_ALL: bool  # whether the head that `write` returns holds all metadata
 
-    def read(self, data: bytes) -> Parts:
+    def read(self, photo: P, /) -> Parts:
         """The photo's metadata; RefusedError if it cannot be written safely."""
         ...
 
-    def write(self, data: bytes, change: Change) -> Spliced:
+    def write(self, photo: P, change: Change, /) -> Spliced:
         """The photo with new metadata; RefusedError if that is impossible."""
         ...
 
-    def check_rest(self, old: bytes, new: Spliced) -> None:
+    def check_rest(self, photo: P, new: Spliced, /) -> None:
         """Raise RefusedError unless everything but EXIF and XMP is the same, byte for byte.
 
         Where the head does not tell all, ``new`` has to be all head.
         """
         ...
-
-
-def legible(container: Container, new: Spliced) -> Spliced:
-    """The result of `write`, with all metadata in the head."""
-    return new if container.HEAD_TELLS_ALL else Spliced(bytes(new))

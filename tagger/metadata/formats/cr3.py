@@ -49,7 +49,7 @@ def read(file: Block) -> Raw:
         raise RefusedError("its EXIF cannot be found; tag its JPEG, or export one")
     order, _ = ifd.header(parts[b"CMT1"])
     values = {name: list(_values(block, order)) for name, block in parts.items()}
-    places = [found] if (found := values.get(b"CMT4")) else []
+    places = [place] if (place := values.get(b"CMT4")) else []
     block = block_of(order, values[b"CMT1"], values.get(b"CMT2", []), places, packets)
     return Raw(block, tuple(previews))
 

@@ -58,7 +58,7 @@ class Cut(Exception):
 
 def blocks(data: bytes, whole: bool) -> Blocks:
     """EXIF and XMP of a HEIC or AVIF file: items, and XMP in a uuid box of the file."""
-    found = _in_items(data, whole)
+    inside = _in_items(data, whole)
     uuids = [box for box in boxes(data, 0, len(data)) if box.kind == b"uuid"]
     packets = [
         data[box.at + len(XMP_UUID) : box.end]
@@ -67,7 +67,7 @@ def blocks(data: bytes, whole: bool) -> Blocks:
     ]
     signed = any(data.startswith(C2PA_UUID, box.at) for box in uuids)
     # Not settled before the end: such a box may come after the picture.
-    return replace(found, xmp=(*found.xmp, *packets), settled=whole, signed=signed)
+    return replace(inside, xmp=(*inside.xmp, *packets), settled=whole, signed=signed)
 
 
 def _in_items(data: bytes, whole: bool) -> Blocks:
@@ -96,8 +96,8 @@ def _in_items(data: bytes, whole: bool) -> Blocks:
                 (exif if kind == EXIF else xmp).append(body)
     except (Cut, struct.error, IndexError):
         return lost
-    found = tuple(map(_exif, exif)), tuple(xmp)
-    return Blocks(*found, odd=(data,) if wanted else ())
+    parts = tuple(map(_exif, exif)), tuple(xmp)
+    return Blocks(*parts, odd=(data,) if wanted else ())
 
 
 def brands(data: bytes) -> frozenset[bytes]:

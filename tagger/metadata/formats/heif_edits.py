@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from tagger.blob import Edit, growth
 from tagger.errors import RefusedError
-from tagger.metadata.byte_edits import Edit, growth
 from tagger.metadata.formats import heif
 from tagger.metadata.formats.heif import EXIF, XMP, Box
 from tagger.metadata.formats.heif_table import ItemPlace, ItemTable, Widths
@@ -42,12 +42,12 @@ def in_meta(data: bytes, table: ItemTable, places: Places) -> list[Edit]:
         links = (12 + len(links)).to_bytes(4, "big") + b"iref\0\0\0\0" + links
     at = table.meta.end if iref is None else iref.end
     edits[b"iref"] = [Edit(at, at, links)]
-    grown = {kind: growth(found) for kind, found in edits.items()}
+    grown = {kind: growth(of_kind) for kind, of_kind in edits.items()}
     sized = [(table.parts[kind], n) for kind, n in grown.items() if n and kind in table.parts]
     sized.append((table.meta, sum(grown.values())))
     if new:
         edits[b"iinf"].append(counted(data, iinf.at + 4, 4 if data[iinf.at] else 2, len(new)))
-    parts = [edit for found in edits.values() for edit in found]
+    parts = [edit for of_kind in edits.values() for edit in of_kind]
     return [*parts, *(_sized(data, box, by) for box, by in sized)]
 
 

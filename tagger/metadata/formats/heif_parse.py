@@ -73,39 +73,39 @@ ONCE = (b"pitm", b"iinf", b"iloc", b"iref", b"idat")
 
 def _top(data: bytes) -> tuple[tuple[Box, ...], int]:
     """The top-level boxes of the file, and where they end."""
-    found = list[Box]()
+    top = list[Box]()
     for box in boxes(data, 0, len(data)):
         packet = box.kind == b"uuid" and data.startswith(XMP_UUID, box.at)
         if box.kind not in KNOWN and not packet:
             if data.endswith(SAMSUNG_END):
-                return tuple(found), box.start
+                return tuple(top), box.start
             name = ascii(box.kind.decode("latin-1"))
             raise RefusedError(f"holds a box {name}, of which it is not known what it refers to")
         if box.end > len(data):
             raise RefusedError("is cut short; restore it from a backup")
-        found.append(box)
-        if len(found) > MAX_BOXES:
+        top.append(box)
+        if len(top) > MAX_BOXES:
             raise RefusedError(f"has more than {MAX_BOXES} boxes; re-save a copy")
-    end = found[-1].end if found else 0
+    end = top[-1].end if top else 0
     if end != len(data):
         raise RefusedError("has bytes behind its last box, of which it is not known what they are")
-    return tuple(found), end
+    return tuple(top), end
 
 
 def _filled(data: bytes, at: int, end: int) -> list[Box]:
     """The boxes that fill a place."""
-    found = list(boxes(data, at, end))
-    if (found[-1].end if found else at) != end or any(box.end > end for box in found):
+    inside = list(boxes(data, at, end))
+    if (inside[-1].end if inside else at) != end or any(box.end > end for box in inside):
         raise RefusedError("its boxes do not fill each other; re-save a copy")
-    return found
+    return inside
 
 
 def _items(data: bytes, iinf: Box) -> Iterator[tuple[int, Item]]:
     wide = data[iinf.at] > 0
     (count,) = struct.unpack_from(">I" if wide else ">H", data, iinf.at + 4)
-    found = _filled(data, iinf.at + (8 if wide else 6), iinf.end)
+    entries = _filled(data, iinf.at + (8 if wide else 6), iinf.end)
     numbers = set[int]()
-    for box in found:
+    for box in entries:
         version = data[box.at]
         if box.kind != b"infe" or version not in (2, 3):
             raise RefusedError("has items in a form before HEIF; re-save a copy")
@@ -117,7 +117,7 @@ def _items(data: bytes, iinf: Box) -> Iterator[tuple[int, Item]]:
             kind = XMP if len(texts) > 1 and texts[1] == XMP else b"mime"
         numbers.add(number)
         yield number, Item(kind, not protection and not compressed, box.start, box.end)
-    if len(numbers) != len(found) or count != len(found):
+    if len(numbers) != len(entries) or count != len(entries):
         raise RefusedError("has a wrong number of items; re-save a copy")
 
 
@@ -136,7 +136,7 @@ def _locations(data: bytes, iloc: Box) -> tuple[Widths, dict[int, ItemPlace]]:
         at += width
         return int.from_bytes(data[at - width : at], "big")
 
-    found = dict[int, ItemPlace]()
+    places = dict[int, ItemPlace]()
     count = take(4 if version == 2 else 2)
     for _ in range(count):
         start = at
@@ -150,10 +150,10 @@ def _locations(data: bytes, iloc: Box) -> tuple[Widths, dict[int, ItemPlace]]:
             take(widths.part)
             place = origin + take(offset)
             extents.append(Extent(at - offset, place, place + take(length)))
-        found[number] = ItemPlace(start, at, method, outside, base_at, tuple(extents))
-    if at != iloc.end or len(found) != count:
+        places[number] = ItemPlace(start, at, method, outside, base_at, tuple(extents))
+    if at != iloc.end or len(places) != count:
         raise RefusedError("its item table does not add up; re-save a copy")
-    return widths, found
+    return widths, places
 
 
 def _references(data: bytes, iref: Box) -> Iterator[Reference]:

@@ -32,7 +32,9 @@ def check_rest(old: bytes, new: Spliced) -> None:
 
 def _rest(data: bytes) -> Iterator[Span]:
     table = heif_parse.parse(data)
-    own = {n for kind in (EXIF, XMP) if len(found := table.describing(kind)) == 1 for n in found}
+    own = {
+        n for kind in (EXIF, XMP) if len(numbers := table.describing(kind)) == 1 for n in numbers
+    }
     yield from _boxes(data, table)
     for box in sorted(table.parts.values(), key=lambda box: box.start):
         if box.kind not in MENDED:
@@ -67,8 +69,8 @@ def _boxes(data: bytes, table: ItemTable) -> Iterator[Span]:
 def _in_box(table: ItemTable, place: int) -> tuple[int, int]:
     """Which box other than ours contains an offset, and the offset inside the box."""
     others = [box for box in table.boxes if box != table.own]
-    found = ((n, place - b.at) for n, b in enumerate(others) if b.at <= place < b.end)
-    return next(found, (-1, place))
+    box_at = ((n, place - b.at) for n, b in enumerate(others) if b.at <= place < b.end)
+    return next(box_at, (-1, place))
 
 
 def _extents(table: ItemTable, number: int) -> Iterator[Span]:

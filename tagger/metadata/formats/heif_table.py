@@ -81,13 +81,13 @@ class ItemTable:
 
     def describing(self, kind: bytes) -> list[int]:
         """The items of a kind that describe the main picture, or, if none does, no picture."""
-        found = [number for number, item in self.items.items() if item.kind == kind]
+        numbers = [number for number, item in self.items.items() if item.kind == kind]
         seen = dict[int, set[int]]()
         for reference in self.references:
             if reference.kind == b"cdsc":
                 seen.setdefault(reference.source, set()).update(reference.targets)
-        own = [number for number in found if self.primary in seen.get(number, ())]
-        return own or [number for number in found if number not in seen]
+        own = [number for number in numbers if self.primary in seen.get(number, ())]
+        return own or [number for number in numbers if number not in seen]
 
     def spans(self, number: int) -> list[tuple[int, int]]:
         """The spans of the file that hold an item's bytes."""

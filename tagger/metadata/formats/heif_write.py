@@ -4,10 +4,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 
-from tagger.blob import Spliced
+from tagger.blob import Edit, Spliced, edited, growth
 from tagger.errors import RefusedError
 from tagger.metadata import makernote
-from tagger.metadata.byte_edits import Edit, apply, growth
 from tagger.metadata.exif import new_block
 from tagger.metadata.formats import heif, heif_edits, heif_parse
 from tagger.metadata.formats.container import Change, Parts
@@ -170,8 +169,8 @@ def _item(table: ItemTable, kind: bytes) -> int:
 
     Several packets of XMP are left alone, so that none of them is it.
     """
-    found = table.describing(kind)
-    return found[0] if len(found) == 1 else 0
+    numbers = table.describing(kind)
+    return numbers[0] if len(numbers) == 1 else 0
 
 
 def _old(data: bytes, table: ItemTable, kind: bytes) -> bytes | None:
@@ -191,4 +190,4 @@ def _is_in(box: Box | None, table: ItemTable, number: int) -> bool:
 def _spliced(data: bytes, edits: list[Edit]) -> Spliced:
     """The edited file; everything after the last edit comes from the older one."""
     at = max((edit.end for edit in edits), default=0)
-    return Spliced(apply(data[:at], edits), data, at)
+    return Spliced(edited(data[:at], edits), data, at)

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from tagger.errors import RefusedError
@@ -33,7 +34,10 @@ class Segment(NamedTuple):
 
 @dataclass(slots=True)
 class Header:
-    """Where the parts of a JPEG up to its first scan are; offsets into the file."""
+    """Where the parts of a JPEG up to its first scan are; offsets into the file.
+
+    ``problem`` says why they cannot be followed to the first scan.
+    """
 
     segments: list[Segment] = field(default_factory=list)
     exif: list[Segment] = field(default_factory=list)
@@ -44,6 +48,7 @@ class Header:
     photoshop: list[Segment] = field(default_factory=list)
     sos: int = 0  # 0 if the bytes end before it
     picture: int = 0  # what follows the marker of the first scan and its two length bytes
+    problem: str = ""
 
 
 def segments(data: bytes) -> Iterator[Segment]:
@@ -88,183 +93,195 @@ class Frame:
     one_scan: bool
 
 
-def frame(data: bytes) -> Frame | None:
-    """The frame header of a JPEG, before its first scan; None if no decoder would find one."""
-    try:
-        parts = list(segments(data))
-        at = next(part.at for part in parts if 0xC0 <= part.marker <= 0xC2)
-        count = data[at + 5]
-        factors = tuple((data[n] >> 4, data[n] & 15) for n in range(at + 7, at + 7 + 3 * count, 3))
-        height, width = struct.unpack_from(">HH", data, at + 1)
-        whole = parts[-1].marker == SOS and data[parts[-1].at] >= count
-    except (RefusedError, StopIteration, IndexError, struct.error):
+class Jpeg:
+    """A JPEG's bytes, or its first ones, whose segments are found once for all that is asked."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    @cached_property
+    def header(self) -> Header:
+        """Its segments by content, as far as they can be followed."""
+        data, header = self.data, Header()
+        try:
+            for segment in segments(data):
+                if segment.marker == SOS:
+                    header.sos, header.picture = segment.start, segment.at
+                    break
+                header.segments.append(segment)
+                if segment.marker == APP1:
+                    if data.startswith(EXIF, segment.at):
+                        header.exif.append(segment)
+                    elif data.startswith(XMP, segment.at):
+                        header.xmp.append(segment)
+                    elif data.startswith(EXTENDED_XMP, segment.at):
+                        header.extended.append(segment)
+                    else:
+                        header.odd.append(segment)
+                elif segment.marker == APP13:
+                    header.photoshop.append(segment)
+                elif segment.marker == APP11:
+                    header.odd.append(segment)
+                elif segment.marker == APP2 and data.startswith(MPF, segment.at):
+                    header.mpf.append(segment)
+        except RefusedError as error:
+            header.problem = str(error)
+        return header
+
+    def first_exif(self) -> bytes:
+        """The first EXIF block, where it is whole in these bytes; else none."""
+        if self.data.startswith(b"\xff\xd8"):
+            with suppress(RefusedError):
+                for part in segments(self.data):
+                    if part.marker == APP1 and self.data.startswith(EXIF, part.at):
+                        cut = part.end > len(self.data)
+                        return b"" if cut else self.data[part.at + len(EXIF) : part.end]
+        return b""
+
+    def frame(self) -> Frame | None:
+        """The frame header, before the first scan; None if no decoder would find one."""
+        data = self.data
+        try:
+            parts = list(segments(data))
+            at = next(part.at for part in parts if 0xC0 <= part.marker <= 0xC2)
+            count = data[at + 5]
+            components = range(at + 7, at + 7 + 3 * count, 3)
+            factors = tuple((data[n] >> 4, data[n] & 15) for n in components)
+            height, width = struct.unpack_from(">HH", data, at + 1)
+            whole = parts[-1].marker == SOS and data[parts[-1].at] >= count
+        except (RefusedError, StopIteration, IndexError, struct.error):
+            return None
+        return Frame(width, height, factors, whole) if factors else None
+
+    def blocks(self, whole: bool) -> Blocks:
+        """EXIF and XMP in these bytes; parts that are cut short are not settled."""
+        data, header, stray = self.data, self.header, b""
+        if header.problem:
+            whole = True  # nothing readable follows
+            last = max([part.end for part in header.segments], default=2)
+            stray = data[last : last + MAX_STRAY]
+        length = len(data)
+        exif = tuple([data[p.at + 6 : p.end] for p in header.exif if whole or p.end <= length])
+        xmp = tuple([data[p.at + 29 : p.end] for p in header.xmp if whole or p.end <= length])
+        if header.extended:
+            xmp += (self._extended(),)
+        settled = whole or header.sos > 0
+        if not header.odd and not header.photoshop and not stray:
+            return Blocks(exif, xmp, settled)
+        signed = any(  # JUMBF in APP11 (ISO/IEC 19566-5 annex D)
+            part.marker == APP11 and data.find(b"jumb", part.at, min(part.end, part.at + 64)) >= 0
+            for part in header.odd
+        )
+        bodies = [data[p.at : p.end] for p in header.odd if whole or p.end <= length]
+        odd = [app1.unusual(body) for body in bodies]
+        photoshop = inside.of_photoshop(self._photoshop() if settled else b"")
+        return Blocks(
+            (*exif, *[block for one in odd for block in one.exif], *photoshop.exif),
+            (*xmp, *[packet for one in odd for packet in one.xmp], *photoshop.xmp),
+            settled,
+            (*[part for one in odd for part in one.odd], stray),
+            signed,
+        )
+
+    def parts(self) -> Parts:
+        """The EXIF block and XMP packet of a JPEG that may be written.
+
+        Raises:
+            RefusedError: it cannot be written without risk.
+        """
+        data, header = self.data, self.writable()
+        exif = data[header.exif[0].at + len(EXIF) : header.exif[0].end] if header.exif else None
+        xmp = data[header.xmp[0].at + len(XMP) : header.xmp[0].end] if header.xmp else None
+        caption, keywords = in_iptc(self._photoshop())
+        extended = self._extended() if header.extended else b""
+        return Parts(
+            exif,
+            xmp,
+            self._xmp_trouble(),
+            MAX_PAYLOAD - len(XMP),
+            self._density(),
+            caption or b"description" in extended,
+            keywords,
+        )
+
+    def writable(self) -> Header:
+        """The header of a photo that can be written safely; others get sidecars.
+
+        Raises:
+            RefusedError: with the reason.
+        """
+        data, header = self.data, self.header
+        if header.problem:
+            raise RefusedError(header.problem)
+        if not header.sos or any(segment.end > len(data) for segment in header.segments):
+            raise RefusedError("the JPEG ends before its picture; restore it from a backup")
+        if len(header.exif) > 1:
+            raise RefusedError(
+                "has more than one EXIF block; merge them with a metadata editor first"
+            )
+        for segment in header.segments:
+            body = data[segment.at : min(segment.end, segment.at + 64)]
+            if segment.marker == APP1 and segment in header.odd and app1.EXIF.match(body):
+                raise RefusedError("has an EXIF block with a wrong header; repair the EXIF first")
+            if segment.marker == APP0 and body[6:14] == b"HEAPJPGM":
+                # ExifTool counts its directories from elsewhere; one may pass for the new GPS's.
+                raise RefusedError(
+                    "has a CIFF block of an early Canon, which GPS might hide in part"
+                )
+        if data[-12:-8] in (b"AXS!", b"AXS*"):
+            raise RefusedError("has an AFCP trailer, which counts bytes from the start of the file")
+        return header
+
+    def new_exif_place(self) -> int:
+        """Right after SOI, or after JFIF's APP0 segments, as EXIF 2.32 section 4.5.4 wants it."""
+        place = 2
+        for part in self.header.segments:
+            start = self.data[part.at : part.at + 4]
+            if part.marker != APP0 or start not in (b"JFIF", b"JFXX"):
+                break
+            place = part.end
+        return place
+
+    def _photoshop(self) -> bytes:
+        """Photoshop's image resources; one may continue in the next segment."""
+        parts = [self.data[part.at : part.end] for part in self.header.photoshop]
+        return b"".join(part.removeprefix(inside.PHOTOSHOP_HEAD) for part in parts)
+
+    def _extended(self) -> bytes:
+        """Extended XMP, joined (XMP part 3 section 1.1.3.1): GUID, length and offset, text."""
+        start, extended = len(EXTENDED_XMP) + 36, self.header.extended
+        pieces = sorted(self.data[part.at + start : part.end] for part in extended)
+        return b"".join(piece[4:] for piece in pieces)
+
+    def _xmp_trouble(self) -> str:
+        """Why the XMP must be left alone; empty if it need not be."""
+        data, header = self.data, self.header
+        if len(header.xmp) > 1:
+            return "it has two XMP packets"
+        for part in header.odd:
+            if part.marker == APP1 and app1.is_xmp(data[part.at : part.end]):
+                return "its XMP has a wrong header"
+        if any(
+            data.find(name, part.at, part.end) >= 0
+            for part in header.extended
+            for name in (b":subject", b"LocationShown", b"landmarktag")
+        ):
+            return "its keywords are in extended XMP"
+        if header.extended and not header.xmp:
+            return "its extended XMP has no XMP to belong to"
+        return ""
+
+    def _density(self) -> Density | None:
+        """The resolution in JFIF, or else in Photoshop's data."""
+        for marker, read_of in ((APP0, resolution.of_jfif), (APP13, resolution.of_photoshop)):
+            for part in self.header.segments:
+                body = self.data[part.at : part.end]
+                stated = read_of(body) if part.marker == marker else None
+                if stated:
+                    return stated
         return None
-    return Frame(width, height, factors, whole) if factors else None
-
-
-def scan(data: bytes, header: Header | None = None) -> Header:
-    """Sort the segments of a JPEG by content, into ``found`` if given.
-
-    Raises:
-        RefusedError: as :func:`segments`.
-    """
-    header = header or Header()
-    for segment in segments(data):
-        if segment.marker == SOS:
-            header.sos, header.picture = segment.start, segment.at
-            break
-        header.segments.append(segment)
-        if segment.marker == APP1:
-            if data.startswith(EXIF, segment.at):
-                header.exif.append(segment)
-            elif data.startswith(XMP, segment.at):
-                header.xmp.append(segment)
-            elif data.startswith(EXTENDED_XMP, segment.at):
-                header.extended.append(segment)
-            else:
-                header.odd.append(segment)
-        elif segment.marker == APP13:
-            header.photoshop.append(segment)
-        elif segment.marker == APP11:
-            header.odd.append(segment)
-        elif segment.marker == APP2 and data.startswith(MPF, segment.at):
-            header.mpf.append(segment)
-    return header
-
-
-def first_exif(head: bytes) -> bytes:
-    """The first EXIF block of a JPEG, where it is whole in these bytes; else none."""
-    if head.startswith(b"\xff\xd8"):
-        with suppress(RefusedError):
-            for part in segments(head):
-                if part.marker == APP1 and head.startswith(EXIF, part.at):
-                    return head[part.at + len(EXIF) : part.end] if part.end <= len(head) else b""
-    return b""
-
-
-def blocks(data: bytes, whole: bool) -> Blocks:
-    """EXIF and XMP in the first bytes of a JPEG; truncated parts are not settled."""
-    header, stray = Header(), b""
-    try:
-        scan(data, header)
-    except RefusedError:
-        whole = True  # nothing readable follows
-        last = max([part.end for part in header.segments], default=2)
-        stray = data[last : last + MAX_STRAY]
-    length = len(data)
-    exif = tuple([data[p.at + 6 : p.end] for p in header.exif if whole or p.end <= length])
-    xmp = tuple([data[p.at + 29 : p.end] for p in header.xmp if whole or p.end <= length])
-    if header.extended:
-        xmp += (_extended(data, header),)
-    settled = whole or header.sos > 0
-    if not header.odd and not header.photoshop and not stray:
-        return Blocks(exif, xmp, settled)
-    signed = any(  # JUMBF in APP11 (ISO/IEC 19566-5 annex D)
-        part.marker == APP11 and data.find(b"jumb", part.at, min(part.end, part.at + 64)) >= 0
-        for part in header.odd
-    )
-    bodies = [data[p.at : p.end] for p in header.odd if whole or p.end <= length]
-    odd = [app1.unusual(body) for body in bodies]
-    photoshop = inside.of_photoshop(_photoshop(data, header) if settled else b"")
-    return Blocks(
-        (*exif, *[block for found in odd for block in found.exif], *photoshop.exif),
-        (*xmp, *[packet for found in odd for packet in found.xmp], *photoshop.xmp),
-        settled,
-        (*[part for found in odd for part in found.odd], stray),
-        signed,
-    )
-
-
-def _photoshop(data: bytes, header: Header) -> bytes:
-    """Photoshop's image resources; one may continue in the next segment."""
-    parts = [data[part.at : part.end] for part in header.photoshop]
-    return b"".join(part.removeprefix(inside.PHOTOSHOP_HEAD) for part in parts)
-
-
-def _extended(data: bytes, header: Header) -> bytes:
-    """Extended XMP, joined (XMP part 3 section 1.1.3.1): GUID, length and offset, text."""
-    start = len(EXTENDED_XMP)
-    pieces = sorted(data[part.at + start + 36 : part.end] for part in header.extended)
-    return b"".join(piece[4:] for piece in pieces)
 
 
 def read(data: bytes) -> Parts:
-    """The EXIF block and XMP packet of a JPEG that may be written.
-
-    Raises:
-        RefusedError: it cannot be written without risk.
-    """
-    header = scan(data)
-    check_writable(data, header)
-    exif = data[header.exif[0].at + len(EXIF) : header.exif[0].end] if header.exif else None
-    xmp = data[header.xmp[0].at + len(XMP) : header.xmp[0].end] if header.xmp else None
-    caption, keywords = in_iptc(_photoshop(data, header))
-    extended = _extended(data, header) if header.extended else b""
-    return Parts(
-        exif,
-        xmp,
-        _xmp_trouble(data, header),
-        MAX_PAYLOAD - len(XMP),
-        density(data, header),
-        caption or b"description" in extended,
-        keywords,
-    )
-
-
-def _xmp_trouble(data: bytes, header: Header) -> str:
-    """Why the XMP must be left alone; empty if it need not be."""
-    if len(header.xmp) > 1:
-        return "it has two XMP packets"
-    for part in header.odd:
-        if part.marker == APP1 and app1.is_xmp(data[part.at : part.end]):
-            return "its XMP has a wrong header"
-    if any(
-        data.find(name, part.at, part.end) >= 0
-        for part in header.extended
-        for name in (b":subject", b"LocationShown", b"landmarktag")
-    ):
-        return "its keywords are in extended XMP"
-    if header.extended and not header.xmp:
-        return "its extended XMP has no XMP to belong to"
-    return ""
-
-
-def check_writable(data: bytes, header: Header) -> None:
-    """Refuse photos that cannot be written safely; these get sidecars.
-
-    Raises:
-        RefusedError: with the reason.
-    """
-    if not header.sos or any(segment.end > len(data) for segment in header.segments):
-        raise RefusedError("the JPEG ends before its picture; restore it from a backup")
-    if len(header.exif) > 1:
-        raise RefusedError("has more than one EXIF block; merge them with a metadata editor first")
-    for segment in header.segments:
-        body = data[segment.at : min(segment.end, segment.at + 64)]
-        if segment.marker == APP1 and segment in header.odd and app1.EXIF.match(body):
-            raise RefusedError("has an EXIF block with a wrong header; repair the EXIF first")
-        if segment.marker == APP0 and body[6:14] == b"HEAPJPGM":
-            # ExifTool counts its directories from elsewhere, and may take one for the new GPS's.
-            raise RefusedError("has a CIFF block of an early Canon, which GPS might hide in part")
-    if data[-12:-8] in (b"AXS!", b"AXS*"):
-        raise RefusedError("has an AFCP trailer, which counts bytes from the start of the file")
-
-
-def density(data: bytes, header: Header) -> Density | None:
-    """The resolution in JFIF, or else in Photoshop's data."""
-    for marker, read_of in ((APP0, resolution.of_jfif), (APP13, resolution.of_photoshop)):
-        for part in header.segments:
-            stated = read_of(data[part.at : part.end]) if part.marker == marker else None
-            if stated:
-                return stated
-    return None
-
-
-def new_exif_place(data: bytes, header: Header) -> int:
-    """Right after SOI, or after JFIF's APP0 segments, where EXIF 2.32 section 4.5.4 wants it."""
-    place = 2
-    for part in header.segments:
-        if part.marker != APP0 or data[part.at : part.at + 4] not in (b"JFIF", b"JFXX"):
-            break
-        place = part.end
-    return place
+    """As :meth:`Jpeg.parts`, of bytes."""
+    return Jpeg(data).parts()

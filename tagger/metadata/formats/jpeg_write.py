@@ -3,10 +3,9 @@
 import struct
 from collections.abc import Iterator
 
-from tagger.blob import Spliced
+from tagger.blob import Edit, Spliced, edited, growth
 from tagger.errors import RefusedError
 from tagger.metadata import ifd, makernote
-from tagger.metadata.byte_edits import Edit, apply, growth
 from tagger.metadata.formats.container import Change
 from tagger.metadata.formats.jpeg import (
     APP1,
@@ -17,19 +16,15 @@ from tagger.metadata.formats.jpeg import (
     SOI,
     XMP,
     Header,
+    Jpeg,
     Segment,
-    check_writable,
-    new_exif_place,
-    read,
-    scan,
 )
 
-__all__ = ["HEAD_TELLS_ALL", "check_rest", "read", "write"]
-
 HEAD_TELLS_ALL = True
+read = Jpeg.parts
 
 
-def write(data: bytes, change: Change) -> Spliced:
+def write(photo: Jpeg, change: Change) -> Spliced:
     """The JPEG with new EXIF and XMP; apart from these only the MPF index differs.
 
     The new head ends where the picture begins, which comes from the older file.
@@ -41,16 +36,14 @@ def write(data: bytes, change: Change) -> Spliced:
         RefusedError: a segment would exceed 64 KB, or something in the file counts bytes in a way
             that cannot be mended.
     """
-    header = scan(data)
-    check_writable(data, header)
-    place = new_exif_place(data, header)
+    data, header, place = photo.data, photo.writable(), photo.new_exif_place()
     edits = [_edit(header.exif, place, EXIF, change.exif)]
     if not change.leave_xmp:
         after = header.exif[0].end if header.exif else place
         edits.append(_edit(header.xmp, after, XMP, change.xmp))
     edits = [edit for edit in edits if edit.new != data[edit.start : edit.end]]
     _check_pointers(data, header, edits)
-    head = apply(data[: header.picture], edits + _mpf_edits(data, header, edits))
+    head = edited(data[: header.picture], edits + _mpf_edits(data, header, edits))
     return Spliced(head, data, header.picture)
 
 
@@ -83,7 +76,7 @@ def _mpf_edits(data: bytes, header: Header, edits: list[Edit]) -> list[Edit]:
     Raises:
         RefusedError: an index that cannot be followed.
     """
-    found = []
+    mended = []
     for part in header.mpf:
         base = part.at + len(MPF)
         for at, order in _mpf_entries(data, part):
@@ -94,8 +87,8 @@ def _mpf_edits(data: bytes, header: Header, edits: list[Edit]) -> list[Edit]:
                 offset += growth(edits, base + offset) - growth(edits, base)
             new = struct.pack(order + "II", size, offset)
             if new != data[at + 4 : at + 12]:
-                found.append(Edit(at + 4, at + 12, new))
-    return found
+                mended.append(Edit(at + 4, at + 12, new))
+    return mended
 
 
 def _mpf_entries(data: bytes, part: Segment) -> Iterator[tuple[int, str]]:
@@ -144,7 +137,7 @@ def _pointers(data: bytes, sos: int, bases: tuple[int, ...]) -> list[int]:
     """
     import numpy as np
 
-    count, codes, found = max(0, sos - 3), np.frombuffer(data, np.uint8), list[int]()
+    count, codes, pointers = max(0, sos - 3), np.frombuffer(data, np.uint8), list[int]()
     for order in "<>":
         numbers = np.ndarray((count,), order + "u4", data, strides=(1,))
         small = np.flatnonzero(numbers < len(data))
@@ -152,8 +145,8 @@ def _pointers(data: bytes, sos: int, bases: tuple[int, ...]) -> list[int]:
         rows, columns = np.nonzero((places >= sos) & (places < len(data) - 2))
         to = places[rows, columns]
         marks = (codes[to] == 0xFF) & (codes[to + 1] == SOI) & (codes[to + 2] == 0xFF)
-        found += small[rows[marks]].tolist()
-    return found
+        pointers += small[rows[marks]].tolist()
+    return pointers
 
 
 def _others(data: bytes, header: Header) -> list[bytes]:
@@ -162,13 +155,15 @@ def _others(data: bytes, header: Header) -> list[bytes]:
     return [data[part.start : part.end] for part in header.segments if part.start not in own]
 
 
-def check_rest(old: bytes, new: Spliced) -> None:
+def check_rest(photo: Jpeg, new: Spliced) -> None:
     """Check that every segment but EXIF, XMP and MPF, and all from the first scan on, is the same.
 
     Raises:
         RefusedError: it is not.
     """
-    before, after = scan(old), scan(new.head)
+    old, before, after = photo.data, photo.header, Jpeg(new.head).header
+    if before.problem or after.problem:
+        raise RefusedError(before.problem or after.problem)
     # The picture is the same object, from the same offset.
     same = new.older is old and (new.at, len(new.head)) == (before.picture, after.picture)
     if not same or old[before.sos : new.at] != new.head[after.sos :]:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-from tagger.blob import Spliced
+from tagger.blob import Edit, Spliced, edited
 from tagger.errors import RefusedError
 from tagger.metadata import inside, resolution
-from tagger.metadata.byte_edits import Edit, apply
 from tagger.metadata.formats import raw_profile
 from tagger.metadata.formats.container import Blocks, Change, Parts
 from tagger.metadata.resolution import Density
@@ -184,7 +183,7 @@ def write(data: bytes, change: Change) -> Spliced:
         xmp = [chunk for chunk in parts if _is_xmp(data, chunk)]
         body = None if change.xmp is None else XMP_HEAD + change.xmp
         edits.append(_edit(exif or parts, xmp, b"iTXt", body))
-    return Spliced(apply(data, edits))
+    return Spliced(edited(data, edits))
 
 
 def _edit(before: list[PngChunk], old: list[PngChunk], kind: bytes, body: bytes | None) -> Edit:

@@ -120,7 +120,7 @@ def _fuji(file: Block) -> Raw:
     """Fujifilm's RAF: its header points to a whole JPEG, which holds all metadata."""
     start, size = struct.unpack(">2I", file[84:92])
     head = file[start : start + min(HEAD, size)]
-    found = jpeg.blocks(head, len(head) == size)
-    if len(found.exif) != 1:
+    inner = jpeg.Jpeg(head).blocks(len(head) == size)
+    if len(inner.exif) != 1:
         raise RefusedError("its JPEG has no EXIF that can be read; tag its JPEG, or export one")
-    return Raw(_tiff(found.exif[0], found.xmp).block, (Preview(start, size),))
+    return Raw(_tiff(inner.exif[0], inner.xmp).block, (Preview(start, size),))

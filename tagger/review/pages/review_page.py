@@ -188,9 +188,9 @@ def _photos(review: Review, rows: NDArray[np.int64], options: AppOptions, togeth
 
 def _asked_for() -> int | None:
     """The row in the address, where the page is loaded anew."""
-    asked = st.query_params.get("photo", "")
+    row = st.query_params.get("photo", "")
     fresh = "place" not in st.session_state
-    return int(asked) if fresh and asked.isascii() and asked.isdigit() else None
+    return int(row) if fresh and row.isascii() and row.isdigit() else None
 
 
 def _together(

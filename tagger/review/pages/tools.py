@@ -230,16 +230,16 @@ def show_apply(
     every = st.toggle("Also photos that were not reviewed yet", key="every")
     open_rows = [row for row in rows if row not in review.written]
     chosen = [row for row in open_rows if every or review.decision(row)]
-    among, asked = set(shown.tolist()), writeback.to_write(review, chosen)
-    hidden = [row for row in asked if row not in among]
+    among, to_write = set(shown.tolist()), writeback.to_write(review, chosen)
+    hidden = [row for row in to_write if row not in among]
     if hidden and not st.toggle("Also photos that the filters hide", key="beyond"):
-        asked = [row for row in asked if row in among]
+        to_write = [row for row in to_write if row in among]
         st.info(
             f"The filters ({style.plain(filters)}) hide {photos(len(hidden))} more, which will not "
             "be written."
         )
     st.markdown(
-        f"**{photos(len(asked))}** will get the place that the review gives. Each is checked "
+        f"**{photos(len(to_write))}** will get the place that the review gives. Each is checked "
         "again before it is written, and undo gives it back byte for byte."
     )
     if review.written:
@@ -253,18 +253,18 @@ def show_apply(
             "and make a new report with --dry-run. The runs are listed by:"
         )
         st.code(_command(options, "runs"), language="bash")
-    if _confirmed(asked):
-        _write(review, asked, options)
+    if _confirmed(to_write):
+        _write(review, to_write, options)
 
 
-def _confirmed(asked: list[int]) -> bool:
+def _confirmed(to_write: list[int]) -> bool:
     """Whether the user pressed Write and confirmed the number of photos."""
-    write = f"Write into {photos(len(asked))}"
-    if not asked or st.session_state.get("confirming") != asked:
-        st.button(write, type="primary", disabled=not asked, key="apply", on_click=_confirm,
-                  args=(asked,))  # fmt: skip
+    write = f"Write into {photos(len(to_write))}"
+    if not to_write or st.session_state.get("confirming") != to_write:
+        st.button(write, type="primary", disabled=not to_write, key="apply", on_click=_confirm,
+                  args=(to_write,))  # fmt: skip
         return False
-    st.warning(f"{photos(len(asked))} will be changed on the disk or in the bucket.")
+    st.warning(f"{photos(len(to_write))} will be changed on the disk or in the bucket.")
     with st.container(horizontal=True):
         yes = st.button(
             f"Yes, {write[0].lower()}{write[1:]}", type="primary", key="apply_confirmed"
@@ -273,15 +273,15 @@ def _confirmed(asked: list[int]) -> bool:
     return yes
 
 
-def _confirm(asked: list[int]) -> None:
-    st.session_state.confirming = asked
+def _confirm(to_write: list[int]) -> None:
+    st.session_state.confirming = to_write
 
 
-def _write(review: Review, asked: list[int], options: AppOptions) -> None:
+def _write(review: Review, to_write: list[int], options: AppOptions) -> None:
     _confirm([])
     bar = st.progress(0.0, text="Writing ...")
     run_id, outcomes = writeback.write_back(
-        review, asked, options.root, options.ledger, lambda part: _move(bar, part)
+        review, to_write, options.root, options.ledger, lambda part: _move(bar, part)
     )
     bar.empty()
     counts = Counter(outcome.status for outcome in outcomes)

@@ -1,0 +1,106 @@
+"""Commands that change a model file without training: its references and its places."""
+
+from pathlib import Path
+
+import click
+
+from tagger.errors import RunError
+from tagger.terminal import counted
+from train.cli.options import DATA, FOLDER, LEAST, LEAVE_OUT, NEGATIVES, PLACES
+
+
+@click.command()
+@click.argument("model", type=FOLDER)
+@click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
+@click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
+@click.option("--places", type=FOLDER, help=PLACES)
+@click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT)
+@click.option("--min-photos", type=click.IntRange(1), default=4, show_default=True, help=LEAST)
+@click.option("--seed", default=0, show_default=True, help="That of the model's training.")
+def references(
+    model: Path,
+    data: tuple[Path, ...],
+    negatives: tuple[Path, ...],
+    places: Path | None,
+    leave_out: tuple[Path, ...],
+    min_photos: int,
+    seed: int,
+) -> None:
+    """Put references of the photos to learn from into MODEL, as transfer does at its end."""
+    from tagger.model import artifact
+    from train.photos.folders import read_known, read_left_out
+    from train.photos.split import gather
+    from train.ship.references import add_references
+
+    left_out = read_left_out(leave_out, (*data, *negatives))
+    loaded = artifact.alone(model)
+    table = read_known(data, places, loaded.places)
+    material = gather(data, negatives, seed, least=min_photos, left_out=left_out, known=table)
+    if material.labels != loaded.manifest.labels:
+        raise RunError(
+            f"{model}: knows other landmarks than {data[0]}; give the data it learned from"
+        )
+    known = loaded.references
+    size = add_references(model, material, known.components.astype("float32") if known else None)
+    click.echo(f"{model}: {size / 1e6:.1f} MB")
+
+
+@click.command("places")
+@click.argument("model", type=FOLDER)
+@click.option("--places", type=FOLDER, required=True, help="CSV: slug, latitude, longitude ...")
+def write_places(model: Path, places: Path) -> None:
+    """Write into MODEL where its classes are, or correct that; nothing is trained.
+
+    Classes that the table does not name stay where they were.
+    """
+    from tagger.model import artifact
+    from tagger.places.table import read_places
+
+    loaded, given = artifact.alone(model), read_places(places)
+    labels = loaded.manifest.labels
+    strange = [slug for slug in given if slug not in labels]
+    if strange:
+        raise RunError(
+            f"--places {places}: {', '.join(strange[:3])} is no class of {model}; its classes are "
+            f"{', '.join(labels[:5])}{' ...' if len(labels) > 5 else ''}"
+        )
+    artifact.add_places(model, {**loaded.places, **given}.values())
+    click.echo(f"{model}: {counted(len(given), 'place')} written")
+
+
+@click.command()
+@click.argument("model", type=FOLDER)
+@click.option("--source", required=True, help="Text in the names of the collections to part.")
+@click.option("--name", required=True, help="MODEL's references of these go to MODEL.NAME.npz.")
+@click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
+@click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
+@click.option("--places", type=FOLDER, help=PLACES)
+@click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT)
+@click.option("--min-photos", type=click.IntRange(1), default=4, show_default=True, help=LEAST)
+@click.option("--whole", is_flag=True, help="MODEL was made so.")
+@click.option("--seed", default=0, show_default=True, help="That of the model's training.")
+def part(
+    model: Path,
+    source: str,
+    name: str,
+    data: tuple[Path, ...],
+    negatives: tuple[Path, ...],
+    places: Path | None,
+    leave_out: tuple[Path, ...],
+    min_photos: int,
+    whole: bool,
+    seed: int,
+) -> None:
+    """Move references of some collections with another licence to a file beside MODEL."""
+    from tagger.model import artifact
+    from train.photos.folders import read_known, read_left_out
+    from train.photos.split import gather
+    from train.ship.parting import parted
+
+    left_out = read_left_out(leave_out, (*data, *negatives))
+    table = read_known(data, places, artifact.alone(model).places)
+    material = gather(data, negatives, seed, least=min_photos, left_out=left_out, known=table)
+    count, size = parted(model, material.whole() if whole else material, source, name)
+    click.echo(
+        f"{counted(count, 'photo')} now in {model.with_suffix(f'.{name}.npz')}, {size / 1e6:.1f} MB"
+    )

@@ -1,0 +1,37 @@
+"""What several commands of training share: texts of their options, and where their output goes."""
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from tagger.errors import RunError
+
+FOLDER = click.Path(path_type=Path)
+NEGATIVES = "Folder of photos without landmarks, any nesting; DIR/train and DIR/test if there."
+LANDMARKS = "Folder of photos of landmarks, any nesting; DIR/train if there."
+DATA = "Folder that holds train/<class>/* and test/<class>/*."
+LEAVE_OUT = "CSV of photos not to take: a column file (with split, slug) or negative."
+STRANGERS = "Folder of photos of landmarks that MODEL never learned, any nesting."
+PLACES = "CSV of where classes are: folder, latitude, longitude ...; default: DIR/places.csv."
+LEAST = "A landmark of fewer photos is learned, but not shipped."
+
+
+def run_folder(out: Path) -> Path:
+    """The folder of the run for the model file ``out``, created before hours of training."""
+    if out.suffix != ".pt" or out.is_dir():
+        raise RunError(f"--out {out}: not the name of a model file; end it in .pt")
+    made(out.parent)
+    return made(out.with_suffix(""))
+
+
+def made(folder: Path) -> Path:
+    """The folder, created where it is not there; RunError if nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise RunError(
+            f"--out: {folder} cannot be written to ({error.strerror}); give another place"
+        ) from error
+    return folder
