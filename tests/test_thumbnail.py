@@ -311,14 +311,33 @@ def test_the_classifier_looks_at_thumbnails_too(
 ) -> None:  # fmt: skip
     """What the network lets pass, unless it is sure, is settled by both together."""
     monkeypatch.setattr(thumbnail_net, "SURE", sure)
-    monkeypatch.setattr(classifier, "possible", lambda pictures: [possible] * len(pictures))
+    monkeypatch.setattr(
+        classifier, "possible", lambda pictures, closely: [possible] * len(pictures)
+    )
     assert len(tagged(folder, classifier, net)[1].whole) == read
+
+
+@pytest.mark.parametrize(("thrifty", "settled"), [(False, [True, False]), (True, [True, True])])
+def test_before_a_photo_of_a_bucket_is_read_its_thumbnail_is_looked_at_closely(
+    net: ThumbnailNet, thrifty: bool, settled: list[bool]
+) -> None:
+    """Also where the small network is sure."""
+    looks = list[tuple[int, bool]]()
+
+    def possible(pictures: Sequence[Image.Image], closely: bool) -> list[float]:
+        looks.append((len(pictures), closely))
+        return [-30.0] * len(pictures)
+
+    grey, red = (Image.new("RGB", (160, 120), colour) for colour in (GREY, RED))
+    assert net.asking(possible).settles([grey, red], thrifty) == settled
+    assert looks == ([(1, True)] if thrifty else [])
 
 
 def test_the_classifier_says_what_is_possible(classifier: Classifier) -> None:
     red, grey = (Image.new("RGB", (160, 120), colour) for colour in (RED, GREY))
     ratios = classifier.possible([red, grey])
     assert ratios[0] > 2 > ratios[1]
+    assert classifier.possible([red, grey], closely=True) == ratios
 
 
 class OfOneSize(ByColour):

@@ -139,7 +139,8 @@ def inspect(
 def by_thumbnail(storage: Storage, entry: Entry, head: Head, net: ThumbnailNet) -> bool | None:
     """Whether the photo's own thumbnail surely shows nothing known; None where it has none."""
     picture = thumbnail_of(storage, entry, head)
-    return net.settles([picture])[0] if picture else None
+    remote = not isinstance(storage, LocalStorage)
+    return net.settles([picture], thrifty=remote)[0] if picture else None
 
 
 def thumbnail_of(storage: Storage, entry: Entry, head: Head) -> decode.Picture | None:
