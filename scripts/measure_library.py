@@ -130,7 +130,7 @@ class Tally:
 
 def look(source: LibrarySource, data: bytes, key: str = "") -> KeptView | None:
     try:
-        described = source.looks([to_views(data, *source.sizes)])[0]
+        described = source.describe([to_views(data, *source.sizes)])[0]
     except PhotoError:
         return None
     return source.kept(key, "", described)

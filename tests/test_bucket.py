@@ -19,7 +19,7 @@ from tagger.blob import Blob
 from tagger.errors import ChangedError, PhotoError, RunError, UnsupportedError
 from tagger.imaging.decode import Resize
 from tagger.records import Status
-from tagger.run.inspect import inspect
+from tagger.run.inspect import check_and_decode
 from tagger.storage import bucket as bucket_module
 from tagger.storage import bucket_store
 from tagger.storage.bucket import BucketStorage
@@ -112,7 +112,7 @@ def test_an_archived_photo_is_unsupported_and_says_what_to_do(
         with pytest.raises(UnsupportedError, match="restore it first"):
             use()
     (entry,) = storage.list()
-    outcome = inspect(storage, entry, 32, Resize.CROP).outcome
+    outcome = check_and_decode(storage, entry, 32, Resize.CROP).outcome
     assert outcome and outcome.status is Status.UNSUPPORTED  # of which no run ends with 1
 
 

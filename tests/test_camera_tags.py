@@ -47,7 +47,7 @@ from tagger.records import (
     Status,
     Tag,
 )
-from tagger.run.inspect import inspect
+from tagger.run.inspect import check_and_decode
 from tagger.writing.remove_tag import remove
 from tagger.writing.write_tag import WriteOptions, write_tag
 
@@ -274,7 +274,7 @@ def test_written_seen_removed_and_undone(tmp_path: Path, kind: str, how: str, me
         if "stem" in how and not merge:
             assert metadata.sidecar_extension(written["a.xmp"]) == "jpg"
         (entry,) = storage.list()
-        looked = inspect(storage, entry, 24, Resize.CROP, run_id="a later run")
+        looked = check_and_decode(storage, entry, 24, Resize.CROP, run_id="a later run")
         assert looked.outcome is not None and looked.outcome.status is Status.HAS_GPS
         (changed,) = {key for key in written if written[key] != before.get(key)}
         assert metadata.position(written[changed]) == pytest.approx(first_position(tag), abs=1e-7)

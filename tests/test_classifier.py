@@ -88,7 +88,7 @@ def test_many_threads_may_classify_at_once(colour_model: Path) -> None:
 
 def test_a_processor_without_bfloat16_computes_in_float32() -> None:
     line = (
-        "import torch; from tagger.model.classifier import fast_dtype;"
+        "import torch; from tagger.model.devices import fast_dtype;"
         "print(fast_dtype(torch.device('cpu')))"
     )
     environment = os.environ | {"ATEN_CPU_CAPABILITY": "avx2"}

@@ -49,7 +49,7 @@ class Album(LibrarySource):
 
     def look(self, picture: Picture, name: str = "new.jpg") -> KeptView:
         views = to_views(saved(picture), *self.sizes)
-        return self.kept(name, "", self.looks([views])[0])
+        return self.kept(name, "", self.describe([views])[0])
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from tagger.run import spool
 from tagger.run.ray_engine import _blocks
 from tagger.run.ray_tasks import BLOCK
 from tagger.run.spool import Spool
-from tagger.run.stages import Looked, Shot
+from tagger.run.stages import Shot, WorkItem
 from tagger.run.survey import by_shot
 from tagger.run.united import united
 from tagger.storage.raw_file import Ranges
@@ -448,8 +448,8 @@ def test_of_a_movie_only_what_describes_it_is_read() -> None:
     assert sum(size for _, size in storage.asked) < 300_000
 
 
-def item(key: str, guess: Guess | None = None, shot: Shot | None = None) -> Looked:
-    return Looked(Entry(key, Version(1, 1)), guess=guess, shot=shot)
+def item(key: str, guess: Guess | None = None, shot: Shot | None = None) -> WorkItem:
+    return WorkItem(Entry(key, Version(1, 1)), guess=guess, shot=shot)
 
 
 def test_families_come_together_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -518,7 +518,7 @@ def test_a_shot_that_is_cut_short_is_decided_with_what_there_is() -> None:
 
 
 def test_a_shot_lies_in_one_block_of_a_cluster() -> None:
-    items: list[Looked] = []
+    items: list[WorkItem] = []
     for n in range(40):
         shot = Shot(f"{n}.jpg", 3)
         items += [item(f"{n}.{kind}", None, shot) for kind in ("jpg", "cr2", "heic")]

@@ -31,7 +31,7 @@ from tagger.metadata.formats import raw
 from tagger.records import Status
 from tagger.review import trial
 from tagger.review.thumbnails import thumbnail_of
-from tagger.run.inspect import inspect
+from tagger.run.inspect import check_and_decode
 from tagger.storage.raw_file import RawFile
 from tagger.writing.write_tag import WriteOptions, write_tag
 
@@ -339,7 +339,7 @@ def test_only_the_metadata_and_a_preview_are_read(
     key = f"a.{kind}"
     storage = Counting({key: MAKERS[kind](EIFFEL, at)})
     (entry,) = storage.list()
-    looked = inspect(storage, entry, 64, Resize.CROP)
+    looked = check_and_decode(storage, entry, 64, Resize.CROP)
     assert (looked.outcome is None) is (at is None)
     if at is None:
         write_tag(storage, Diary(), entry, TAG, WriteOptions())
@@ -352,7 +352,7 @@ def test_directories_behind_the_sensors_data_are_found() -> None:
     for at in (None, PARIS):
         storage = Counting({"a.dng": raw_photos.dng(EIFFEL, at, far=True)})
         (entry,) = storage.list()
-        looked = inspect(storage, entry, 64, Resize.CROP)
+        looked = check_and_decode(storage, entry, 64, Resize.CROP)
         assert (looked.outcome is None) is (at is None)
         assert sum(size for _, size in storage.asked) < 700_000
 
@@ -361,7 +361,7 @@ def test_xmp_inside_a_raw_file_counts(tmp_path: Path) -> None:
     xmp = (LIGHTROOM % b"").replace(b' xmp:Rating="4"', AT)
     storage = MemoryStorage({"a.dng": raw_photos.dng(EIFFEL, xmp=xmp)})
     (entry,) = storage.list()
-    outcome = inspect(storage, entry, 64, Resize.CROP).outcome
+    outcome = check_and_decode(storage, entry, 64, Resize.CROP).outcome
     assert outcome and outcome.status is Status.HAS_GPS
 
 

@@ -21,8 +21,8 @@ from tagger.report.reader import read
 from tagger.review.decision import Decision, Verdict
 from tagger.review.session import Review
 from train.__main__ import main as train
-from train.photos.folders import read_known
 from train.photos.split import gather
+from train.photos.tables import read_known
 
 TABLE = """folder,name,latitude,longitude,radius_m,city,country,country_code
 red_barn,The red barn,48.1,11.5,60,Munich,Germany,DE

@@ -24,10 +24,10 @@ from train.photos.folders import (
     Sample,
     read_folder,
     read_folders,
-    read_left_out,
     read_negatives,
 )
 from train.photos.split import gather
+from train.photos.tables import read_left_out
 from train.photos.views import Draw, _recompressed, views
 from train.recipe import Recipe
 

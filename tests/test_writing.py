@@ -14,7 +14,7 @@ from tagger.blob import Blob, Content
 from tagger.errors import ChangedError, PhotoError, RefusedError, RunError
 from tagger.imaging.decode import Resize
 from tagger.records import Entry, GpsState, SidecarMode, SidecarName, Version
-from tagger.run.inspect import inspect
+from tagger.run.inspect import check_and_decode
 from tagger.storage.local import LocalStorage
 from tagger.writing.remove_tag import remove_tag
 from tagger.writing.write_tag import WriteOptions, tagged_by, write_tag
@@ -147,7 +147,7 @@ def test_a_try_that_was_lost_after_it_wrote_is_made_again(
     first = write_tag(storage, Diary(), entry, tag(), options)
     written = dict(storage.files)
     assert any(tagged_by(blob.data, "run-1") for blob in written.values())
-    assert inspect(storage, entry, 32, Resize.CROP, "run-1").views is not None
+    assert check_and_decode(storage, entry, 32, Resize.CROP, "run-1").views is not None
     assert write_tag(storage, Diary(), entry, tag(), options) == first
     assert storage.files == written
 

@@ -3,11 +3,7 @@
 import contextlib
 import re
 import sys
-import time
 import warnings
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,6 +15,7 @@ from click_default_group import DefaultGroup
 from tagger import __version__
 from tagger.cli import (
     config,
+    correcting,
     files,
     history,
     learn,
@@ -30,13 +27,13 @@ from tagger.cli import (
 )
 from tagger.cli import engine as engines
 from tagger.cli import sources as evidence
+from tagger.cli.following import Shown, follow
 from tagger.cli.help import Grouped
-from tagger.records import Coords, HardLinks, Outcome, SidecarMode, SidecarName, Source, Status
+from tagger.records import Coords, HardLinks, SidecarMode, SidecarName, Source, Status
 from tagger.run.stopping import StopOnSignal
-from tagger.terminal import hold_streams, printable, tell
+from tagger.terminal import hold_streams, tell
 
 if TYPE_CHECKING:
-    from tagger.report.writer import ReportWriter
     from tagger.run.run_log import RunLog
 
 
@@ -160,7 +157,10 @@ def tag(**options: Any) -> None:
     sys.exit(unattended.attended(_tag, options))
 
 
-for command in (tag, *history.COMMANDS, *review.COMMANDS, *evidence.COMMANDS, *learn.COMMANDS):
+for command in (
+    tag, *history.COMMANDS, *correcting.COMMANDS, *review.COMMANDS, *evidence.COMMANDS,
+    *learn.COMMANDS,
+):  # fmt: skip
     main.add_command(config.configurable(command, tag))
 main.add_command(places.places)
 main.add_command(config.group(tag))
@@ -235,74 +235,9 @@ def _tag(
             ReportWriter(place, names, classifier.name, settings.run_id, keep_reports)
         )
         show = Shown(quiet, verbose, strict, report_news_only)
-        counts = _follow(log.follow(settings.run_id, outcomes), rows, show)
+        counts = follow(log.follow(settings.run_id, outcomes), rows, show)
         failed = counts[Status.FAILED] - (0 if strict else counts.old_failures)
     if not quiet:
         click.echo(counts.summary(dry_run, log.skipping.folders, strict))
         tell(f"report: {report}")
     return unattended.exit_code(limits, failed > 0, stop.asked(), quiet)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """Counts of the outcomes; ``strict`` also shows failures of earlier runs."""
-
-    quiet: bool
-    verbose: bool
-    strict: bool
-    news_only: bool
-
-
-class Counts(Counter[Status]):
-    """Photos by status, the seconds they took, and how many also failed in an earlier run."""
-
-    old_failures = placeable = 0
-    seconds = 0.0
-
-    def summary(self, dry_run: bool, skipped: int, strict: bool) -> str:
-        """The closing lines for the terminal."""
-        from tagger.report.summary import summary
-
-        failures = 0 if strict else self.old_failures
-        return summary(self, self.seconds, dry_run, skipped, failures, self.placeable)
-
-
-def _follow(
-    outcomes: Iterable[Outcome],
-    rows: "ReportWriter",
-    show: Shown,
-) -> Counts:
-    """Pass each outcome to the report and the terminal."""
-    from tqdm import tqdm
-
-    started, counts = time.monotonic(), Counts()
-    silent = show.quiet or not sys.stderr.isatty()
-    with tqdm(unit=" photos", disable=silent, smoothing=0.05) as bar:
-        for outcome in outcomes:
-            if outcome.fresh or not show.news_only:
-                rows.write(outcome)
-            counts[outcome.status] += 1
-            failed = outcome.status is Status.FAILED
-            counts.old_failures += failed and not outcome.fresh
-            counts.placeable += outcome.placeable
-            if not silent:
-                counts_text = ", ".join(
-                    f"{counts[status]} {status}" for status in Status if counts[status]
-                )
-                bar.set_postfix_str(counts_text, refresh=False)
-            bar.update()
-            if show.verbose or (failed and (outcome.fresh or show.strict)):
-                bar.write(_line(outcome), file=sys.stderr)
-    counts.seconds = time.monotonic() - started
-    return counts
-
-
-def _line(outcome: Outcome) -> str:
-    """One line for a photo, and one for each source's answer."""
-    name = history.shown(outcome.entry.key)
-    place = f" {outcome.landmark.name}" if outcome.landmark else ""
-    if outcome.camera:
-        place += f" at {outcome.camera.latitude:.5f}, {outcome.camera.longitude:.5f}"
-    lines = [f"{name}: {outcome.status}{place} ({outcome.reason})"]
-    lines += [f"    {answer}" for answer in outcome.answers]
-    return "\n".join(map(printable, lines))

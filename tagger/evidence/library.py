@@ -132,7 +132,7 @@ class LibrarySource:
         """How photos are decoded for the model: the edge in pixels, and how they become square."""
         return self._model.image_size, self._model.resize
 
-    def looks(self, photos: Sequence[Views]) -> list[Described]:
+    def describe(self, photos: Sequence[Views]) -> list[Described]:
         """What decoded photos look like."""
         return self._model.describe(photos)
 

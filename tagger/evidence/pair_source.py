@@ -5,7 +5,7 @@ import os
 from tagger.evidence.captures import Captures
 from tagger.evidence.estimate import Estimate, Neighbour
 from tagger.evidence.families import is_burst, one_shot
-from tagger.evidence.time_source import far
+from tagger.evidence.in_words import far
 from tagger.metadata.capture import Capture
 from tagger.places.distance import distance_m
 from tagger.records import Source

@@ -1,13 +1,13 @@
 """The source ``time``: where the photos taken shortly before and after were taken."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tagger.evidence.captures import BY_UTC, By, Captures
 from tagger.evidence.clocks import AGREE, DAYLIGHT, VIEWS_AGREE, Clock, measured, readings, stated
 from tagger.evidence.estimate import Estimate, Neighbour
+from tagger.evidence.in_words import far, in_words
 from tagger.evidence.motion import (
     FASTEST_WALK,
     UNSURE,
@@ -283,24 +283,3 @@ class TimeSource:
             refused,
             tuple(Neighbour(fix.key, fix.seconds, *fix.position) for fix in nearest[:6]),
         )
-
-
-def in_words(fix: Fix) -> str:
-    """For example ``3 min after IMG_1.jpg``."""
-    return f"{lasting(abs(fix.seconds))} {'after' if fix.seconds < 0 else 'before'} " + (
-        os.path.basename(fix.key) or "another photo"
-    )
-
-
-def lasting(seconds: float) -> str:
-    """A time for people: 45 s, 3 min, 2.5 h."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def far(metres: float) -> str:
-    """A distance for people: 80 m, 1.2 km, 6,000 km."""
-    if metres < 1000:
-        return f"{metres:.0f} m"
-    return f"{metres / 1000:.1f} km" if metres < 20_000 else f"{metres / 1000:,.0f} km"

@@ -10,8 +10,9 @@ from pathlib import Path
 from tagger.evidence.captures import Captures
 from tagger.evidence.clocks import HOUR
 from tagger.evidence.estimate import Estimate, between
+from tagger.evidence.in_words import far, lasting
 from tagger.evidence.motion import RAYLEIGH_68, RAYLEIGH_95
-from tagger.evidence.time_source import Limits, TimeSource, far, lasting
+from tagger.evidence.time_source import Limits, TimeSource
 from tagger.evidence.tracks.point import Point
 from tagger.metadata.capture import Capture
 from tagger.places.distance import distance_m

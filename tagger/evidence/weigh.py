@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from tagger.evidence.estimate import Estimate
-from tagger.evidence.time_source import far
+from tagger.evidence.in_words import far
 from tagger.places.distance import distance_m
 from tagger.records import Landmark, Source
 

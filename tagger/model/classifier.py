@@ -9,13 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch.nn.functional import pad
 
 from tagger.errors import RunError
 from tagger.imaging.decode import Picture, Resize, Views, fit
 from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
-from tagger.model.devices import count_lanes, fast_dtype, pick_devices
+from tagger.model.devices import count_lanes, pick_devices
 from tagger.model.learned import LearnedGuess, LearnedPlaces, merged
 from tagger.model.learning import encoded, encoder_of
 from tagger.model.local_features.matching import Bytes, describe
@@ -24,6 +23,7 @@ from tagger.model.local_features.references import References
 from tagger.model.local_features.same_view import Described, PhotoView, small
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
+from tagger.model.runners import OnCpu, OnGpu
 from tagger.model.thumbnail_net import TOGETHER, logit
 from tagger.places.embeddings import in_bytes
 from tagger.places.own import own_path
@@ -36,7 +36,6 @@ THREADS = torch.get_num_threads()  # the processors, or what OMP_NUM_THREADS say
 # Edge of the square that a thumbnail is scaled to, unless the network takes one size only. Of
 # thumbnails of 160 x 120, eight a pass, 256 tells hardly more, for 1.6 times the work.
 SMALL = 192
-ON_GPU = 32  # photos a pass on a GPU, always: cuDNN and TorchScript plan each other number anew
 
 
 class Classifier:
@@ -254,67 +253,3 @@ class Classifier:
 def _view(grey: Bytes) -> PhotoView:
     height, width = grey.shape
     return PhotoView(describe(grey), width, height, small(grey))
-
-
-class OnCpu:
-    """One picture a pass on one thread, as many passes at once as there are threads.
-
-    Against batches of 16 on all threads: faster, as a picture's layers stay in the processor's
-    cache and no thread waits for another at each layer; and what a photo is taken for does not
-    depend, to the last bit, on the photos beside it.
-    """
-
-    def __init__(self, loaded: artifact.Artifact, threads: ThreadPoolExecutor) -> None:
-        cpu = torch.device("cpu")
-        self._module = artifact.prepare(loaded.module, cpu, fast_dtype(cpu))
-        self._threads = threads
-
-    def look(self, pictures: torch.Tensor, together: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
-        """For uint8 [N, 3, S, S], probabilities float32 [N, C] and embeddings [N, D].
-
-        Small pictures are looked at several ``together``: one alone, of 192 x 192, takes 1.7 times
-        as long as in a pass of eight. The answers differ by no more than 1e-6.
-        """
-        passes = self._threads.map(self._pass, torch.split(pictures, together))
-        found, embeddings = zip(*passes, strict=True)
-        return torch.cat(found), torch.cat(embeddings)
-
-    def _pass(self, picture: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.inference_mode():
-            found, embedding = self._module(picture.contiguous(memory_format=torch.channels_last))
-            return found.float(), embedding.float()
-
-
-class OnGpu:
-    """ON_GPU pictures a pass in half precision, copied from pinned memory while the GPU works.
-
-    All passes are of one thread: cuDNN keeps the plans of its convolutions by thread, and to make
-    them takes seconds.
-    """
-
-    def __init__(self, loaded: artifact.Artifact, device: torch.device) -> None:
-        self._device = device
-        self._module = artifact.prepare(loaded.module, device, fast_dtype(device))
-        self._thread = ThreadPoolExecutor(1, f"classify-{device}")
-        edge = loaded.manifest.image_size
-        # It plans while the first photos are decoded.
-        self._thread.submit(self._passes, torch.zeros(3 * ON_GPU, 3, edge, edge, dtype=torch.uint8))
-
-    def look(
-        self, pictures: torch.Tensor, together: int = ON_GPU
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As ``OnCpu.look``; what it gives is on the CPU."""
-        return self._thread.submit(self._passes, pictures).result()
-
-    def _passes(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.inference_mode():
-            passes = [self._pass(some) for some in torch.split(pictures, ON_GPU)]
-            found, embeddings = zip(*passes, strict=True)
-            return torch.cat(found).float().cpu(), torch.cat(embeddings).float().cpu()
-
-    def _pass(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        count = len(pictures)
-        full = pad(pictures, (0, 0, 0, 0, 0, 0, 0, ON_GPU - count)).pin_memory()
-        there = full.to(self._device, non_blocking=True)
-        found, embeddings = self._module(there.contiguous(memory_format=torch.channels_last))
-        return found[:count], embeddings[:count]

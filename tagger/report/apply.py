@@ -65,7 +65,7 @@ class PhotosByFolder:
         self._name: str | None = None
         self._entries: dict[str, Entry] = {}
 
-    def look(self, key: str) -> tuple[Storage, Entry]:
+    def find(self, key: str) -> tuple[Storage, Entry]:
         """The photo's store, and the photo as it is now.
 
         Raises:
@@ -143,7 +143,7 @@ def apply(
                 continue
             if keys[row.key] > 1:
                 raise RefusedError("several rows write or decline this photo; keep one of them")
-            storage, entry = folder.look(row.key)
+            storage, entry = folder.find(row.key)
             if not row.is_of(entry.version):
                 raise ChangedError("it changed since the report; make a new one with --dry-run")
             yield Applied(row.line, _write(storage, recorder, entry, row, known, options))

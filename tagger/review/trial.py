@@ -8,8 +8,8 @@ from tagger.blob import Blob, Content
 from tagger.errors import RefusedError
 from tagger.evidence.decide import decide
 from tagger.records import Acceptance, Coords, Entry, Outcome, Provenance, Tag, Version
-from tagger.run.inspect import inspect
-from tagger.run.settle import settle
+from tagger.run.inspect import check_and_decode
+from tagger.run.settle import decide_and_write_guess
 from tagger.run.stages import Classify, Settings
 from tagger.storage.base import Traits, nothing
 from tagger.storage.suffixes import is_raw
@@ -72,12 +72,14 @@ class Tagged:
 def attempt(name: str, data: bytes, classifier: Classify, min_conf: float) -> Outcome:
     """What ``landmark-tag --dry-run`` makes of the photo."""
     storage = Uploaded(name, data)
-    looked = inspect(storage, storage.entry, classifier.image_size, classifier.resize)
-    if looked.outcome is not None or looked.views is None:
-        assert looked.outcome is not None
-        return looked.outcome
-    (guess,) = classifier.classify([looked.views])
-    return settle(storage, classifier, None, Settings("trial", min_conf), storage.entry, guess)
+    decoded = check_and_decode(storage, storage.entry, classifier.image_size, classifier.resize)
+    if decoded.outcome is not None or decoded.views is None:
+        assert decoded.outcome is not None
+        return decoded.outcome
+    (guess,) = classifier.classify([decoded.views])
+    return decide_and_write_guess(
+        storage, classifier, None, Settings("trial", min_conf), storage.entry, guess
+    )
 
 
 def rule(outcome: Outcome, min_conf: float) -> Acceptance | None:

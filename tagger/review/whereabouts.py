@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tagger.errors import PhotoError
 from tagger.evidence.estimate import Neighbour
+from tagger.evidence.in_words import far, lasting
 from tagger.evidence.neighbours import neighbours
-from tagger.evidence.time_source import far, lasting
 from tagger.ledger.schema import default_path
 from tagger.records import Source
 from tagger.report.columns import BETWEEN, SUBJECT_ONLY

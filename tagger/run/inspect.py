@@ -1,10 +1,7 @@
 """What a photo is: its GPS state by the first bytes, its pixels where it has none."""
 
-import math
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
 from tagger import metadata
 from tagger.blob import fingerprint
@@ -22,7 +19,7 @@ from tagger.records import (
     Outcome,
     Status,
 )
-from tagger.run.stages import Looked
+from tagger.run.stages import WorkItem
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
 from tagger.storage.raw_file import RawFile
@@ -30,48 +27,19 @@ from tagger.storage.suffixes import is_raw
 from tagger.writing import sidecars
 from tagger.writing.write_tag import tagged_by
 
-T = TypeVar("T")
-# Seconds to read and check a head; above this, photos are processed in parallel.
-SLOW = 1e-3
 # Of 163 camera JPEGs 39 in 40 have all that comes before the picture in so many bytes.
 FIRST_BYTES = 40_960
 # A photo is read whole, and has to be decoded in what is left of this.
 MOST_BYTES = MOST
 
 
-class Glance:
-    """Settles photos by their first bytes on the caller's thread, while these come quickly.
-
-    To hand a photo whose head is in the system's cache to another thread and back costs more than
-    to read it. From a slow disk, a share or a bucket, threads wait side by side instead.
-    """
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-        self._mean = 0.0 if isinstance(storage, LocalStorage) else math.inf  # seconds
-
-    def __call__(self, entry: Entry) -> Looked | None:
-        """The photo's outcome, or None if it has to be decoded."""
-        outcome = self.quickly(lambda: first_look(self._storage, entry))
-        return Looked(entry, outcome) if outcome else None
-
-    def quickly(self, look: Callable[[], T]) -> T | None:
-        """What ``look`` answers; None where it has to be asked on another thread."""
-        if self._mean > SLOW:
-            return None
-        start = time.perf_counter()
-        answer = look()
-        self._mean += (time.perf_counter() - start - self._mean) / 16
-        return answer
-
-
-def first_look(
+def check(
     storage: Storage,
     entry: Entry,
     note: Callable[[Head, Outcome | None], None] | None = None,
     run_id: str = "",
 ) -> Outcome | None:
-    """The photo's outcome where its first bytes settle it; ``note`` is called with these and it."""
+    """The photo's outcome if its first bytes settle it; ``note`` is called with both."""
     try:
         return _without_decoding(storage, entry, run_id, whole=False, note=note)[0]
     except RunError:
@@ -80,60 +48,60 @@ def first_look(
         return outcome_of(entry, error)
 
 
-def inspect(
+def check_and_decode(
     storage: Storage,
     entry: Entry,
     size: int,
     resize: decode.Resize,
     run_id: str = "",
-    moved: Callable[[Entry], Looked | None] = lambda entry: None,
+    moved: Callable[[Entry], WorkItem | None] = lambda entry: None,
     opened: bool = False,
     data: bytes = b"",
     net: ThumbnailNet | None = None,
-) -> Looked:
+) -> WorkItem:
     """GPS check on the head bytes, then decode: everything that can be done to a photo alone.
 
-    ``moved`` may know it from another place; then it is not decoded again. Where the photo was
-    ``opened`` already its head is not asked for again, nor is the rest where that is ``data``.
-    What ``net`` sees to show nothing known, by its thumbnail, is not read any further; of photos
-    ``opened`` already it was asked then.
+    ``moved`` may know the photo from another place; then it is not decoded again. If it was
+    ``opened`` already, its head is not read again, nor the rest if that is ``data``. If ``net``
+    finds nothing known in its thumbnail, it is not read any further; photos ``opened`` already
+    were checked then.
 
-    A tag of this very run counts as none: who wrote it was lost before telling, so that the
-    photo goes the same way again.
+    A tag of this very run does not count: its writer was lost before it could report, so the photo
+    takes the same way again.
     """
     try:
         if is_raw(entry.key):
-            return _inspect_raw(storage, entry, size, resize, run_id, moved)
+            return _check_and_decode_raw(storage, entry, size, resize, run_id, moved)
         with ROOM.file(entry.version.size):
             outcome, head = None, None
             if not opened:
                 outcome, head = _without_decoding(storage, entry, run_id)
             if outcome is not None:
-                return Looked(entry, outcome)
+                return WorkItem(entry, outcome)
             if known := moved(entry):
                 return known
             if net and head and (guess := by_thumbnail(storage, entry, head, net)):
-                return Looked(entry, guess=guess)
+                return WorkItem(entry, guess=guess)
             if head and head.whole:
                 photo = head
             else:
                 photo = Head(data or storage.read(entry.key).data, whole=True)
             if opened and (outcome := _by_all(entry, photo, run_id)):
-                return Looked(entry, outcome)
+                return WorkItem(entry, outcome)
             unsettled = opened and metadata.gps_state(photo.data[: metadata.HEAD_BYTES]) is None
             if net and unsettled and (guess := by_thumbnail(storage, entry, photo, net)):
-                return Looked(entry, guess=guess)
+                return WorkItem(entry, guess=guess)
             if not entry.version.etag:
                 entry = replace(entry, fingerprint=fingerprint(photo.data))
-            return Looked(entry, views=decode.to_views(photo.data, size, resize))
+            return WorkItem(entry, views=decode.to_views(photo.data, size, resize))
     except RunError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues
-        return Looked(entry, outcome_of(entry, error))
+        return WorkItem(entry, outcome_of(entry, error))
 
 
 def by_thumbnail(storage: Storage, entry: Entry, head: Head, net: ThumbnailNet) -> Guess | None:
-    """The guess that nothing known is shown, where the photo's own thumbnail says so."""
+    """The guess that nothing known is shown, if the photo's own thumbnail says so."""
     picture = thumbnail_of(storage, entry, head)
     return nothing_known(net) if picture and net.settles([picture])[0] else None
 
@@ -149,33 +117,33 @@ def thumbnail_of(storage: Storage, entry: Entry, head: Head) -> decode.Picture |
 
 
 def nothing_known(net: ThumbnailNet) -> Guess:
-    """The guess of a photo of which only the thumbnail was looked at."""
+    """The guess for a photo of which only the thumbnail was checked."""
     return Guess((), 1.0, net.sha256)
 
 
-def _inspect_raw(
+def _check_and_decode_raw(
     storage: Storage,
     entry: Entry,
     size: int,
     resize: decode.Resize,
     run_id: str,
-    moved: Callable[[Entry], Looked | None],
-) -> Looked:
-    """As :func:`inspect`, by the metadata and the preview of a camera raw file."""
+    moved: Callable[[Entry], WorkItem | None],
+) -> WorkItem:
+    """As :func:`check_and_decode`, by the metadata and the preview of a camera raw file."""
     if outcome := _of_problem(entry):
-        return Looked(entry, outcome)
+        return WorkItem(entry, outcome)
     file = RawFile(storage, entry.key)
     head = Head(file.exif(), whole=True)
     if outcome := _by_gps(storage, entry, state_of(head), head, run_id):
-        return Looked(entry, outcome)
+        return WorkItem(entry, outcome)
     if known := moved(entry):
         return known
     data = file.picture()
     if outcome := _by_all(entry, Head(data, whole=True), run_id):
-        return Looked(entry, outcome)
+        return WorkItem(entry, outcome)
     if not entry.version.etag:
         entry = replace(entry, fingerprint=fingerprint(file))
-    return Looked(entry, views=decode.to_views(data, size, resize))
+    return WorkItem(entry, views=decode.to_views(data, size, resize))
 
 
 def _of_problem(entry: Entry) -> Outcome | None:

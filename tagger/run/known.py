@@ -9,36 +9,36 @@ from tagger.records import (
     Status,
 )
 from tagger.run.limits import RunLimits
-from tagger.run.stages import Looked, Memory, Settings
+from tagger.run.stages import Memory, Settings, WorkItem
 
 UNCHANGED = "unchanged since an earlier run"
 # What every run tries again: the remedy (a permission, an extra, the network) leaves no trace.
 TRIED_AGAIN = frozenset({Status.UNREADABLE, Status.UNSUPPORTED, Status.CHANGED, Status.FAILED})
 
 
-def recalled(
+def recall(
     recorder: Memory | None,
     entry: Entry,
     model_sha256: str,
     settings: Settings,
     limits: RunLimits | None = None,
     thumbnails: str = "",
-) -> Looked | None:
+) -> WorkItem | None:
     """The photo as the ledger knows it, unopened; None if it has to be processed."""
     seen = recorder.recall(entry) if recorder and not settings.rescan else None
-    known = remembered(entry, seen, model_sha256, settings.output, thumbnails) if seen else None
+    known = recalled_as(entry, seen, model_sha256, settings.output, thumbnails) if seen else None
     if limits and not known and not (seen and seen.status in TRIED_AGAIN):
         limits.begin()
     return known
 
 
-def remembered(
+def recalled_as(
     entry: Entry, seen: Seen, model_sha256: str, output: str = "", thumbnails: str = ""
-) -> Looked | None:
+) -> WorkItem | None:
     """The outcome of an unchanged photo by an earlier run, unopened; None if unknown.
 
-    A photo of which a copy was tagged is settled for runs with the same output, one of which only
-    the thumbnail was looked at for runs that do so with the same network, ``thumbnails``.
+    A photo with a tagged copy is settled for runs with the same output; a photo of which only the
+    thumbnail was checked, for runs that check it with the same network, ``thumbnails``.
     """
     match seen.status:
         case Status.TAGGED if seen.output != output:
@@ -46,13 +46,13 @@ def remembered(
         case Status.HAS_GPS | Status.TAGGED:
             copied = seen.status is Status.TAGGED and output
             reason = "a copy was tagged by an earlier run" if copied else UNCHANGED
-            return Looked(entry, Outcome(entry, Status.HAS_GPS, reason, fresh=False))
+            return WorkItem(entry, Outcome(entry, Status.HAS_GPS, reason, fresh=False))
         case Status.UNSURE | Status.NO_LANDMARK:
             if seen.guess and seen.model_sha256 == model_sha256:
                 if seen.guess.thumbnail not in ("", thumbnails):
                     return None
                 entry = replace(entry, fingerprint=seen.fingerprint)
-                return Looked(entry, guess=seen.guess, fresh=False)
+                return WorkItem(entry, guess=seen.guess, fresh=False)
     return None
 
 

@@ -1,4 +1,4 @@
-"""The source ``library`` in a run: photos with a position are looked at, the others compared."""
+"""The source ``library`` in a run: photos with a position are described, the others compared."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from tagger.imaging.room import ROOM
 from tagger.metadata.capture import Capture
 from tagger.records import Entry
 from tagger.run.ordered import in_order
-from tagger.run.stages import Looked, stamp
+from tagger.run.stages import WorkItem, stamp
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
 from tagger.storage.raw_file import RawFile
@@ -23,13 +23,13 @@ if TYPE_CHECKING:  # they load torch
     from tagger.evidence.listing import Listing
     from tagger.model.local_features.same_view import Described
 
-# What looks at photos: each that can be read, as it is kept.
-Looks = Callable[[Iterable[Entry]], "Iterable[KeptView]"]
+# Describes photos: each that can be read, as it is kept.
+Describe = Callable[[Iterable[Entry]], "Iterable[KeptView]"]
 # Photos that a run asks for because it did not list them; of a bucket, each is a request.
 MOST_ASKED, MOST_REQUESTS = 100_000, 1000
 
 
-def look_at_library(entries: Iterable[Entry], sources: Sources, looks: Looks) -> None:
+def describe_library(entries: Iterable[Entry], sources: Sources, describe: Describe) -> None:
     """Add photos that carry a position to the index of views."""
     views, captures = sources.views, sources.captures
     assert views is not None
@@ -37,38 +37,38 @@ def look_at_library(entries: Iterable[Entry], sources: Sources, looks: Looks) ->
     def photo_of(key: str) -> Capture:
         return captures.get(key) or Capture(key)
 
-    for seen in looks(entry for entry in entries if photo_of(entry.key).position):
-        photo = photo_of(seen.key)
-        views.add(replace(seen, position=photo.position, taken=photo.local))
+    for kept in describe(entry for entry in entries if photo_of(entry.key).position):
+        photo = photo_of(kept.key)
+        views.add(replace(kept, position=photo.position, taken=photo.local))
     views.ready()
 
 
-def looking(storage: Storage, library: "LibrarySource", workers: int) -> Looks:
-    """Looks at photos on this machine."""
+def describer(storage: Storage, library: "LibrarySource", workers: int) -> Describe:
+    """Describes photos on this machine."""
 
-    def look(entry: Entry) -> "KeptView | None":
+    def describe_one(entry: Entry) -> "KeptView | None":
         views = decoded(storage, entry, *library.sizes)
         return described([entry], [views], library)[0] if views else None
 
-    def looks(entries: Iterable[Entry]) -> "Iterator[KeptView]":
-        return (seen for seen in in_order(look, entries, workers, 4 * workers) if seen)
+    def describe(entries: Iterable[Entry]) -> "Iterator[KeptView]":
+        return (kept for kept in in_order(describe_one, entries, workers, 4 * workers) if kept)
 
-    return looks
+    return describe
 
 
 def described(
     entries: Iterable[Entry], views: Sequence[Views], library: "LibrarySource"
 ) -> "list[KeptView]":
     """Decoded photos as they are kept."""
-    looks = library.looks(views)
+    descriptions = library.describe(views)
     return [
-        library.kept(entry.key, stamp(entry), seen)
-        for entry, seen in zip(entries, looks, strict=True)
+        library.kept(entry.key, stamp(entry), description)
+        for entry, description in zip(entries, descriptions, strict=True)
     ]
 
 
 def decoded(storage: Storage, entry: Entry, size: int, resize: Resize) -> Views | None:
-    """A photo of the library, as the model looks at it; one that cannot be read is none."""
+    """A photo of the library, decoded for the model; None where it cannot be read."""
     try:
         with ROOM.file(entry.version.size):
             raw = is_raw(entry.key)
@@ -100,38 +100,41 @@ def _gone(storage: Storage, key: str) -> bool:
     return False
 
 
-def with_earlier_look(item: Looked, sources: Sources) -> Looked:
-    """A photo whose guess is an earlier run's, compared by how it looked then.
+def with_earlier_view(item: WorkItem, sources: Sources) -> WorkItem:
+    """A photo whose guess is an earlier run's, compared by the description kept then.
 
-    Where that was not kept, the guess is left out, so that the photo is looked at again.
+    Where none was kept, the guess is left out, so that the photo is decoded again.
     """
     library, views, key = sources.library, sources.views, item.entry.key
     assert library is not None and views is not None
     if not views.known(key, stamp(item.entry)):
         return replace(item, guess=None, fresh=True)
-    seen = None if views.unlike(key, library.least_alike) else views.view(key)
-    return _compared(item, library, seen) if seen else item
+    kept = None if views.unlike(key, library.least_alike) else views.view(key)
+    return _compared(item, library, kept) if kept else item
 
 
 def compared(
-    items: Sequence[Looked], looks: Iterable["Described"], library: "LibrarySource"
-) -> list[Looked]:
+    items: Sequence[WorkItem], descriptions: Iterable["Described"], library: "LibrarySource"
+) -> list[WorkItem]:
     """A batch in which the photos that were decoded have what the library says of them."""
-    each, done = iter(looks), []
+    each, done = iter(descriptions), []
     for item in items:
         if item.views:
-            seen = next(each)
-            kept = library.kept(item.entry.key, stamp(item.entry), seen)
+            description = next(each)
+            kept = library.kept(item.entry.key, stamp(item.entry), description)
             library.index.add(kept)
-            item = _compared(item, library, kept, seen)
+            item = _compared(item, library, kept, description)
         done.append(item)
     return done
 
 
 def _compared(
-    item: Looked, library: "LibrarySource", kept: "KeptView", seen: "Described | None" = None
-) -> Looked:
-    estimate, alike = library.compared(kept, seen)
+    item: WorkItem,
+    library: "LibrarySource",
+    kept: "KeptView",
+    description: "Described | None" = None,
+) -> WorkItem:
+    estimate, alike = library.compared(kept, description)
     if not alike:
         library.index.note_unlike(kept.key)
     return replace(item, estimates=(*item.estimates, estimate)) if estimate else item

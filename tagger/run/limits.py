@@ -65,8 +65,8 @@ class RunLimits:
             FailingError: too many failed, at the end or before.
         """
         if self.reached == "--fail-over":
-            failing, seen = self._fresh_failing, self._fresh
-            message = f"stopped: {failing} of {seen} photos failed"
+            failing, done = self._fresh_failing, self._fresh
+            message = f"stopped: {failing} of {done} photos failed"
         elif self._too_many(self._seen_failing, self._seen):
             self.reached = "--fail-over"
             message = f"{self._seen_failing} of {self._seen} photos failed"
@@ -77,8 +77,8 @@ class RunLimits:
             "says why: check the disk or the network, then run again"
         )
 
-    def _too_many(self, failing: int, seen: int) -> bool:
-        return self._fail_over is not None and 100 * failing > self._fail_over * seen
+    def _too_many(self, failing: int, done: int) -> bool:
+        return self._fail_over is not None and 100 * failing > self._fail_over * done
 
     def _is(self, option: str, so: bool) -> bool:
         if so:

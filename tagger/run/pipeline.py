@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from tagger.evidence.sources import Sources
 from tagger.model.thumbnail_net import TOGETHER, ThumbnailNet
 from tagger.records import Entry, Outcome
-from tagger.run.inspect import Glance, inspect
-from tagger.run.known import news, recalled, remembered
+from tagger.run.inspect import check_and_decode
+from tagger.run.known import news, recall, recalled_as
 from tagger.run.library_pass import compared
 from tagger.run.limits import RunLimits
 from tagger.run.ordered import batches, in_order
-from tagger.run.settle import finished
-from tagger.run.stages import Classify, Finder, Looked, Memory, Settings
+from tagger.run.quick_check import QuickCheck
+from tagger.run.settle import decide_and_write
+from tagger.run.stages import Classify, Finder, Memory, Settings, WorkItem
 from tagger.run.survey import survey
-from tagger.run.thumbnails import looked_at
+from tagger.run.thumbnails import check_thumbnails
 from tagger.run.united import united
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
@@ -44,11 +45,11 @@ def run(
     sources: Sources | None = None,
     thumbnails: ThumbnailNet | None = None,
 ) -> Iterator[Outcome]:
-    """Tag what ``storage`` lists; ``stop`` is asked between photos, what is begun is finished.
+    """Tag what ``storage`` lists; ``stop`` is called between photos, what is begun is finished.
 
-    ``limits`` are told which photos are looked at afresh, and may end the listing. ``sources`` are
-    asked about each photo without a position; what they need is gathered in a pass of its own.
-    ``thumbnails`` spares photos the decoding whose own thumbnail shows nothing known.
+    ``limits`` counts the photos that no earlier run knows, and may end the listing. ``sources``
+    estimate the position of each photo without one, by what a first pass over all photos gathers.
+    With ``thumbnails``, photos whose own thumbnail shows nothing known are not decoded.
 
     Without a recorder nothing could be undone, so nothing is written: that is a dry run.
 
@@ -58,93 +59,95 @@ def run(
     net = thumbnails.asking(classifier.possible) if thumbnails and settings.by_thumbnails else None
     net_sha256 = net.sha256 if net else ""
 
-    def moved(entry: Entry) -> Looked | None:
+    def moved(entry: Entry) -> WorkItem | None:
         if settings.rescan or not isinstance(recorder, Finder):
             return None
         seen = recorder.moved(entry)
         sha256, output = classifier.sha256, settings.output
-        known = remembered(entry, seen, sha256, output, net_sha256) if seen else None
+        answer = recalled_as(entry, seen, sha256, output, net_sha256) if seen else None
         # A name that is new is news, whatever is known of the content.
-        return replace(known, fresh=True) if known and seen and seen.elsewhere else known
+        return replace(answer, fresh=True) if answer and seen and seen.elsewhere else answer
 
     def ended() -> bool:
         # The survey does not ask the clock: what it finds is kept for the next run.
         return stop() or (limits is not None and limits.over())
 
-    def look(some: list[Looked]) -> list[Looked]:
-        return [each if settled(each) else decoded(each) for each in first(some)]
+    def decode_some(some: list[WorkItem]) -> list[WorkItem]:
+        return [item if settled(item) else decode(item) for item in by_thumbnails(some)]
 
-    def first(some: list[Looked]) -> list[Looked]:
-        return looked_at(storage, some, net, moved) if net else some
+    def by_thumbnails(some: list[WorkItem]) -> list[WorkItem]:
+        return check_thumbnails(storage, some, net, moved) if net else some
 
-    def decoded(item: Looked) -> Looked:
+    def decode(item: WorkItem) -> WorkItem:
         size, resize = classifier.image_size, classifier.resize
-        answer = inspect(
+        answer = check_and_decode(
             storage, item.entry, size, resize, moved=moved, opened=item.opened, data=item.data,
             net=None if item.passed else net,
         )  # fmt: skip
         return replace(answer, estimates=item.estimates, shot=item.shot)
 
-    def known(entry: Entry) -> Looked | None:
-        return recalled(recorder, entry, classifier.sha256, settings, limits, net_sha256)
+    def recalled(entry: Entry) -> WorkItem | None:
+        return recall(recorder, entry, classifier.sha256, settings, limits, net_sha256)
 
-    glance = Glance(storage)
+    quick_check = QuickCheck(storage)
 
-    def ready(item: Looked) -> Looked:
+    def ready(item: WorkItem) -> WorkItem:
         if sources is not None:
             return item
-        return known(item.entry) or glance(item.entry) or item
+        return recalled(item.entry) or quick_check(item.entry) or item
 
-    def waits(item: Looked) -> bool:
+    def waits(item: WorkItem) -> bool:
         return not settled(item)
 
-    def unless_waiting(some: list[Looked]) -> list[Looked] | None:
+    def unless_waiting(some: list[WorkItem]) -> list[WorkItem] | None:
         return None if any(map(waits, some)) else some
 
-    def finish(item: Looked) -> Outcome:
-        return finished(storage, classifier, recorder, settings, item, output)
+    def decided(item: WorkItem) -> Outcome:
+        return decide_and_write(storage, classifier, recorder, settings, item, output)
 
     library = sources.library if sources else None
     window = (1 + classifier.lanes) * settings.batch_size + settings.workers
     listed = takewhile(lambda _: not (limits and limits.full()), storage.list())
     if sources is None:
-        items: Iterator[Looked] = map(Looked, listed)
+        items: Iterator[WorkItem] = map(WorkItem, listed)
     else:
         begun = takewhile(lambda _: not stop(), listed)
-        items = survey(storage, begun, sources, known, settings.workers, net)
+        items = survey(storage, begun, sources, recalled, settings.workers, net)
     together = TOGETHER if net and isinstance(storage, LocalStorage) else 1
     groups = batches(map(ready, items), waits, together, window, PATIENCE)
-    in_groups = in_order(look, groups, settings.workers, -(-window // together), unless_waiting)
-    looked = itertools.chain.from_iterable(in_groups)
+    in_groups = in_order(
+        decode_some, groups, settings.workers, -(-window // together), unless_waiting
+    )
+    decoded = itertools.chain.from_iterable(in_groups)
     guessed = takewhile(
-        lambda _: not ended(), classified(looked, classifier, settings.batch_size, library)
+        lambda _: not ended(), classified(decoded, classifier, settings.batch_size, library)
     )
     shots = united(guessed, settings.min_conf)
-    done = in_order(finish, shots, settings.writers, settings.writers, lambda item: item.outcome)
+    done = in_order(decided, shots, settings.writers, settings.writers, lambda item: item.outcome)
     for outcome in done:
         yield news(outcome, recorder)
 
 
-def settled(item: Looked) -> bool:
-    """Whether it need not be looked at."""
+def settled(item: WorkItem) -> bool:
+    """Whether it need not be decoded."""
     return item.outcome is not None or item.guess is not None
 
 
 def classified(
-    looked: Iterable[Looked],
+    items: Iterable[WorkItem],
     classifier: Classify,
     size: int,
     library: "LibrarySource | None" = None,
-) -> Iterator[Looked]:
+) -> Iterator[WorkItem]:
     """Guesses for those that were decoded, in batches; the others pass through in their place."""
 
-    def guessed(batch: list[Looked]) -> list[Looked]:
+    def guessed(batch: list[WorkItem]) -> list[WorkItem]:
         views = [item.views for item in batch if item.views]
         if not views:
             return batch
         if library:
-            guesses, looks = library.classify(views)
-            batch = compared(batch, looks, library)
+            guesses, descriptions = library.classify(views)
+            batch = compared(batch, descriptions, library)
         else:
             guesses = classifier.classify(views)
         each = iter(guesses)
@@ -152,7 +155,7 @@ def classified(
             replace(item, views=None, guess=next(each)) if item.views else item for item in batch
         ]
 
-    whole = batches(looked, lambda item: item.views is not None, size, MOST_WAITING, PATIENCE)
+    whole = batches(items, lambda item: item.views is not None, size, MOST_WAITING, PATIENCE)
     # One batch more than it works on, so that it need not wait while the last one is written.
     for batch in in_order(guessed, whole, classifier.lanes, classifier.lanes + 1):
         yield from batch

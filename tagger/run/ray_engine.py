@@ -17,7 +17,7 @@ from tagger.ledger.recorder import RunRecorder
 from tagger.model.lazy import LazyClassifier
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Landmark, Outcome
-from tagger.run.known import news, recalled
+from tagger.run.known import news, recall
 from tagger.run.limits import RunLimits
 from tagger.run.ordered import batches
 from tagger.run.ray_connection import Cluster, connected, explained
@@ -29,14 +29,14 @@ from tagger.run.ray_tasks import (
     Describing,
     Done,
     Job,
+    decode_photos,
     decode_placed,
     files_of,
-    look,
     packed,
     unpacked,
     write,
 )
-from tagger.run.stages import Looked, Settings
+from tagger.run.stages import Settings, WorkItem
 from tagger.run.survey import survey
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
@@ -85,25 +85,25 @@ def run(
                 library.max_radius_m if library else None,
             )  # fmt: skip
 
-        @functools.cache  # once all photos with a position were looked at
+        @functools.cache  # once all photos with a position are described
         def comparing() -> Job:
             return replace(job(), album=album())
 
-        def looks(entries: Iterable[Entry]) -> Iterator[KeptView]:
-            return _looked_at(entries, job(), options)
+        def describe(entries: Iterable[Entry]) -> Iterator[KeptView]:
+            return _described(entries, job(), options)
 
-        def known(entry: Entry) -> Looked | None:
-            return recalled(recorder, entry, classifier.sha256, settings, limits, net_sha256)
+        def recalled(entry: Entry) -> WorkItem | None:
+            return recall(recorder, entry, classifier.sha256, settings, limits, net_sha256)
 
         def ended() -> bool:
             return stop() or (limits is not None and limits.over())
 
         listed = takewhile(lambda _: not (limits and limits.full()), storage.list())
         if sources is None:
-            first: Iterator[Looked] = (known(entry) or Looked(entry) for entry in listed)
+            first: Iterator[WorkItem] = (recalled(entry) or WorkItem(entry) for entry in listed)
         else:
             begun = takewhile(lambda _: not stop(), listed)
-            first = survey(storage, begun, sources, known, settings.workers, net, looks)
+            first = survey(storage, begun, sources, recalled, settings.workers, net, describe)
         for items in batches(first, lambda item: item.outcome is None, ROUND, MOST_LISTED):
             work = [item for item in items if item.outcome is None]
             done = _worked(work, comparing(), options) if work else iter(())
@@ -123,9 +123,9 @@ def run(
                 return
 
 
-def _blocks(work: Iterable[Looked]) -> Iterator[list[Looked]]:
+def _blocks(work: Iterable[WorkItem]) -> Iterator[list[WorkItem]]:
     """Work in blocks, of which none parts the photos of one shot."""
-    block: list[Looked] = []
+    block: list[WorkItem] = []
     for item in work:
         if len(block) >= BLOCK and (item.shot is None or item.shot != block[-1].shot):
             yield block
@@ -135,16 +135,16 @@ def _blocks(work: Iterable[Looked]) -> Iterator[list[Looked]]:
         yield block
 
 
-def _worked(work: list[Looked], job: Job, options: Cluster) -> Iterator[Done | None]:
+def _worked(work: list[WorkItem], job: Job, options: Cluster) -> Iterator[Done | None]:
     """The results of the cluster, one for each item, in their order."""
     blocks = list(map(packed, _blocks(work)))
     photos: Any = ray.data.from_arrow(blocks)
-    photos = photos.map_batches(look, fn_kwargs={"job": job}, **STAGE)
+    photos = photos.map_batches(decode_photos, fn_kwargs={"job": job}, **STAGE)
     guessed = _on_classifiers(photos, Classifying, job, options)
     return _results(guessed.map_batches(write, fn_kwargs={"job": job}, **STAGE))
 
 
-def _looked_at(entries: Iterable[Entry], job: Job, options: Cluster) -> Iterator[KeptView]:
+def _described(entries: Iterable[Entry], job: Job, options: Cluster) -> Iterator[KeptView]:
     """What the cluster sees of photos with a position; those that cannot be read are left out."""
     waiting = iter(entries)
     while some := list(islice(waiting, ROUND)):

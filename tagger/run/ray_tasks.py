@@ -21,15 +21,15 @@ from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.places.opening import open_pack
 from tagger.places.pack import SUFFIX
 from tagger.records import Entry, Landmark, Outcome, Version
-from tagger.run.inspect import inspect
+from tagger.run.inspect import check_and_decode
 from tagger.run.library_pass import decoded, described
 from tagger.run.ordered import in_order
 from tagger.run.pipeline import classified
 from tagger.run.ray_ledger import Messenger
 from tagger.run.ray_library import RemoteIndex, ask
-from tagger.run.settle import finished
-from tagger.run.stages import Looked, Settings
-from tagger.run.thumbnails import looked_at
+from tagger.run.settle import decide_and_write
+from tagger.run.stages import Settings, WorkItem
+from tagger.run.thumbnails import check_thumbnails
 from tagger.run.united import united
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
@@ -81,22 +81,22 @@ class Done:
     written: Version | None = None
 
 
-def look(table: pa.Table, job: Job) -> pa.Table:
-    """Head check and decode, for photos without a known guess."""
+def decode_photos(table: pa.Table, job: Job) -> pa.Table:
+    """Check the heads of photos without a known guess, and decode those that need it."""
 
-    def one(item: Looked) -> Looked:
+    def one(item: WorkItem) -> WorkItem:
         size, resize, run_id = job.size, job.resize, job.settings.run_id
-        looked = inspect(
+        checked = check_and_decode(
             job.storage, item.entry, size, resize, run_id, opened=item.opened, data=item.data,
             net=None if item.passed else job.thumbnails,
         )  # fmt: skip
-        return replace(looked, estimates=item.estimates, shot=item.shot)
+        return replace(checked, estimates=item.estimates, shot=item.shot)
 
     items, workers = unpacked(table), job.settings.workers
     if not job.enter():
         return packed(None for _ in items)
     if job.thumbnails:
-        items = looked_at(job.storage, items, job.thumbnails, run_id=job.settings.run_id)
+        items = check_thumbnails(job.storage, items, job.thumbnails, run_id=job.settings.run_id)
     return packed(in_order(one, items, workers, BLOCK, lambda item: item if item.guess else None))
 
 
@@ -129,8 +129,8 @@ class Classifying:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         items = unpacked(table)
-        looked = (item for item in items if item is not None)
-        guessed = classified(looked, self._classifier, self._size, self.library)
+        waiting = (item for item in items if item is not None)
+        guessed = classified(waiting, self._classifier, self._size, self.library)
         return packed(item and next(guessed) for item in items)
 
 
@@ -146,15 +146,15 @@ def decode_placed(table: pa.Table, job: Job) -> pa.Table:
 
 
 class Describing(Classifying):
-    """Looks at photos that carry a position."""
+    """Describes photos that carry a position."""
 
     def __call__(self, table: pa.Table) -> pa.Table:
         assert self.library is not None
-        items, size, looks = unpacked(table), self._size, list[KeptView]()
+        items, size, kept = unpacked(table), self._size, list[KeptView]()
         for begin in range(0, len(items), size):
             entries, views = zip(*items[begin : begin + size], strict=True)
-            looks += described(entries, views, self.library)
-        return packed(looks)
+            kept += described(entries, views, self.library)
+        return packed(kept)
 
 
 def write(table: pa.Table, job: Job) -> pa.Table:
@@ -164,11 +164,11 @@ def write(table: pa.Table, job: Job) -> pa.Table:
         return packed(None for _ in items)
     messenger = Messenger(job.books) if job.books is not None else None
 
-    def one(item: Looked) -> Outcome:
-        return finished(job.storage, job, messenger, job.settings, item, job.output)
+    def one(item: WorkItem) -> Outcome:
+        return decide_and_write(job.storage, job, messenger, job.settings, item, job.output)
 
-    looked = united((item for item in items if item is not None), job.settings.min_conf)
-    outcomes = in_order(one, looked, writers, writers, lambda item: item.outcome)
+    shots = united((item for item in items if item is not None), job.settings.min_conf)
+    outcomes = in_order(one, shots, writers, writers, lambda item: item.outcome)
     written = messenger.written if messenger else {}
     done = (Done(outcome, written.get(outcome.entry.key)) for outcome in outcomes)
     return packed(item and next(done) for item in items)

@@ -24,29 +24,31 @@ from tagger.records import (
     Status,
     Tag,
 )
-from tagger.run.stages import Looked, ModelFacts, Settings
+from tagger.run.stages import ModelFacts, Settings, WorkItem
 from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 from tagger.writing.recorded import Recorder
 from tagger.writing.write_tag import see_unlinked, write_tag
 
 
-def finished(
+def decide_and_write(
     storage: Storage,
     model: ModelFacts,
     recorder: Recorder | None,
     settings: Settings,
-    item: Looked,
+    item: WorkItem,
     output: Output | None = None,
 ) -> Outcome:
-    """The outcome of a photo that has a guess, as :func:`settle` makes it.
+    """The outcome of a photo that has a guess, as :func:`decide_and_write_guess` makes it.
 
     Of photos of one shot, the guess of the best decides; where nothing comes of it, the photo's own
     is what is told and kept.
     """
     assert item.guess is not None
     shown = item.shown or item.guess
-    outcome = settle(storage, model, recorder, settings, item.entry, shown, output, item.estimates)
+    outcome = decide_and_write_guess(
+        storage, model, recorder, settings, item.entry, shown, output, item.estimates
+    )
     if item.shown and outcome.landmark:
         outcome = replace(outcome, reason=f"{outcome.reason}; as {item.shown_by} of the shot shows")
     elif item.shown and outcome.status in (Status.UNSURE, Status.NO_LANDMARK):
@@ -55,7 +57,7 @@ def finished(
     return replace(outcome, fresh=item.fresh or bool(outcome.landmark or outcome.camera))
 
 
-def settle(
+def decide_and_write_guess(
     storage: Storage,
     model: ModelFacts,
     recorder: Recorder | None,
@@ -175,11 +177,11 @@ def _answers(
 ) -> tuple[str, ...]:
     """What each source says, in words."""
     name = landmark.name if landmark else guess.best.slug
-    seen = f"{Source.LANDMARK}: {name}, confidence {guess.best.confidence:.{DECIMALS}f}"
+    first = f"{Source.LANDMARK}: {name}, confidence {guess.best.confidence:.{DECIMALS}f}"
     if guess.thumbnail:
-        seen = f"{Source.LANDMARK}: none, by the thumbnail"
+        first = f"{Source.LANDMARK}: none, by the thumbnail"
     return (
-        seen,
+        first,
         *(
             f"{one.source}: {one.latitude:.5f}, {one.longitude:.5f} within "
             f"{one.radius_95_m:,.0f} m, {one.words}"

@@ -5,7 +5,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 
-from tagger.run.stages import Looked
+from tagger.run.stages import WorkItem
 
 # Photos that are kept in memory, about 700 bytes each; the rest lies in a temporary file.
 KEPT = 50_000
@@ -23,8 +23,8 @@ class Spool:
     """
 
     def __init__(self) -> None:
-        self._kept: list[tuple[bytes, Looked]] = []
-        self._more: list[tuple[bytes, Looked]] = []
+        self._kept: list[tuple[bytes, WorkItem]] = []
+        self._more: list[tuple[bytes, WorkItem]] = []
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close
         self._blocks = 0
         # An empty name is a temporary database: SQLite spills it to disk and removes it.
@@ -32,7 +32,7 @@ class Spool:
         self._db.executescript(f"PRAGMA journal_mode = OFF; {TABLES} BEGIN;")
         self._any_behind = False
 
-    def add(self, item: Looked, family: str = "") -> None:
+    def add(self, item: WorkItem, family: str = "") -> None:
         """Put a photo at the end, or behind the first of its family."""
         name = family.encode("utf-8", "surrogateescape")
         if name and not self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (name,)).rowcount:
@@ -51,7 +51,7 @@ class Spool:
         self._blocks += 1
         self._more.clear()
 
-    def __iter__(self) -> Iterator[list[Looked]]:
+    def __iter__(self) -> Iterator[list[WorkItem]]:
         """All that was added, once, family by family; memory is let go of on the way."""
         self._kept.reverse()
         while self._kept:
@@ -63,7 +63,7 @@ class Spool:
         for name, item in self._more:
             yield self._family(name, item)
 
-    def _family(self, name: bytes, first: Looked) -> list[Looked]:
+    def _family(self, name: bytes, first: WorkItem) -> list[WorkItem]:
         if not (name and self._any_behind):
             return [first]
         rows = self._db.execute("SELECT photo FROM behind WHERE family = ? ORDER BY rowid", (name,))

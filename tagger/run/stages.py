@@ -112,16 +112,16 @@ class Shot(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class WorkItem:
     """A photo after the first stages: settled, or decoded for the classifier, or with a guess.
 
-    ``fresh`` is False where the guess is an earlier run's; ``estimates`` are what other sources
-    than the classifier say of where it was taken. ``opened`` tells that its head was read and
-    settles nothing, ``data`` are its bytes where these were all of them and are kept. ``passed``
-    tells that its thumbnail was looked at, and that something known may be shown.
+    ``fresh`` is False if the guess is an earlier run's; ``estimates`` are the positions that other
+    sources give. ``opened``: its head was read and settled nothing; ``data`` is the whole photo if
+    that was all of it and is kept. ``passed``: its thumbnail was checked, and may show something
+    known.
 
-    ``shot`` tells which photos it is decided with; ``shown`` is then the guess that counts, where
-    that is another's, and ``shown_by`` the name of that one.
+    ``shot``: the photos it is decided with; if the guess that counts is another photo's, it is
+    ``shown``, and ``shown_by`` is that photo's name.
     """
 
     entry: Entry

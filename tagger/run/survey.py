@@ -16,17 +16,18 @@ from tagger.metadata.formats.detect import Format, Head
 from tagger.metadata.movie import movie
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome, Source, Status
-from tagger.run.inspect import Glance, by_thumbnail, first_look
+from tagger.run.inspect import by_thumbnail, check
 from tagger.run.library_pass import (
-    Looks,
+    Describe,
+    describe_library,
+    describer,
     drop_gone,
-    look_at_library,
-    looking,
-    with_earlier_look,
+    with_earlier_view,
 )
 from tagger.run.ordered import in_order
+from tagger.run.quick_check import QuickCheck
 from tagger.run.spool import Spool
-from tagger.run.stages import Looked, Shot, stamp
+from tagger.run.stages import Shot, WorkItem, stamp
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
 from tagger.storage.raw_file import Ranges, RawFile
@@ -43,25 +44,25 @@ def survey(
     storage: Storage,
     entries: Iterable[Entry],
     sources: Sources,
-    recalled: Callable[[Entry], Looked | None],
+    recalled: Callable[[Entry], WorkItem | None],
     workers: int,
     net: ThumbnailNet | None = None,
-    looks: Looks | None = None,
-) -> Iterator[Looked]:
+    describe: Describe | None = None,
+) -> Iterator[WorkItem]:
     """Note when and where each photo was taken; then hand on all of them, in their order.
 
     Photos of one shot that are not settled come in a row, where the first of them is.
 
     A photo that is settled by its first bytes, or by what an earlier run found, comes with its
-    outcome or guess; the others with what the sources say of them. In a bucket ``net`` looks at the
+    outcome or guess; the others with what the sources say of them. In a bucket ``net`` checks the
     thumbnails in these bytes; on a disk they are read again, at no cost, when a thread is free.
-    ``looks`` looks at photos for the source library, where that is not done on this machine.
+    ``describe`` describes photos for the source library, where this machine does not.
     """
-    known: dict[str, Looked] = {}
+    known: dict[str, WorkItem] = {}
 
     remote, room, one = not isinstance(storage, LocalStorage), MOST_KEPT, threading.Lock()
 
-    def look(entry: Entry) -> Looked:
+    def check_one(entry: Entry) -> WorkItem:
         nonlocal room
         before, heads = known.pop(entry.key, None), list[Head]()
 
@@ -69,21 +70,21 @@ def survey(
             heads.append(head)
             note(storage, sources, entry, head, outcome)
 
-        outcome = first_look(storage, entry, noted)
+        outcome = check(storage, entry, noted)
         if before or outcome or not (remote and heads):
-            return before or Looked(entry, outcome)
+            return before or WorkItem(entry, outcome)
         raw = is_raw(entry.key)
         if net and not raw and (guess := by_thumbnail(storage, entry, heads[0], net)):
-            return Looked(entry, guess=guess, opened=True)
+            return WorkItem(entry, guess=guess, opened=True)
         with one:
             data = heads[0].data if heads[0].whole and not raw else b""
             data = data if len(data) <= room else b""
             room -= len(data)
-        return Looked(entry, opened=True, data=data)
+        return WorkItem(entry, opened=True, data=data)
 
-    glance = Glance(storage)
+    quick_check = QuickCheck(storage)
 
-    def ready(entry: Entry) -> Looked | None:
+    def ready(entry: Entry) -> WorkItem | None:
         before = recalled(entry)
         # Of a photo that we tagged, the row is still true: our position is evidence of nothing.
         stated = stamp(entry) if before and before.outcome is None else None
@@ -91,20 +92,20 @@ def survey(
             return before
         if before:
             known[entry.key] = before
-        return glance.quickly(lambda: look(entry))
+        return quick_check.quickly(lambda: check_one(entry))
 
     views, placed = sources.views, Spool()
     listing = views.listing() if views else None
     spool, waiting = Spool(), False
     try:
-        for item in in_order(look, entries, workers, 64 * workers, ready):
+        for item in in_order(check_one, entries, workers, 64 * workers, ready):
             # Until the first photo that needs the others, all are handed on as they come.
             waiting = waiting or item.outcome is None
             if listing:
                 listing.add(item.entry.key)
             has_gps = item.outcome is not None and item.outcome.status is Status.HAS_GPS
             if views and has_gps and not views.known(item.entry.key, stamp(item.entry)):
-                placed.add(Looked(item.entry))
+                placed.add(WorkItem(item.entry))
             if waiting:
                 undecided = sources.pairs and item.outcome is None
                 spool.add(item, family_of(item.entry.key) if undecided else "")
@@ -113,8 +114,8 @@ def survey(
         sources.captures.flush()
         if listing and sources.library:
             drop_gone(storage, sources, listing)
-            looks = looks or looking(storage, sources.library, workers)
-            look_at_library((item.entry for (item,) in placed), sources, looks)
+            describe = describe or describer(storage, sources.library, workers)
+            describe_library((item.entry for (item,) in placed), sources, describe)
         for items in spool:
             yield from by_shot(items, sources)
     finally:
@@ -122,12 +123,12 @@ def survey(
         placed.close()
 
 
-def by_shot(items: list[Looked], sources: Sources) -> Iterator[Looked]:
+def by_shot(items: list[WorkItem], sources: Sources) -> Iterator[WorkItem]:
     """Photos of one family's name, shot by shot, each with what the sources say of it."""
     if len(items) == 1:
         yield _answered(items[0], sources)
         return
-    shots: list[tuple[Capture, list[Looked]]] = []
+    shots: list[tuple[Capture, list[WorkItem]]] = []
     for item in (_answered(item, sources) for item in items):
         photo = sources.captures.get(item.entry.key) or Capture(item.entry.key)
         # A position is not passed on from photo to photo: each must be of the shot that states it.
@@ -147,17 +148,17 @@ def by_shot(items: list[Looked], sources: Sources) -> Iterator[Looked]:
             yield replace(item, shot=shared)
 
 
-def _stated(item: Looked) -> bool:
+def _stated(item: WorkItem) -> bool:
     """Whether another photo of its shot states the photo's position."""
     return any(estimate.source is Source.PAIR for estimate in item.estimates)
 
 
-def _answered(item: Looked, sources: Sources) -> Looked:
+def _answered(item: WorkItem, sources: Sources) -> WorkItem:
     if item.outcome is not None:
         return item
     item = replace(item, estimates=tuple(sources.estimates(item.entry.key)))
     if sources.library and item.guess:
-        return with_earlier_look(item, sources)
+        return with_earlier_view(item, sources)
     return item
 
 

@@ -1,4 +1,4 @@
-"""The first look at several photos of a disk together, by the thumbnails in their first bytes."""
+"""Check several photos of a disk together, by the thumbnails in their first bytes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,25 +9,25 @@ from tagger.imaging.decode import Picture
 from tagger.metadata.formats.detect import Head
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry
-from tagger.run.inspect import first_look, nothing_known, read_head, thumbnail_of
-from tagger.run.stages import Looked
+from tagger.run.inspect import check, nothing_known, read_head, thumbnail_of
+from tagger.run.stages import WorkItem
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
 from tagger.storage.suffixes import is_raw
 
 
-def looked_at(
+def check_thumbnails(
     storage: Storage,
-    items: Sequence[Looked],
+    items: Sequence[WorkItem],
     net: ThumbnailNet,
-    moved: Callable[[Entry], Looked | None] = lambda entry: None,
+    moved: Callable[[Entry], WorkItem | None] = lambda entry: None,
     run_id: str = "",
-) -> list[Looked]:
+) -> list[WorkItem]:
     """The photos, settled where their first bytes, ``moved`` or their thumbnails do that."""
     answers, pictures = list(items), dict[int, Picture]()
     for number, item in enumerate(items):
         answer = _small(storage, item, moved, run_id) if pending(storage, item) else None
-        if isinstance(answer, Looked):
+        if isinstance(answer, WorkItem):
             answers[number] = answer
         elif answer:
             pictures[number] = answer
@@ -37,21 +37,21 @@ def looked_at(
     return answers
 
 
-def pending(storage: Storage, item: Looked) -> bool:
-    """Whether its thumbnail has yet to be looked at."""
+def pending(storage: Storage, item: WorkItem) -> bool:
+    """Whether its thumbnail has yet to be checked."""
     waits = not (item.outcome or item.guess or item.data)
     return waits and isinstance(storage, LocalStorage) and not is_raw(item.entry.key)
 
 
 def _small(
-    storage: Storage, item: Looked, moved: Callable[[Entry], Looked | None], run_id: str
-) -> Looked | Picture | None:
+    storage: Storage, item: WorkItem, moved: Callable[[Entry], WorkItem | None], run_id: str
+) -> WorkItem | Picture | None:
     """What settles the photo, or its thumbnail; None where there is none to trust."""
     heads, entry = list[Head](), item.entry
     try:
         if item.opened:
             heads.append(read_head(storage, entry, metadata.HEAD_BYTES))
-        elif outcome := first_look(storage, entry, lambda head, _: heads.append(head), run_id):
+        elif outcome := check(storage, entry, lambda head, _: heads.append(head), run_id):
             return replace(item, outcome=outcome)
         if known := moved(entry):
             return replace(known, estimates=item.estimates, shot=item.shot)

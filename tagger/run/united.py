@@ -7,12 +7,12 @@ from dataclasses import replace
 from tagger.evidence.decide import decide
 from tagger.evidence.estimate import Estimate
 from tagger.records import Outcome, Source, Status
-from tagger.run.stages import Looked
+from tagger.run.stages import WorkItem
 
 
-def united(items: Iterable[Looked], min_conf: float) -> Iterator[Looked]:
+def united(items: Iterable[WorkItem], min_conf: float) -> Iterator[WorkItem]:
     """The photos in their order; those of one shot, which come in a row, with one answer."""
-    shot: list[Looked] = []
+    shot: list[WorkItem] = []
     for item in items:
         if shot and item.shot != shot[0].shot:
             yield from _decided(shot, min_conf)
@@ -28,7 +28,7 @@ def united(items: Iterable[Looked], min_conf: float) -> Iterator[Looked]:
         yield from _decided(shot, min_conf)
 
 
-def _decided(shot: Sequence[Looked], min_conf: float) -> Iterator[Looked]:
+def _decided(shot: Sequence[WorkItem], min_conf: float) -> Iterator[WorkItem]:
     """Each photo with the guess of the best, and with what any source says of any of them.
 
     Where two photos surely show different landmarks, none of them is believed.
@@ -53,7 +53,7 @@ def _decided(shot: Sequence[Looked], min_conf: float) -> Iterator[Looked]:
             yield replace(item, estimates=estimates, shown=guesses[best], shown_by=name)
 
 
-def _doubted(item: Looked, keys: Sequence[str]) -> Looked:
+def _doubted(item: WorkItem, keys: Sequence[str]) -> WorkItem:
     if item.outcome or not item.guess:
         return item
     names = " and ".join(map(os.path.basename, keys))
@@ -61,7 +61,7 @@ def _doubted(item: Looked, keys: Sequence[str]) -> Looked:
     return replace(item, outcome=Outcome(item.entry, Status.UNSURE, reason, item.guess))
 
 
-def _all_estimates(shot: Sequence[Looked]) -> tuple[Estimate, ...]:
+def _all_estimates(shot: Sequence[WorkItem]) -> tuple[Estimate, ...]:
     """One estimate of each source, one that may be written before one that may not."""
     by_source: dict[Source, Estimate] = {}
     for one in sorted((e for item in shot for e in item.estimates), key=lambda e: bool(e.refused)):

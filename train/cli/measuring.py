@@ -41,7 +41,7 @@ def evaluate(
         made(out)
     from train.measure.evaluate import as_json, save_classes, table
     from train.measure.evaluate import evaluate as measure
-    from train.photos.folders import read_left_out
+    from train.photos.tables import read_left_out
     from train.rejection.compare import save
 
     left_out = read_left_out(leave_out, (*data, *negatives))

@@ -28,8 +28,8 @@ def references(
 ) -> None:
     """Put references of the photos to learn from into MODEL, as transfer does at its end."""
     from tagger.model import artifact
-    from train.photos.folders import read_known, read_left_out
     from train.photos.split import gather
+    from train.photos.tables import read_known, read_left_out
     from train.ship.references import add_references
 
     left_out = read_left_out(leave_out, (*data, *negatives))
@@ -93,8 +93,8 @@ def part(
 ) -> None:
     """Move references of some collections with another licence to a file beside MODEL."""
     from tagger.model import artifact
-    from train.photos.folders import read_known, read_left_out
     from train.photos.split import gather
+    from train.photos.tables import read_known, read_left_out
     from train.ship.parting import parted
 
     left_out = read_left_out(leave_out, (*data, *negatives))

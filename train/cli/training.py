@@ -37,8 +37,8 @@ def scratch(
 ) -> None:
     """Train the CNN from random weights; OUT is the model file, OUT without .pt the run."""
     from train.networks import scratch as model
-    from train.photos.folders import read_known
     from train.photos.split import gather
+    from train.photos.tables import read_known
     from train.ship.ship import ship
 
     start, run = time.monotonic(), run_folder(out)
@@ -87,8 +87,8 @@ def transfer(
     not see, are given to a second one that learns from all photos.
     """
     from train.networks import finetune, pretrained
-    from train.photos.folders import read_known, read_left_out
     from train.photos.split import gather
+    from train.photos.tables import read_known, read_left_out
     from train.ship.references import add_references
     from train.ship.ship import ship
 
@@ -152,8 +152,8 @@ def unseen(
 ) -> None:
     """Train without some classes and measure how photos of those are classified; see STEEPER."""
     made(out)
-    from train.photos.folders import read_known
     from train.photos.split import gather
+    from train.photos.tables import read_known
     from train.rejection import unseen as experiment
     from train.rejection.compare import save
 

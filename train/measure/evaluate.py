@@ -22,8 +22,9 @@ from tagger.model.local_features.weigh import Weigher, doubts
 from train.measure.groups import Pair, PhotoGroup, as_text, by_group, groupings, worst_pairs
 from train.measure.metrics import Answers, figures, intervals
 from train.measure.where import beside
-from train.photos.folders import STRANGER, Sample, read_folder, read_known, read_negatives
+from train.photos.folders import STRANGER, Sample, read_folder, read_negatives
 from train.photos.pixel_cache import CACHE, load_pixels
+from train.photos.tables import read_known
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Lists the photos of folders: classes by folder name, negatives with their origin."""
 
-import csv
 import re
 import unicodedata
 from collections import defaultdict
@@ -10,9 +9,9 @@ from pathlib import Path
 
 from tagger.errors import RunError
 from tagger.places.landmarks import load_landmarks
-from tagger.places.table import TABLE, read_places
 from tagger.records import Landmark
 from tagger.storage.suffixes import PHOTO_SUFFIXES, suffix
+from train.photos.tables import origins_of
 
 NO_LANDMARK = -1
 # Reserved kinds: class photos, and those whose class is masked.
@@ -71,7 +70,7 @@ def read_folder(
     missing = [slug for slug in slugs.values() if slug not in order]
     if missing:
         raise RunError(f"{directory}: the model does not know {', '.join(missing)}; leave them out")
-    samples, origin = [], _origins(directory.parent)
+    samples, origin = [], origins_of(directory.parent)
     for folder in folders:
         photos = list(_photos(folder))
         if not photos:
@@ -107,7 +106,7 @@ def read_folders(
     by_slug: dict[str, list[tuple[Path, str]]] = defaultdict(list)
     unknown: dict[str, Path] = {}
     for directory in directories:
-        origin = _origins(directory.parent)
+        origin = origins_of(directory.parent)
         for folder in _class_folders(directory):
             try:
                 slug = _slug(folder.name, table, directory)
@@ -136,53 +135,6 @@ def read_folders(
     return ClassFolder(labels, tuple(samples)), shipped
 
 
-def read_known(
-    directories: Sequence[Path],
-    table: Path | None = None,
-    own: Mapping[str, Landmark] | None = None,
-) -> dict[str, Landmark]:
-    """All places that classes may be: the user's own before those of landmarks.csv.
-
-    Args:
-        directories: folders of data, in which there may be a ``places.csv``.
-        table: another such file, which goes before these.
-        own: places that a model file brings.
-
-    Raises:
-        RunError: a table cannot be read, or a row is no place.
-    """
-    beside = [folder / TABLE for folder in directories if (folder / TABLE).is_file()]
-    places = {**load_landmarks(), **(own or {})}
-    for path in (*beside, *((table,) if table else ())):
-        places |= read_places(path)
-    return places
-
-
-def read_left_out(lists: Iterable[Path], directories: Sequence[Path]) -> frozenset[Path]:
-    """Photos that CSV files name, as resolved paths: a column ``negative`` or ``file``.
-
-    Paths are below one of the directories; beside ``file`` there may be ``split`` and ``slug``, the
-    folders it lies in.
-
-    Raises:
-        RunError: a list cannot be read, or has none of these columns.
-    """
-    names = set()
-    for place in lists:
-        try:
-            with place.open(encoding="utf-8", newline="") as file:
-                for row in csv.DictReader(file):
-                    name = row.get("negative") or row["file"]
-                    names.add("/".join([*(row.get(k, "") for k in ("split", "slug")), name]))
-        except (OSError, KeyError) as error:
-            raise RunError(
-                f"--leave-out {place}: cannot be read; give a CSV file with a column file or "
-                "negative"
-            ) from error
-    places = (directory / name.lstrip("/") for name in names for directory in directories)
-    return frozenset(place.resolve() for place in places if place.is_file())
-
-
 def read_negatives(
     directory: Path, part: str = "", left_out: Collection[Path] = ()
 ) -> tuple[Sample, ...]:
@@ -208,7 +160,7 @@ def read_negatives(
         if any((directory / name).is_dir() for name in ("train", "test")):
             raise RunError(f"{root}: no such folder beside train or test; put photos there")
         root = directory
-    origin = _origins(directory)
+    origin = origins_of(directory)
     samples = []
     for path in _photos(root):
         if path.resolve() in left_out:
@@ -267,21 +219,6 @@ def _photos(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if suffix(path.name) in PHOTO_SUFFIXES and not path.name.startswith("."):
             yield path
-
-
-def _origins(directory: Path) -> dict[str, str]:
-    try:
-        with (directory / "manifest.csv").open(encoding="utf-8", newline="") as file:
-            return dict(map(_origin, csv.DictReader(file)))
-    except (OSError, KeyError):
-        return {}
-
-
-def _origin(row: Mapping[str, str]) -> tuple[str, str]:
-    """From a row of manifest.csv, the photo's path below its folder, and the collection."""
-    if "source repo" in row:
-        return row["file"], row["source repo"]
-    return "/".join((row["split"], row["slug"], row["file"])), row["source_repo"]
 
 
 def count_by_label(samples: Iterable[Sample]) -> dict[int, int]:

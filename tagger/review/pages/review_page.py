@@ -14,8 +14,11 @@ from tagger.records import Source, Status
 from tagger.review import thumbnails
 from tagger.review.decision import Decision, Verdict
 from tagger.review.options import AppOptions, current
-from tagger.review.pages import style, tools
+from tagger.review.pages import style
+from tagger.review.pages.apply_page import show_apply
 from tagger.review.pages.components import gallery, picture
+from tagger.review.pages.lessons_page import show_lessons
+from tagger.review.pages.map_page import show_map
 from tagger.review.pages.photo_panel import show_photo
 from tagger.review.session import Review
 from tagger.review.sheet import number, printable
@@ -56,11 +59,11 @@ def show(options: AppOptions) -> None:
     rows = view.rows(wanted)
     match chosen:
         case "Places":
-            tools.show_map(review, options, rows)
+            show_map(review, options, rows)
         case "Accuracy":
-            tools.show_lessons(review, options.root)
+            show_lessons(review, options.root)
         case "Apply":
-            tools.show_apply(review, view, options, rows, wanted.words())
+            show_apply(review, view, options, rows, wanted.words())
         case _:
             _photos(review, rows, options, together)
     with progress:  # last: when it counts a decision, the keys are for the next photo

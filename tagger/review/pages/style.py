@@ -1,4 +1,4 @@
-"""The colours and small pieces of HTML that both pages share, contrast AA in both themes."""
+"""The colours, words and small pieces of HTML that both pages share, contrast AA in both themes."""
 
 import html
 import re
@@ -7,6 +7,7 @@ import streamlit as st
 
 from tagger.review.sheet import printable
 from tagger.review.worldmap import asset
+from tagger.terminal import counted
 
 _COLOURS = {
     "light": "--card:#fff;--ink:#17202b;--soft:#55606e;--line:#c2cad3;--accent:#0b5cad;"
@@ -80,3 +81,8 @@ def note(text: str) -> str:
 def lines(title: str, *texts: str) -> str:
     """A heading and lines below it, escaped; empty ones are left out."""
     return f"<h2>{_shown(title)}</h2>{''.join(map(note, texts))}"
+
+
+def photos(count: int) -> str:
+    """So many photos, in words."""
+    return counted(count, "photo")
