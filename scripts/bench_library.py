@@ -1,6 +1,8 @@
 """Measures a real library: mostly ordinary photos, with the thumbnails that cameras make."""
 
+import functools
 import io
+import itertools
 import os
 import shutil
 import sys
@@ -14,6 +16,7 @@ import numpy as np
 import piexif
 import torch
 from bench_rivals import dataloader, naive
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +47,7 @@ CORES = os.cpu_count() or 1
 PHOTOS, ROUNDS = 2000, 3
 # Of a hundred photos: with GPS, ordinary, of landmarks; and one in so many without a thumbnail.
 MIX, BARE = (40, 56, 4), 10
+SOURCES = 100  # pictures of ordinary things: of so many, about as many pass as of all
 SUBSET = 100  # photos for the rivals, in the same mix: all would take them half an hour
 LANDMARKS = ("eiffel_tower.jpg", "taj_mahal.jpg")
 Figures = Iterator[tuple[str, float]]
@@ -58,6 +62,13 @@ def ordinary_sources(count: int) -> list[Path]:
     return [SAMPLES / "cup_of_tea.jpg", SAMPLES / "mandarin_fish.jpg"]
 
 
+@functools.cache
+def noise_of(size: tuple[int, int]) -> NDArray[np.int16]:
+    """A sensor's, for one picture of that size."""
+    noise = np.random.default_rng(0).normal(0, 5, (size[1], size[0], 1))
+    return noise.round().astype(np.int16)
+
+
 def library_photo(
     source: Path, seed: int, size: tuple[int, int] = SIZE, thumbnail: bool = True
 ) -> bytes:
@@ -65,7 +76,7 @@ def library_photo(
     with Image.open(source) as picture:
         upright = picture.convert("RGB")
     large = np.asarray(upright.resize(size, Image.Resampling.BICUBIC))
-    noise = np.random.default_rng(seed).normal(0, 5, (size[1], size[0], 1))
+    noise = np.roll(noise_of(size), seed * 7919)
     noisy = Image.fromarray((large + noise).clip(0, 255).astype(np.uint8))
     exif: dict[str, object] = {
         "0th": {piexif.ImageIFD.Make: b"Benchmark", piexif.ImageIFD.Model: b"Camera"},
@@ -94,7 +105,7 @@ def library(folder: Path, photos: int) -> list[Path]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     kinds = folder.parent / "kinds"
-    sources = ordinary_sources(40)
+    sources = ordinary_sources(SOURCES)
     if not kinds.exists():
         kinds.mkdir()
         some = Provenance("landmark-tag", "benchmark", "0" * 64, 0.9, "benchmark")
@@ -112,13 +123,14 @@ def library(folder: Path, photos: int) -> list[Path]:
             (kinds / f"landmark{number}.jpg").write_bytes(
                 library_photo(SAMPLES / name, number, SIZE, number % BARE != 0)
             )
+    ordinary = itertools.cycle(range(len(sources)))
     for number in range(photos):
         place = number * 37 % 100  # the kinds are mixed
         path = folder / f"{number:05}.jpg"
         if place < MIX[0]:
             path.hardlink_to(kinds / f"gps{number % 6}.jpg")
         elif place < MIX[0] + MIX[1]:
-            path.hardlink_to(kinds / f"ordinary{number % len(sources)}.jpg")
+            path.hardlink_to(kinds / f"ordinary{next(ordinary)}.jpg")
         else:
             shutil.copyfile(kinds / f"landmark{number % 8}.jpg", path)
     return [folder / f"{number:05}.jpg" for number in range(min(photos, SUBSET))]

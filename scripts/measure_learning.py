@@ -44,7 +44,7 @@ from tagger.places.own import new_landmark
 from tagger.places.pack import Pack, PackPlace, PlaceReference
 from tagger.places.pack_writing import write_pack
 from tagger.records import Guess, Landmark
-from tagger.run.learn import photos_in
+from tagger.run.lessons import photos_in
 
 STRICT = 2.0  # logits that a fitted rule is made stricter by: a wrong place is worse than none
 PULL = 0.3  # scikit-learn's C

@@ -158,7 +158,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
                 "tagger/ledger/recorder.py",
                 "tagger/evidence/cache_file.py",
                 "tagger/evidence/listing.py",
-                "tagger/evidence/captures.py",
+                "tagger/evidence/captures_file.py",
                 "tagger/evidence/neighbours.py",
                 "tagger/evidence/views.py",
                 "tagger/evidence/track_source.py",

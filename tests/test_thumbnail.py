@@ -21,13 +21,13 @@ from tagger.blob import Blob
 from tagger.errors import RunError
 from tagger.evidence.sources import Sources
 from tagger.evidence.time_source import Limits
-from tagger.imaging.decode import Resize, open_upright
+from tagger.imaging.decode import Resize, Views, open_upright
 from tagger.imaging.thumbnail import reach, thumbnail
 from tagger.ledger.ledger import Ledger
 from tagger.model import artifact, thumbnail_net
 from tagger.model.classifier import Classifier
 from tagger.model.thumbnail_net import ThumbnailNet, beside
-from tagger.records import Outcome, Status
+from tagger.records import Guess, Outcome, Status
 from tagger.run.pipeline import run
 from tagger.run.stages import Settings
 from tagger.storage.local import LocalStorage
@@ -165,7 +165,7 @@ class ByRed(ByColour):
 
     def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         colour = self.mean(pictures)
-        red = torch.sigmoid(20 * (colour[:, :1] - colour[:, 1:2]) - 1)
+        red = torch.sigmoid(20 * (colour[:, :1] - colour[:, 1:2]) - 3)
         return red, colour
 
 
@@ -243,10 +243,31 @@ def test_what_the_thumbnail_settles_is_not_read(
         "stale.jpg": Status.NO_LANDMARK, "none.jpg": Status.NO_LANDMARK,
     }  # fmt: skip
     assert sorted(storage.whole) == ["none.jpg", "red.jpg"]
-    assert (
-        "thumbnail" in outcomes["grey.jpg"].reason and "--thorough" in outcomes["grey.jpg"].reason
-    )
-    assert "thumbnail" not in outcomes["none.jpg"].reason
+    for name in ("grey.jpg", "none.jpg"):
+        assert "thumbnail" in outcomes[name].reason and "--thorough" in outcomes[name].reason
+
+
+@pytest.mark.parametrize("surveyed", [False, True])
+def test_photos_without_a_thumbnail_are_asked_about_once_decoded(
+    tmp_path: Path, classifier: Classifier, net: ThumbnailNet, surveyed: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The classifier is asked about those only that the network lets pass."""
+    asked, classify = list[int](), classifier.classify
+
+    def counted(views: Sequence[Views]) -> list[Guess]:
+        asked.append(len(views))
+        return classify(views)
+
+    monkeypatch.setattr(classifier, "classify", counted)
+    for name, colour in (("grey", GREY), ("red", RED), ("grey2", GREY)):
+        (tmp_path / f"{name}.jpg").write_bytes(photo(colour, (800, 600)))
+    outcomes, _ = tagged(tmp_path, classifier, net, surveyed)
+    assert sum(asked) == 1
+    assert {name: o.status for name, o in outcomes.items()} == {
+        "grey.jpg": Status.NO_LANDMARK, "red.jpg": Status.WOULD_TAG,
+        "grey2.jpg": Status.NO_LANDMARK,
+    }  # fmt: skip
 
 
 def test_many_photos_keep_their_order_and_their_own_answers(
@@ -290,14 +311,33 @@ def test_the_classifier_looks_at_thumbnails_too(
 ) -> None:  # fmt: skip
     """What the network lets pass, unless it is sure, is settled by both together."""
     monkeypatch.setattr(thumbnail_net, "SURE", sure)
-    monkeypatch.setattr(classifier, "possible", lambda pictures: [possible] * len(pictures))
+    monkeypatch.setattr(
+        classifier, "possible", lambda pictures, closely: [possible] * len(pictures)
+    )
     assert len(tagged(folder, classifier, net)[1].whole) == read
+
+
+@pytest.mark.parametrize(("thrifty", "settled"), [(False, [True, False]), (True, [True, True])])
+def test_before_a_photo_of_a_bucket_is_read_its_thumbnail_is_looked_at_closely(
+    net: ThumbnailNet, thrifty: bool, settled: list[bool]
+) -> None:
+    """Also where the small network is sure."""
+    looks = list[tuple[int, bool]]()
+
+    def possible(pictures: Sequence[Image.Image], closely: bool) -> list[float]:
+        looks.append((len(pictures), closely))
+        return [-30.0] * len(pictures)
+
+    grey, red = (Image.new("RGB", (160, 120), colour) for colour in (GREY, RED))
+    assert net.asking(possible).settles([grey, red], thrifty) == settled
+    assert looks == ([(1, True)] if thrifty else [])
 
 
 def test_the_classifier_says_what_is_possible(classifier: Classifier) -> None:
     red, grey = (Image.new("RGB", (160, 120), colour) for colour in (RED, GREY))
     ratios = classifier.possible([red, grey])
     assert ratios[0] > 2 > ratios[1]
+    assert classifier.possible([red, grey], closely=True) == ratios
 
 
 class OfOneSize(ByColour):
@@ -346,8 +386,8 @@ def test_the_ledger_remembers_who_looked(
     assert read(net, "b") == ([], [])
     newer = ThumbnailNet(net._path)
     newer.sha256 = "another"
-    settled = ["grey.jpg", "stale.jpg"]  # by their thumbnails alone
-    assert read(newer, "c") == ([], settled)
+    settled = ["grey.jpg", "none.jpg", "stale.jpg"]  # in the size of a thumbnail
+    assert read(newer, "c") == (["none.jpg"], settled)
     assert read(newer, "d") == ([], [])
     assert read(newer, "e", thorough=True)[0] == settled
     assert read(newer, "f") == ([], [])  # what was looked at in full needs no other look

@@ -8,13 +8,13 @@ DECIMALS = 4
 # The default of --min-conf; MODEL_CARD.md shows what it does on photos with and without landmarks.
 MIN_CONF = 0.6
 
-THUMBNAIL = "nothing known in its thumbnail; --thorough looks at the photo itself"
+THUMBNAIL = "nothing known at the size of a thumbnail; --thorough looks closer"
 
 
 def decide(guess: Guess, min_conf: float) -> Acceptance:
     """Accept the best candidate, or say why not; the first rule that applies decides.
 
-    0. its thumbnail showed nothing known: no landmark;
+    0. nothing known was seen at the size of a thumbnail: no landmark;
     1. confidence of the best candidate >= ``min_conf``: tagged;
     2. probability of no landmark at least 0.5: no landmark;
     3. otherwise: unsure.

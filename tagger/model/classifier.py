@@ -146,9 +146,13 @@ class Classifier:
         views = self._threads.map(_view, (photo.grey for photo in photos))
         return [Described(place, view) for place, view in zip(places, views, strict=True)]
 
-    def possible(self, pictures: Sequence[Picture]) -> list[float]:
-        """Logits that each of N thumbnails shows a landmark, by the network and by references."""
-        squares = [np.array(fit(picture, self._edge, self.resize)) for picture in pictures]
+    def possible(self, pictures: Sequence[Picture], closely: bool = False) -> list[float]:
+        """Logits that each of N thumbnails shows a landmark, by the network and by references.
+
+        They are scaled to SMALL, or ``closely`` to what photos are scaled to.
+        """
+        edge = self.image_size if closely else self._edge
+        squares = [np.array(fit(picture, edge, self.resize)) for picture in pictures]
         channels_first = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2)
         probabilities, embeddings = self._passed(channels_first, TOGETHER)
         if self._weigher is None:

@@ -90,8 +90,8 @@ class LazyClassifier:
     def resize(self) -> Resize:
         return self.load().resize
 
-    def possible(self, pictures: Sequence[Picture]) -> list[float]:
-        return self.load().possible(pictures)
+    def possible(self, pictures: Sequence[Picture], closely: bool = False) -> list[float]:
+        return self.load().possible(pictures, closely)
 
     def classify(self, photos: Sequence[Views]) -> list[Guess]:
         return self.load().classify(photos)

@@ -64,7 +64,7 @@ def check_and_decode(
     ``moved`` may know the photo from another place; then it is not decoded again. If it was
     ``opened`` already, its head is not read again, nor the rest if that is ``data``. If ``net``
     finds nothing known in its thumbnail, it is not read any further; photos ``opened`` already
-    were checked then.
+    were checked then. A photo without a thumbnail is checked by ``net`` once it is decoded.
 
     A tag of this very run does not count: its writer was lost before it could report, so the photo
     takes the same way again.
@@ -80,8 +80,9 @@ def check_and_decode(
                 return WorkItem(entry, outcome)
             if known := moved(entry):
                 return known
-            if net and head and (guess := by_thumbnail(storage, entry, head, net)):
-                return WorkItem(entry, guess=guess)
+            settled = by_thumbnail(storage, entry, head, net) if net and head else None
+            if net and settled:
+                return WorkItem(entry, guess=nothing_known(net))
             if head and head.whole:
                 photo = head
             else:
@@ -89,21 +90,25 @@ def check_and_decode(
             if opened and (outcome := _by_all(entry, photo, run_id)):
                 return WorkItem(entry, outcome)
             unsettled = opened and metadata.gps_state(photo.data[: metadata.HEAD_BYTES]) is None
-            if net and unsettled and (guess := by_thumbnail(storage, entry, photo, net)):
-                return WorkItem(entry, guess=guess)
+            if net and unsettled and (settled := by_thumbnail(storage, entry, photo, net)):
+                return WorkItem(entry, guess=nothing_known(net))
             if not entry.version.etag:
                 entry = replace(entry, fingerprint=fingerprint(photo.data))
-            return WorkItem(entry, views=decode.to_views(photo.data, size, resize))
+            views = decode.to_views(photo.data, size, resize)
+            if net and settled is None and net.settles_decoded(views.square):
+                return WorkItem(entry, guess=nothing_known(net))
+            return WorkItem(entry, views=views)
     except RunError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues
         return WorkItem(entry, outcome_of(entry, error))
 
 
-def by_thumbnail(storage: Storage, entry: Entry, head: Head, net: ThumbnailNet) -> Guess | None:
-    """The guess that nothing known is shown, if the photo's own thumbnail says so."""
+def by_thumbnail(storage: Storage, entry: Entry, head: Head, net: ThumbnailNet) -> bool | None:
+    """Whether the photo's own thumbnail surely shows nothing known; None without a thumbnail."""
     picture = thumbnail_of(storage, entry, head)
-    return nothing_known(net) if picture and net.settles([picture])[0] else None
+    remote = not isinstance(storage, LocalStorage)
+    return net.settles([picture], thrifty=remote)[0] if picture else None
 
 
 def thumbnail_of(storage: Storage, entry: Entry, head: Head) -> decode.Picture | None:
@@ -117,7 +122,7 @@ def thumbnail_of(storage: Storage, entry: Entry, head: Head) -> decode.Picture |
 
 
 def nothing_known(net: ThumbnailNet) -> Guess:
-    """The guess for a photo of which only the thumbnail was checked."""
+    """The guess for a photo that was checked in the size of a thumbnail only."""
     return Guess((), 1.0, net.sha256)
 
 

@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tagger.evidence.sources import Sources
-from tagger.model.thumbnail_net import TOGETHER, ThumbnailNet
+from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome
 from tagger.run.inspect import check_and_decode
 from tagger.run.known import news, recall, recalled_as
@@ -18,7 +18,7 @@ from tagger.run.quick_check import QuickCheck
 from tagger.run.settle import decide_and_write
 from tagger.run.stages import Classify, Finder, Memory, Settings, WorkItem
 from tagger.run.survey import survey
-from tagger.run.thumbnails import check_thumbnails
+from tagger.run.thumbnails import AT_ONCE, check_thumbnails
 from tagger.run.united import united
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
@@ -72,9 +72,6 @@ def run(
         # The survey does not ask the clock: what it finds is kept for the next run.
         return stop() or (limits is not None and limits.over())
 
-    def decode_some(some: list[WorkItem]) -> list[WorkItem]:
-        return [item if settled(item) else decode(item) for item in by_thumbnails(some)]
-
     def by_thumbnails(some: list[WorkItem]) -> list[WorkItem]:
         return check_thumbnails(storage, some, net, moved) if net else some
 
@@ -99,6 +96,9 @@ def run(
     def waits(item: WorkItem) -> bool:
         return not settled(item)
 
+    def if_settled(item: WorkItem) -> WorkItem | None:
+        return item if settled(item) else None
+
     def unless_waiting(some: list[WorkItem]) -> list[WorkItem] | None:
         return None if any(map(waits, some)) else some
 
@@ -113,12 +113,13 @@ def run(
     else:
         begun = takewhile(lambda _: not stop(), listed)
         items = survey(storage, begun, sources, recalled, settings.workers, net)
-    together = TOGETHER if net and isinstance(storage, LocalStorage) else 1
-    groups = batches(map(ready, items), waits, together, window, PATIENCE)
-    in_groups = in_order(
-        decode_some, groups, settings.workers, -(-window // together), unless_waiting
-    )
-    decoded = itertools.chain.from_iterable(in_groups)
+    items = map(ready, items)
+    if net and isinstance(storage, LocalStorage):
+        groups = batches(items, waits, AT_ONCE, MOST_WAITING, PATIENCE)
+        workers = settings.workers
+        checked = in_order(by_thumbnails, groups, workers, workers + 1, unless_waiting)
+        items = itertools.chain.from_iterable(checked)
+    decoded = in_order(decode, items, settings.workers, window, if_settled)
     guessed = takewhile(
         lambda _: not ended(), classified(decoded, classifier, settings.batch_size, library)
     )

@@ -16,7 +16,7 @@ from tagger.metadata.formats.detect import Format, Head
 from tagger.metadata.movie import movie
 from tagger.model.thumbnail_net import ThumbnailNet
 from tagger.records import Entry, Outcome, Source, Status
-from tagger.run.inspect import by_thumbnail, check
+from tagger.run.inspect import by_thumbnail, check, nothing_known
 from tagger.run.library_pass import (
     Describe,
     describe_library,
@@ -74,13 +74,14 @@ def survey(
         if before or outcome or not (remote and heads):
             return before or WorkItem(entry, outcome)
         raw = is_raw(entry.key)
-        if net and not raw and (guess := by_thumbnail(storage, entry, heads[0], net)):
-            return WorkItem(entry, guess=guess, opened=True)
+        settled = by_thumbnail(storage, entry, heads[0], net) if net and not raw else None
+        if net and settled:
+            return WorkItem(entry, guess=nothing_known(net), opened=True)
         with one:
             data = heads[0].data if heads[0].whole and not raw else b""
             data = data if len(data) <= room else b""
             room -= len(data)
-        return WorkItem(entry, opened=True, data=data)
+        return WorkItem(entry, opened=True, data=data, passed=settled is False)
 
     quick_check = QuickCheck(storage)
 

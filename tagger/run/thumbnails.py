@@ -7,13 +7,16 @@ from tagger import metadata
 from tagger.errors import RunError
 from tagger.imaging.decode import Picture
 from tagger.metadata.formats.detect import Head
-from tagger.model.thumbnail_net import ThumbnailNet
+from tagger.model.thumbnail_net import TOGETHER, ThumbnailNet
 from tagger.records import Entry
 from tagger.run.inspect import check, nothing_known, read_head, thumbnail_of
 from tagger.run.stages import WorkItem
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
 from tagger.storage.suffixes import is_raw
+
+# The classifier is asked of a quarter, in one pass.
+AT_ONCE = 3 * TOGETHER
 
 
 def check_thumbnails(
