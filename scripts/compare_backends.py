@@ -86,7 +86,8 @@ class Runtime:
     def __init__(self, run: Infer) -> None:
         self._run, self._pool = run, ThreadPoolExecutor(CORES)
 
-    def look(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def infer(self, pictures: torch.Tensor, together: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+        """One picture a pass, whatever ``together`` is."""
         passes = self._pool.map(self._run, [p.contiguous().numpy() for p in pictures.split(1)])
         probabilities, embeddings = zip(*passes, strict=True)
         return torch.from_numpy(np.concatenate(probabilities)), torch.from_numpy(

@@ -44,7 +44,7 @@ from tagger.places.own import new_landmark
 from tagger.places.pack import Pack, PackPlace, PlaceReference
 from tagger.places.pack_writing import write_pack
 from tagger.records import Guess, Landmark
-from tagger.run.learn import photos_in
+from tagger.run.lessons import photos_in
 
 STRICT = 2.0  # logits that a fitted rule is made stricter by: a wrong place is worse than none
 PULL = 0.3  # scikit-learn's C
@@ -194,8 +194,8 @@ def prepared(
             views = to_views(one[3].read_bytes(), classifier.image_size, classifier.resize)
         except PhotoError:
             return None
-        probabilities, embeddings = classifier._look([views])
-        seen, _ = weigher.look(probabilities.numpy()[0], embeddings.numpy()[0])
+        probabilities, embeddings = classifier._infer([views])
+        seen, _ = weigher.first_findings(probabilities.numpy()[0], embeddings.numpy()[0])
         return PreparedPhoto(
             *one[:3], classifier.references([views])[0], describe(views.grey),
             weigher.placed(embeddings.numpy())[0], seen, classifier.classify([views])[0],

@@ -37,6 +37,7 @@ wait_for_all() { # show what each said, then the last line of each
 }
 
 fast=(-m "not slow" -n 2 --dist loadfile)
+cluster="tests/test_cluster.py" # waits often, and starts many processes
 browser="tests/test_app_browser*.py" # a process that runs these alone imports no other tests
 
 case "${1-}" in
@@ -47,7 +48,8 @@ case "${1-}" in
     ;;
 all)
     beside mypy .venv/bin/mypy
-    beside slow pytest slow -m slow --ignore-glob="$browser"
+    beside cluster pytest cluster -m slow $cluster
+    beside slow pytest slow -m slow --ignore-glob="$browser" --ignore="$cluster"
     beside browser pytest browser -m slow $browser
     beside tests pytest fast "${fast[@]}"
     wait_for_all

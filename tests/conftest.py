@@ -35,6 +35,16 @@ SLOW_MODULES = {
 }  # fmt: skip
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="repeat as often as the docs say")
+
+
+@pytest.fixture
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether to repeat as often as the docs say; without it the same kinds are repeated less."""
+    return bool(request.config.getoption("full"))
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test of a slow kind with its kind, and as slow."""
@@ -47,9 +57,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The fast tests start without what only slow ones import: 5 of 12 s for each process."""
+    """A process imports no module whose tests it leaves out: up to 10 s of processor time each."""
+    wanted = config.option.markexpr
+    if collection_path.suffix != ".py" or wanted not in ("slow", "not slow"):
+        return None
     slow = collection_path.stem.startswith(tuple(SLOW_MODULES))
-    return True if slow and config.option.markexpr == "not slow" else None
+    if wanted == "not slow":
+        return slow or None
+    text = collection_path.read_text(encoding="utf-8")
+    marked = any(f"mark.{kind}" in text for kind in ("slow", *SLOW_MODULES.values()))
+    return None if slow or marked else True
 
 
 @pytest.fixture(scope="session", autouse=True)

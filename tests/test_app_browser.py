@@ -52,7 +52,7 @@ def served(*options: object, port: int) -> Iterator["Served"]:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     try:
-        end = time.monotonic() + 180
+        end = time.monotonic() + 600
         while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health").close()

@@ -34,7 +34,7 @@ def call(*words: object, folder: Path, **environment: str) -> str:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
         [str(word) for word in words],
-        cwd=folder, env=kept | environment, capture_output=True, text=True, timeout=300,
+        cwd=folder, env=kept | environment, capture_output=True, text=True, timeout=1800,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -171,7 +171,7 @@ def review(run: Command, installed: Path, album: Path) -> Iterator[str]:
         yield address[0]
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(300)
         server.stdout.close()
 
 
@@ -181,7 +181,7 @@ def test_an_installed_wheel_serves_the_review(review: str) -> None:
     )
     for _ in range(60):
         try:
-            answer = browser.open(review, timeout=30)
+            answer = browser.open(review, timeout=300)
             break
         except urllib.error.URLError as error:  # the address is printed before the server listens
             if not isinstance(error.reason, ConnectionRefusedError):

@@ -230,14 +230,14 @@ def test_a_heic_that_names_the_same_bytes_again_and_again_costs_no_memory() -> N
 
 def test_xmp_takes_time_in_proportion_to_its_size() -> None:
     """Each took a minute or more when it was parsed repeatedly."""
-    start = time.monotonic()
+    start = time.process_time()
     mixed = f"<exif:Latitude>{('x' * 40 + '<b/>') * 100_000}</exif:Latitude>"
     metadata.has_sidecar_gps(packet(mixed))
     spaced = packet().replace(b'rdf:about=""', b" " * 45_000 + b'rdf:about=""')
     metadata.stripped(metadata.tagged(jpeg(app1_xmp(spaced)), TAG))
     many = b'<rdf:Description xmlns:q="q" q:a="1"/>' * 8000 + b"</rdf:RDF>"
     metadata.stripped_sidecar(metadata.sidecar(packet().replace(b"</rdf:RDF>", many), TAG))
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_a_trailer_of_end_marks_costs_no_memory() -> None:
@@ -284,13 +284,13 @@ def test_a_tag_of_which_there_are_many_costs_little(tag: int) -> None:
     photo = jpeg(app1_exif(tiff_of(rows, b"Latitude8BIM")))
     tiff = tiff_of([(262, 3, 1, 2), *rows], b"Latitude8BIM".ljust(60_000))
     for data in (photo, tiff):
-        start = time.monotonic()
+        start = time.process_time()
         tracemalloc.start()
         survive(data)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 60_000_000
-        assert time.monotonic() - start < 20
+        assert time.process_time() - start < 20
 
 
 @pytest.mark.parametrize(
@@ -300,9 +300,9 @@ def test_a_tag_of_which_there_are_many_costs_little(tag: int) -> None:
         (jpeg(app1_exif(overlapping(0x8825, 1000, 60_000))), "overlap"),
         (strips(20_000, 20_000), "overlap"),
         (strips(3, 2), "add up"),
-        (crowded(20_000), "30000 EXIF entries"),
-        (jpeg(app1_xmp(b"") * 11_000), "10000 JPEG segments"),
-        (jpeg(b"\xff\xe5\0\2" * 11_000), "10000 JPEG segments"),
+        (crowded(15_100), "30000 EXIF entries"),
+        (jpeg(app1_xmp(b"") * 10_100), "10000 JPEG segments"),
+        (jpeg(b"\xff\xe5\0\2" * 10_100), "10000 JPEG segments"),
     ],
 )
 def test_what_promises_more_than_it_holds_is_refused_at_once(photo: bytes, why: str) -> None:

@@ -18,7 +18,7 @@ def test_a_copy_that_is_not_compiled_says_what_to_do(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, SAMPLES, "--dry-run", "--ledger", tmp_path / "l.db",
          "--report", tmp_path / "report.csv"],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=120,
+        cwd=REPOSITORY, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert "is not compiled" in done.stderr and "pip install ." in done.stderr

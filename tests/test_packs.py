@@ -280,7 +280,7 @@ def test_a_pack_is_learned_again_by_one_process_at_a_time(tmp_path: Path) -> Non
     begun = context.Event()
     worker = context.Process(target=_relearn, args=(path, begun))
     worker.start()
-    assert begun.wait(60)  # one of two places is learned
+    assert begun.wait(600)  # one of two places is learned
     with (
         pytest.raises(RunError, match="learned with another model"),
         editing(path, "e", SIZES, private=True) as edited,

@@ -2,11 +2,11 @@
 
 import csv
 import io
+import itertools
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,15 +120,17 @@ def test_a_decision_outlives_kill_minus_9(report: Path) -> None:
         "    review.decide([n % 4], Decision(list(Verdict)[n % 2]))\n"
         "    print(n, flush=True)\n"
     )
-    for wait in (0.05, 0.2):
+    for made in (3, 40):  # decisions
         child = subprocess.Popen(
             [sys.executable, "-c", program, str(report)], stdout=subprocess.PIPE, text=True
         )
         assert child.stdout is not None
-        child.stdout.readline()
-        time.sleep(wait)
+        confirmed = list(itertools.islice(child.stdout, made))
+        assert len(confirmed) == made
         os.kill(child.pid, signal.SIGKILL)
-        count = int(child.stdout.read().split()[-1])
+        # It may have made more meanwhile; the last line may be cut off.
+        confirmed += child.stdout.readlines()
+        count = int([line for line in confirmed if line.endswith("\n")][-1])
         child.wait()
         child.stdout.close()
         again = Review(report, load_landmarks())

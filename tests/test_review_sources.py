@@ -14,7 +14,7 @@ from walk_photos import photo
 
 from tagger import metadata
 from tagger.cli.main import main
-from tagger.evidence.captures import index_beside
+from tagger.evidence.captures_file import index_beside
 from tagger.evidence.neighbours import neighbours
 from tagger.metadata.capture import Capture
 from tagger.places.distance import distance_m

@@ -86,9 +86,9 @@ def scores(seeds: Iterable[int], days: int) -> tuple[Score, Score, Score]:
 
 
 @pytest.mark.slow
-def test_radii_hold_on_holidays_with_flights() -> None:
+def test_radii_hold_on_holidays_with_flights(full: bool) -> None:
     """Twenty holidays that the rules were not fitted on; most bare photos stay unknown."""
-    phones, half, cameras = scores(range(1000, 1020), 16)
+    phones, half, cameras = scores(range(1000, 1020), days=16 if full else 8)
     print(f"\nphones' photos without a position: {phones}\nhalf hidden: {half}\n"
           f"camera without GPS: {cameras}")  # fmt: skip
     phones.holds(least=0.1)

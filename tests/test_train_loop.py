@@ -212,7 +212,6 @@ def test_two_processes_end_with_equal_weights(tmp_path: Path) -> None:
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=240,
     )
     assert ended.returncode == 0, ended.stderr[-3000:]
     first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))

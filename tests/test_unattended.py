@@ -372,7 +372,7 @@ def test_a_closed_or_full_stream_neither_ends_the_run_nor_changes_its_code(
     (folder / "000.jpg").chmod(0o444)
     words = [sys.executable, "-m", "tagger", str(folder), *line, "--no-quiet", "--verbose"]
     script = f'"$@" {streams}; exit "${{PIPESTATUS[0]}}"'
-    done = subprocess.run(["bash", "-c", script, "bash", *words], cwd=REPOSITORY, timeout=120)
+    done = subprocess.run(["bash", "-c", script, "bash", *words], cwd=REPOSITORY)
     facts = summary(tmp_path)
     assert done.returncode == facts["exit_code"] == 1
     assert [row["status"] for row in rows(tmp_path)] == ["failed"] + ["tagged"] * 8

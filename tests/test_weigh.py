@@ -91,13 +91,15 @@ def test_the_numbers_that_are_weighed() -> None:
 
 def test_a_photo_is_compared_with_the_likest_of_any_landmark() -> None:
     weigher = Weigher(made((50, 50, 2)))
-    look, cosines = weigher.look(np.full(3, 0.1, np.float32), np.eye(8, dtype=np.float32)[1])
+    findings, cosines = weigher.first_findings(
+        np.full(3, 0.1, np.float32), np.eye(8, dtype=np.float32)[1]
+    )
     near = weigher.nearest(cosines)
     owners = weigher.references.owners[near]
     assert len(near) == 2 * OF_ONE + 2 <= NEAREST
     assert (owners[:OF_ONE] == 1).all() and (owners == 0).sum() == OF_ONE
-    assert look.alike.argmax() == 1 and look.alike[1] > 0.9 > look.others
-    assert look.counts.tolist() == [50, 50, 2]
+    assert findings.alike.argmax() == 1 and findings.alike[1] > 0.9 > findings.others
+    assert findings.counts.tolist() == [50, 50, 2]
 
 
 @pytest.fixture

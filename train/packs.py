@@ -19,7 +19,8 @@ from tagger.places.opening import open_pack
 from tagger.places.pack import SUFFIX, PackPlace, PlaceReference, refusal
 from tagger.places.pack_writing import write_pack
 from tagger.places.table import label_of, read_rows
-from tagger.run.learn import Lesson, learn, lesson_of, photos_in
+from tagger.run.learn import learn
+from tagger.run.lessons import Lesson, lesson_of, photos_in
 
 log = logging.getLogger(__name__)
 

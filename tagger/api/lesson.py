@@ -7,8 +7,9 @@ from tagger.api.model import Model, load_model
 from tagger.api.paths import Paths, files_of
 from tagger.errors import RunError
 from tagger.places.own import own_path
-from tagger.run.learn import Lesson, LessonResult, photos_at
+from tagger.run.learn import LessonResult
 from tagger.run.learn import learn as run_lessons
+from tagger.run.lessons import Lesson, photos_at
 
 
 def learn(

@@ -152,6 +152,8 @@ def names_escaped() -> Iterator[None]:
     """Names in a usage error are escaped: * may have put them on the command line."""
     try:
         yield
+    except click.exceptions.NoArgsIsHelpError:  # its message is the help
+        raise
     except click.UsageError as error:
         text = error.format_message()
         if text.isprintable():

@@ -74,16 +74,17 @@ def learn(
     """
     from tagger.places.own import own_path
     from tagger.run import learn as learning
+    from tagger.run.lessons import Lesson, in_folders, photos_at
 
     if bool(folder) == bool(name):
         raise RunError("learn: give a NAME and photos, or --from DIR; see learn --help")
     if folder:
-        lessons = learning.in_folders(folder)
+        lessons = in_folders(folder)
     else:
-        there = learning.photos_at(photos)
+        there = photos_at(photos)
         if not there:
             raise RunError(f"learn {name}: give photos of the place, two to five of them")
-        lessons = [learning.Lesson(name or "", there, at, radius)]
+        lessons = [Lesson(name or "", there, at, radius)]
     where, failed = pack or own_path(), 0
     classifier = classifier_of(model)
     for one in learning.learn(

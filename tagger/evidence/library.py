@@ -11,7 +11,7 @@ from tagger.evidence.kept_view import KeptView, kept_view
 from tagger.evidence.views import LibraryIndex
 from tagger.imaging.decode import Resize, Views
 from tagger.model.local_features.quantisation import Codebook
-from tagger.model.local_features.same_view import Described, FoundAgain, compare
+from tagger.model.local_features.same_view import Described, InCommon, compare
 from tagger.places.distance import distance_m
 from tagger.records import Guess, Source
 
@@ -41,7 +41,7 @@ class Match:
     """A photo of the library, and what it has in common with the one that is looked at."""
 
     kept: KeptView
-    common: FoundAgain
+    common: InCommon
 
     @property
     def at(self) -> tuple[float, float]:

@@ -4,7 +4,8 @@ import sqlite3
 from pathlib import Path
 
 from tagger.errors import RunError
-from tagger.evidence.captures import By, Captures, index_beside
+from tagger.evidence.captures import By, Captures
+from tagger.evidence.captures_file import index_beside
 from tagger.evidence.estimate import Neighbour
 from tagger.evidence.one_name import Placed
 from tagger.metadata.capture import Capture

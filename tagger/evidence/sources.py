@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tagger.evidence.captures import Captures, index_beside
+from tagger.evidence.captures import Captures
+from tagger.evidence.captures_file import index_beside
 from tagger.evidence.clocks import DAY, HOUR, stated
 from tagger.evidence.estimate import Estimate, PositionSource
 from tagger.evidence.pair_source import PairSource

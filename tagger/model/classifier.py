@@ -101,17 +101,17 @@ class Classifier:
 
     def classify(self, photos: Sequence[Views]) -> list[Guess]:
         """A guess for each of N photos, in the same order."""
-        return self._guesses(photos, *self._look(photos)) if photos else []
+        return self._guesses(photos, *self._infer(photos)) if photos else []
 
     def classify_and_describe(self, photos: Sequence[Views]) -> tuple[list[Guess], list[Described]]:
         """As :meth:`classify` and :meth:`describe`, with one pass of the network for both."""
-        found, embeddings = self._look(photos)
-        return self._guesses(photos, found, embeddings), self._described(photos, embeddings)
+        probabilities, embeddings = self._infer(photos)
+        return self._guesses(photos, probabilities, embeddings), self._described(photos, embeddings)
 
     def _guesses(
-        self, photos: Sequence[Views], found: torch.Tensor, embeddings: torch.Tensor
+        self, photos: Sequence[Views], by_network: torch.Tensor, embeddings: torch.Tensor
     ) -> list[Guess]:
-        probabilities, learned = self._judged(photos, found, embeddings)
+        probabilities, learned = self._weighed_all(photos, by_network, embeddings)
         values, places = probabilities.topk(min(KEPT, len(self._labels)))
         nothing = (1 - probabilities.sum(1)).clamp(0, 1)
         guesses = [
@@ -138,7 +138,7 @@ class Classifier:
 
     def describe(self, photos: Sequence[Views]) -> list[Described]:
         """What each of N photos is compared with others by; only where there is a codebook."""
-        return self._described(photos, self._look(photos)[1])
+        return self._described(photos, self._infer(photos)[1])
 
     def _described(self, photos: Sequence[Views], embeddings: torch.Tensor) -> list[Described]:
         assert self._weigher is not None
@@ -154,10 +154,10 @@ class Classifier:
         edge = self.image_size if closely else self._edge
         squares = [np.array(fit(picture, edge, self.resize)) for picture in pictures]
         channels_first = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2)
-        found, embeddings = self._passed(channels_first, TOGETHER)
+        probabilities, embeddings = self._passed(channels_first, TOGETHER)
         if self._weigher is None:
-            return [logit(float(best)) for best in found.amax(1)]
-        return self._weigher.at_first(found.numpy(), embeddings.numpy())
+            return [logit(float(best)) for best in probabilities.amax(1)]
+        return self._weigher.at_first(probabilities.numpy(), embeddings.numpy())
 
     @functools.cached_property
     def _edge(self) -> int:
@@ -171,7 +171,7 @@ class Classifier:
 
     def probabilities(self, photos: Sequence[Views]) -> torch.Tensor:
         """Of each landmark for each of N photos, float32 [N, C]; the rest is that of none."""
-        return self._judged(photos, *self._look(photos))[0]
+        return self._weighed_all(photos, *self._infer(photos))[0]
 
     def references(self, photos: Sequence[Views]) -> list[PlaceReference]:
         """Each photo as a reference that a pack keeps.
@@ -181,7 +181,7 @@ class Classifier:
         """
         known = self._comparable()
         assert self._weigher
-        places = self._weigher.placed(self._look(photos)[1].numpy())
+        places = self._weigher.placed(self._infer(photos)[1].numpy())
         return [
             PlaceReference(in_bytes(place), *encoded(known, photo.grey))
             for place, photo in zip(places, photos, strict=True)
@@ -215,7 +215,7 @@ class Classifier:
         shipped = [self.landmarks[label] for label in self._labels]
         return LearnedPlaces(usable, known, shipped) if usable else None
 
-    def _look(self, photos: Sequence[Views]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _infer(self, photos: Sequence[Views]) -> tuple[torch.Tensor, torch.Tensor]:
         """What the network says: probabilities [N, C] and embeddings [N, D]."""
         # Unlike numpy.stack, this leaves the channels last in memory.
         return self._passed(torch.cat([torch.from_numpy(photo.square)[None] for photo in photos]))
@@ -223,35 +223,35 @@ class Classifier:
     def _passed(
         self, pictures: torch.Tensor, together: int = 1
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As :meth:`_look`, of uint8 [N, 3, S, S]; on a CPU ``together`` in one pass."""
+        """As :meth:`_infer`, of uint8 [N, 3, S, S]; on a CPU ``together`` in one pass."""
         runner = self._idle.get()
         try:
-            return runner.look(pictures, together)
+            return runner.infer(pictures, together)
         finally:
             self._idle.put(runner)
 
-    def _judged(
-        self, photos: Sequence[Views], found: torch.Tensor, embeddings: torch.Tensor
+    def _weighed_all(
+        self, photos: Sequence[Views], probabilities: torch.Tensor, embeddings: torch.Tensor
     ) -> tuple[torch.Tensor, list[LearnedGuess | None]]:
         """The network's probabilities by what references say, and the likest learned places."""
         if self._weigher is None:
-            return found, [None] * len(photos)
+            return probabilities, [None] * len(photos)
         greys = [photo.grey for photo in photos]
-        weighed = self._threads.map(self._weighed, found.numpy(), embeddings.numpy(), greys)
+        weighed = self._threads.map(self._weighed, probabilities.numpy(), embeddings.numpy(), greys)
         rows, learned = zip(*weighed, strict=True)
         return torch.from_numpy(np.stack(rows)), list(learned)
 
     def _weighed(
-        self, found: Floats, embedding: Floats, grey: Bytes
+        self, probabilities: Floats, embedding: Floats, grey: Bytes
     ) -> tuple[Floats, LearnedGuess | None]:
         """Probabilities by the model's own references, and the learned place that is likest."""
         assert self._weigher
         if self._learned is None:
-            return self._weigher.weighed(found, embedding, grey), None
-        looked = self._weigher.look(found, embedding)
-        row = self._weigher.weighed(found, embedding, grey, looked)
+            return self._weigher.weighed(probabilities, embedding, grey), None
+        findings = self._weigher.first_findings(probabilities, embedding)
+        row = self._weigher.weighed(probabilities, embedding, grey, findings)
         place = self._weigher.placed(embedding[None])[0]
-        return row, self._learned.judged(place, looked[0], lambda: describe(grey))
+        return row, self._learned.judged(place, findings[0], lambda: describe(grey))
 
 
 def _view(grey: Bytes) -> PhotoView:

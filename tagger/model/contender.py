@@ -52,17 +52,17 @@ class Contender:
         above_chance = min(max(0, max(self.spots) - BY_CHANCE), SPOTS)
         return ALIKE * self.alike[0] + SPOT * above_chance
 
-    def evidence(self, seen: Findings) -> Floats:
+    def evidence(self, findings: Findings) -> Floats:
         """The NUMBERS that the rule weighs; the first is 1."""
         best = max(self.spots)
         values = (
             1.0,
             self.alike[0],
             self.alike[0] - self.rival,
-            seen.others,
+            findings.others,
             np.log(self.count),
             float(np.mean(self.alike[:2])),
-            float(seen.network.max(initial=-12.0)),
+            float(findings.network.max(initial=-12.0)),
             min(best, BY_CHANCE),
             np.clip(best - BY_CHANCE, 0, SURE_SPOTS - BY_CHANCE),
             np.clip(best - SURE_SPOTS, 0, ALL_SPOTS - SURE_SPOTS),

@@ -60,7 +60,7 @@ class LearnedPlaces:
         self._common: dict[tuple[int, int], float] = {}
 
     def judged(
-        self, place: Floats, seen: Findings, features: Callable[[], Features]
+        self, place: Floats, findings: Findings, features: Callable[[], Features]
     ) -> LearnedGuess | None:
         """The likest place and how sure it is; None where nothing is like it at all.
 
@@ -69,24 +69,24 @@ class LearnedPlaces:
             seen: what the model's own landmarks say of the photo.
             features: gives the photo's local features, which takes as long as the network.
         """
-        candidate = self.likest(place, seen)
+        candidate = self.likest(place, findings)
         if candidate is None:
             return None
-        sure = self._confidence(candidate, seen, 0)
+        sure = self._confidence(candidate, findings, 0)
         if sure >= LEAST:
-            candidate = self.compared(place, seen, features())
-            sure = self._confidence(candidate, seen, 1)
+            candidate = self.compared(place, findings, features())
+            sure = self._confidence(candidate, findings, 1)
         pack = self.packs[candidate.pack]
         named = pack.named(candidate.number)
         landmark = pack.landmark(candidate.number) if named else None
         return LearnedGuess(pack.slug(candidate.number), landmark, sure)
 
-    def likest(self, place: Floats, seen: Findings) -> Contender | None:
+    def likest(self, place: Floats, findings: Findings) -> Contender | None:
         """The place of the likest reference, before local features are known."""
-        return self._chosen(self._near(place), {}, seen)
+        return self._chosen(self._near(place), {}, findings)
 
     def compared(
-        self, place: Floats, seen: Findings, photo: Features, supports: Sequence[Supports] = ()
+        self, place: Floats, findings: Findings, photo: Features, supports: Sequence[Supports] = ()
     ) -> Contender:
         """The same with local features, which may speak for another place.
 
@@ -97,25 +97,25 @@ class LearnedPlaces:
         for number, of_pack in enumerate(supports or [one.supports for one in self._references]):
             rows = [row for pack, row, _ in near[:COMPARED] if pack == number]
             if rows:
-                found = of_pack(rows, photo).tolist()
-                spots |= {(number, row): count for row, count in zip(rows, found, strict=True)}
-        chosen = self._chosen(near, spots, seen)
+                counts = of_pack(rows, photo).tolist()
+                spots |= {(number, row): count for row, count in zip(rows, counts, strict=True)}
+        chosen = self._chosen(near, spots, findings)
         assert chosen
         return chosen
 
     def _near(self, place: Floats) -> list[tuple[int, int, float]]:
         """Pack, row and cosine of the likest references, no more than OF_ONE of a place."""
-        found = []
+        nearest = []
         for number, search in enumerate(self._searches):
             rows, cosines = search.nearest(place, ASKED)
-            found += [
+            nearest += [
                 (number, row, cosine)
                 for row, cosine in zip(rows.tolist(), cosines.tolist(), strict=True)
             ]
-        found.sort(key=lambda one: -one[2])
+        nearest.sort(key=lambda one: -one[2])
         taken: dict[tuple[int, int], int] = {}
         near = []
-        for number, row, cosine in found:
+        for number, row, cosine in nearest:
             owner = number, int(self.packs[number].owners[row])
             taken[owner] = taken.get(owner, 0) + 1
             if taken[owner] <= OF_ONE:
@@ -123,7 +123,10 @@ class LearnedPlaces:
         return near
 
     def _chosen(
-        self, near: list[tuple[int, int, float]], spots: dict[tuple[int, int], int], seen: Findings
+        self,
+        near: list[tuple[int, int, float]],
+        spots: dict[tuple[int, int], int],
+        findings: Findings,
     ) -> Contender | None:
         """The place that most speaks for, with what speaks for another one."""
         by_place: dict[tuple[int, int], list[tuple[float, int]]] = {}
@@ -132,27 +135,27 @@ class LearnedPlaces:
             by_place.setdefault(owner, []).append((cosine, spots.get((pack, row), 0)))
         best = [
             Contender(
-                *owner, tuple(cosine for cosine, _ in found), tuple(count for _, count in found),
+                *owner, tuple(cosine for cosine, _ in rows), tuple(count for _, count in rows),
                 -1.0, 0, int(self.packs[owner[0]].counts[owner[1]]),
             )
-            for owner, found in by_place.items()
+            for owner, rows in by_place.items()
         ]  # fmt: skip
         if not best:
             return None
         chosen = max(best, key=lambda one: one.score)
         rivals = [one for one in best if one is not chosen and not self._same(one, chosen)]
-        alike, found_again = [one.alike[0] for one in rivals], [max(one.spots) for one in rivals]
+        alike, rival_spots = [one.alike[0] for one in rivals], [max(one.spots) for one in rivals]
         mark, owner = self._mark(chosen), (chosen.pack, chosen.number)
         mine = [(pack, int(self.packs[pack].owners[row])) == owner for pack, row, _ in near]
         voters = min(chosen.count, VOTERS)
-        for landmark in np.argsort(-seen.alike)[:3].tolist():
+        for landmark in np.argsort(-findings.alike)[:3].tolist():
             if mark is None or not _one_spot(self._shipped[landmark], mark):
-                alike.append(float(seen.alike[landmark]))
-                found_again.append(int(seen.spots[landmark]))
+                alike.append(float(findings.alike[landmark]))
+                rival_spots.append(int(findings.spots[landmark]))
         return replace(
             chosen,
             rival=max(alike, default=-1.0),
-            rival_spots=max(found_again, default=0),
+            rival_spots=max(rival_spots, default=0),
             votes=sum(mine[:voters]) / min(chosen.count, OF_ONE),
             common=self._commonness(chosen.pack, near[mine.index(True)][1], mark),
             wide=mark is not None and mark.radius_m >= WIDE_M,
@@ -160,8 +163,8 @@ class LearnedPlaces:
 
     def _commonness(self, pack: int, row: int, mark: Landmark | None) -> float:
         """How like a reference is to photos of shipped landmarks, but the one it may show."""
-        found = self._common.get((pack, row))
-        if found is None:
+        commonness = self._common.get((pack, row))
+        if commonness is None:
             alike = np.full(len(self._shipped), -1, np.float32)
             reference = unit(self.packs[pack].embeddings[row][None])[0]
             np.maximum.at(alike, self._owners, self._known @ reference)
@@ -170,8 +173,8 @@ class LearnedPlaces:
                 for landmark in np.argsort(-alike)[:3].tolist()
                 if mark is None or not _one_spot(self._shipped[landmark], mark)
             ]
-            found = self._common[pack, row] = max(best, default=0.0)
-        return found
+            commonness = self._common[pack, row] = max(best, default=0.0)
+        return commonness
 
     def _mark(self, one: Contender) -> Landmark | None:
         pack = self.packs[one.pack]
@@ -182,8 +185,8 @@ class LearnedPlaces:
         marks = self._mark(one), self._mark(other)
         return marks[0] is not None and marks[1] is not None and _one_spot(marks[0], marks[1])
 
-    def _confidence(self, candidate: Contender, seen: Findings, step: int) -> float:
-        return confidence(candidate, candidate.evidence(seen), self._rule, step)
+    def _confidence(self, candidate: Contender, findings: Findings, step: int) -> float:
+        return confidence(candidate, candidate.evidence(findings), self._rule, step)
 
 
 def _one_spot(one: Landmark, other: Landmark) -> bool:

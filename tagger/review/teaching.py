@@ -14,7 +14,8 @@ from tagger.records import Landmark, Status
 from tagger.review.decision import Verdict
 from tagger.review.session import Review
 from tagger.review.trusted_root import Root, inside
-from tagger.run.learn import FARTHEST_M, Lesson, learn
+from tagger.run.learn import FARTHEST_M, learn
+from tagger.run.lessons import Lesson
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier

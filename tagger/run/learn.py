@@ -14,26 +14,15 @@ from tagger.places.distance import distance_m
 from tagger.places.embeddings import unit
 from tagger.places.own import NOT, Editing, editing, new_landmark, slug_of
 from tagger.places.pack import Pack, PackPlace, PlaceReference
-from tagger.places.table import RADIUS_M, TABLE, label_of, place_of_row, read_rows
+from tagger.places.table import RADIUS_M
 from tagger.records import Landmark
-from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
+from tagger.run.lessons import Lesson
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
 
 FARTHEST_M = 2_000  # that photos of one place lie apart, unless a radius says more
 BATCH = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What is to be learned: a name, its photos, and where it is, if that was said."""
-
-    name: str
-    photos: tuple[Path, ...]
-    position: tuple[float, float] | None = None
-    radius_m: int | None = None
-    landmark: Landmark | None = None  # all that is known of the place
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +55,7 @@ def learn(
         classifier: what embeds photos.
         licence: of the photos, for the pack.
         private: of a new pack.
-        wrong: the photos do NOT show the place, which is to be remembered.
+        wrong: the photos do NOT show the place; remember that.
 
     Raises:
         RunError: a place has no position, its photos lie too far apart, or the pack cannot be used.
@@ -157,63 +146,10 @@ def _read(
     return references, positions, problems
 
 
-def in_folders(folder: Path) -> list[Lesson]:
-    """A lesson for each folder of photos, with what ``places.csv`` says of it.
-
-    The table has the columns folder (or slug, or name), latitude, longitude, and may have name,
-    radius_m and those of landmarks.csv.
-
-    Raises:
-        RunError: there are no such folders, or the table cannot be read.
-    """
-    path = folder / TABLE
-    table = {label_of(row): row for row in read_rows(path)} if path.exists() else {}
-    try:
-        named = sorted(one for one in folder.iterdir() if one.is_dir())
-    except OSError as error:
-        raise RunError(f"--from {folder}: cannot be read ({error.strerror})") from error
-    lessons = []
-    for place in named:
-        photos = photos_in(place)
-        row = table.get(place.name, {})
-        if photos:
-            lessons.append(lesson_of(row, place.name, photos, path))
-    if not lessons:
-        raise RunError(f"--from {folder}: no folder of photos in it; name folders by place")
-    return lessons
-
-
-def photos_at(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Files, and the photos of folders among them."""
-    return tuple(one for path in paths for one in (photos_in(path) if path.is_dir() else (path,)))
-
-
-def photos_in(folder: Path) -> tuple[Path, ...]:
-    """The photos of a folder, by name."""
-    listed = (one for one in folder.rglob("*") if suffix(one.name) in LISTED_SUFFIXES)
-    return tuple(sorted(one for one in listed if one.is_file()))
-
-
-def lesson_of(row: dict[str, str], folder: str, photos: tuple[Path, ...], table: Path) -> Lesson:
-    """A lesson by a row of a table of places, or by the folder's name alone.
-
-    Raises:
-        RunError: the row has no usable position.
-    """
-    if not row.get("latitude"):
-        return Lesson(row.get("name") or folder.replace("_", " "), photos)
-    try:
-        mark = place_of_row(row, folder)
-    except (ValueError, KeyError, OverflowError) as error:
-        raise RunError(f"{table}: {folder}: position or radius is none ({error})") from error
-    return Lesson(mark.name, photos, (mark.latitude, mark.longitude), mark.radius_m, mark)
-
-
 def relearned(path: Path, classifier: "Classifier") -> Iterator[tuple[PackPlace, list[str]]]:
-    """Learn a pack's places again by the model in use, from the photos where they were.
+    """Learn a pack's places again with the model in use, from their photos.
 
-    The pack is written once all are learned; where photos are gone, ``PATH.before`` keeps it as it
-    was.
+    The pack is written once all are learned; if photos are gone, ``PATH.before`` keeps the old one.
 
     Yields:
         each place as it is now, without references where all of its photos are gone; and why.

@@ -74,21 +74,22 @@ def shared(paths: Sequence[Path], size: int) -> list[Shared]:
     """The points that each photo of a landmark shares with the others, photos in order."""
     torch.set_num_threads(1)
     known = [described(path, size) for path in paths]
-    counts = [np.zeros(len(found.places), np.int64) for found in known]
+    counts = [np.zeros(len(features.places), np.int64) for features in known]
     for i, one in enumerate(known[1:], 1):
         others = Features(
             np.concatenate([other.places for other in known[:i]]),
             np.concatenate([other.descriptors for other in known[:i]]),
         )
         starts = ends([len(other.places) for other in known[:i]])
-        for j, found in enumerate(matches(others, starts, one)):
-            pairs = moved(others, one, found, more_than=ALIKE - 1)
+        for j, rows in enumerate(matches(others, starts, one)):
+            pairs = moved(others, one, rows, more_than=ALIKE - 1)
             if len(pairs) >= ALIKE and spots(one.places[pairs[:, 1]]) >= ALIKE:
                 counts[j][pairs[:, 0] - starts[j]] += 1
                 counts[i][pairs[:, 1]] += 1
     kept = next(points for most, points in KEPT if len(paths) <= most)
     return [
-        Shared(found, count).strongest(kept) for found, count in zip(known, counts, strict=True)
+        Shared(features, count).strongest(kept)
+        for features, count in zip(known, counts, strict=True)
     ]
 
 
@@ -158,8 +159,8 @@ def build(
     own = [np.flatnonzero(labels == label) for label in range(classes)]
     paths = [[samples[photo].path for photo in photos.tolist()] for photos in own]
     with ProcessPoolExecutor(CORES, get_context("spawn")) as pool:
-        found = pool.map(partial(shared, size=size), paths)
-        photos = list(tqdm(found, "references", classes, unit="landmark"))
+        built = pool.map(partial(shared, size=size), paths)
+        photos = list(tqdm(built, "references", classes, unit="landmark"))
     if sum(len(one.counts) for landmark in photos for one in landmark) < CENTRES:
         return None
     return gathered(photos, embeddings[np.concatenate(own)], others, components)

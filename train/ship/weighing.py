@@ -36,13 +36,13 @@ def fitted(
 ) -> Floats:
     """The rule [2, RULE] of N photos that the references do not hold."""
 
-    def looked(row: Floats, embedding: Floats, sample: Sample) -> tuple[Findings, Findings]:
+    def both(row: Floats, embedding: Floats, sample: Sample) -> tuple[Findings, Findings]:
         grey = to_views(sample.path.read_bytes(), size, Resize.SQUASH).grey
-        seen, cosines = weigher.look(row.astype(np.float32), embedding)
-        return seen, weigher.compared(seen, cosines, grey)
+        findings, cosines = weigher.first_findings(row.astype(np.float32), embedding)
+        return findings, weigher.compared(findings, cosines, grey)
 
     with ThreadPoolExecutor(CORES, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        jobs = pool.map(looked, answers.probabilities, embeddings, samples)
+        jobs = pool.map(both, answers.probabilities, embeddings, samples)
         pairs = list(tqdm(jobs, "weighing", len(samples), unit="photo"))
     weights = mix(answers.kinds)
     rule = []

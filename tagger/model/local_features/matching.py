@@ -125,8 +125,8 @@ def flat(places: Floats) -> Floats:
 
 def products(one: Floats, other: Floats) -> Floats:
     """Inner products of descriptors [R, 128] and [Q, 128]: [R, Q], on as many threads as torch."""
-    found: Floats = (torch.from_numpy(one) @ torch.from_numpy(other).T).numpy()
-    return found
+    product: Floats = (torch.from_numpy(one) @ torch.from_numpy(other).T).numpy()
+    return product
 
 
 def spots(places: Floats) -> int:

@@ -60,7 +60,7 @@ class References:
 
     def supports(self, photos: Sequence[int], photo: Features) -> NDArray[np.int64]:
         """How many spots of ``photo`` each of these photos shows, moved alike; to ENOUGH."""
-        found = []
+        supported = []
         for some in range(0, len(photos), TOGETHER):
             part = photos[some : some + TOGETHER]
             known, starts = self.points(part)
@@ -68,10 +68,10 @@ class References:
             for number, pairs in enumerate(matches(known, starts, photo)):
                 alike = moved(known, photo, pairs, more_than=0)
                 counts[number] = min(spots(photo.places[alike[:, 1]]), ENOUGH) if len(alike) else 0
-            found += counts
+            supported += counts
             if max(counts) >= ENOUGH:
                 break
-        return np.array(found + [0] * (len(photos) - len(found)), np.int64)
+        return np.array(supported + [0] * (len(photos) - len(supported)), np.int64)
 
     def of_photos(self, kept: NDArray[np.bool_]) -> "References":
         """The same, of some of the photos only: bool [P]."""
@@ -135,26 +135,26 @@ class References:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             if archive["version"] != VERSION:
                 raise ValueError("their points are described in another way")
-            found = cls(**{field.name: archive[field.name] for field in fields(cls)})
-        points, parts = found.codes.shape
-        width = found.components.shape[1:]
+            arrays = cls(**{field.name: archive[field.name] for field in fields(cls)})
+        points, parts = arrays.codes.shape
+        width = arrays.components.shape[1:]
         right = (
             0 < parts <= 128
-            and found.codebook.shape == (parts, 256, 128 // parts)
-            and found.codes.dtype == found.places.dtype == np.uint8
-            and found.places.shape == (points, 3)
-            and ends_at(found.photos, points)
-            and found.components.ndim == 2
-            and found.components.dtype == found.embeddings.dtype == found.others.dtype == np.int8
-            and found.embeddings.shape == (len(found.photos) - 1, *width)
-            and found.others.shape == (len(found.others), *width)
-            and ends_at(found.landmarks, len(found.photos) - 1)
-            and found.rule.shape == (2, RULE)
-            and bool(np.isfinite(found.rule).all())
+            and arrays.codebook.shape == (parts, 256, 128 // parts)
+            and arrays.codes.dtype == arrays.places.dtype == np.uint8
+            and arrays.places.shape == (points, 3)
+            and ends_at(arrays.photos, points)
+            and arrays.components.ndim == 2
+            and arrays.components.dtype == arrays.embeddings.dtype == arrays.others.dtype == np.int8
+            and arrays.embeddings.shape == (len(arrays.photos) - 1, *width)
+            and arrays.others.shape == (len(arrays.others), *width)
+            and ends_at(arrays.landmarks, len(arrays.photos) - 1)
+            and arrays.rule.shape == (2, RULE)
+            and bool(np.isfinite(arrays.rule).all())
         )
         if not right:
             raise ValueError("its arrays do not fit together")
-        return found
+        return arrays
 
 
 RULE = 12  # numbers of each of the two rules

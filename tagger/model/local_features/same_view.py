@@ -51,8 +51,8 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundAgain:
-    """What of a photo is found again in another.
+class InCommon:
+    """What two photos have in common: what of one is found in the other.
 
     Attributes:
         spots: places that one affine map takes to those of the other.
@@ -83,13 +83,13 @@ def small(grey: Bytes) -> Bytes:
     return np.asarray(sums / np.outer(*counts), np.uint8)
 
 
-def compare(photo: PhotoView, other: PhotoView) -> FoundAgain:
+def compare(photo: PhotoView, other: PhotoView) -> InCommon:
     """How much of ``photo`` is found again in ``other``."""
     starts = np.array([0, len(other.features.places)], np.int32)
     pairs = next(iter(matches(other.features, starts, photo.features)), np.zeros((0, 2), np.int64))
     pairs = moved(other.features, photo.features, pairs, more_than=LEAST - 1)
     if len(pairs) < LEAST:
-        return FoundAgain()
+        return InCommon()
     there = other.share(pairs[:, 0])
     here = photo.share(pairs[:, 1])
     count = spots(photo.features.places[pairs[:, 1]])
@@ -98,7 +98,7 @@ def compare(photo: PhotoView, other: PhotoView) -> FoundAgain:
     scale, shift, off = upright(here, there)
     off /= max(EXACT, PIXELS / min(photo.width, photo.height, other.width, other.height))
     share, alike = overlap(photo.small, other.small, scale, shift)
-    return FoundAgain(count, cells, sides, share, alike, off)
+    return InCommon(count, cells, sides, share, alike, off)
 
 
 def upright(before: Floats, after: Floats) -> tuple[Doubles, Doubles, float]:

@@ -46,13 +46,13 @@ def sift(grey: NDArray[np.uint8]) -> tuple[Floats, Floats]:
         descriptors: float32 [N, 128], square roots of histograms that sum to 1 (RootSIFT,
             Arandjelovic and Zisserman 2012).
     """
-    places, layers = found(grey)
+    places, layers = detected(grey)
     if not len(places):
         return places, np.zeros((0, LENGTH), np.float32)
     return places, described(windows(grey, places, layers))
 
 
-def found(grey: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.int8]]:
+def detected(grey: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.int8]]:
     """The points by OpenCV: places [N, 3], and [N, 2] of each the octave and the layer in it."""
     # A place with several directions is found several times.
     known = {
@@ -95,8 +95,8 @@ def window(picture: Floats, places: Floats) -> Floats:
         np.broadcast_to(along, shape).reshape(len(places), -1)
         for along in ((places[:, :1] + apart)[:, None], (places[:, 1:2] + apart)[:, :, None])
     )
-    found = cv2.remap(picture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    return np.asarray(found, np.float32).reshape(shape)
+    samples = cv2.remap(picture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(samples, np.float32).reshape(shape)
 
 
 def described(taken: Floats) -> Floats:
@@ -116,8 +116,8 @@ def described(taken: Floats) -> Floats:
     histograms.ravel()[start + (first + 1) % DIRECTIONS] = second
     weights = torch.from_numpy(np.kron(COUNTS, COUNTS))  # [CELLS ** 2, SAMPLES ** 2]
     cells = (weights @ torch.from_numpy(histograms)).view(CELLS**2, count, DIRECTIONS)
-    found: Floats = cells.transpose(0, 1).reshape(count, -1).numpy()
-    found = found / (np.linalg.norm(found, axis=1, keepdims=True) + 1e-7)
-    found = np.minimum(found, CLIPPED)
-    roots: Floats = np.sqrt(found / (found.sum(1, keepdims=True) + 1e-7))
+    scaled: Floats = cells.transpose(0, 1).reshape(count, -1).numpy()
+    scaled = scaled / (np.linalg.norm(scaled, axis=1, keepdims=True) + 1e-7)
+    scaled = np.minimum(scaled, CLIPPED)
+    roots: Floats = np.sqrt(scaled / (scaled.sum(1, keepdims=True) + 1e-7))
     return roots

@@ -47,8 +47,8 @@ class Findings:
     @property
     def best(self) -> int:
         """The landmark that most speaks for; one without reference photos is not named."""
-        found = np.clip(self.spots - BY_CHANCE, 0, SPOTS)
-        score = self.network + ALIKE * self.alike + SPOT * found
+        above_chance = np.clip(self.spots - BY_CHANCE, 0, SPOTS)
+        score = self.network + ALIKE * self.alike + SPOT * above_chance
         return int(np.where(self.counts > 0, score, -np.inf).argmax())
 
     def evidence(self) -> Floats:
@@ -107,13 +107,13 @@ class Weigher:
         """Embeddings [N, D] in the components that are compared, float32 [N, E] of length 1."""
         return unit(embeddings @ self._components)
 
-    def look(self, probabilities: Floats, embedding: Floats) -> tuple[Findings, Floats]:
-        """What is known before local features are, and cosines [P] to the reference photos."""
+    def first_findings(self, probabilities: Floats, embedding: Floats) -> tuple[Findings, Floats]:
+        """The findings before local features are compared, and cosines [P] to the references."""
         place = self.placed(embedding[None])[0]
         cosines = self._known @ place
-        return self._seen(probabilities, cosines, self._others @ place), cosines
+        return self._findings(probabilities, cosines, self._others @ place), cosines
 
-    def _seen(self, probabilities: Floats, cosines: Floats, others: Floats) -> Findings:
+    def _findings(self, probabilities: Floats, cosines: Floats, others: Floats) -> Findings:
         alike = np.full(len(self._counts), -1, np.float32)
         if len(cosines):
             starts = self.references.landmarks[:-1][self._filled]
@@ -133,28 +133,28 @@ class Weigher:
         probabilities: Floats,
         embedding: Floats,
         grey: Bytes,
-        looked: tuple[Findings, Floats] | None = None,
+        first: tuple[Findings, Floats] | None = None,
     ) -> Floats:
         """Probabilities [C] of the network for a photo, and what its references say of that.
 
-        What the best landmark gains or loses, the others lose together or nobody gains. ``looked``
-        is what :meth:`look` said, where it was asked already.
+        What the best landmark gains, the others lose together; what it loses, none gains. ``first``
+        are :meth:`first_findings`, if they are known already.
         """
         if probabilities.max() < POSSIBLE:
             return probabilities
-        seen, cosines = looked or self.look(probabilities, embedding)
-        sure = self._confidence(seen, 0)
+        findings, cosines = first or self.first_findings(probabilities, embedding)
+        sure = self._confidence(findings, 0)
         if LEAST <= sure < SURE:
-            seen = self.compared(seen, cosines, grey)
-            sure = self._confidence(seen, 1)
-        best = seen.best
+            findings = self.compared(findings, cosines, grey)
+            sure = self._confidence(findings, 1)
+        best = findings.best
         rest = 1 - float(probabilities[best])
         left = min(1.0, (1 - sure) / rest) if rest > 0 else 0.0
-        found: Floats = probabilities * np.float32(left)
-        found[self._counts == 0] = 0
-        found = np.minimum(found, np.float32(sure))
-        found[best] = sure
-        return found
+        weighed: Floats = probabilities * np.float32(left)
+        weighed[self._counts == 0] = 0
+        weighed = np.minimum(weighed, np.float32(sure))
+        weighed[best] = sure
+        return weighed
 
     def at_first(self, probabilities: Floats, embeddings: Floats) -> list[float]:
         """Logits of the rule's first step, without local features: that a landmark is shown.
@@ -162,21 +162,23 @@ class Weigher:
         For [N, C] and [N, D], compared with the references together, in a quarter of the time.
         """
         places = self.placed(embeddings)
-        seen = map(self._seen, probabilities, places @ self._known.T, places @ self._others.T)
-        return [self._logit(each, 0) for each in seen]
+        findings = map(
+            self._findings, probabilities, places @ self._known.T, places @ self._others.T
+        )
+        return [self._logit(each, 0) for each in findings]
 
-    def compared(self, seen: Findings, cosines: Floats, grey: Bytes) -> Findings:
+    def compared(self, findings: Findings, cosines: Floats, grey: Bytes) -> Findings:
         """What local features add, compared with those of the likest photos."""
-        spots, near = seen.spots.copy(), self.nearest(cosines)
-        found = self.references.supports(near, describe(grey))
-        np.maximum.at(spots, self._owners[near], found)
-        return Findings(seen.network, seen.alike, seen.others, spots, seen.counts)
+        spots, near = findings.spots.copy(), self.nearest(cosines)
+        counts = self.references.supports(near, describe(grey))
+        np.maximum.at(spots, self._owners[near], counts)
+        return Findings(findings.network, findings.alike, findings.others, spots, findings.counts)
 
-    def _confidence(self, seen: Findings, step: int) -> float:
-        return sigmoid(self._logit(seen, step) - float(self._doubts[seen.best]))
+    def _confidence(self, findings: Findings, step: int) -> float:
+        return sigmoid(self._logit(findings, step) - float(self._doubts[findings.best]))
 
-    def _logit(self, seen: Findings, step: int) -> float:
-        return float(seen.evidence() @ self.references.rule[step])
+    def _logit(self, findings: Findings, step: int) -> float:
+        return float(findings.evidence() @ self.references.rule[step])
 
     def nearest(self, cosines: Floats) -> list[int]:
         """The likest photos of any landmark, NEAREST, of one no more than OF_ONE."""

@@ -10,20 +10,21 @@ from numpy.typing import NDArray
 
 from tagger.errors import PhotoError
 from tagger.places.own import known_places
-from tagger.records import Source, Status
+from tagger.records import Status
 from tagger.review import thumbnails
 from tagger.review.decision import Decision, Verdict
 from tagger.review.options import AppOptions, current
 from tagger.review.pages import style
 from tagger.review.pages.apply_page import show_apply
 from tagger.review.pages.components import gallery, picture
+from tagger.review.pages.filters import filters
 from tagger.review.pages.lessons_page import show_lessons
 from tagger.review.pages.map_page import show_map
 from tagger.review.pages.photo_panel import show_photo
 from tagger.review.session import Review
 from tagger.review.sheet import number, printable
 from tagger.review.trusted_root import Root
-from tagger.review.view import Filter, Order, Progress, View
+from tagger.review.view import View
 from tagger.terminal import counted
 
 _PAGE = 24
@@ -55,7 +56,7 @@ def show(options: AppOptions) -> None:
         required=True,
     )
     with st.sidebar:
-        wanted, together = _filters(view)
+        wanted, together = filters(view)
     rows = view.rows(wanted)
     match chosen:
         case "Places":
@@ -82,73 +83,6 @@ def _say_what_is_wrong(review: Review, view: View, options: AppOptions) -> None:
         st.info(f"{counted(review.kept, 'row')} edited in the report since; the edits were kept.")
     if message := st.session_state.pop("message", ""):
         st.error(style.plain(message))
-
-
-def _filters(view: View) -> tuple[Filter, bool]:
-    st.header("Filters")
-    progress = st.segmented_control(
-        "Reviewed",
-        list(Progress),
-        default=Progress.ALL,
-        key="progress",
-        bind="query-params",
-        on_change=_from_start,
-    )
-    names = {name: name.replace("_", " ") for name in view.choices("status")}
-    statuses = st.multiselect(
-        "Status", list(names), format_func=lambda name: names.get(name, name),
-        placeholder="all", key="statuses", on_change=_from_start,
-        bind="query-params",
-    )  # fmt: skip
-    if pending := st.session_state.pop("landmarks_wanted", None):
-        st.session_state.landmarks = pending
-    landmarks = st.multiselect(
-        "Landmark", view.choices("landmark"), placeholder="all", key="landmarks",
-        bind="query-params", on_change=_from_start,
-    )  # fmt: skip
-    sources = _sources(view)
-    low, high = st.slider(
-        "Confidence, %",
-        0,
-        100,
-        (0, 100),
-        key="confidence",
-        bind="query-params",
-        on_change=_from_start,
-    )
-    folder = st.selectbox(
-        "Folder", ["", *view.choices("folder")[:1000]], key="folder",
-        bind="query-params",
-        format_func=lambda name: printable(name) or "all", on_change=_from_start,
-    )  # fmt: skip
-    order = st.selectbox(
-        "Order", list(Order), key="order", bind="query-params", on_change=_from_start
-    )
-    together = st.toggle(
-        "Near-duplicates together", key="together", bind="query-params", on_change=_from_start
-    )
-    return Filter(
-        tuple(statuses), tuple(landmarks), low / 100, high / 100, folder or "",
-        progress or Progress.ALL, order or Order.DOUBT, sources,
-    ), together  # fmt: skip
-
-
-def _sources(view: View) -> tuple[str, ...]:
-    """What positions come from, where the report knows more than landmarks."""
-    known = view.choices("source")
-    if set(known) <= {Source.LANDMARK.value}:
-        return ()
-    if pending := st.session_state.pop("sources_wanted", None):
-        st.session_state.sources = pending
-    chosen = st.multiselect(
-        "Position by", known, placeholder="all", key="sources", bind="query-params",
-        on_change=_from_start,
-    )  # fmt: skip
-    return tuple(chosen)
-
-
-def _from_start() -> None:
-    st.session_state.pop("current", None)
 
 
 def _progress(review: Review, view: View) -> None:
