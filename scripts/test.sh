@@ -36,22 +36,24 @@ wait_for_all() { # show what each said, then the last line of each
     exit "$failed"
 }
 
-fast=(-m "not slow" -n 2 --dist loadfile)
+two=(-n 2 --dist loadfile) # processes, each of which takes a file when it has none
 cluster="tests/test_cluster.py" # waits often, and starts many processes
 browser="tests/test_app_browser*.py" # a process that runs these alone imports no other tests
 
 case "${1-}" in
 "")
     beside mypy .venv/bin/mypy
-    beside tests pytest fast "${fast[@]}"
+    beside tests pytest fast -m "not slow" "${two[@]}"
     wait_for_all
     ;;
 all)
     beside mypy .venv/bin/mypy
     beside cluster pytest cluster -m slow $cluster
-    beside slow pytest slow -m slow --ignore-glob="$browser" --ignore="$cluster"
+    # In alphabetical order: files of few tests, of which each takes a minute, come first.
+    beside slow pytest slow -m slow --ignore-glob="$browser" --ignore="$cluster" \
+        "${two[@]}" --no-loadscope-reorder
     beside browser pytest browser -m slow $browser
-    beside tests pytest fast "${fast[@]}"
+    beside tests pytest fast -m "not slow" "${two[@]}"
     wait_for_all
     ;;
 *)

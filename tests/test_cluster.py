@@ -56,6 +56,8 @@ def cluster() -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in s3.ENVIRONMENT.items():
             patch.setenv(name, value)
+        # Ray's own is 15: beside the other tests its workers would wait until those have ended.
+        patch.setenv("RAY_worker_niceness", "0")
         nodes = Cluster(
             initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": PROMPT} | small
         )

@@ -64,3 +64,10 @@ def test_every_option_says_what_it_does() -> None:
         for option in command.params:
             if isinstance(option, click.Option):
                 assert option.help, f"{name}: {option.opts} has no help"
+
+
+@pytest.mark.parametrize("words", [[], ["tag"], ["places"], ["config"]])
+def test_a_command_without_arguments_shows_its_help(words: list[str]) -> None:
+    shown = CliRunner().invoke(main, words).output
+    help_page = CliRunner().invoke(main, [*words, "--help"]).output
+    assert shown.strip() == help_page.strip()

@@ -30,7 +30,16 @@ TEXTS = {str(page.relative_to(REPOSITORY)): page.read_text(encoding="utf-8") for
 README, GUIDE, MODEL = (TEXTS[name] for name in ("README.md", "docs/guide.md", "docs/model.md"))
 WORD = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 # Options of other programs that the pages name.
-FOREIGN = {"--rm", "--user", "--head", "--disable-usage-stats", "--now", "--version", "--help"}
+FOREIGN = {
+    "--full",
+    "--rm",
+    "--user",
+    "--head",
+    "--disable-usage-stats",
+    "--now",
+    "--version",
+    "--help",
+}
 
 
 def typed(page: str) -> list[str]:

@@ -154,7 +154,8 @@ def names_escaped() -> Iterator[None]:
         yield
     except click.UsageError as error:
         text = error.format_message()
-        if text.isprintable():
+        is_help = error.ctx is not None and text == error.ctx.get_help()
+        if text.isprintable() or is_help:
             raise
         raise click.UsageError(printable(text), error.ctx) from error
     except click.ClickException as error:

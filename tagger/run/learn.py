@@ -55,7 +55,7 @@ def learn(
         classifier: what embeds photos.
         licence: of the photos, for the pack.
         private: of a new pack.
-        wrong: the photos do NOT show the place, which is to be remembered.
+        wrong: the photos do NOT show the place; remember that.
 
     Raises:
         RunError: a place has no position, its photos lie too far apart, or the pack cannot be used.
@@ -147,10 +147,9 @@ def _read(
 
 
 def relearned(path: Path, classifier: "Classifier") -> Iterator[tuple[PackPlace, list[str]]]:
-    """Learn a pack's places again by the model in use, from the photos where they were.
+    """Learn a pack's places again with the model in use, from their photos.
 
-    The pack is written once all are learned; where photos are gone, ``PATH.before`` keeps it as it
-    was.
+    The pack is written once all are learned; if photos are gone, ``PATH.before`` keeps the old one.
 
     Yields:
         each place as it is now, without references where all of its photos are gone; and why.

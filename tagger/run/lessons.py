@@ -12,7 +12,7 @@ from tagger.storage.suffixes import LISTED_SUFFIXES, suffix
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is to be learned: a name, its photos, and where it is, if that was said."""
+    """What to learn: a name, its photos, and its position, if stated."""
 
     name: str
     photos: tuple[Path, ...]

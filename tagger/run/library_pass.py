@@ -81,8 +81,8 @@ def decoded(storage: Storage, entry: Entry, size: int, resize: Resize) -> Views 
 def drop_gone(storage: Storage, sources: Sources, listing: "Listing") -> None:
     """Forget photos below the folders of this run that it did not list, because they are gone.
 
-    What the run left out (--exclude, --max-photos) is there, and stays. So many are asked for in
-    each run, by chance.
+    Photos that the run left out (--exclude, --max-photos) exist and stay. Each run checks a random
+    sample of a limited size.
     """
     assert sources.views is not None
     most = MOST_ASKED if isinstance(storage, LocalStorage) else MOST_REQUESTS

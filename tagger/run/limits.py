@@ -1,4 +1,4 @@
-"""When a run ends before its photos do: enough photos, enough time, too many failures."""
+"""When a run stops before its last photo: enough photos, enough time, too many failures."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ MIN_SAMPLE = 20
 
 
 class RunLimits:
-    """The limits of one run, and how close it is to them.
+    """The limits of a run, and how close it is to them.
 
     Args:
         photos: how many may be processed: new ones, changed ones, and with another model
@@ -38,11 +38,11 @@ class RunLimits:
         self._begun += 1
 
     def full(self) -> bool:
-        """Whether enough photos were started; asked before each photo."""
+        """Whether enough photos were started; called before each photo."""
         return self._is("--limit", self._photos is not None and self._begun >= self._photos)
 
     def count(self, outcome: Outcome) -> None:
-        """What became of a photo."""
+        """Count the outcome of a photo."""
         failing = outcome.status in FAILING
         self._seen += 1
         self._seen_failing += failing
@@ -51,7 +51,7 @@ class RunLimits:
             self._fresh_failing += failing
 
     def over(self) -> bool:
-        """Whether time is up, or too many fail: judged on fresh photos, by and by."""
+        """Whether time is up, or too many of the fresh photos failed so far."""
         late = self._end is not None and self._clock() >= self._end
         enough = self._fresh >= MIN_SAMPLE
         return self._is(
@@ -59,7 +59,7 @@ class RunLimits:
         ) or self._is("--max-time", late)
 
     def check(self) -> None:
-        """At the end of a run: judged on all photos in the report, however few.
+        """At the end of a run: check the failures among all photos in the report, however few.
 
         Raises:
             FailingError: too many failed, at the end or before.

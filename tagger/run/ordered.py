@@ -18,11 +18,11 @@ def in_order(
     window: int,
     ready: Callable[[T], R | None] = lambda _: None,
 ) -> Iterator[R]:
-    """``map(work, items)`` on threads: same order, at most ``window`` items in the air.
+    """``map(work, items)`` on threads: same order, at most ``window`` items in flight.
 
-    Threads serve because Pillow lets go of the interpreter lock while it decodes. What ``ready``
-    answers for an item, asked on the caller's thread, spares it the work. When the consumer stops
-    early, work not yet begun is cancelled.
+    Threads help as Pillow releases the interpreter lock while it decodes. If ``ready``, which is
+    called on the caller's thread, returns an answer for an item, no thread works on it. When the
+    consumer stops early, work not yet begun is cancelled.
     """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
     waiting: deque[Future[R] | R] = deque()

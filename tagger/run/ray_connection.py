@@ -75,7 +75,7 @@ def connected(options: Cluster) -> Iterator[None]:
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """What Ray's C++ part writes to the terminal when it starts is no news for anybody."""
+    """Hide what Ray's C++ part writes to the terminal when it starts."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)

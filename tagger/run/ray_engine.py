@@ -64,9 +64,9 @@ def run(
 ) -> Iterator[Outcome]:
     """As :func:`tagger.run.pipeline.run`, on a cluster; outcomes come in listing order too.
 
-    Photos that the ledger knows unchanged never leave this process. A node that is lost takes no
-    photo with it: Ray repeats its tasks elsewhere, and what they had written already is known by
-    the run's id in the photo.
+    Photos that the ledger knows unchanged never leave this process. No photo is lost with
+    a node: Ray repeats its tasks elsewhere, and photos that were written already are recognised by
+    the run's id in them.
 
     Raises:
         RunError: there is no such cluster, or its work failed for another reason than one photo.
@@ -124,7 +124,7 @@ def run(
 
 
 def _blocks(work: Iterable[WorkItem]) -> Iterator[list[WorkItem]]:
-    """Work in blocks, of which none parts the photos of one shot."""
+    """Work in blocks that never separate the photos of one shot."""
     block: list[WorkItem] = []
     for item in work:
         if len(block) >= BLOCK and (item.shot is None or item.shot != block[-1].shot):
@@ -145,7 +145,7 @@ def _worked(work: list[WorkItem], job: Job, options: Cluster) -> Iterator[Done |
 
 
 def _described(entries: Iterable[Entry], job: Job, options: Cluster) -> Iterator[KeptView]:
-    """What the cluster sees of photos with a position; those that cannot be read are left out."""
+    """The cluster's descriptions of photos with a position, except those that cannot be read."""
     waiting = iter(entries)
     while some := list(islice(waiting, ROUND)):
         blocks = [packed(some[begin : begin + BLOCK]) for begin in range(0, len(some), BLOCK)]
@@ -178,7 +178,7 @@ def _results(photos: Any) -> Iterator[Any]:
 
 
 def _spread(classifier: LazyClassifier) -> dict[str, Landmark]:
-    """All places, for nodes that have no pack at hand."""
+    """All places, for nodes that do not have the packs."""
     count = sum(map(len, classifier.learned))
     if count > MOST_PLACES:
         raise RunError(

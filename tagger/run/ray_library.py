@@ -23,7 +23,7 @@ def ask(method: Any, *words: Any) -> Any:
     """What an actor answers.
 
     Raises:
-        RunError: that it said itself, or it is gone.
+        RunError: raised by the actor, or the actor is gone.
     """
     try:
         return ray.get(method.remote(*words))
@@ -51,7 +51,7 @@ class Album:
         self._saw.append((key, others))
 
     def close(self) -> list[tuple[str, Sequence[str]]]:
-        """Let go of the index; what was seen to show the same."""
+        """Close the index; returns the photos that show the same."""
         self._index.close()
         return self._saw
 

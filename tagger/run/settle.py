@@ -41,8 +41,8 @@ def decide_and_write(
 ) -> Outcome:
     """The outcome of a photo that has a guess, as :func:`decide_and_write_guess` makes it.
 
-    Of photos of one shot, the guess of the best decides; where nothing comes of it, the photo's own
-    is what is told and kept.
+    The best guess decides for all photos of a shot; if it places nothing, the photo's own guess is
+    reported and kept.
     """
     assert item.guess is not None
     shown = item.shown or item.guess
@@ -67,7 +67,7 @@ def decide_and_write_guess(
     output: Output | None = None,
     estimates: Sequence[Estimate] = (),
 ) -> Outcome:
-    """Decide by a guess and by what other sources say; where a place is accepted, write it."""
+    """Decide by a guess and by other sources' estimates; if a place is accepted, write it."""
     outcome = decided(model, settings, entry, guess, estimates)
     if not (outcome.landmark or outcome.camera):
         return outcome
@@ -131,7 +131,7 @@ def decided(
 
 
 def _others(settings: Settings) -> bool:
-    """Whether sources that were asked for may say why they have no answer."""
+    """Whether sources are in use that may explain why they have no answer."""
     return not set(settings.sources) <= {Source.LANDMARK, Source.PAIR}
 
 
@@ -142,7 +142,7 @@ def _left(
     settings: Settings,
     estimates: Sequence[Estimate],
 ) -> Outcome:
-    """The outcome of a photo that nothing is written into, with what would place it."""
+    """The outcome of a photo that gets no tag, with a hint what would place it."""
     placeable = [one for one in verdict.witnesses if not one.refused]
     status = Status.UNSURE if decision.accepted else decision.status
     words = [decision.reason if status is decision.status else "--from leaves landmarks out"]

@@ -1,4 +1,4 @@
-"""What waits between the two passes of a run: photos in order, families together."""
+"""Photos between the two passes of a run: in order, families together."""
 
 import pickle
 import sqlite3
@@ -19,7 +19,7 @@ CREATE INDEX behind_by_family ON behind (family);
 class Spool:
     """Photos in order, the first of them in memory and the rest in a temporary file.
 
-    A photo of a family that was there before waits behind the first of it.
+    A photo whose family was there before comes behind the first of it.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Spool:
         self._more.clear()
 
     def __iter__(self) -> Iterator[list[WorkItem]]:
-        """All that was added, once, family by family; memory is let go of on the way."""
+        """All that was added, once, family by family; memory is freed on the way."""
         self._kept.reverse()
         while self._kept:
             yield self._family(*self._kept.pop())

@@ -89,9 +89,9 @@ class Settings:
 
     @property
     def by_thumbnails(self) -> bool:
-        """Whether a thumbnail may settle a photo: not for confidences that it was not made for.
+        """Whether a thumbnail may settle a photo: not below the confidence that it was made for.
 
-        Nor where photos are compared with the library: any may be a copy.
+        Nor if photos are compared with the library: any of them may be a copy.
         """
         compared = Source.LIBRARY in self.sources
         return not (self.thorough or compared) and self.min_conf >= THUMBNAILS_FROM
@@ -141,7 +141,7 @@ class WorkItem:
 
 
 def stamp(entry: Entry) -> str:
-    """What must be the same for a photo's row in the index to be true."""
+    """What must be unchanged for a photo's row in the index to be valid."""
     version = entry.version
     beside = f"{len(entry.sidecars)} {os.path.basename(entry.takeout)}"
     if entry.movie:

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: what is in hand is finished, then the run ends."""
+"""Ctrl-C, SIGTERM and SIGHUP: the current photo is finished, then the run ends."""
 
 import signal
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class StopOnSignal:
-    """A signal asks the run to stop after the photo in hand; a second Ctrl-C insists."""
+    """A signal stops the run after the current photo; a second Ctrl-C stops it at once."""
 
     def __init__(self) -> None:
         self._asked = False

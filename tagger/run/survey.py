@@ -49,9 +49,9 @@ def survey(
     net: ThumbnailNet | None = None,
     describe: Describe | None = None,
 ) -> Iterator[WorkItem]:
-    """Note when and where each photo was taken; then hand on all of them, in their order.
+    """Note when and where each photo was taken; then yield all of them, in their order.
 
-    Photos of one shot that are not settled come in a row, where the first of them is.
+    Unsettled photos of one shot come together, in the place of the first.
 
     A photo that is settled by its first bytes, or by what an earlier run found, comes with its
     outcome or guess; the others with what the sources say of them. In a bucket ``net`` checks the
@@ -125,7 +125,7 @@ def survey(
 
 
 def by_shot(items: list[WorkItem], sources: Sources) -> Iterator[WorkItem]:
-    """Photos of one family's name, shot by shot, each with what the sources say of it."""
+    """Photos of one family, shot by shot, each with the sources' estimates."""
     if len(items) == 1:
         yield _answered(items[0], sources)
         return
@@ -150,7 +150,7 @@ def by_shot(items: list[WorkItem], sources: Sources) -> Iterator[WorkItem]:
 
 
 def _stated(item: WorkItem) -> bool:
-    """Whether another photo of its shot states the photo's position."""
+    """Whether another photo of the shot states the position."""
     return any(estimate.source is Source.PAIR for estimate in item.estimates)
 
 
@@ -178,7 +178,7 @@ def note(storage: Storage, sources: Sources, entry: Entry, head: Head, out: Outc
 
 
 def _by_the_rest(storage: Storage, entry: Entry, head: Head) -> Capture:
-    """The facts of a photo whose EXIF is behind its picture, as libheif and libtiff put it."""
+    """The facts of a photo whose EXIF comes after its picture, as libheif and libtiff write it."""
     first = head.data
     try:
         if head.format is Format.TIFF:

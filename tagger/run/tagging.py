@@ -1,4 +1,4 @@
-"""One run put together: from photos, settings and a model to the outcomes, noted in the ledger."""
+"""A whole run: from photos, settings and a model to outcomes, noted in the ledger."""
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -33,7 +33,7 @@ def tagging(
     limits: RunLimits | None = None,
     gather: Callable[[Path | None], Sources] | None = None,
 ) -> Iterator[Iterator[Outcome]]:
-    """A run over ``paths``, which ``storage`` lists: the work is done as the outcomes are taken.
+    """A run over ``paths``, which ``storage`` lists; the work is done as outcomes are consumed.
 
     An outcome goes into the ledger when the next one is requested, that is when the caller is
     done with it. At the end of the block the run ends, also where outcomes are left.

@@ -1,4 +1,4 @@
-"""One decision for the photos of one shot, from the one that shows most."""
+"""One decision for all photos of a shot, by the one with the best guess."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from tagger.run.stages import WorkItem
 
 
 def united(items: Iterable[WorkItem], min_conf: float) -> Iterator[WorkItem]:
-    """The photos in their order; those of one shot, which come in a row, with one answer."""
+    """The photos in their order; those of one shot, which come together, with one answer."""
     shot: list[WorkItem] = []
     for item in items:
         if shot and item.shot != shot[0].shot:
@@ -29,9 +29,9 @@ def united(items: Iterable[WorkItem], min_conf: float) -> Iterator[WorkItem]:
 
 
 def _decided(shot: Sequence[WorkItem], min_conf: float) -> Iterator[WorkItem]:
-    """Each photo with the guess of the best, and with what any source says of any of them.
+    """Each photo with the best guess, and with the estimates for any of them.
 
-    Where two photos surely show different landmarks, none of them is believed.
+    If two photos surely show different landmarks, neither is believed.
     """
     guesses = {item.entry.key: item.guess for item in shot if item.guess and not item.outcome}
     estimates = _all_estimates(shot)
@@ -62,7 +62,7 @@ def _doubted(item: WorkItem, keys: Sequence[str]) -> WorkItem:
 
 
 def _all_estimates(shot: Sequence[WorkItem]) -> tuple[Estimate, ...]:
-    """One estimate of each source, one that may be written before one that may not."""
+    """One estimate of each source; one that may be written goes before a refused one."""
     by_source: dict[Source, Estimate] = {}
     for one in sorted((e for item in shot for e in item.estimates), key=lambda e: bool(e.refused)):
         by_source.setdefault(one.source, one)

@@ -20,10 +20,10 @@ from tagger.storage.base import CHANGED, NO_PHOTOS, Traits, nothing
 from tagger.storage.bucket_listing import (
     Index,
     Paired,
-    looked_into,
     paired,
     problem_of,
     wanted,
+    without_skipped,
 )
 from tagger.storage.bucket_store import Store, connect, explained
 from tagger.storage.exclude import excluded, globs
@@ -107,7 +107,7 @@ class BucketStorage:
     def _folder(self, folder: str) -> Iterator[Entry]:
         try:
             listing = self._link()[1].list(folder, self._recursive)
-            for photo in paired(looked_into(listing, folder, self._skipping)):
+            for photo in paired(without_skipped(listing, folder, self._skipping)):
                 listed = photo.listed
                 old = self._since and listed.modified < self._since
                 key, below = f"{self._root}/{listed.path}", listed.path.removeprefix(folder)

@@ -136,7 +136,7 @@ def _with_takeout(photo: Paired, exported: set[str]) -> Paired:
     return photo._replace(takeout=start + takeout) if takeout else photo
 
 
-def looked_into(listing: Iterable[Listed], folder: str, skipping: Skipping) -> Iterator[Listed]:
+def without_skipped(listing: Iterable[Listed], folder: str, skipping: Skipping) -> Iterator[Listed]:
     """A listing of ``folder`` (empty, or ending with a slash) without skipped folders.
 
     A mark is heeded for what comes after it, as what begins with letters and digits does.

@@ -89,7 +89,7 @@ class _Writing:
         """See :func:`write_tag`."""
         run_id, mode = self.tag.provenance.run_id, self.options.sidecar
         raw = is_raw(self.entry.key)
-        blob, digest = self._looked_at() if raw else (self.storage.read(self.entry.key), None)
+        blob, digest = self._of_raw() if raw else (self.storage.read(self.entry.key), None)
         photo = Head(blob.data, whole=True)
         ours, problem = False, _not_as_seen(blob, photo, self.entry, digest)
         if problem:
@@ -113,7 +113,7 @@ class _Writing:
         self._into_sidecar(blob, beside)
         return why
 
-    def _looked_at(self) -> tuple[Blob, bytes]:
+    def _of_raw(self) -> tuple[Blob, bytes]:
         """A raw file's metadata in place of its bytes, and its fingerprint; all for a copy."""
         file, whole = RawFile(self.storage, self.entry.key), self.output is not None
         if whole and file.version.size > MOST:
