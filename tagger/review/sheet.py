@@ -154,8 +154,8 @@ def number(text: str) -> float | None:
 def printable(text: str) -> str:
     """A name as a page can show it: bytes that are not UTF-8 and unprintable ones are ``\\xNN``.
 
-    Unprintable are control characters, line breaks and marks that turn the direction of writing; the
-    joiner in emoji stays.
+    Unprintable are control characters, line breaks and marks that turn the direction of writing;
+    the joiner in emoji stays.
     """
     return "".join(map(_sign, text))
 
