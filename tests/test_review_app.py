@@ -376,6 +376,14 @@ def test_a_report_of_another_folder_needs_its_root(report: Path, library: Path) 
     assert allowed.exit_code == 0, allowed.output
 
 
+def test_rows_of_another_folder_are_counted_with_the_remedy(report: Path, library: Path) -> None:
+    rows = read_report(report)
+    write_report(report, [rows[0], rows[1] | {"path": str(library.parent / "outside.jpg")}])
+    options = [str(report), "--html", str(report.with_name("o.html")), "--root", str(library)]
+    told = CliRunner().invoke(review.report, options).output
+    assert f"1 row of files outside {library} left out; --root names another folder" in told
+
+
 @pytest.fixture
 def bucket_report(bucket: "s3.Bucket", library: Path, colour_model: Path, tmp_path: Path) -> Path:
     """A dry run's report of a bucket."""

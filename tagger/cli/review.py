@@ -134,7 +134,11 @@ def report(
     refused = write_html(report, out, trusted, thumbnails, os.cpu_count() or 1)
     tell(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
     if refused:
-        tell(f"{counted(refused, 'row')} of files outside {trusted} left out", err=True)
+        tell(
+            f"{counted(refused, 'row')} of files outside {trusted} left out; "
+            "--root names another folder",
+            err=True,
+        )
 
 
 def _trusted(report: Path, root: str | None, ledger: Path | None, endpoint_url: str) -> "Root":

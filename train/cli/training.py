@@ -130,7 +130,7 @@ def thumbnail(
     made(out.parent)
     start, net = time.monotonic(), make(data, negatives, out, minutes, seed)
     shares = ", ".join(f"{name} {value:.1%}" for name, value in net.metrics.items())
-    click.echo(f"{out}: {shares}, after {(time.monotonic() - start) / 60:.0f} minutes")
+    click.echo(f"{out}: {shares}, after {(time.monotonic() - start) / 60:.0f} min")
 
 
 @click.command()
@@ -172,4 +172,4 @@ def _finish(out: Path, size: int, start: float) -> None:
     run = out.with_suffix("")
     plots.curves(run / "metrics.csv", run / "curves.png")
     minutes = (time.monotonic() - start) / 60
-    click.echo(f"{out}: {size / 1e6:.1f} MB, after {minutes:.0f} minutes")
+    click.echo(f"{out}: {size / 1e6:.1f} MB, after {minutes:.0f} min")
