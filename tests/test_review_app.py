@@ -343,6 +343,13 @@ def test_the_html_report_holds_all_and_fetches_nothing(
     assert len(data["rows"]) == 5
 
 
+def test_the_html_report_counts_thousands_with_commas(report: Path, library: Path) -> None:
+    rows, out = read_report(report), report.with_name("out.html")
+    write_report(report, [rows[0]] * 1200)
+    assert write_html(report, out, library, thumbnails=0) == 0
+    assert "1,200 photos: 1,200 would tag." in out.read_text(encoding="utf-8")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 @pytest.mark.parametrize("name", ["report.csv", "a_taj.jpg", "pipe.html"])
 def test_the_html_report_replaces_no_other_file(report: Path, library: Path, name: str) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from memory_storage import MemoryStorage
@@ -220,6 +221,23 @@ def test_a_folder_without_write_permission_is_named(tmp_path: Path) -> None:
     folder.chmod(0o755)
     assert "no permission" in done.stdout, done.stderr
     assert (folder / "a.jpg").read_bytes() == b"old"
+
+
+def test_a_folder_that_may_be_listed_but_not_entered_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of such a folder (r without x) the names can be read, and no file's size."""
+    photo, stat_of = tmp_path / "a.jpg", os.stat
+    photo.write_bytes(b"old")
+
+    def refused(path: Any, **how: Any) -> os.stat_result:
+        if path == str(photo):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return stat_of(path, **how)
+
+    monkeypatch.setattr("tagger.storage.local_listing.os.stat", refused)
+    (entry,) = LocalStorage([tmp_path]).list()
+    assert "check the permissions of it and its folder" in entry.problem
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

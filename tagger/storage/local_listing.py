@@ -9,8 +9,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tagger.errors import PhotoError
 from tagger.records import Entry, Version
 from tagger.storage.exclude import excluded
+from tagger.storage.local_errors import explained
 from tagger.storage.siblings import Siblings
 from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, is_movie, is_sidecar, suffix
@@ -81,9 +83,10 @@ def entry_at(path: str, beside: Siblings) -> Entry:
     folder, name = os.path.split(path)
     sidecars = tuple(os.path.join(folder, sidecar) for sidecar in beside.sidecars(name))
     try:
-        now = os.stat(path)
-    except OSError as error:
-        return Entry(path, Version(0, 0), f"cannot be read ({error.strerror}); run again")
+        with explained("read"):
+            now = os.stat(path)
+    except PhotoError as error:
+        return Entry(path, Version(0, 0), str(error))
     # Opening a pipe or a device could block for ever.
     problem = "" if stat.S_ISREG(now.st_mode) else "is not a file, though named like a photo"
     takeout, movie = beside.takeout(name), beside.movie(name)
