@@ -27,8 +27,8 @@ import s3  # noqa: E402 - the server that the tests use
 from tagger import metadata  # noqa: E402
 from tagger.cli.options import BUCKET_WORKERS  # noqa: E402
 from tagger.evidence.decide import MIN_CONF  # noqa: E402
+from tagger.evidence.limits import Limits  # noqa: E402
 from tagger.evidence.sources import Sources  # noqa: E402
-from tagger.evidence.time_source import Limits  # noqa: E402
 from tagger.ledger.ledger import Ledger, new_run_id  # noqa: E402
 from tagger.model import DEFAULT_MODEL, artifact  # noqa: E402
 from tagger.model.classifier import Classifier  # noqa: E402

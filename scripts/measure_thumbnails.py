@@ -22,8 +22,8 @@ import piexif
 from PIL import Image, ImageFilter
 
 from tagger.evidence.decide import THUMBNAIL
+from tagger.evidence.limits import Limits
 from tagger.evidence.sources import Sources
-from tagger.evidence.time_source import Limits
 from tagger.ledger.ledger import new_run_id
 from tagger.model import DEFAULT_MODEL
 from tagger.model.classifier import Classifier

@@ -15,8 +15,9 @@ from walk_photos import walk
 from tagger.evidence.captures import Captures
 from tagger.evidence.clocks import ClockSpan, measured, readings, runs_of, stated
 from tagger.evidence.estimate import Estimate, Neighbour, between
+from tagger.evidence.limits import Limits
 from tagger.evidence.motion import PRIOR_PACE, Fix, Motion, locate, motion_of
-from tagger.evidence.time_source import Limits, TimeSource
+from tagger.evidence.time_source import TimeSource
 from tagger.evidence.weigh import Conclusion, Sight, raised, weigh
 from tagger.metadata.capture import Capture, capture
 from tagger.places.distance import distance_m

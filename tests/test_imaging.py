@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tagger.errors import DamagedError, PhotoError, UnsupportedError
-from tagger.imaging import decode, footprint
+from tagger.imaging import decode, footprint, undecoded
 from tagger.imaging.decode import Resize
 from tagger.imaging.room import LARGE, Room
 
@@ -280,3 +280,12 @@ def test_libtiff_writes_nothing_to_the_terminal() -> None:
                            text=True, check=True)  # fmt: skip
     assert "TIFF compression WebP" in done.stdout, done.stdout
     assert done.stderr == ""
+
+
+def test_a_decoders_message_becomes_one_line() -> None:
+    """libheif ends its messages with a line feed; a reason is printed as it is."""
+    reason = str(
+        undecoded.explained(b"\0\0\0\x18ftypheic", ValueError("Unexpected end\n of file\n"))
+    )
+    assert "(Unexpected end of file)" in reason
+    assert reason.isprintable()

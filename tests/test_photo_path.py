@@ -5,10 +5,12 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from inspect import CO_GENERATOR
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 from conftest import COLOURS, REPOSITORY, photo
 
@@ -38,6 +40,7 @@ class Walk:
     def __init__(self, folder: Path) -> None:
         (self._original,) = (path.read_bytes() for path in folder.iterdir())
         self._readings = 0
+        self._frame: FrameType | None = None  # of the last generator: it is resumed, not entered
         self.entered, self.holders = set[str](), set[str]()
         self.times = Counter[tuple[str, str]]()
 
@@ -62,8 +65,9 @@ class Walk:
         code, caller = frame.f_code, frame.f_back
         if event != "call" or not code.co_filename.startswith(str(PACKAGE)):
             return
-        if caller and caller.f_code.co_filename == code.co_filename:
+        if frame is self._frame or (caller and caller.f_code.co_filename == code.co_filename):
             return
+        self._frame = frame if code.co_flags & CO_GENERATOR else self._frame
         file = str(Path(code.co_filename).relative_to(PACKAGE))
         self._readings += file == DISK and code.co_name in ("read", "read_head")
         given = set[str]()
@@ -100,23 +104,35 @@ def walk(folder: Path, model: Path) -> Walk:
     return watch
 
 
-def test_one_photo_passes_through_few_rooms(tmp_path: Path, colour_model: Path) -> None:
+FILES = (
+    "blob.py",  # fingerprint, digests, edits
+    "imaging/decode.py",
+    "ledger/undo_patch.py",
+    "metadata/formats/detect.py", "metadata/formats/jpeg.py", "metadata/formats/jpeg_write.py",
+    "writing/recorded.py",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("size", "files"),
+    [
+        ((64, 48), FILES),
+        # Scaled to an eighth by a decoder of its own.
+        ((2592, 1944), (*FILES, "imaging/fast_jpeg.py")),
+    ],
+)
+def test_one_photo_passes_through_few_rooms(
+    size: tuple[int, int], files: tuple[str, ...], tmp_path: Path, colour_model: Path
+) -> None:
     folder = tmp_path / "library"
     folder.mkdir()
-    (folder / "taj.jpg").write_bytes(photo(COLOURS["Taj_Mahal"]))
+    (folder / "taj.jpg").write_bytes(photo(COLOURS["Taj_Mahal"], size))
     seen = walk(folder, colour_model)
-    # Each room below hands out what others need of the bytes: pixels, parsed metadata, a digest.
-    assert sorted(seen.entered - {DISK}) == [
-        "blob.py",  # fingerprint, digests, edits
-        "imaging/decode.py",
-        "ledger/undo_patch.py",
-        "metadata/formats/detect.py", "metadata/formats/jpeg.py", "metadata/formats/jpeg_write.py",
-        "writing/recorded.py",
-    ]  # fmt: skip
-    # It is read three times: to see whether it has GPS, to decode it, and to write it.
-    assert {which for _, which in seen.times} == {
-        "reading 1", "reading 2", "reading 3", "as written",
-    }  # fmt: skip
+    # Each room hands out what others need of the bytes: pixels, parsed metadata, a digest.
+    assert sorted(seen.entered - {DISK}) == sorted(files)
+    # It is read to see whether it has GPS, to decode it, and to write it.
+    readings = {which for _, which in seen.times}
+    assert "as written" in readings and len(readings) in (4, 5)
     assert {entry: times for entry, times in seen.times.items() if times > 2} == {}
     # A Version holds the bytes that it is of, for storage that compares them before it writes.
     assert seen.holders <= {"Version"}

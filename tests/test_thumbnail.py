@@ -19,8 +19,8 @@ from PIL import Image, ImageDraw
 from tagger import metadata
 from tagger.blob import Blob
 from tagger.errors import RunError
+from tagger.evidence.limits import Limits
 from tagger.evidence.sources import Sources
-from tagger.evidence.time_source import Limits
 from tagger.imaging.decode import Resize, Views, open_upright
 from tagger.imaging.thumbnail import reach, thumbnail
 from tagger.ledger.ledger import Ledger

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from tagger.api.paths import Paths, files_of, spelled, targets_of
 from tagger.evidence.decide import MIN_CONF
 from tagger.evidence.estimate import allowed
+from tagger.evidence.limits import Limits
 from tagger.evidence.sources import Sources
-from tagger.evidence.time_source import Limits
 from tagger.ledger.ledger import Ledger, new_run_id
 from tagger.ledger.undo import Undone
 from tagger.ledger.undo import undo as undo_run

@@ -152,11 +152,10 @@ def names_escaped() -> Iterator[None]:
     """Names in a usage error are escaped: * may have put them on the command line."""
     try:
         yield
-    except click.exceptions.NoArgsIsHelpError:  # its message is the help
-        raise
     except click.UsageError as error:
         text = error.format_message()
-        if text.isprintable():
+        is_help = error.ctx is not None and text == error.ctx.get_help()
+        if text.isprintable() or is_help:
             raise
         raise click.UsageError(printable(text), error.ctx) from error
     except click.ClickException as error:

@@ -189,8 +189,8 @@ def gathered(
     Raises:
         RunError: a track cannot be read, or the index cannot be used.
     """
+    from tagger.evidence.limits import Limits
     from tagger.evidence.sources import Sources
-    from tagger.evidence.time_source import Limits
 
     def say(text: str) -> None:
         if not quiet:

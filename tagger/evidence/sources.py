@@ -10,9 +10,10 @@ from tagger.evidence.captures import Captures
 from tagger.evidence.captures_file import index_beside
 from tagger.evidence.clocks import DAY, HOUR, stated
 from tagger.evidence.estimate import Estimate, PositionSource
+from tagger.evidence.limits import Limits
 from tagger.evidence.pair_source import PairSource
 from tagger.evidence.takeout import TakeoutSource
-from tagger.evidence.time_source import Limits, TimeSource
+from tagger.evidence.time_source import TimeSource
 from tagger.evidence.track_source import Tracks, TrackSource
 from tagger.evidence.tracks.reading import read_tracks
 from tagger.evidence.zones import ahead_at

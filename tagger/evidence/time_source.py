@@ -1,13 +1,15 @@
 """The source ``time``: where the photos taken shortly before and after were taken."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
+from tagger.evidence.camera_clocks import CameraClocks
 from tagger.evidence.captures import BY_UTC, By, Captures
-from tagger.evidence.clocks import AGREE, DAYLIGHT, VIEWS_AGREE, Clock, measured, readings, stated
+from tagger.evidence.clocks import Clock
 from tagger.evidence.estimate import Estimate, Neighbour
 from tagger.evidence.in_words import far, in_words
+from tagger.evidence.limits import Limits
 from tagger.evidence.motion import (
     FASTEST_WALK,
     UNSURE,
@@ -20,7 +22,6 @@ from tagger.evidence.motion import (
     pace_of,
 )
 from tagger.evidence.one_name import Placed, one_counter
-from tagger.evidence.zones import ahead_at, ahead_in
 from tagger.metadata.capture import Capture
 from tagger.places.distance import distance_m
 from tagger.records import Source
@@ -42,27 +43,6 @@ SAME_NAME_M_S, SAME_NAME_S = 60.0, 1800.0
 PROBABLE = 0.98
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an estimate may rest on.
-
-    Attributes:
-        max_radius_m: the largest radius (95 %) that is written, and how far apart two readings
-            of the same facts may lie.
-        max_gap: seconds to the nearest neighbour.
-        ahead: seconds that clocks are ahead of UTC by camera, as --utc-offset says; the key ""
-            stands for all that are not named.
-        fast: seconds that clocks are fast, as --clock-offset says, likewise.
-        zone: the name of the zone that clocks were set to, as --time-zone says.
-    """
-
-    max_radius_m: float = 1000.0
-    max_gap: float = 3 * 3600.0
-    ahead: Mapping[str, float] = field(default_factory=dict)
-    fast: Mapping[str, float] = field(default_factory=dict)
-    zone: str = ""
-
-
 class TimeSource:
     """Positions by neighbours in time, of the same camera and of others."""
 
@@ -70,14 +50,14 @@ class TimeSource:
 
     def __init__(self, captures: Captures, limits: Limits) -> None:
         self._captures, self._limits = captures, limits
-        self._zones: list[float] | None = None  # of the library, once it is all there
+        self._clocks = CameraClocks(captures, limits)
 
     def estimate(self, photo: Capture) -> Estimate | None:
         """See :class:`tagger.evidence.estimate.PositionSource`."""
         local = photo.local
         if local is None or not photo.taken:
             return None
-        clocks = self.clocks(photo)
+        clocks = self._clocks.of(photo)
         if not clocks:
             return self._by_wall(photo, local)
         return self._agreed([self._by_utc(photo, local, clock) for clock in clocks], photo)
@@ -91,42 +71,9 @@ class TimeSource:
             own = self._fixes(By.OWN, utc, photo)
         return self._answer(photo, utc, own, self._fixes(By.UTC, utc, photo))
 
-    def clocks(self, photo: Capture) -> list[Clock]:
-        """The possible readings of the clock of the photo's camera.
-
-        Several if it was set or crossed time zones around then; none if nothing is known.
-        """
-        limits, local = self._limits, photo.local or 0.0
-        fast = self._fast(photo) or 0.0
-        set_to = limits.ahead.get(photo.camera, limits.ahead.get(""))
-        if set_to is None and limits.zone and photo.offset is None:
-            set_to = ahead_in(limits.zone, local)
-        if set_to is not None:
-            return [Clock(set_to + fast)]
-        # GPS time already shows how fast a clock is; a stated offset is of the zone alone.
-        if (ahead := stated(photo)) is not None:
-            return [Clock(ahead + fast)]
-        if not photo.camera:
-            return []
-        possible = readings(self._captures.runs(photo.camera, local), local)
-        if not possible and self._fast(photo) is None:
-            by_views = self._captures.ahead_by_views(photo.camera, local)
-            # Views tell it to a minute: the positions a minute earlier and later must agree.
-            offs = (0.0, -VIEWS_AGREE / 2, VIEWS_AGREE / 2)
-            return [] if by_views is None else [Clock(by_views + off) for off in offs]
-        others = self._captures.clock(photo.camera, local)
-        finer = measured(local, others)
-        if finer is not None:  # clocks drift: photos close in time tell it better
-            possible = [finer if abs(finer - ahead) <= AGREE else ahead for ahead in possible]
-        return [Clock(ahead + fast, bool(others)) for ahead in possible]
-
-    def _fast(self, photo: Capture) -> float | None:
-        fast = self._limits.fast
-        return fast.get(photo.camera, fast.get(""))
-
     def _by_wall(self, photo: Capture, local: float) -> Estimate | None:
         """Other cameras by the clock on the wall; this camera's may be an hour off it."""
-        fast = self._fast(photo)
+        fast = self._clocks.fast(photo)
 
         def read(off: float) -> Estimate | None:
             others = self._fixes(By.WALL, local + off, photo)
@@ -137,7 +84,7 @@ class TimeSource:
         first = read(0.0)
         if first is None or first.refused:
             return first
-        return self._agreed([first, *(read(off) for off in self._offs(first, local))], photo)
+        return self._agreed([first, *(read(off) for off in self._clocks.offs(first, local))], photo)
 
     def _agreed(self, answers: Sequence[Estimate | None], photo: Capture) -> Estimate | None:
         """The first answer, if all readings of a clock lead to about the same place."""
@@ -159,15 +106,6 @@ class TimeSource:
             f"{far(apart_m) if apart_m < math.inf else 'who knows where'}; set --clock-offset "
             f"'{photo.camera}=0' if it is right",
         )
-
-    def _offs(self, first: Estimate, local: float) -> list[float]:
-        """What a clock of which nothing is known may be slow by: an hour, or it shows another zone
-        of the library, such as that of home.
-        """
-        here = ahead_at((first.latitude, first.longitude), local) or 0.0
-        if self._zones is None:
-            self._zones = self._captures.zones()
-        return sorted({*DAYLIGHT, *(here - zone for zone in self._zones)} - {0.0})
 
     def _fixes(self, by: By, moment: float, photo: Capture) -> list[Fix]:
         """Known positions around the photo in order of time, its own left out."""

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tagger.evidence.camera_clocks import CameraClocks
 from tagger.evidence.captures import Captures
 from tagger.evidence.clocks import HOUR
 from tagger.evidence.estimate import Estimate, between
 from tagger.evidence.in_words import far, lasting
+from tagger.evidence.limits import Limits
 from tagger.evidence.motion import RAYLEIGH_68, RAYLEIGH_95
-from tagger.evidence.time_source import Limits, TimeSource
 from tagger.evidence.tracks.point import Point
 from tagger.metadata.capture import Capture
 from tagger.places.distance import distance_m
@@ -83,13 +84,13 @@ class TrackSource:
 
     def __init__(self, tracks: Tracks, captures: Captures, limits: Limits) -> None:
         self._tracks, self._limits = tracks, limits
-        self._time = TimeSource(captures, limits)
+        self._clocks = CameraClocks(captures, limits)
 
     def estimate(self, photo: Capture) -> Estimate | None:
         """See :class:`tagger.evidence.estimate.PositionSource`."""
         if photo.local is None or not photo.taken:
             return None
-        clocks = self._time.clocks(photo)
+        clocks = self._clocks.of(photo)
         answers = [self.at(photo.local - clock.ahead) for clock in clocks]
         if answers and (first := answers[0]) and (apart := _apart(answers)) is not None:
             radius = first.radius_95_m + apart

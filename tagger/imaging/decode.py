@@ -97,6 +97,11 @@ def _channels_first(picture: Image.Image) -> NDArray[np.uint8]:
     return np.array(picture).transpose(2, 0, 1)
 
 
+def picture_of(square: NDArray[np.uint8]) -> Image.Image:
+    """The RGB picture of a classifier's input, uint8 [3, S, S]."""
+    return Image.fromarray(square.transpose(1, 2, 0))
+
+
 def to_square(data: bytes, size: int, resize: Resize = Resize.CROP) -> Image.Image:
     """Like :func:`to_pixels`, but returns an RGB picture of ``size`` x ``size``."""
     return fit(open_upright(data, size), size, resize)

@@ -68,7 +68,7 @@ _LACKS = re.compile(r"not been built in|not implemented|unsupported|no codec|not
 
 def explained(data: bytes, error: Exception) -> PhotoError:
     """What is wrong with a photo for which the decoders raised ``error``."""
-    detail = f"({str(error) or type(error).__name__})"
+    detail = f"({' '.join(str(error).split()) or type(error).__name__})"
     if isinstance(error, PhotoError):
         return error
     if isinstance(error, MemoryError):

@@ -141,7 +141,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a CSV file is written down, so that it can be saved again as it came."""
+    """The form of a CSV file, so that it can be saved in the same form."""
 
     delimiter: str = ","
     encoding: str = "utf-8"

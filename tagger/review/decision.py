@@ -61,7 +61,7 @@ _OLDER = 8  # without source and evidence, as decisions were kept before there w
 
 
 def widened(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
-    """Original cells that an older version kept, made whole by the cells of today."""
+    """Original cells kept by an older version, completed from the present cells."""
     return (*before[:-1], *now[7:9], before[-1]) if len(before) == _OLDER else before
 
 

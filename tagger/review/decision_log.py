@@ -1,4 +1,4 @@
-"""The decisions of a review in an SQLite file beside the report: each lasting when it returns."""
+"""The decisions of a review in an SQLite file beside the report; each is durable once added."""
 
 import json
 import sqlite3
@@ -67,7 +67,7 @@ class DecisionLog:
         self._db.close()
 
     def entries(self) -> list[LoggedDecision]:
-        """All that was ever decided, in order."""
+        """All decisions ever made, in order."""
         with self._explained():
             rows = self._db.execute(
                 "SELECT step, run_id, path, decision, before, undone FROM decisions ORDER BY number"
@@ -109,7 +109,7 @@ class DecisionLog:
         return row
 
     def forget(self, keys: Sequence[Key]) -> None:
-        """Drop what was decided on rows that somebody has edited in the report since."""
+        """Drop the decisions on rows that were edited in the report since."""
         with self._transaction():
             self._db.executemany("DELETE FROM decisions WHERE run_id = ? AND path = ?", keys)
 

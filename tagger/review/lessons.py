@@ -43,7 +43,7 @@ def judged(review: Review) -> list[Judged]:
 
 
 def places(review: Review, rows: Iterable[int]) -> list[Place]:
-    """The places that rows have by now, rejected ones left out, most photos first."""
+    """The places that rows have now, without rejected ones, most photos first."""
     counts: Counter[tuple[str, float, float, str]] = Counter()
     for row in rows:
         name, latitude, longitude, source, accept = (

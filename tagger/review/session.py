@@ -1,4 +1,4 @@
-"""One review: the report, the decisions on it so far, and the way to make and undo one."""
+"""One review: the report, the decisions on it so far, and how to make and undo one."""
 
 import threading
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A report as a table in memory, saved whole in the form it came in whenever it changed."""
+"""A report as a table in memory, saved whole, in its original form, after each change."""
 
 import contextlib
 import hashlib
@@ -152,10 +152,10 @@ def number(text: str) -> float | None:
 
 
 def printable(text: str) -> str:
-    """A name as a page can show it: bytes that are not UTF-8 and what is no sign become ``\\xNN``.
+    """A name as a page can show it: bytes that are not UTF-8 and unprintable ones are ``\\xNN``.
 
-    That is control characters, line breaks and marks that turn the direction of writing; a joiner
-    that emoji are made with stays.
+    Unprintable are control characters, line breaks and marks that turn the direction of writing;
+    the joiner in emoji stays.
     """
     return "".join(map(_sign, text))
 

@@ -70,7 +70,7 @@ class Tagged:
 
 
 def attempt(name: str, data: bytes, classifier: Classify, min_conf: float) -> Outcome:
-    """What ``landmark-tag --dry-run`` makes of the photo."""
+    """The outcome that ``landmark-tag --dry-run`` gives the photo."""
     storage = Uploaded(name, data)
     decoded = check_and_decode(storage, storage.entry, classifier.image_size, classifier.resize)
     if decoded.outcome is not None or decoded.views is None:
@@ -83,7 +83,7 @@ def attempt(name: str, data: bytes, classifier: Classify, min_conf: float) -> Ou
 
 
 def rule(outcome: Outcome, min_conf: float) -> Acceptance | None:
-    """The rule that decided, where the photo got as far as a guess."""
+    """The rule that decided, if there was a guess."""
     return decide(outcome.guess, min_conf) if outcome.guess else None
 
 

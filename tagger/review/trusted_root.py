@@ -154,7 +154,7 @@ def common_folder(paths: Iterable[str]) -> Path | str | None:
 
 
 def _common_url(folders: list[str]) -> str | None:
-    """The URL that is all of the folders' beginning, at least a bucket."""
+    """The longest URL that all folders begin with, at least a bucket."""
     if not folders:
         return None
     split = [folder.split("/") for folder in folders]  # scheme:, "", bucket, folder ...

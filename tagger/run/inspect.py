@@ -83,18 +83,17 @@ def check_and_decode(
             settled = by_thumbnail(storage, entry, head, net) if net and head else None
             if net and settled:
                 return WorkItem(entry, guess=nothing_known(net))
-            if head and head.whole:
-                photo = head
-            else:
-                photo = Head(data or storage.read(entry.key).data, whole=True)
-            if opened and (outcome := _by_all(entry, photo, run_id)):
-                return WorkItem(entry, outcome)
-            unsettled = opened and metadata.gps_state(photo.data[: metadata.HEAD_BYTES]) is None
-            if net and unsettled and (settled := by_thumbnail(storage, entry, photo, net)):
-                return WorkItem(entry, guess=nothing_known(net))
+            data = head.data if head and head.whole else data or storage.read(entry.key).data
+            if opened:
+                photo = Head(data, whole=True)
+                if outcome := _by_all(entry, photo, run_id):
+                    return WorkItem(entry, outcome)
+                unsettled = metadata.gps_state(data[: metadata.HEAD_BYTES]) is None
+                if net and unsettled and (settled := by_thumbnail(storage, entry, photo, net)):
+                    return WorkItem(entry, guess=nothing_known(net))
             if not entry.version.etag:
-                entry = replace(entry, fingerprint=fingerprint(photo.data))
-            views = decode.to_views(photo.data, size, resize)
+                entry = replace(entry, fingerprint=fingerprint(data))
+            views = decode.to_views(data, size, resize)
             if net and settled is None and net.settles_decoded(views.square):
                 return WorkItem(entry, guess=nothing_known(net))
             return WorkItem(entry, views=views)

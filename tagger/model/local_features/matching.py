@@ -53,7 +53,7 @@ def matches(
     Args:
         known: the points of P photos, one after the other.
         starts: int32 [P + 1], where each photo's begin.
-        photo: the one they are compared with; of fewer than 2 points, nothing is told.
+        photo: the one they are compared with; with fewer than 2 points it matches nothing.
     """
     if len(photo.places) < 2:
         return

@@ -1,4 +1,4 @@
-"""The app that streamlit runs: which page is shown. Who may see it is guard.py's affair."""
+"""The app that streamlit runs: which page is shown. guard.py decides who may see it."""
 
 import streamlit as st
 

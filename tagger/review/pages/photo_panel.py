@@ -1,4 +1,4 @@
-"""The photo in hand: what the tool made of it, and the keys to say what it is."""
+"""The current photo: the tool's answer, and the keys to decide on it."""
 
 from collections.abc import Callable
 from pathlib import Path

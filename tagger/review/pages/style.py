@@ -84,5 +84,5 @@ def lines(title: str, *texts: str) -> str:
 
 
 def photos(count: int) -> str:
-    """So many photos, in words."""
+    """A count of photos, in words."""
     return counted(count, "photo")

@@ -1,4 +1,4 @@
-"""The Try page: what the tool makes of a photo, before it is let loose on a library."""
+"""The Try page: what the tool would do with a photo, before it runs over a library."""
 
 import hashlib
 import html
