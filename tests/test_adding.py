@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from conftest import COLOURS, SAMPLES, save_colour_model
 from PIL import Image
+from test_weigh import made
 
 from tagger.errors import RunError
 from tagger.model import DEFAULT_MODEL, artifact, packs
 from tagger.model.local_features.references import References
 from tagger.model.local_features.weigh import Weigher
-from tests.conftest import COLOURS, SAMPLES, save_colour_model
-from tests.test_weigh import made
 
 SLUGS = list(COLOURS)
 LIST = Path(__file__).parents[1] / "scripts" / "more_photos.csv"
