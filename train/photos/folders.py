@@ -182,7 +182,7 @@ def _class_folders(directory: Path, least: int = 2) -> list[Path]:
         path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")
     )
     if len(folders) < least:
-        raise RunError(f"{directory}: {len(folders)} class folders; {least} or more are needed")
+        raise RunError(f"{directory}: {len(folders)} class folders; a classifier needs two or more")
     return folders
 
 
