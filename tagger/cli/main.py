@@ -105,7 +105,8 @@ def main() -> None:
     "--without",
     multiple=True,
     metavar="NAME",
-    help="References beside the model file to leave alone: castles (photos under CC BY-NC).",
+    help="References beside the model file to leave alone: castles (photos under CC BY-NC), "
+    "or more (photos of unstated licences).",
 )
 @pack_options.run_options
 @click.option(

@@ -143,8 +143,8 @@ def load(path: Path, without: Collection[str] = ()) -> Artifact:
     """Read a model file onto the CPU and check all of it, one forward pass included.
 
     Beside ``default.pt`` there may be more references, in ``default.castles.npz`` for instance:
-    photos whose licence is another. They are taken in, but for those named in ``without``; their
-    bytes then count in the SHA-256.
+    photos whose licence is another, or that were added later. They are taken in, but for those
+    named in ``without``; their bytes then count in the SHA-256.
 
     Raises:
         RunError: which check failed, with the remedy.

@@ -104,3 +104,17 @@ def part(
     click.echo(
         f"{counted(count, 'photo')} now in {model.with_suffix(f'.{name}.npz')}, {size / 1e6:.1f} MB"
     )
+
+
+@click.command()
+@click.argument("model", type=FOLDER)
+@click.option("--photos", type=FOLDER, required=True, help="A folder for each landmark.")
+@click.option("--name", required=True, help="The references go to MODEL.NAME.npz.")
+def add(model: Path, photos: Path, name: str) -> None:
+    """Add references of more photos in a file beside MODEL; nothing is trained."""
+    from train.ship.adding import added
+
+    count, size = added(model, photos, name)
+    click.echo(
+        f"{counted(count, 'photo')} in {model.with_suffix(f'.{name}.npz')}, {size / 1e6:.1f} MB"
+    )

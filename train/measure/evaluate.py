@@ -95,7 +95,7 @@ def evaluate(
     answers = replace(answers, beside=beside([places[label] for label in labels]))
     kinds = sorted(set(answers.kinds) - {"landmark"})
     wanted = figures(kinds)
-    counts = np.diff(loaded.references.landmarks) if loaded.references else None
+    counts = loaded.references.counts.astype(np.int64) if loaded.references else None
     names = groupings(kept, labels, folders, places, counts)
     report = Report(
         {name: figure(answers) for name, figure in wanted.items()},

@@ -59,7 +59,7 @@ def read_folder(
         RunError: the folder is missing, a class is empty, alone or unknown; with the remedy.
     """
     table = load_landmarks() if landmarks is None else landmarks
-    folders = _class_folders(directory)
+    folders = _class_folders(directory, 1 if skip else 2)
     if skip:
         folders = [folder for folder in folders if _known(folder.name, table, labels or ())]
     slugs = {folder: _slug(folder.name, table, directory) for folder in folders}
@@ -175,13 +175,13 @@ def read_negatives(
     return tuple(samples)
 
 
-def _class_folders(directory: Path) -> list[Path]:
+def _class_folders(directory: Path, least: int = 2) -> list[Path]:
     if not directory.is_dir():
         raise RunError(f"{directory}: no such folder; --data DIR must hold train/<class>/*.jpg")
     folders = sorted(
         path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")
     )
-    if len(folders) < 2:
+    if len(folders) < least:
         raise RunError(f"{directory}: {len(folders)} class folders; a classifier needs two or more")
     return folders
 

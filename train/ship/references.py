@@ -155,15 +155,22 @@ def build(
         size: the network's, too, see ``to_views``.
         components: see ``gathered``.
     """
+    order, photos = by_landmark(samples, classes, size)
+    if sum(len(one.counts) for landmark in photos for one in landmark) < CENTRES:
+        return None
+    return gathered(photos, embeddings[order], others, components)
+
+
+def by_landmark(
+    samples: Sequence[Sample], classes: int, size: int
+) -> tuple[NDArray[np.int64], list[list[Shared]]]:
+    """The order of N photos by landmark, [N], and what those of each landmark share."""
     labels = np.array([sample.label for sample in samples])
     own = [np.flatnonzero(labels == label) for label in range(classes)]
     paths = [[samples[photo].path for photo in photos.tolist()] for photos in own]
     with ProcessPoolExecutor(CORES, get_context("spawn")) as pool:
         built = pool.map(partial(shared, size=size), paths)
-        photos = list(tqdm(built, "references", classes, unit="landmark"))
-    if sum(len(one.counts) for landmark in photos for one in landmark) < CENTRES:
-        return None
-    return gathered(photos, embeddings[np.concatenate(own)], others, components)
+        return np.concatenate(own), list(tqdm(built, "references", classes, unit="landmark"))
 
 
 def add_references(

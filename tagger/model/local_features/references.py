@@ -33,6 +33,8 @@ class References:
         landmarks: int32 [C + 1], where each landmark's photos begin.
         others: int8 [O, E], embeddings of photos that show none of the landmarks.
         rule: float32 [2, 12], see :mod:`tagger.model.local_features.weigh`.
+        learned: int32 [C], how many of each landmark's photos the network learned; all, where it
+            is None.
     """
 
     codebook: NDArray[np.float16]
@@ -44,6 +46,7 @@ class References:
     landmarks: NDArray[np.int32]
     others: NDArray[np.int8]
     rule: Floats
+    learned: NDArray[np.int32] | None = None
 
     @property
     def quantiser(self) -> Codebook:
@@ -85,6 +88,7 @@ class References:
             photos=ends(counts[kept]),
             embeddings=self.embeddings[kept],
             landmarks=ends(own),
+            learned=np.minimum(self.counts, own.astype(np.int32)),
         )
 
     def joined(self, other: "References") -> "References":
@@ -102,6 +106,7 @@ class References:
             photos=ends(counts[order]),
             embeddings=np.concatenate([self.embeddings, other.embeddings])[order],
             landmarks=self.landmarks + other.landmarks,
+            learned=self.counts + other.counts,
         )
 
     def fits(self, other: "References") -> bool:
@@ -113,6 +118,11 @@ class References:
         )
 
     @property
+    def counts(self) -> NDArray[np.int32]:
+        """How many photos of each landmark the network learned, int32 [C]."""
+        return np.diff(self.landmarks) if self.learned is None else self.learned
+
+    @property
     def owners(self) -> NDArray[np.int64]:
         """The landmark of each photo, [P]."""
         return np.repeat(np.arange(len(self.landmarks) - 1), np.diff(self.landmarks))
@@ -121,7 +131,8 @@ class References:
         """As a NumPy archive."""
         buffer = io.BytesIO()
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
-        np.savez(buffer, version=np.array(VERSION), **arrays)
+        known = {name: array for name, array in arrays.items() if array is not None}
+        np.savez(buffer, version=np.array(VERSION), **known)
         return buffer.getvalue()
 
     @classmethod
@@ -135,7 +146,8 @@ class References:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             if archive["version"] != VERSION:
                 raise ValueError("their points are described in another way")
-            arrays = cls(**{field.name: archive[field.name] for field in fields(cls)})
+            names = [field.name for field in fields(cls) if field.name in archive]
+            arrays = cls(**{name: archive[name] for name in names})
         points, parts = arrays.codes.shape
         width = arrays.components.shape[1:]
         right = (
@@ -149,6 +161,8 @@ class References:
             and arrays.embeddings.shape == (len(arrays.photos) - 1, *width)
             and arrays.others.shape == (len(arrays.others), *width)
             and ends_at(arrays.landmarks, len(arrays.photos) - 1)
+            and arrays.counts.dtype == np.int32
+            and arrays.counts.shape == (len(arrays.landmarks) - 1,)
             and arrays.rule.shape == (2, RULE)
             and bool(np.isfinite(arrays.rule).all())
         )

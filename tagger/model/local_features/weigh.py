@@ -35,7 +35,7 @@ class Findings:
         alike: float32 [C], cosine to the likest reference photo, -1 where there is none.
         others: cosine to the likest photos of other things, their mean.
         spots: int64 [C], found again in a reference photo, the most.
-        counts: int64 [C], reference photos.
+        counts: int64 [C], photos that the network learned, all of them reference photos.
     """
 
     network: Floats
@@ -46,7 +46,7 @@ class Findings:
 
     @property
     def best(self) -> int:
-        """The landmark that most speaks for; one without reference photos is not named."""
+        """The landmark that most speaks for; one without such photos is not named."""
         above_chance = np.clip(self.spots - BY_CHANCE, 0, SPOTS)
         score = self.network + ALIKE * self.alike + SPOT * above_chance
         return int(np.where(self.counts > 0, score, -np.inf).argmax())
@@ -98,9 +98,9 @@ class Weigher:
         self.references = references
         self._components = references.components.astype(np.float32)
         self._known, self._others = unit(references.embeddings), unit(references.others)
-        self._counts = np.diff(references.landmarks).astype(np.int64)
+        self._counts = references.counts.astype(np.int64)
         self._owners = references.owners
-        self._filled = np.flatnonzero(self._counts)
+        self._filled = np.flatnonzero(np.diff(references.landmarks))
         self._doubts = np.zeros(len(self._counts), np.float32) if doubts is None else doubts
 
     def placed(self, embeddings: Floats) -> Floats:
