@@ -387,8 +387,8 @@ def test_rows_of_another_folder_are_counted_with_the_remedy(report: Path, librar
     rows = read_report(report)
     write_report(report, [rows[0], rows[1] | {"path": str(library.parent / "outside.jpg")}])
     options = [str(report), "--html", str(report.with_name("o.html")), "--root", str(library)]
-    told = CliRunner().invoke(review.report, options).output
-    assert f"1 row of files outside {library} left out; --root names another folder" in told
+    output = CliRunner().invoke(review.report, options).output
+    assert f"1 row of files outside {library} left out; --root names another folder" in output
 
 
 @pytest.fixture

@@ -111,8 +111,8 @@ def _add_thumbnail(row: dict[str, Any], sheet: Sheet, root: Root) -> None:
 
 def _page(sheet: Sheet, rows: list[dict[str, Any]], refused: int, root: Root) -> str:
     counts = Counter(row["status"] for row in rows)
-    told = (f"{count:,} {name.replace('_', ' ')}" for name, count in counts.most_common())
-    summary = ", ".join(told)
+    counted_words = (f"{count:,} {name.replace('_', ' ')}" for name, count in counts.most_common())
+    summary = ", ".join(counted_words)
     lead = f"{counted(len(rows), 'photo')}: {summary}." if rows else "No photos."
     if refused:
         left_out = f"outside {printable(str(root))}, left out"
