@@ -160,8 +160,7 @@ def load(path: Path, without: Collection[str] = ()) -> Artifact:
         if known is None or not known.fits(more):
             raise RunError(f"{file}: made for another model file than {path}; delete it")
         known = known.joined(more)
-    sha256 = packs.identity(path.read_bytes(), taken)
-    return replace(loaded, references=known, sha256=sha256)
+    return replace(loaded, references=known, sha256=packs.identity_with(loaded.sha256, taken))
 
 
 def alone(path: Path) -> Artifact:

@@ -24,10 +24,14 @@ def read(path: Path, without: Collection[str] = ()) -> dict[str, bytes]:
 
 def identity(model: bytes, packs: Mapping[str, bytes]) -> str:
     """SHA-256 in hex of a model file, or of it and what is beside it: whatever else is guessed."""
-    own = hashlib.sha256(model)
+    return identity_with(hashlib.sha256(model).hexdigest(), packs)
+
+
+def identity_with(sha256: str, packs: Mapping[str, bytes]) -> str:
+    """As :func:`identity`, of a model file whose own SHA-256 in hex is known."""
     if not packs:
-        return own.hexdigest()
-    whole = hashlib.sha256(own.digest())
+        return sha256
+    whole = hashlib.sha256(bytes.fromhex(sha256))
     for _, data in sorted(packs.items()):
         whole.update(hashlib.sha256(data).digest())
     return whole.hexdigest()
