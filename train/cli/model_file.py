@@ -6,16 +6,12 @@ import click
 
 from tagger.errors import RunError
 from tagger.terminal import counted
-from train.cli.options import DATA, FOLDER, LEAST, LEAVE_OUT, NEGATIVES, PLACES
+from train.cli.options import FOLDER, several_folders
 
 
 @click.command()
 @click.argument("model", type=FOLDER)
-@click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
-@click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
-@click.option("--places", type=FOLDER, help=PLACES)
-@click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT)
-@click.option("--min-photos", type=click.IntRange(1), default=4, show_default=True, help=LEAST)
+@several_folders
 @click.option("--seed", default=0, show_default=True, help="That of the model's training.")
 def references(
     model: Path,
@@ -72,11 +68,7 @@ def write_places(model: Path, places: Path) -> None:
 @click.argument("model", type=FOLDER)
 @click.option("--source", required=True, help="Text in the names of the collections to part.")
 @click.option("--name", required=True, help="MODEL's references of these go to MODEL.NAME.npz.")
-@click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
-@click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
-@click.option("--places", type=FOLDER, help=PLACES)
-@click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT)
-@click.option("--min-photos", type=click.IntRange(1), default=4, show_default=True, help=LEAST)
+@several_folders
 @click.option("--whole", is_flag=True, help="MODEL was made so.")
 @click.option("--seed", default=0, show_default=True, help="That of the model's training.")
 def part(

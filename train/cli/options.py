@@ -1,7 +1,9 @@
 """What several commands of training share: texts of their options, and where their output goes."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,6 +17,25 @@ LEAVE_OUT = "CSV of photos not to take: a column file (with split, slug) or nega
 STRANGERS = "Folder of photos of landmarks that MODEL never learned, any nesting."
 PLACES = "CSV of where classes are: folder, latitude, longitude ...; default: DIR/places.csv."
 LEAST = "A landmark of fewer photos is learned, but not shipped."
+
+Command = Callable[..., Any]
+
+
+def several_folders(command: Command) -> Command:
+    """Adds the options that say which photos of several folders are learned from."""
+    for option in (
+        click.option(
+            "--min-photos", type=click.IntRange(1), default=4, show_default=True, help=LEAST
+        ),
+        click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT),
+        click.option("--places", type=FOLDER, help=PLACES),
+        click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES),
+        click.option(
+            "--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do."
+        ),
+    ):  # the last becomes the first
+        command = option(command)
+    return command
 
 
 def run_folder(out: Path) -> Path:

@@ -9,12 +9,11 @@ from train.cli.options import (
     DATA,
     FOLDER,
     LANDMARKS,
-    LEAST,
-    LEAVE_OUT,
     NEGATIVES,
     PLACES,
     made,
     run_folder,
+    several_folders,
 )
 
 
@@ -55,11 +54,7 @@ def scratch(
 
 
 @click.command()
-@click.option("--data", type=FOLDER, required=True, multiple=True, help=DATA + " Several do.")
-@click.option("--negatives", type=FOLDER, required=True, multiple=True, help=NEGATIVES)
-@click.option("--places", type=FOLDER, help=PLACES)
-@click.option("--leave-out", type=FOLDER, multiple=True, help=LEAVE_OUT)
-@click.option("--min-photos", type=click.IntRange(1), default=4, show_default=True, help=LEAST)
+@several_folders
 @click.option("--out", type=FOLDER, default=Path("runs/transfer.pt"), show_default=True)
 @click.option("--backbone", default="lite2", show_default=True, help="lite0..2, resnet50 or timm.")
 @click.option("--weights", type=FOLDER, help="Pretrained weights (a timm state dict).")
