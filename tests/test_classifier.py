@@ -14,7 +14,7 @@ from conftest import COLOURS, REPOSITORY, SAMPLES
 
 from tagger.errors import RunError
 from tagger.imaging import decode
-from tagger.model import artifact
+from tagger.model import artifact, fused
 from tagger.model.classifier import Classifier
 from tagger.model.devices import fast_dtype, pick_device
 from tagger.records import Guess
@@ -123,6 +123,28 @@ def test_bfloat16_decides_as_float32_does(
     assert sure.any()
     assert torch.equal(exact.argmax(1)[sure], short.argmax(1)[sure])
     assert (exact - short).abs().max() < 0.05
+
+
+def prepared(monkeypatch: pytest.MonkeyPatch, schema: str) -> torch.jit.ScriptModule:
+    """The small network in bfloat16, where torch has a fused convolution of that schema only."""
+    monkeypatch.setattr(fused, "SCHEMA", schema)
+    loaded = artifact.alone(REPOSITORY / "tagger" / "model" / "default.thumbnail.pt")
+    return artifact.prepare(loaded.module, torch.device("cpu"), torch.bfloat16)
+
+
+def test_a_fused_network_says_the_same_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not fused.available():
+        pytest.skip("this torch or this processor has no fused convolution in bfloat16")
+    joined, plain = (prepared(monkeypatch, schema) for schema in (fused.SCHEMA, "another"))
+    kinds = [[node.kind() for node in module.graph.nodes()] for module in (joined, plain)]
+    assert kinds[0].count(fused.FUSED) == kinds[1].count("aten::hardtanh_") + 1  # and one relu6
+    assert fused.FUSED not in kinds[1]
+    chance = torch.Generator().manual_seed(0)
+    for count in (1, 3, 8):
+        pictures = torch.randint(0, 256, (count, 3, 128, 128), dtype=torch.uint8, generator=chance)
+        with torch.inference_mode():
+            for ours, theirs in zip(joined(pictures), plain(pictures), strict=True):
+                assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "cuda"])

@@ -16,6 +16,7 @@ import torch
 from tagger.errors import RunError
 from tagger.imaging.decode import Resize
 from tagger.model import operators, packs
+from tagger.model.fused import fuse_clips
 from tagger.model.local_features.references import DAMAGED, References
 from tagger.places.in_model import places_in
 from tagger.places.landmarks import load_landmarks
@@ -188,6 +189,8 @@ def prepare(
         simple = any(part.original_name == "ReLU6" for part in module.modules())
         if simple and device.type == "cpu" and dtype == torch.float32:
             frozen = torch.jit.optimize_for_inference(frozen)
+        elif simple and device.type == "cpu":  # the above does nothing for bfloat16
+            fuse_clips(frozen)
     return frozen
 
 
