@@ -60,15 +60,21 @@ class Views:
 
 def to_views(data: bytes, size: int, resize: Resize = Resize.CROP) -> Views:
     """Decode a photo, upright, to everything that the classifier takes; see :func:`to_pixels`."""
-    return _views(open_upright(data, max(size, math.ceil(DETAIL / SPARE))), size, resize)
+    return views_of_upright(open_for_views(data, size), size, resize)
+
+
+def open_for_views(data: bytes, size: int) -> Picture:
+    """Decode a photo, upright, large enough for :func:`views_of_upright`."""
+    return open_upright(data, max(size, math.ceil(DETAIL / SPARE)))
 
 
 def views_of(picture: Picture, size: int, resize: Resize = Resize.CROP) -> Views:
     """Like :func:`to_views`, for a picture that Pillow has opened; its EXIF orients it."""
-    return _views(_rgb(ImageOps.exif_transpose(picture)), size, resize)
+    return views_of_upright(_rgb(ImageOps.exif_transpose(picture)), size, resize)
 
 
-def _views(picture: Picture, size: int, resize: Resize) -> Views:
+def views_of_upright(picture: Picture, size: int, resize: Resize = Resize.CROP) -> Views:
+    """Everything that the classifier takes, of an RGB picture that stands upright."""
     scale = min(1.0, DETAIL / min(picture.size), LONGEST / max(picture.size))
     shape = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     grey = picture.convert("L").resize(shape, Image.Resampling.BICUBIC, reducing_gap=2.0)
@@ -95,11 +101,6 @@ def to_pixels(data: bytes, size: int, resize: Resize = Resize.CROP) -> NDArray[n
 
 def _channels_first(picture: Image.Image) -> NDArray[np.uint8]:
     return np.array(picture).transpose(2, 0, 1)
-
-
-def picture_of(square: NDArray[np.uint8]) -> Image.Image:
-    """The RGB picture of a classifier's input, uint8 [3, S, S]."""
-    return Image.fromarray(square.transpose(1, 2, 0))
 
 
 def to_square(data: bytes, size: int, resize: Resize = Resize.CROP) -> Image.Image:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from tagger.errors import RunError
-from tagger.imaging.decode import Picture, Resize, Views, fit
+from tagger.imaging.decode import Picture, Resize, Views
 from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, pick_devices
@@ -24,6 +24,7 @@ from tagger.model.local_features.same_view import Described, PhotoView, small
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Weigher, doubts
 from tagger.model.runners import OnCpu, OnGpu
+from tagger.model.squares import squares
 from tagger.model.thumbnail_net import TOGETHER, logit
 from tagger.places.embeddings import in_bytes
 from tagger.places.own import own_path
@@ -152,9 +153,7 @@ class Classifier:
         They are scaled to SMALL, or ``closely`` to what photos are scaled to.
         """
         edge = self.image_size if closely else self._edge
-        squares = [np.array(fit(picture, edge, self.resize)) for picture in pictures]
-        channels_first = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2)
-        probabilities, embeddings = self._passed(channels_first, TOGETHER)
+        probabilities, embeddings = self._passed(squares(pictures, edge, self.resize), TOGETHER)
         if self._weigher is None:
             return [logit(float(best)) for best in probabilities.amax(1)]
         return self._weigher.at_first(probabilities.numpy(), embeddings.numpy())

@@ -93,10 +93,10 @@ def check_and_decode(
                     return WorkItem(entry, guess=nothing_known(net))
             if not entry.version.etag:
                 entry = replace(entry, fingerprint=fingerprint(data))
-            views = decode.to_views(data, size, resize)
-            if net and settled is None and net.settles_decoded(views.square):
+            picture = decode.open_for_views(data, size)
+            if net and settled is None and net.settles_decoded(picture):
                 return WorkItem(entry, guess=nothing_known(net))
-            return WorkItem(entry, views=views)
+            return WorkItem(entry, views=decode.views_of_upright(picture, size, resize))
     except RunError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a photo does, the run continues

@@ -16,7 +16,7 @@ from tagger.storage.local import LocalStorage
 from tagger.storage.suffixes import is_raw
 
 # The classifier is asked of a quarter, in one pass.
-AT_ONCE = 3 * TOGETHER
+AT_ONCE = 2 * TOGETHER
 
 
 def check_thumbnails(
