@@ -165,6 +165,14 @@ def test_references_part_and_join_again() -> None:
     assert known.fits(joined) and not known.fits(made((7, 4)))
 
 
+def test_several_parts_join_as_one_after_the_other() -> None:
+    known = made((7, 4, 0, 3))
+    parts = [known.of_photos(np.arange(14) % 3 == number) for number in range(3)]
+    at_once, in_turn = parts[0].joined(*parts[1:]), parts[0].joined(parts[1]).joined(parts[2])
+    for field in dataclasses.fields(known):
+        np.testing.assert_array_equal(getattr(at_once, field.name), getattr(in_turn, field.name))
+
+
 def test_references_beside_a_model_file_count_unless_left_out(tmp_path: Path) -> None:
     model, known = save_colour_model(tmp_path / "colour.pt"), made((5, 5, 5), 3)
     castles = known.owners == 1

@@ -152,6 +152,7 @@ def load(path: Path, without: Collection[str] = ()) -> Artifact:
     """
     loaded = alone(path)
     known, taken = loaded.references, packs.read(path, without)
+    others = list[References]()
     for name, data in taken.items():
         file = packs.place(path, name)
         try:
@@ -160,7 +161,9 @@ def load(path: Path, without: Collection[str] = ()) -> Artifact:
             raise RunError(f"{file}: damaged ({error}); copy it anew or delete it") from error
         if known is None or not known.fits(more):
             raise RunError(f"{file}: made for another model file than {path}; delete it")
-        known = known.joined(more)
+        others.append(more)
+    if known and others:
+        known = known.joined(*others)
     return replace(loaded, references=known, sha256=packs.identity_with(loaded.sha256, taken))
 
 

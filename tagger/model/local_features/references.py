@@ -91,22 +91,21 @@ class References:
             learned=np.minimum(self.counts, own.astype(np.int32)),
         )
 
-    def joined(self, other: "References") -> "References":
-        """The photos of both, of the same landmarks; all else as it is here."""
-        both = np.concatenate([self.owners, other.owners])
-        order = np.argsort(both, kind="stable")
-        counts = np.concatenate([np.diff(self.photos), np.diff(other.photos)])
-        begins = np.concatenate([self.photos[:-1], other.photos[:-1] + len(self.codes)])
-        spans = [np.arange(begins[photo], begins[photo] + counts[photo]) for photo in order]
-        points = np.concatenate([np.zeros(0, np.int64), *spans])
+    def joined(self, *others: "References") -> "References":
+        """The photos of all, of the same landmarks; all else as it is here."""
+        parts = (self, *others)
+        owners = np.concatenate([part.owners for part in parts])
+        order = np.argsort(owners, kind="stable")
+        counts = np.concatenate([np.diff(part.photos) for part in parts])
+        points = spans(ends(counts)[:-1][order], counts[order])
         return replace(
             self,
-            codes=np.concatenate([self.codes, other.codes])[points],
-            places=np.concatenate([self.places, other.places])[points],
+            codes=np.concatenate([part.codes for part in parts])[points],
+            places=np.concatenate([part.places for part in parts])[points],
             photos=ends(counts[order]),
-            embeddings=np.concatenate([self.embeddings, other.embeddings])[order],
-            landmarks=self.landmarks + other.landmarks,
-            learned=self.counts + other.counts,
+            embeddings=np.concatenate([part.embeddings for part in parts])[order],
+            landmarks=np.sum([part.landmarks for part in parts], 0, np.int32),
+            learned=np.sum([part.counts for part in parts], 0, np.int32),
         )
 
     def fits(self, other: "References") -> bool:
@@ -177,6 +176,13 @@ RULE = 12  # numbers of each of the two rules
 def ends(counts: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int32]:
     """Where spans of these lengths begin and end."""
     return np.cumsum([0, *counts], dtype=np.int32)
+
+
+def spans(starts: NDArray[np.int32], counts: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The numbers of all spans, one after the other, by where each starts and how many it has."""
+    before = ends(counts)
+    numbers: NDArray[np.int32] = np.arange(before[-1], dtype=np.int32)
+    return numbers + np.repeat(starts - before[:-1], counts)
 
 
 def ends_at(starts: NDArray[np.int32], end: int) -> bool:
