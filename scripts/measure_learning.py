@@ -33,7 +33,7 @@ from tagger.errors import PhotoError
 from tagger.imaging.decode import to_views
 from tagger.model import DEFAULT_MODEL
 from tagger.model.classifier import Classifier
-from tagger.model.contender import Contender, confidence, shipped_rule
+from tagger.model.contender import Contender, against, confidence, shipped_rule
 from tagger.model.learned import LEAST, LearnedGuess, LearnedPlaces, merged
 from tagger.model.local_features.matching import Features, describe
 from tagger.model.local_features.references import ENOUGH, TOGETHER, References
@@ -72,6 +72,7 @@ class PreparedPhoto:
     embedding: NDArray[np.float32]
     seen: Findings
     guess: Guess
+    verified: bool  # whether the guess was found again spot by spot
     spots: dict[int, int] = field(default_factory=dict)  # found again in photos, by their number
 
 
@@ -94,6 +95,7 @@ class DrawnPhoto:
     photo: PreparedPhoto
     number: int
     count: int
+    references: int  # of the draw's pack
     slug: str  # that would be right, if any
     steps: tuple[Step, ...]
 
@@ -160,14 +162,18 @@ def main(
         fitted_on = [rule_of([rows[i] for i in np.flatnonzero(fold != k)]) for k in range(folds)]
         rules = [fitted_on[k] for k in fold]
     named = [tagged(row, rule, min_conf) for row, rule in zip(rows, rules, strict=True)]
-    heads = ("learned", "places", "photos", "right", "wrong place", "as shipped", *OTHERS)
+    heads = (
+        "learned", "places", "photos", "right", "as another learned place", "as a shipped landmark",
+        "wrong in all", *OTHERS, "shipped tags kept",
+    )  # fmt: skip
     click.echo("| " + " | ".join(heads) + " |")
     click.echo("|---" * len(heads) + "|")
     for group in ("", *(folder.name for folder in places)):
         for count in counts:
             chosen = [i for i, row in enumerate(rows) if row.count == count]
             chosen = [i for i in chosen if group in ("", rows[i].photo.group)]
-            line([rows[i] for i in chosen], [named[i] for i in chosen], group or "all", count)
+            of_both = [rows[i] for i in chosen], [named[i] for i in chosen]
+            line(*of_both, group or "all", count, min_conf)
     if fit:
         rule = rule_of(rows).round(4).tolist()
         facts = json.loads(fit.read_text(encoding="utf-8")) if fit.exists() else {}
@@ -195,10 +201,12 @@ def prepared(
         except PhotoError:
             return None
         probabilities, embeddings = classifier._infer([views])
-        seen, _ = weigher.first_findings(probabilities.numpy()[0], embeddings.numpy()[0])
+        network, embedding = probabilities.numpy()[0], embeddings.numpy()[0]
+        first = weigher.first_findings(network, embedding)
+        _, verified = weigher.judged(network, embedding, views.grey, first)
         return PreparedPhoto(
             *one[:3], classifier.references([views])[0], describe(views.grey),
-            weigher.placed(embeddings.numpy())[0], seen, classifier.classify([views])[0],
+            weigher.placed(embedding[None])[0], first[0], classifier.classify([views])[0], verified,
         )  # fmt: skip
 
     with ThreadPoolExecutor(2) as pool:
@@ -282,7 +290,7 @@ def judging(
             supports = remembered.of(photo)
             again = judges.compared(photo.embedding, photo.seen, photo.features, [supports])
             steps.append(step(again))
-        return DrawnPhoto(kind, photo, number, count, slug, tuple(steps))
+        return DrawnPhoto(kind, photo, number, count, len(inside), slug, tuple(steps))
 
     return one
 
@@ -294,9 +302,9 @@ def tagged(row: DrawnPhoto, rule: NDArray[np.float32], least: float) -> str:
     if sure >= LEAST and len(row.steps) > 1:
         step = row.steps[1]
         sure = confidence(step.contender, step.evidence, rule, 1)
-    best = merged(
-        row.photo.guess, LearnedGuess(step.slug, step.landmark, sure), load_landmarks()
-    ).best
+    contrary = 0.0 if row.photo.verified else against(step.contender.alike[0], row.references)
+    learned = LearnedGuess(step.slug, step.landmark, sure, contrary)
+    best = merged(row.photo.guess, learned, load_landmarks()).best
     return best.slug if best.confidence >= least else ""
 
 
@@ -305,12 +313,14 @@ def fold_of(photo: PreparedPhoto, number: int, folds: int) -> int:
     return zlib.crc32((photo.place or str(number)).encode()) % folds
 
 
-def line(rows: Sequence[DrawnPhoto], named: Sequence[str], group: str, count: int) -> None:
+def line(
+    rows: Sequence[DrawnPhoto], named: Sequence[str], group: str, count: int, min_conf: float
+) -> None:
     """One line of the table, in per cent.
 
-    Wrong is a photo of a learned place that is tagged as another one; those tagged as a shipped
-    landmark, which learning did not prevent, are apart. Of photos that show no learned place, those
-    are counted that are tagged as one.
+    Wrong is a photo of a learned place that is tagged as another one or as a shipped landmark. Of
+    photos that show no learned place, those are counted that are tagged as one; of photos of
+    shipped landmarks that are tagged without learning, those that keep their tag.
     Intervals are 95 %, by bootstrap over places for photos of places, else over photos.
     """
     own = [i for i, row in enumerate(rows) if row.kind == "own"]
@@ -335,10 +345,15 @@ def line(rows: Sequence[DrawnPhoto], named: Sequence[str], group: str, count: in
         share(own, [named[i] == rows[i].slug for i in own]),
         share(own, [named[i].startswith(DRAWN) and named[i] != rows[i].slug for i in own]),
         share(own, [named[i] != "" and not named[i].startswith(DRAWN) for i in own]),
+        share(own, [named[i] not in ("", rows[i].slug) for i in own]),
     ]
     for kind in OTHERS:
         of_kind = [i for i, row in enumerate(rows) if row.kind == kind]
         cells.append(share(of_kind, [named[i].startswith(DRAWN) for i in of_kind]))
+    bests = [row.photo.guess.best for row in rows]
+    of_kind = [i for i, row in enumerate(rows) if row.kind == "landmarks"]
+    tagged_alone = [i for i in of_kind if bests[i].confidence >= min_conf]
+    cells.append(share(tagged_alone, [named[i] == bests[i].slug for i in tagged_alone]))
     click.echo(f"| {count} | {group}: {places} | {len(own)} | " + " | ".join(cells) + " |")
 
 

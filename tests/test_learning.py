@@ -15,7 +15,14 @@ from tagger import metadata
 from tagger.cli.main import main
 from tagger.errors import RunError
 from tagger.model.classifier import Classifier
-from tagger.model.contender import DOUBT, NUMBERS, Contender, confidence, shipped_rule
+from tagger.model.contender import (
+    DOUBT,
+    NUMBERS,
+    Contender,
+    against,
+    confidence,
+    shipped_rule,
+)
 from tagger.model.learned import LearnedGuess, merged
 from tagger.model.local_features.weigh import Findings
 from tagger.places.landmarks import load_landmarks
@@ -24,7 +31,7 @@ from tagger.places.own import known_places, new_landmark
 from tagger.places.pack import PackPlace
 from tagger.places.pack_writing import write_pack
 from tagger.records import Candidate as Named
-from tagger.records import Guess, Position
+from tagger.records import Guess, Landmark, Position
 from tagger.review.decision import Decision, Verdict
 from tagger.review.session import Review
 from tagger.review.teaching import own_names, own_pack, teach, teachable
@@ -411,3 +418,24 @@ def test_python_learns_into_the_own_pack_and_tag_reads_it(tmp_path: Path) -> Non
         tagger.learn("Barn", [], at=(1, 2))
     with pytest.raises(RunError, match=r"Barn: not a place .* is not on Earth"):
         tagger.learn("Barn", views(tmp_path / "barn", 1), at=(91, 2))
+
+
+def test_likeness_to_a_learned_place_speaks_against_a_landmark_elsewhere() -> None:
+    mill, eiffel = new_landmark("Mill", 52.6, 4.6, 60), load_landmarks()["Eiffel_Tower"]
+    beside = new_landmark("Beside", eiffel.latitude, eiffel.longitude, 60)
+
+    def left(mark: Landmark | None, contrary: float) -> float:
+        learned = LearnedGuess("mine/x", mark, 0.1, contrary)
+        both = merged(guess("Eiffel_Tower", 0.8), learned, load_landmarks())
+        assert sum(one.confidence for one in both.candidates) + both.none == pytest.approx(1)
+        return next(one.confidence for one in both.candidates if one.slug == "Eiffel_Tower")
+
+    assert left(mill, 3.0) < 0.2 < 0.7 < left(mill, 0.0)
+    assert left(None, 3.0) < 0.2  # what is known not to be a place does too
+    assert left(beside, 3.0) == left(beside, 0.0)  # there it is no contradiction
+
+
+def test_chance_likeness_grows_with_the_number_of_references() -> None:
+    assert against(0.1, 100) == 0
+    assert against(0.5, 100) > against(0.5, 10_000) > against(0.5, 1_000_000) == 0
+    assert against(0.3, 3) == against(0.3, 50)  # so few are no measure

@@ -4,6 +4,7 @@ import functools
 import queue
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -248,9 +249,11 @@ class Classifier:
         if self._learned is None:
             return self._weigher.weighed(probabilities, embedding, grey), None
         findings = self._weigher.first_findings(probabilities, embedding)
-        row = self._weigher.weighed(probabilities, embedding, grey, findings)
+        row, verified = self._weigher.judged(probabilities, embedding, grey, findings)
         place = self._weigher.placed(embedding[None])[0]
-        return row, self._learned.judged(place, findings[0], lambda: describe(grey))
+        learned = self._learned.judged(place, findings[0], lambda: describe(grey))
+        # Likeness does not speak against what was found again spot by spot.
+        return row, replace(learned, against=0.0) if learned and verified else learned
 
 
 def _view(grey: Bytes) -> PhotoView:

@@ -1,12 +1,13 @@
 """Places learned without training: what a photo's likest references say, by a rule of their own."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.model.contender import WIDE_M, Contender, confidence, shipped_rule
+from tagger.model.contender import WIDE_M, Contender, against, confidence, shipped_rule
 from tagger.model.learning import as_references
 from tagger.model.local_features.matching import Features
 from tagger.model.local_features.references import OF_ONE, References
@@ -29,11 +30,15 @@ Supports = Callable[[Sequence[int], Features], NDArray[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class LearnedGuess:
-    """The learned place that most speaks for, and the confidence that it is right."""
+    """The learned place that most speaks for, and the confidence that it is right.
+
+    ``against`` are logits that its likeness takes off a landmark elsewhere.
+    """
 
     slug: str
     landmark: Landmark | None
     confidence: float
+    against: float = 0.0
 
 
 class LearnedPlaces:
@@ -58,6 +63,7 @@ class LearnedPlaces:
         self._shipped = shipped
         self._known, self._owners = unit(references.embeddings), references.owners
         self._common: dict[tuple[int, int], float] = {}
+        self._count = sum(len(pack.owners) for pack in packs)
 
     def judged(
         self, place: Floats, findings: Findings, features: Callable[[], Features]
@@ -79,7 +85,8 @@ class LearnedPlaces:
         pack = self.packs[candidate.pack]
         named = pack.named(candidate.number)
         landmark = pack.landmark(candidate.number) if named else None
-        return LearnedGuess(pack.slug(candidate.number), landmark, sure)
+        contrary = against(candidate.alike[0], self._count)
+        return LearnedGuess(pack.slug(candidate.number), landmark, sure, contrary)
 
     def likest(self, place: Floats, findings: Findings) -> Contender | None:
         """The place of the likest reference, before local features are known."""
@@ -200,19 +207,24 @@ def merged(guess: Guess, judged: LearnedGuess, shipped: Mapping[str, Landmark]) 
 
     Either may be right, or neither, but not both: their confidences are those given that.
     """
-    sure, best = judged.confidence, guess.best.confidence
-    mark = judged.landmark
-    if mark and best and _one_spot(mark, shipped[guess.best.slug]):
+    sure, mark, first = judged.confidence, judged.landmark, guess.best
+    same = mark is not None and _one_spot(mark, shipped[first.slug])
+    if not same and judged.against:
+        odds = first.confidence / max(1e-9, 1 - first.confidence) * math.exp(-judged.against)
+        first = Named(first.slug, odds / (1 + odds))
+    best = first.confidence
+    if same and best:
         lost = (1 - max(sure, best)) / max(1e-9, 1 - best) if sure > best else 1.0
         own = sure if sure > best else min(sure, 1 - best)
     else:
         both = 1 - sure * best
         own = sure * (1 - best) / both if both > 0 else 0.0
         lost = (1 - sure) / both if both > 0 else 0.0
-    kept = [Named(slug, value * lost) for slug, value in guess.candidates]
-    if mark and sure > best and _one_spot(mark, shipped[guess.best.slug]):
+    others = [one for one in guess.candidates if one.slug != first.slug]
+    kept = [Named(one.slug, one.confidence * lost) for one in (first, *others)]
+    if same and sure > best:
         kept = [Named(slug, min(value, 1 - sure)) for slug, value in kept]
     if mark:
-        kept = sorted([Named(judged.slug, own), *kept], key=lambda one: -one.confidence)
-    kept = kept[: len(guess.candidates)]
+        kept.insert(0, Named(judged.slug, own))
+    kept = sorted(kept, key=lambda one: -one.confidence)[: len(guess.candidates)]
     return Guess(tuple(kept), max(0.0, 1 - sum(one.confidence for one in kept)))

@@ -22,6 +22,7 @@ LOWEST = -12.0  # of a probability's logarithm
 OTHERS = 3  # photos of other things, the likest, that a photo is compared with
 # 3. How evidence is cut: spots up to BY_CHANCE, from there to SURE_SPOTS, and beyond, to ALL_SPOTS.
 SURE_SPOTS, ALL_SPOTS = 8, 16
+VERIFIED = 6  # spots that two photos of one place have in common, where that is no chance
 # 4. A photo of some bay or hillside is like another: so many logits more are asked of an area.
 DOUBT = {"area": 0.7}
 
@@ -140,8 +141,18 @@ class Weigher:
         What the best landmark gains, the others lose together; what it loses, none gains. ``first``
         are :meth:`first_findings`, if they are known already.
         """
+        return self.judged(probabilities, embedding, grey, first)[0]
+
+    def judged(
+        self,
+        probabilities: Floats,
+        embedding: Floats,
+        grey: Bytes,
+        first: tuple[Findings, Floats] | None = None,
+    ) -> tuple[Floats, bool]:
+        """As :meth:`weighed`, and whether spots of the best landmark were found again."""
         if probabilities.max() < POSSIBLE:
-            return probabilities
+            return probabilities, False
         findings, cosines = first or self.first_findings(probabilities, embedding)
         sure = self._confidence(findings, 0)
         if LEAST <= sure < SURE:
@@ -154,7 +165,7 @@ class Weigher:
         weighed[self._counts == 0] = 0
         weighed = np.minimum(weighed, np.float32(sure))
         weighed[best] = sure
-        return weighed
+        return weighed, bool(findings.spots[best] >= VERIFIED)
 
     def at_first(self, probabilities: Floats, embeddings: Floats) -> list[float]:
         """Logits of the rule's first step, without local features: that a landmark is shown.
