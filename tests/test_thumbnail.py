@@ -29,6 +29,7 @@ from tagger.model import DEFAULT_MODEL, artifact, thumbnail_net
 from tagger.model.classifier import Classifier
 from tagger.model.thumbnail_net import ThumbnailNet, beside
 from tagger.records import Guess, Outcome, Status
+from tagger.run.inspect import FIRST_BYTES
 from tagger.run.pipeline import run
 from tagger.run.stages import Settings
 from tagger.storage.local import LocalStorage
@@ -450,7 +451,7 @@ def test_the_disk_is_not_asked_for_more_than_the_head(
     forgotten(path)
     outcomes, _ = tagged(tmp_path, classifier, net, surveyed)
     assert "thumbnail" in outcomes["grey.jpg"].reason
-    assert 0 < in_memory(path) <= metadata.HEAD_BYTES
+    assert 0 < in_memory(path) <= FIRST_BYTES
     forgotten(path)
     tagged(tmp_path, classifier, net, surveyed, thorough=True)
     assert in_memory(path) > 6_000_000

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tagger import metadata
 from tagger.errors import RunError
 from tagger.imaging.decode import Picture
 from tagger.metadata.formats.detect import Head
 from tagger.model.thumbnail_net import TOGETHER, ThumbnailNet
 from tagger.records import Entry
-from tagger.run.inspect import check, nothing_known, read_head, thumbnail_of
+from tagger.run.inspect import HEAD_SIZES, check, nothing_known, read_head, thumbnail_of
 from tagger.run.stages import WorkItem
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
@@ -52,13 +51,17 @@ def _small(
     """What settles the photo, or its thumbnail; None where there is none to trust."""
     heads, entry = list[Head](), item.entry
     try:
-        if item.opened:
-            heads.append(read_head(storage, entry, metadata.HEAD_BYTES))
-        elif outcome := check(storage, entry, lambda head, _: heads.append(head), run_id):
-            return replace(item, outcome=outcome)
+        seen = None
+        if not item.opened:
+            seen = check(storage, entry, lambda head, _: heads.append(head), run_id)
+        if seen:
+            return replace(item, outcome=seen)
         if known := moved(entry):
             return replace(known, estimates=item.estimates, shot=item.shot)
-        return thumbnail_of(storage, entry, heads[0])
+        for head in heads or (read_head(storage, entry, size) for size in HEAD_SIZES):
+            if picture := thumbnail_of(storage, entry, head):
+                return picture
+        return None
     except RunError:
         raise
     except Exception:  # noqa: BLE001 - whoever reads all of it meets it again, and tells
