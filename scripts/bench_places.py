@@ -1,5 +1,6 @@
 """The benchmark's section on search in packs: synthetic references around real ones."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -134,4 +135,10 @@ def places(scratch: Path, photos: int) -> Iterator[tuple[str, float]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(searched(Path(sys.argv[1]), np.load(sys.argv[2]))))
+    parser = argparse.ArgumentParser(
+        description="The figures of search in one pack, as JSON; scripts/benchmark.py runs it."
+    )
+    parser.add_argument("pack", type=Path, help="the pack that is searched")
+    parser.add_argument("asked", type=Path, help="the embeddings that are searched for, as .npy")
+    given = parser.parse_args()
+    print(json.dumps(searched(given.pack, np.load(given.asked))))

@@ -263,6 +263,10 @@ def excel_german(text: str) -> bytes:
     return b"\xef\xbb\xbf" + out.getvalue().encode()
 
 
+def with_separator(text: str) -> bytes:
+    return b"\xef\xbb\xbfsep=;\r\n" + excel_german(text)[3:]
+
+
 def reordered(text: str) -> bytes:
     rows = [["note", *row[::-1]] for row in csv.reader(io.StringIO(text))]
     out = io.StringIO()
@@ -290,6 +294,7 @@ def as_number(digits: int, form: str) -> Callable[[str], bytes]:
     "saved",
     [
         excel_german,
+        with_separator,
         reordered,
         lambda text: text.replace("\n", "\r\n").encode("utf-16"),
         lambda text: re.sub(r"(\d)ns,", r"\1,", text).encode(),
@@ -298,8 +303,8 @@ def as_number(digits: int, form: str) -> Callable[[str], bytes]:
         as_number(15, "0"),
         as_number(11, "E"),
     ],
-    ids=["semicolons", "reordered", "utf-16", "plain time", "more columns", "15 digits",
-         "15 digits and zeros", "11 digits"],
+    ids=["semicolons", "a line sep=;", "reordered", "utf-16", "plain time", "more columns",
+         "15 digits", "15 digits and zeros", "11 digits"],
 )  # fmt: skip
 def test_what_spreadsheets_do_to_the_file(review: Reported, saved: Callable[[str], bytes]) -> None:
     review.report.write_bytes(saved(review.report.read_text(encoding="utf-8")))

@@ -1,11 +1,14 @@
 """Help: options in groups, an example for each command."""
 
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
 import pytest
 from click.testing import CliRunner
+from conftest import REPOSITORY
 
 from tagger.cli.help import GROUPS, long_name
 from tagger.cli.main import main
@@ -71,3 +74,9 @@ def test_a_command_without_arguments_shows_its_help(words: list[str]) -> None:
     shown = CliRunner().invoke(main, words).output
     help_page = CliRunner().invoke(main, [*words, "--help"]).output
     assert shown.strip() == help_page.strip()
+
+
+def test_a_script_that_another_one_runs_has_help_too() -> None:
+    script = REPOSITORY / "scripts" / "bench_places.py"
+    asked = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
+    assert asked.returncode == 0 and asked.stdout.startswith("usage: ") and not asked.stderr

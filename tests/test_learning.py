@@ -153,6 +153,16 @@ def test_photos_of_one_place_must_not_lie_far_apart(
     assert "within 100 m; its photos lie up to 11,120 m apart" in output
 
 
+def test_a_table_may_name_its_separator_as_spreadsheets_do(tmp_path: Path) -> None:
+    views(tmp_path / "places" / "mill", 2)
+    (tmp_path / "places" / "places.csv").write_bytes(
+        b"\xef\xbb\xbfsep=;\r\nfolder;name;latitude;longitude\r\nmill;Big, old mill;52.62;4.65\r\n"
+    )
+    landmark_tag("learn", "--from", tmp_path / "places")
+    (one,) = [json.loads(line) for line in landmark_tag("places", "list", "--json").splitlines()]
+    assert (one["name"], one["photos"]) == ("Big, old mill", 2)
+
+
 def test_folders_with_a_table_are_learned(tmp_path: Path) -> None:
     views(tmp_path / "places" / "mill", 2)
     views(tmp_path / "places" / "tea", 1, name="cup_of_tea.jpg")

@@ -430,6 +430,21 @@ def test_what_is_no_raw_file_is_left_alone(tmp_path: Path, tag: Any, data: bytes
     assert tag()["a.cr2"]["status"] == "unsupported"
 
 
+@pytest.mark.parametrize("kind", sorted(MAKERS))
+def test_the_reason_of_a_raw_file_that_is_cut_short_names_a_remedy(kind: str) -> None:
+    for end in (12, 60):
+        with pytest.raises(RefusedError, match=r"; (restore it|tag its JPEG|repair the EXIF)"):
+            raw.read(KEPT[kind][:end])
+
+
+def test_a_damaged_raw_file_is_to_be_restored(tmp_path: Path, tag: Any) -> None:
+    data = bytearray(MAKERS["cr2"](EIFFEL))
+    data[4:8] = struct.pack("<I", len(data) + 8)
+    shelf(tmp_path, a_cr2=bytes(data))
+    reason = tag()["a.cr2"]["reason"]
+    assert "directory at byte" in reason and reason.endswith("; restore it from a backup")
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(sorted(MAKERS)), st.integers(0, 200_000), st.binary(max_size=40))
 def test_damage_is_a_refusal_and_nothing_else(kind: str, at: int, junk: bytes) -> None:

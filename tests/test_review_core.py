@@ -330,14 +330,16 @@ FORMS = [(";", "utf-8-sig", "\r\n"), ("\t", "utf-8", "\n"), (";", "utf-16", "\r\
          ("\t", "utf-16", "\n"), (",", "utf-8-sig", "\n")]  # fmt: skip
 
 
+@pytest.mark.parametrize("named", [False, True])
 @pytest.mark.parametrize(("delimiter", "encoding", "newline"), FORMS)
 def test_a_report_stays_as_a_spreadsheet_saved_it(
-    report: Path, delimiter: str, encoding: str, newline: str
+    report: Path, delimiter: str, encoding: str, newline: str, named: bool
 ) -> None:
     """Read, decided on, saved and undone in the spreadsheet's own form: the same bytes again."""
     rows = read_report(report)
     header = {"path": " Path", "accept": "Accept "}
-    text = io.StringIO()
+    text = io.StringIO(newline="")
+    text.write(f"sep={delimiter}{newline}" if named else "")
     writer = csv.writer(text, delimiter=delimiter, lineterminator=newline)
     writer.writerow(header.get(name, name) for name in COLUMNS)
     writer.writerows(row.values() for row in rows)

@@ -97,6 +97,26 @@ def test_a_ledger_with_sha256_is_undone(ledger: Ledger, folder: Path, moved: boo
             assert state(folder) == before
 
 
+def test_the_run_that_can_be_undone_next_is_named(ledger: Ledger, folder: Path) -> None:
+    for number, slug in enumerate(("Taj_Mahal", "Eiffel_Tower"), 1):
+        (folder / f"{number}.jpg").write_bytes(photo((9, 9, number)))
+        with ledger.begin(f"run-{number}", [str(folder)], {}) as recorder:
+            store = LocalStorage([folder / f"{number}.jpg"])
+            for entry in store.list():
+                write_tag(store, recorder, entry, tag(slug, f"run-{number}"), WriteOptions())
+
+    def again(*words: str) -> str:
+        words = ("undo", *words, "--ledger", str(ledger.path))
+        return CliRunner().invoke(main, words).output
+
+    assert "run-2: 1 restored" in again("last")
+    output = again("last")
+    assert "run-2: nothing left to undo" in output and "landmark-tag undo run-1" in output
+    assert "1 written" in output and again("last", "--dry-run").startswith(output)
+    assert "run-1: 1 restored" in again("run-1")
+    assert "landmark-tag undo" not in again("last")  # nothing at all is left
+
+
 def test_photos_get_their_bytes_and_times_back_newest_first(ledger: Ledger, folder: Path) -> None:
     before = state(folder)
     write(ledger, LocalStorage([folder]))

@@ -83,8 +83,12 @@ def undo(
                 tell(f"{shown(done.key)}: not undone: {done.reason}", err=True)
             elif done.place:
                 tell(f"{shown(done.key)}: {done.result} at {shown(done.place)}")
+        other = None if counts else book.next_to_undo()
     totals = ", ".join(f"{number} {result}" for result, number in counts.items())
     tell(f"run {past.run_id}: {totals or 'nothing left to undo'}")
+    if other:
+        what = f"{other.verb}, started {other.started}, {other.written} written"
+        tell(f"the run that can be undone next ({what}): landmark-tag undo {other.run_id}")
     if dry_run:
         tell("dry run: nothing was written")
     return code_of(stop, counts[Undoing.REFUSED])

@@ -119,6 +119,10 @@ class Ledger:
             for run_id, verb, started, ended, targets, written, undone in rows
         ]
 
+    def next_to_undo(self) -> PastRun | None:
+        """The newest run of which something is left to undo."""
+        return next((run for run in self.runs() if run.written), None)
+
     def find(self, name: str) -> PastRun:
         """The run of that id, or the only one whose id starts so; ``last``: the last that wrote.
 

@@ -133,10 +133,10 @@ def fields_at(block: Block, order: str, pointer: ifd.IfdEntry) -> dict[int, Fiel
         RefusedError: as :func:`read`.
     """
     if pointer.kind not in (4, 13) or pointer.items != 1:
-        raise RefusedError("the pointer to the GPS directory has a wrong type")
+        raise RefusedError("the pointer to the GPS directory has a wrong type; repair the EXIF")
     directory = ifd.read_ifd(block, order, pointer.offset)
     if ifd.extent(directory) > ifd.MAX_OVERLAP * len(block):
-        raise ifd.BeyondError("the values of its GPS directory overlap; repair the EXIF first")
+        raise ifd.BeyondError("the values of its GPS directory overlap")
     return {entry.tag: Field(entry.kind, ifd.value(block, entry)) for entry in directory.entries}
 
 

@@ -19,7 +19,15 @@ MAX_OVERLAP = 4  # entries and values may take this many times the bytes there a
 
 
 class BeyondError(RefusedError):
-    """The bytes end before what an offset points to: a damaged file, or only its head."""
+    """The bytes end before what an offset points to: a damaged file, or only its head.
+
+    Attributes:
+        what: what lies beyond them, without the remedy.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; repair the EXIF first")
+        self.what = what
 
 
 class IfdEntry(NamedTuple):

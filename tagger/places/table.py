@@ -2,6 +2,8 @@
 
 import csv
 import io
+import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -20,6 +22,17 @@ TEXTS = ("slug", "name", "local_name", "city", "region", "country", "country_cod
 JOINERS = str.maketrans("", "", "\u200c\u200d\u00a0\u202f")
 COLUMNS = tuple(field.name for field in fields(Landmark))
 Row = Mapping[str, str]
+_SEPARATOR = re.compile(r'\s*"?sep=(\t|[^"\s])"?\s*', re.IGNORECASE)
+
+
+def named_separator(line: str) -> str:
+    """What separates the cells, where a spreadsheet says so in a line before the header.
+
+    >>> named_separator("sep=;"), named_separator("slug;name")
+    (';', '')
+    """
+    named = _SEPARATOR.fullmatch(line)
+    return named[1] if named else ""
 
 
 def place_of(facts: Mapping[str, Any], slug: str) -> Landmark:
@@ -55,7 +68,9 @@ def read_rows(path: Path) -> Iterator[dict[str, str]]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _rows(file)
+            first = file.readline()
+            separator = named_separator(first)
+            yield from _rows(file if separator else itertools.chain([first], file), separator)
     except (OSError, ValueError, csv.Error) as error:
         raise RunError(f"{path}: cannot be read ({error}); save it as UTF-8 CSV") from error
 
@@ -102,8 +117,8 @@ def to_csv(places: Iterable[Landmark]) -> bytes:
     return text.getvalue().encode()
 
 
-def _rows(lines: Iterable[str]) -> Iterator[dict[str, str]]:
-    for row in csv.DictReader(lines):
+def _rows(lines: Iterable[str], separator: str = "") -> Iterator[dict[str, str]]:
+    for row in csv.DictReader(lines, delimiter=separator or ","):
         yield {key: text or "" for key, text in row.items() if key}
 
 

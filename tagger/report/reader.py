@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from tagger.errors import RefusedError, RunError
+from tagger.places.table import named_separator
 from tagger.records import Status, Version
 from tagger.report.cells import native, unsafe
 from tagger.storage.urls import is_url
@@ -145,7 +146,7 @@ class Form:
 
     delimiter: str = ","
     encoding: str = "utf-8"
-    mark: bytes = b""  # the byte order mark that it begins with
+    mark: bytes = b""  # what comes before the header: a byte order mark, a line sep=;
     newline: str = "\n"
 
     def line(self, cells: Sequence[str]) -> bytes:
@@ -215,8 +216,12 @@ def read(path: Path) -> Iterator[Row]:
 
 
 def _table(path: Path, file: IO[str], mark: bytes, encoding: str, needed: Sequence[str]) -> Table:
-    first = file.readline()
-    for delimiter in ",;\t":
+    first, begins = file.readline(), 1
+    separator = named_separator(first)
+    if separator:
+        mark += first.encode(encoding)
+        first, begins = file.readline(), 2
+    for delimiter in separator or ",;\t":
         header = next(csv.reader([first], delimiter=delimiter), [])
         columns = [name.strip().casefold() for name in header]
         if "path" in columns:
@@ -229,15 +234,16 @@ def _table(path: Path, file: IO[str], mark: bytes, encoding: str, needed: Sequen
         )
     newline = "\r\n" if first.endswith("\r\n") else "\n"
     form = Form(delimiter, encoding, mark, newline)
-    return Table(form, tuple(header), _rows(csv.reader(file, delimiter=delimiter, strict=True)))
+    rows = csv.reader(file, delimiter=delimiter, strict=True)
+    return Table(form, tuple(header), _rows(rows, begins + 1))
 
 
-def _rows(reader: "_csv.Reader") -> Iterator[tuple[int, list[str]]]:
-    line = 2
+def _rows(reader: "_csv.Reader", begins: int) -> Iterator[tuple[int, list[str]]]:
+    line = begins
     for cells in reader:
         if any(cells):
             yield line, cells
-        line = reader.line_num + 2
+        line = reader.line_num + begins
 
 
 def targets(keys: set[str]) -> list[str]:

@@ -58,7 +58,7 @@ def _values(block: bytes, order: str) -> Iterator[ifd.Value]:
     """The values of a TIFF block with one directory."""
     same, start = ifd.header(block)
     if same != order:
-        raise RefusedError("its EXIF is in two byte orders")
+        raise RefusedError("its EXIF is in two byte orders; tag its JPEG, or export one")
     for entry in ifd.read_ifd(block, order, start).entries if start else ():
         if entry.tag not in ifd.POINTERS and entry.size <= MAX_VALUE:
             yield kept(block, entry, MAX_VALUE)

@@ -43,6 +43,9 @@ def read(file: Block) -> Raw:
             return cr3.read(file)
     except struct.error as error:
         raise RefusedError("the raw file is cut short; restore it from a backup") from error
+    except ifd.BeyondError as error:
+        what = f"the raw file is damaged or cut short ({error.what})"
+        raise RefusedError(f"{what}; restore it from a backup") from error
     raise RefusedError("camera raw of a kind that is not read here; tag its JPEG, or export one")
 
 
@@ -70,7 +73,7 @@ def _tiff(file: Block, xmp: Sequence[bytes] = ()) -> Raw:
         for entry in directory.entries:
             if entry.tag == ifd.GPS_IFD:
                 if len(places) == gps.MAX_POINTERS:
-                    raise RefusedError("its EXIF points to GPS tags in many ways")
+                    raise RefusedError("its EXIF points to GPS tags in many ways; repair the EXIF")
                 fields = gps.fields_at(file, order, entry)
                 places.append([_value(tag, *field) for tag, field in fields.items()])
             elif entry.tag in inside.TAGS:

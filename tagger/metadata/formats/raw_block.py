@@ -38,7 +38,8 @@ def kept(file: Block, entry: ifd.IfdEntry, most: int) -> ifd.Value:
         RefusedError: it lies outside the file, or is far too large.
     """
     if entry.size > most:
-        raise RefusedError(f"its EXIF tag 0x{entry.tag:04x} has {entry.size:,} bytes, too many")
+        size = f"its EXIF tag 0x{entry.tag:04x} has {entry.size:,} bytes, too many"
+        raise RefusedError(f"{size}; tag its JPEG, or export one")
     return ifd.Value(entry.tag, entry.kind, entry.items, ifd.value(file, entry))
 
 
