@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from conftest import COLOURS, save_colour_model
-from test_weigh import made, pack_of
+from test_weigh import beside, made, only, pack_of
 
 from tagger.cli.main import main
 from tagger.errors import RunError
 from tagger.model import DEFAULT_MODEL, artifact, packs
 from tagger.model.artifact import PHOTOS, REFERENCES
+from tagger.model.lazy import LazyClassifier
 from tagger.model.local_features.references import References
 from tagger.model.local_features.sift import VERSION
 from tagger.places import arrays
@@ -205,3 +206,20 @@ def test_the_packs_that_ship_can_be_looked_at() -> None:
     assert "robertrongen/topcastles-new, 480 points" in shown.output
     more = open_pack(packs.place(DEFAULT_MODEL, "more"))
     assert all(name.startswith("photo ") for name, _, _ in confused(more))  # they have no names
+
+
+def test_nodes_of_a_cluster_tell_the_models_packs_from_learned_places(
+    model: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray")
+    from tagger.run.ray_tasks import classifier_of, files_of
+
+    beside(model, "castles", only(KNOWN, KNOWN.owners == 1))
+    encoder = artifact.load(model).encoder
+    own = open_pack(pack_of(tmp_path / "model.town.places", KNOWN, ("a", "b", "c"), "", encoder))
+    here = LazyClassifier(model, "cpu", learned=[own])
+    (tmp_path / "node").mkdir()
+    there = classifier_of(files_of(here), tmp_path / "node", "cpu")
+    assert there.sha256 == here.sha256 and [*there.packs] == ["castles"]
+    assert [pack.name for pack in there.learned] == ["model.town"]
+    assert there.load().encoder == encoder
