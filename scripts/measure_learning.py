@@ -4,13 +4,15 @@
     python scripts/measure_learning.py --model HELD_OUT.pt --places DIR ... --folds 5
     python scripts/measure_learning.py --model HELD_OUT.pt --places DIR ... --fit learned.json
 
-DIR of --places has a folder of photos for each place, named by its slug in landmarks.csv or by any
-name; the network must not have learned them. In each draw K photos of most places that have more
-are learned as ``landmark-tag learn`` learns them, into one pack; some of the other photos are
-classified as in a run. Photos of places that are not learned in a draw count as unknown. Of a place
-with more than 30 photos, 20 are there to be learned and 24 to be asked. --folds judges each place
-by a rule that was fitted on other places and other photos; --fit writes the rule of
-tagger/model/learned.py. With --cache a second call looks at no photo again.
+DIR of --places has a folder of photos for each place, named by its slug in landmarks.csv, by a row
+of places.csv in DIR, or by any name; the network must not have learned them. A tag is wrong that
+lies further off than the place's radius and 300 m, wherever the place is known. In each draw K
+photos of most places that have more are learned as ``landmark-tag learn`` learns them, into one
+pack; some of the other photos are classified as in a run. Photos of places that are not learned in
+a draw count as unknown. Of a place with more than 30 photos, 20 are there to be learned and 24 to
+be asked. --folds judges each place by a rule that was fitted on other places and other photos;
+--fit writes the rule of tagger/model/learned.py. With --cache a second call looks at no photo
+again.
 """
 
 import json
@@ -18,7 +20,7 @@ import pickle
 import tempfile
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,11 +40,13 @@ from tagger.model.learned import LEAST, LearnedGuess, LearnedPlaces, merged
 from tagger.model.local_features.matching import Features, describe
 from tagger.model.local_features.references import ENOUGH, TOGETHER, References
 from tagger.model.local_features.weigh import Findings
+from tagger.places.distance import distance_m
 from tagger.places.landmarks import load_landmarks
 from tagger.places.opening import open_pack
 from tagger.places.own import new_landmark
 from tagger.places.pack import Pack, PackPlace, PlaceReference
 from tagger.places.pack_writing import write_pack
+from tagger.places.table import RADIUS_M, TABLE, read_places
 from tagger.records import Guess, Landmark
 from tagger.run.lessons import photos_in
 
@@ -57,6 +61,7 @@ LARGE, LEARNED, ASKED = 30, 20, 24  # of a place of more photos than the first
 EACH, UNKNOWN = 8, 60  # photos asked in a draw: of a place that is learned, of those that are not
 LEFT_OUT = {"large": 0.2, "small": 0.4}  # chance that a place is not learned in a draw
 DRAWN = "drawn/"  # begins the slugs of a draw's pack
+NEAR_M = 300  # beyond a place's radius: so far off a position is not wrong
 SPARE = 0.5  # of LEAST: how far below photos are compared too, as a rule of a fold may ask it
 
 
@@ -148,11 +153,15 @@ def main(
     else:
         photos = list(prepared(classifier, places, others))
     counts = sorted(map(int, learned.split(",")))
+    known = {**load_landmarks()}
+    for folder in places:
+        if (folder / TABLE).exists():
+            known |= read_places(folder / TABLE)
     rows: list[DrawnPhoto] = []
     for number in range(draws):
         for count in counts:
             chance = np.random.default_rng((seed, number, count))
-            rows += draw(classifier, photos, count, some, chance)
+            rows += draw(classifier, photos, known, count, some, chance)
         click.echo(f"draw {number + 1} of {draws}", err=True)
     if cache:
         cache.write_bytes(pickle.dumps(photos))
@@ -173,7 +182,7 @@ def main(
             chosen = [i for i, row in enumerate(rows) if row.count == count]
             chosen = [i for i in chosen if group in ("", rows[i].photo.group)]
             of_both = [rows[i] for i in chosen], [named[i] for i in chosen]
-            line(*of_both, group or "all", count, min_conf)
+            line(*of_both, group or "all", count, min_conf, known)
     if fit:
         rule = rule_of(rows).round(4).tolist()
         facts = json.loads(fit.read_text(encoding="utf-8")) if fit.exists() else {}
@@ -214,8 +223,8 @@ def prepared(
 
 
 def draw(
-    classifier: Classifier, photos: Sequence[PreparedPhoto], count: int, some: int,
-    chance: np.random.Generator,
+    classifier: Classifier, photos: Sequence[PreparedPhoto], known: Mapping[str, Landmark],
+    count: int, some: int, chance: np.random.Generator,
 ) -> Iterator[DrawnPhoto]:  # fmt: skip
     """Learn ``count`` photos of most places that have more, and judge others."""
     by_place, asked = defaultdict(list), []
@@ -235,7 +244,7 @@ def draw(
             continue
         numbers += taken[:count].tolist()
         references = tuple(photos[number].reference for number in taken[:count])
-        learned.append(PackPlace(mark_of(name, len(learned)), references))
+        learned.append(PackPlace(mark_of(name, len(learned), known), references))
         asked += chance.permutation(rest)[:EACH].tolist()
     asked += chance.permutation(unknown)[:UNKNOWN].astype(int).tolist()
     for kind in OTHERS:
@@ -256,11 +265,23 @@ def draw(
             yield from pool.map(judging(classifier, photos, pack, inside, count), asked)
 
 
-def mark_of(name: str, number: int) -> Landmark:
-    """A place as wide as it is, far from each other one and from all landmarks."""
-    known = load_landmarks().get(name)
-    radius = known.radius_m if known else 100
-    return new_landmark(name, -70 - number / 100, float(number % 360 - 180), radius)
+def mark_of(name: str, number: int, known: Mapping[str, Landmark]) -> Landmark:
+    """The place of a folder; where it is not known, far from each other one."""
+    place = known.get(name)
+    if place:
+        return new_landmark(name, place.latitude, place.longitude, place.radius_m)
+    return new_landmark(name, -70 - number / 100, float(number % 360 - 180), RADIUS_M)
+
+
+def astray(photo: PreparedPhoto, slug: str, known: Mapping[str, Landmark]) -> bool:
+    """Whether the place of that slug is too far from what the photo shows, as far as is known."""
+    own = known.get(photo.place)
+    drawn = {DRAWN + new_landmark(name, 0, 0, 1).slug: place for name, place in known.items()}
+    place = drawn.get(slug) or known.get(slug)
+    if not own or not place:
+        return True
+    away = distance_m((own.latitude, own.longitude), (place.latitude, place.longitude))
+    return away > own.radius_m + NEAR_M
 
 
 def judging(
@@ -314,13 +335,14 @@ def fold_of(photo: PreparedPhoto, number: int, folds: int) -> int:
 
 
 def line(
-    rows: Sequence[DrawnPhoto], named: Sequence[str], group: str, count: int, min_conf: float
-) -> None:
+    rows: Sequence[DrawnPhoto], named: Sequence[str], group: str, count: int, min_conf: float,
+    known: Mapping[str, Landmark],
+) -> None:  # fmt: skip
     """One line of the table, in per cent.
 
-    Wrong is a photo of a learned place that is tagged as another one or as a shipped landmark. Of
-    photos that show no learned place, those are counted that are tagged as one; of photos of
-    shipped landmarks that are tagged without learning, those that keep their tag.
+    Wrong is a photo of a learned place that is tagged as another one or as a shipped landmark, too
+    far off. Of photos that show no learned place, those are counted that are tagged as one, too far
+    off; of photos of shipped landmarks that are tagged without learning, those that keep their tag.
     Intervals are 95 %, by bootstrap over places for photos of places, else over photos.
     """
     own = [i for i, row in enumerate(rows) if row.kind == "own"]
@@ -341,15 +363,17 @@ def line(
         return f"{mean:.2f} ({low:.1f} to {high:.1f}; {sum(hit)} of {len(hit)})"
 
     places = len({rows[i].photo.place for i in own})
+    off = [bool(slug) and slug != row.slug for row, slug in zip(rows, named, strict=True)]
+    off = [off[i] and astray(rows[i].photo, named[i], known) for i in range(len(rows))]
     cells = [
         share(own, [named[i] == rows[i].slug for i in own]),
-        share(own, [named[i].startswith(DRAWN) and named[i] != rows[i].slug for i in own]),
-        share(own, [named[i] != "" and not named[i].startswith(DRAWN) for i in own]),
-        share(own, [named[i] not in ("", rows[i].slug) for i in own]),
+        share(own, [off[i] and named[i].startswith(DRAWN) for i in own]),
+        share(own, [off[i] and not named[i].startswith(DRAWN) for i in own]),
+        share(own, [off[i] for i in own]),
     ]
     for kind in OTHERS:
         of_kind = [i for i, row in enumerate(rows) if row.kind == kind]
-        cells.append(share(of_kind, [named[i].startswith(DRAWN) for i in of_kind]))
+        cells.append(share(of_kind, [off[i] and named[i].startswith(DRAWN) for i in of_kind]))
     bests = [row.photo.guess.best for row in rows]
     of_kind = [i for i, row in enumerate(rows) if row.kind == "landmarks"]
     tagged_alone = [i for i in of_kind if bests[i].confidence >= min_conf]
