@@ -213,6 +213,20 @@ def test_references_part_and_join_again(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(first, array), getattr(joined, array))
 
 
+def test_several_parts_join_as_one_after_the_other(tmp_path: Path) -> None:
+    known, labels = made((7, 4, 0, 3)), ("a", "b", "c", "d")
+    first, *parts = (only(known, np.arange(14) % 3 == number) for number in range(3))
+    photos = [
+        open_pack(pack_of(tmp_path / f"{number}.places", part, labels, "yes"))
+        for number, part in enumerate(parts)
+    ]
+    at_once = landmark_photos.joined(first, photos, labels)
+    in_turn = landmark_photos.joined(first, photos[:1], labels)
+    in_turn = landmark_photos.joined(in_turn, photos[1:], labels)
+    for field in dataclasses.fields(known):
+        np.testing.assert_array_equal(getattr(at_once, field.name), getattr(in_turn, field.name))
+
+
 def test_references_beside_a_model_file_count_unless_left_out(tmp_path: Path) -> None:
     from train.ship.rewriting import add_references
 

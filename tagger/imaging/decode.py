@@ -60,12 +60,13 @@ class Views:
 
 def to_views(data: bytes, size: int, resize: Resize = Resize.CROP) -> Views:
     """Decode a photo, upright, to everything that the classifier takes; see :func:`to_pixels`."""
-    return views_of_upright(open_for_views(data, size), size, resize)
+    photo = Head(data, whole=True)
+    return views_of_upright(upright_of(photo, edge_of_views(size)), size, resize)
 
 
-def open_for_views(data: bytes, size: int) -> Picture:
-    """Decode a photo, upright, large enough for :func:`views_of_upright`."""
-    return open_upright(data, max(size, math.ceil(DETAIL / SPARE)))
+def edge_of_views(size: int) -> int:
+    """How large a photo has to be decoded for :func:`views_of_upright`."""
+    return max(size, math.ceil(DETAIL / SPARE))
 
 
 def views_of(picture: Picture, size: int, resize: Resize = Resize.CROP) -> Views:
@@ -120,8 +121,12 @@ def open_upright(data: bytes, size: int) -> Image.Image:
         UnsupportedError: the format is not one this installation reads, or the photo is too big.
         DamagedError: the bytes are damaged.
     """
+    return upright_of(Head(data, whole=True), size)
+
+
+def upright_of(photo: Head, size: int) -> Image.Image:
+    """Like :func:`open_upright`, of a photo that was parsed already, all of it."""
     failed: Exception | None = None
-    photo = Head(data, whole=True)
     openers = decoders.openers(photo)
     for coded in _ways(photo) if openers else ():
         for opener in openers:
@@ -132,8 +137,8 @@ def open_upright(data: bytes, size: int) -> Image.Image:
             except Exception as error:  # noqa: BLE001 - whatever a decoder raises becomes the photo's reason
                 failed = failed or error
     if failed is None:
-        raise undecoded.unknown(data)
-    raise undecoded.explained(data, failed) from failed
+        raise undecoded.unknown(photo.data)
+    raise undecoded.explained(photo.data, failed) from failed
 
 
 def _ways(photo: Head) -> Iterator[bytes]:

@@ -63,8 +63,8 @@ def check_and_decode(
 
     ``moved`` may know the photo from another place; then it is not decoded again. If it was
     ``opened`` already, its head is not read again, nor the rest if that is ``data``. If ``net``
-    finds nothing known in its thumbnail, it is not read any further; photos ``opened`` already
-    were checked then. A photo without a thumbnail is checked by ``net`` once it is decoded.
+    finds nothing known in its thumbnail, it is not read any further, or if it was ``opened``
+    already, not decoded. A photo without a thumbnail is checked by ``net`` once it is decoded.
 
     A tag of this very run does not count: its writer was lost before it could report, so the photo
     takes the same way again.
@@ -83,17 +83,16 @@ def check_and_decode(
             settled = by_thumbnail(storage, entry, head, net) if net and head else None
             if net and settled:
                 return WorkItem(entry, guess=nothing_known(net))
-            data = head.data if head and head.whole else data or storage.read(entry.key).data
+            if head is None or not head.whole:
+                head = Head(data or storage.read(entry.key).data, whole=True)
             if opened:
-                photo = Head(data, whole=True)
-                if outcome := _by_all(entry, photo, run_id):
+                if outcome := _by_all(entry, head, run_id):
                     return WorkItem(entry, outcome)
-                unsettled = metadata.gps_state(data[: metadata.HEAD_BYTES]) is None
-                if net and unsettled and (settled := by_thumbnail(storage, entry, photo, net)):
+                if net and (settled := by_thumbnail(storage, entry, head, net)):
                     return WorkItem(entry, guess=nothing_known(net))
             if not entry.version.etag:
-                entry = replace(entry, fingerprint=fingerprint(data))
-            picture = decode.open_for_views(data, size)
+                entry = replace(entry, fingerprint=fingerprint(head.data))
+            picture = decode.upright_of(head, decode.edge_of_views(size))
             if net and settled is None and net.settles_decoded(picture):
                 return WorkItem(entry, guess=nothing_known(net))
             return WorkItem(entry, views=decode.views_of_upright(picture, size, resize))

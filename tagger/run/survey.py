@@ -71,8 +71,10 @@ def survey(
             note(storage, sources, entry, head, outcome)
 
         outcome = check(storage, entry, noted)
-        if before or outcome or not (remote and heads):
+        if before or outcome or not heads:
             return before or WorkItem(entry, outcome)
+        if not remote:
+            return WorkItem(entry, opened=True)
         raw = is_raw(entry.key)
         settled = by_thumbnail(storage, entry, heads[0], net) if net and not raw else None
         if net and settled:

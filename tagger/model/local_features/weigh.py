@@ -172,9 +172,9 @@ class Weigher:
 
         For [N, C] and [N, D], compared with the references together, in a quarter of the time.
         """
-        places = self.placed(embeddings)
+        places = self.placed(embeddings).T
         findings = map(
-            self._findings, probabilities, places @ self._known.T, places @ self._others.T
+            self._findings, probabilities, (self._known @ places).T, (self._others @ places).T
         )
         return [self._logit(each, 0) for each in findings]
 
