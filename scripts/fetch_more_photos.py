@@ -1,4 +1,4 @@
-"""Fetch the photos that ``default.more.npz`` was made of, each from the public repository it is in.
+"""Fetch the photos that ``default.more.places`` was made of, each from its public repository.
 
     scripts/fetch_more_photos.py DIR
     python -m train add tagger/model/default.pt --photos DIR --name more

@@ -5,8 +5,9 @@
 Each input is a small pack with a few changes: bytes, numbers of an array, its type or shape, the
 header's JSON, a place's or photo's JSON, the file's length. Half of them get the checksum that fits
 the changed arrays, as an attacker would write it. A pack that is opened is used as a run uses it:
-every place, every reference, a search, local features. Anything but a refusal with the file's name
-is a find: it stops the run and is kept.
+every place, every reference, a search, local features. It is also opened as bytes and compared as
+the photos of a model's landmarks, and one in twenty is put into a model file, which is loaded.
+Anything but a refusal with the file's name is a find: it stops the run and is kept.
 """
 
 import json
@@ -26,14 +27,30 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from test_packs import SIZES, place, write  # noqa: E402
+from conftest import save_colour_model  # noqa: E402
+from test_packs import SIZES, place  # noqa: E402
 
 from tagger.errors import RunError  # noqa: E402
+from tagger.model import artifact, landmark_photos  # noqa: E402
+from tagger.model.local_features.references import RULE, References, ends  # noqa: E402
 from tagger.places import arrays  # noqa: E402
 from tagger.places.embeddings import unit  # noqa: E402
 from tagger.places.known import KnownPlaces  # noqa: E402
 from tagger.places.opening import open_pack  # noqa: E402
+from tagger.places.pack_writing import write_pack  # noqa: E402
 from tagger.places.search import PackSearch  # noqa: E402
+from train.ship import rewriting  # noqa: E402
+
+LABELS = ("barn", "mill", "house")
+PLACES = (place("Barn", 1, 2), place("Mill", 3))
+# What photos of a model's landmarks are compared by, without photos.
+MODEL = References(
+    np.zeros((SIZES[1], 256, 128 // SIZES[1]), np.float16), np.zeros((0, SIZES[1]), np.uint8),
+    np.zeros((0, 3), np.uint8), ends([]), np.ones((3, SIZES[0]), np.int8),
+    np.zeros((0, SIZES[0]), np.int8), ends([0] * len(LABELS)), np.ones((2, SIZES[0]), np.int8),
+    np.zeros((2, RULE), np.float32),
+)  # fmt: skip
+LOADED = 20  # one in so many is put into a model file
 
 NUMBERS = (0, 1, -1, 7, 127, 255, 2**31 - 1, -(2**31), 2**40, 2**63 - 1, -(2**63))
 WORDS: tuple[Any, ...] = (
@@ -140,7 +157,7 @@ def changed_bytes(some: random.Random, data: bytes) -> bytes:
     return bytes(whole)
 
 
-def made(some: random.Random, folder: Path, whole: bytes) -> Path:
+def made(some: random.Random, folder: Path, whole: bytes, encoder: str) -> Path:
     """A pack with a few changes."""
     path = folder / "a.places"
     path.write_bytes(whole)
@@ -151,7 +168,8 @@ def made(some: random.Random, folder: Path, whole: bytes) -> Path:
         for _ in range(some.randint(0, 2)):
             name = some.choice([*held])
             held[name] = changed_array(some, held[name])
-        facts = {"format": "landmark-tag-places/1", "encoder": "e", "private": "no"}
+        facts = {"format": "landmark-tag-places/1", "encoder": encoder, "private": "no"}
+        facts["learned"] = some.choice(("yes", "no"))
         if some.random() < 0.1:
             facts[some.choice([*facts])] = str(some.choice(WORDS))
         arrays.write(path, facts, held)
@@ -161,7 +179,28 @@ def made(some: random.Random, folder: Path, whole: bytes) -> Path:
     return path
 
 
-def used(path: Path) -> str:
+def compared(path: Path, encoder: str) -> None:
+    """Compare a pack as the photos of a model's landmarks, if it passes for that."""
+    pack = open_pack(path, path.read_bytes())
+    if not landmark_photos.misfit(pack, MODEL, encoder, LABELS):
+        known = landmark_photos.joined(MODEL, [pack], LABELS)
+        known.check()
+        assert len(known.embeddings) == len(pack.owners)
+
+
+def in_model(path: Path, model: Path) -> None:
+    """Load a model file with that pack in it."""
+    before = model.read_bytes()
+    try:
+        artifact.rewrite(model, {artifact.PHOTOS: path.read_bytes()})
+        assert artifact.load(model).references
+    except RunError as error:
+        assert str(model) in str(error), error
+    finally:
+        model.write_bytes(before)
+
+
+def used(path: Path, encoder: str) -> str:
     """Open a pack and use all of it; the refusal's first words, or that it was accepted."""
     try:
         pack = open_pack(path)
@@ -178,6 +217,7 @@ def used(path: Path) -> str:
         for row in range(len(pack.owners)):
             one = pack.reference(row)
             assert len(one.codes) == len(one.spots)
+        compared(path, encoder)
     except RunError as error:
         assert str(path) in str(error), error
         reason = str(error).rpartition("used: ")[2].partition(";")[0]
@@ -193,14 +233,18 @@ def main(seconds: float, seed: int) -> None:
     some, seen = random.Random(seed), Counter[str]()
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     folder = Path(tempfile.mkdtemp(prefix="fuzz-packs-", dir=memory))
-    start = write(folder / "seed.places", place("Barn", 1, 2), place("Mill", 3), private=False)
+    model, start = save_colour_model(folder / "a.pt", labels=LABELS), folder / "seed.places"
+    rewriting.add_references(model, MODEL, PLACES)
+    encoder = artifact.load(model).encoder
+    write_pack(start, encoder, PLACES, SIZES, private=False, learned="yes")
     whole, slowest, end = start.read_bytes(), 0.0, time.monotonic() + seconds
-    assert SIZES
     while time.monotonic() < end:
-        path = made(some, folder, whole)
+        path = made(some, folder, whole, encoder)
         begun = time.process_time()
         try:
-            seen[used(path)] += 1
+            seen[used(path, encoder)] += 1
+            if some.randrange(LOADED) == 0:
+                in_model(path, model)
         except Exception as error:
             kept = path.replace(folder / "find.places")
             click.echo(f"{kept}: {type(error).__name__}: {error}", err=True)

@@ -14,12 +14,12 @@ import pytest
 from click.testing import CliRunner
 from conftest import COLOURS, SAMPLES, save_colour_model
 from PIL import Image
-from test_weigh import made
+from test_weigh import beside, made, only, pack_of
 
 from tagger.errors import RunError
-from tagger.model import DEFAULT_MODEL, artifact, packs
-from tagger.model.local_features.references import References
+from tagger.model import DEFAULT_MODEL, artifact, landmark_photos, packs
 from tagger.model.local_features.weigh import Weigher
+from tagger.places.opening import open_pack
 
 SLUGS = list(COLOURS)
 LIST = Path(__file__).parents[1] / "scripts" / "more_photos.csv"
@@ -32,8 +32,10 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "train.ship.references.ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1)
     )
     monkeypatch.chdir(tmp_path)  # the cache of decoded photos
+    from train.ship.rewriting import add_references
+
     path = save_colour_model(tmp_path / "colour.pt")
-    artifact.add_references(path, made((5, 5, 5), 3))
+    add_references(path, made((5, 5, 5), 3))
     return path
 
 
@@ -53,7 +55,7 @@ def test_photos_are_added_and_do_not_count_as_learned(model: Path, tmp_path: Pat
     photos_of(folder, "Atomium", "cup_of_tea")  # the model does not know it
     command = ["add", str(model), "--photos", str(folder), "--name", "more"]
     done = CliRunner().invoke(main, command, catch_exceptions=False)
-    assert "3 photos in" in done.output and "colour.more.npz" in done.output
+    assert "3 photos in" in done.output and "colour.more.places" in done.output
     assert model.read_bytes() == before
     joined = artifact.load(model).references
     assert joined is not None
@@ -65,16 +67,17 @@ def test_photos_are_added_and_do_not_count_as_learned(model: Path, tmp_path: Pat
     less = artifact.load(model, without=["more"]).references
     assert less is not None and np.diff(less.landmarks).tolist() == [5, 5, 5]
     # Again: the file is made anew, of the model file alone.
-    again = (tmp_path / "colour.more.npz").read_bytes()
+    file = tmp_path / "colour.more.places"
+    assert file.stat().st_mode == model.stat().st_mode
+    again = file.read_bytes()
     CliRunner().invoke(main, command, catch_exceptions=False)
-    assert (tmp_path / "colour.more.npz").read_bytes() == again
+    assert file.read_bytes() == again
 
 
-def test_a_landmark_that_was_never_learned_is_not_named_by_added_photos() -> None:
+def test_a_landmark_that_was_never_learned_is_not_named_by_added_photos(tmp_path: Path) -> None:
     known = made((5, 0, 5))
-    more = dataclasses.replace(made((0, 4, 2)), learned=np.zeros(3, np.int32))
-    assert known.fits(dataclasses.replace(more, codebook=known.codebook))
-    weigher = Weigher(known.joined(more))
+    more = open_pack(pack_of(tmp_path / "a.more.places", made((0, 4, 2)), tuple(SLUGS), "no"))
+    weigher = Weigher(landmark_photos.joined(known, [more], SLUGS))
     assert np.diff(weigher.references.landmarks).tolist() == [5, 4, 7]
     seen, cosines = weigher.first_findings(
         np.full(3, 0.3, np.float32), np.eye(8, dtype=np.float32)[1]
@@ -83,14 +86,17 @@ def test_a_landmark_that_was_never_learned_is_not_named_by_added_photos() -> Non
     assert seen.counts.tolist() == [5, 0, 5]
 
 
-def test_what_was_learned_is_kept_in_the_file_and_checked() -> None:
-    known = dataclasses.replace(made((5, 3)), learned=np.array([5, 0], np.int32))
-    assert type(known).from_bytes(known.to_bytes()).counts.tolist() == [5, 0]
-    some = np.array([True, False] * 4)
-    assert known.of_photos(some).counts.tolist() == [3, 0]
+def test_what_was_learned_is_kept_in_the_pack_and_checked(model: Path) -> None:
+    known = made((5, 5, 5), 3)
+    some = known.owners == 1
+    assert open_pack(beside(model, "a", only(known, some))).learned == "yes"
+    assert open_pack(beside(model, "b", only(known, some), "no")).learned == "no"
+    whole = artifact.load(model).references
+    assert whole and whole.counts.tolist() == [5, 10, 5]
+    assert np.diff(whole.landmarks).tolist() == [5, 15, 5]
     wrong = dataclasses.replace(known, learned=np.array([5], np.int32))
     with pytest.raises(ValueError, match="do not fit"):
-        type(known).from_bytes(wrong.to_bytes())
+        wrong.check()
 
 
 def test_what_cannot_be_added_to_is_refused(model: Path, tmp_path: Path) -> None:
@@ -105,14 +111,11 @@ def test_what_cannot_be_added_to_is_refused(model: Path, tmp_path: Path) -> None
 
 
 def test_the_package_names_each_photo_that_its_references_were_added_of() -> None:
-    known = artifact.alone(DEFAULT_MODEL)
-    more = References.from_bytes(packs.place(DEFAULT_MODEL, "more").read_bytes())
+    more, known = open_pack(packs.place(DEFAULT_MODEL, "more")), artifact.alone(DEFAULT_MODEL)
     with LIST.open(encoding="utf-8", newline="") as file:
         listed = Counter(row["slug"] for row in csv.DictReader(file))
-    counts = zip(known.manifest.labels, np.diff(more.landmarks).tolist(), strict=True)
-    assert {label: count for label, count in counts if count} == listed
-    assert not more.counts.any()
-    assert known.references is not None and known.references.fits(more)
+    assert dict(zip(landmark_photos.slugs(more), more.counts.tolist(), strict=True)) == listed
+    assert more.learned == "no" and more.encoder == known.encoder
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")

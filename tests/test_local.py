@@ -208,25 +208,31 @@ def test_places_fit_in_bytes() -> None:
 
 
 def test_a_model_file_keeps_its_references(tmp_path: Path, references: References) -> None:
+    from train.ship import rewriting
+
     path = save_colour_model(tmp_path / "colour.pt")
     bare = artifact.load(path)
-    artifact.add_references(path, references)
+    rewriting.add_references(path, references)
     loaded = artifact.load(path)
     assert bare.references is None and loaded.references is not None
     assert loaded.manifest == bare.manifest
+    assert loaded.references.counts.tolist() == references.counts.tolist()
+    references = dataclasses.replace(references, learned=loaded.references.counts)
     for field in dataclasses.fields(References):
         one, other = (getattr(known, field.name) for known in (loaded.references, references))
         np.testing.assert_array_equal(one, other)
         assert np.asarray(one).dtype == np.asarray(other).dtype
-    artifact.add_references(path, references)  # again: the ones before are replaced
+    rewriting.add_references(path, references)  # again: the ones before are replaced
     assert artifact.load(path).sha256 == loaded.sha256
 
 
 def test_points_that_are_described_in_another_way_are_refused(
     tmp_path: Path, references: References, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from train.ship import rewriting
+
     path = save_colour_model(tmp_path / "colour.pt")
-    artifact.add_references(path, references)
+    rewriting.add_references(path, references)
     monkeypatch.setattr(module_of_references, "VERSION", 99)
     with pytest.raises(RunError, match=r"not valid .*another way.*train"):
         artifact.load(path)
@@ -247,34 +253,40 @@ def test_points_that_are_described_in_another_way_are_refused(
 def test_references_that_do_not_fit_are_refused(
     tmp_path: Path, references: References, change: dict[str, np.ndarray], reason: str
 ) -> None:
+    from train.ship import rewriting
+
     path = save_colour_model(tmp_path / "colour.pt")
     before = path.read_bytes()
     with pytest.raises(RunError, match=f"--model .*references are not valid .*{reason}"):
-        artifact.add_references(path, dataclasses.replace(references, **change))
+        rewriting.add_references(path, dataclasses.replace(references, **change))
     assert path.read_bytes() == before
 
 
 def test_references_of_other_landmarks_are_refused(tmp_path: Path, references: References) -> None:
+    from train.ship import rewriting
+
     path = save_colour_model(tmp_path / "colour.pt")
     fewer = dataclasses.replace(
         references, landmarks=references.landmarks[:-1],
         photos=references.photos[:-1], embeddings=references.embeddings[:-1],
     )  # fmt: skip
     with pytest.raises(RunError, match="references of 2 landmarks, not of its labels"):
-        artifact.add_references(path, fewer)
+        rewriting.add_references(path, fewer)
     other = dataclasses.replace(references, components=np.zeros((9, 3), np.int8))
     with pytest.raises(RunError, match="references are for embeddings of 9 numbers"):
-        artifact.add_references(path, other)
+        rewriting.add_references(path, other)
 
 
 def test_the_classifier_weighs_what_it_sees(tmp_path: Path, references: References) -> None:
+    from train.ship import rewriting
+
     path = save_colour_model(tmp_path / "colour.pt")
     square = np.full((3, 32, 32), 128, np.uint8)
     square[0] += 14  # a little red: the Taj Mahal, not surely
     views = [Views(square, grey(name)) for name in ("taj_mahal", "cup_of_tea")]
     alone = [guess.best for guess in Classifier(path, "cpu").classify(views)]
     assert alone[0] == alone[1] and 0.1 < alone[0].confidence < 0.9
-    artifact.add_references(path, references)
+    rewriting.add_references(path, references)
     seen, other = Classifier(path, "cpu").classify(views)
     assert seen.best.slug == "Taj_Mahal" and seen.best.confidence > 0.95
     assert other.candidates[0].confidence < alone[0].confidence

@@ -23,6 +23,7 @@ from tagger.review.session import Review
 from train.__main__ import main as train
 from train.photos.split import gather
 from train.photos.tables import read_known
+from train.ship import rewriting
 
 TABLE = """folder,name,latitude,longitude,radius_m,city,country,country_code
 red_barn,The red barn,48.1,11.5,60,Munich,Germany,DE
@@ -176,8 +177,8 @@ def test_places_are_written_into_a_model_file_and_corrected(tmp_path: Path) -> N
 
 def test_places_stay_when_references_are_made(tmp_path: Path) -> None:
     path = save_colour_model(tmp_path / "own.pt")
-    artifact.add_places(path, from_csv(TABLE.encode(), "").values())
-    artifact._with(path, {})
+    rewriting.add_places(path, from_csv(TABLE.encode(), "").values())
+    artifact.rewrite(path, {})
     assert set(artifact.load(path).places) == {"red_barn", "Blue house"}
 
 

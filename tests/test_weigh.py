@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import COLOURS, save_colour_model
 
 from tagger.errors import RunError
-from tagger.model import artifact, packs
+from tagger.model import artifact, landmark_photos, packs
 from tagger.model.lazy import LazyClassifier
 from tagger.model.local_features import weigh
 from tagger.model.local_features.matching import Features
@@ -22,6 +23,11 @@ from tagger.model.local_features.references import (
     ends,
 )
 from tagger.model.local_features.weigh import LEAST, POSSIBLE, Findings, Weigher, doubts
+from tagger.places.landmarks import load_landmarks
+from tagger.places.opening import open_pack
+from tagger.places.own import new_landmark
+from tagger.places.pack import PackPlace
+from tagger.places.pack_writing import write_pack
 
 GREY = np.zeros((200, 300), np.uint8)
 
@@ -52,6 +58,38 @@ def without_rule(counts: tuple[int, ...], width: int) -> References:
     photos = [[points[i] for i in np.flatnonzero(owners == c)] for c in range(len(counts))]
     other = np.eye(width)[[width - 1]].astype(np.float32)
     return gathered(photos, embeddings.astype(np.float32), other, np.eye(width, dtype=np.float32))
+
+
+def only(known: References, kept: np.ndarray) -> References:
+    """The references of some of the photos, bool [P]."""
+    counts = np.diff(known.photos)
+    points = np.repeat(kept, counts)
+    own = np.bincount(known.owners[kept], minlength=len(known.landmarks) - 1)
+    return dataclasses.replace(
+        known, codes=known.codes[points], places=known.places[points], photos=ends(counts[kept]),
+        embeddings=known.embeddings[kept], landmarks=ends(own),
+        learned=np.minimum(known.counts, own.astype(np.int32)),
+    )  # fmt: skip
+
+
+def pack_of(
+    path: Path, known: References, labels: tuple[str, ...], learned: str, encoder: str = "e"
+) -> Path:
+    """A pack of the references' photos."""
+    marks = [
+        load_landmarks().get(label)
+        or dataclasses.replace(new_landmark(label, 1, 2, 60), slug=label)
+        for label in labels
+    ]
+    landmark_photos.write(path, encoder, known, landmark_photos.places(known, marks), learned)
+    return path
+
+
+def beside(model: Path, name: str, known: References, learned: str = "yes") -> Path:
+    """A pack of the references' photos beside a model file."""
+    loaded = artifact.alone(model)
+    labels = loaded.manifest.labels
+    return pack_of(packs.place(model, name), known, labels, learned, loaded.encoder)
 
 
 def seen(spots: tuple[int, ...], network: tuple[float, ...] = (0.5, 0.3, 0.01)) -> Findings:
@@ -144,17 +182,23 @@ def test_more_is_asked_of_an_area(asked: list[int]) -> None:
 
 def test_a_landmark_whose_references_are_gone_is_not_tagged(asked: list[int]) -> None:
     known = made((5, 5, 5))
-    weigher = Weigher(known.of_photos(known.owners != 0))
+    weigher = Weigher(only(known, known.owners != 0))
     after = weigher.weighed(
         np.array([0.9, 0.05, 0], np.float32), np.eye(8, dtype=np.float32)[0], GREY
     )
     assert after[0] == 0
 
 
-def test_references_part_and_join_again() -> None:
-    known = made((7, 4, 0, 3))
+def test_references_part_and_join_again(tmp_path: Path) -> None:
+    known, labels = made((7, 4, 0, 3)), ("d", "a", "c", "b")  # a pack sorts them
     some = np.random.default_rng(1).random(14) < 0.5
-    joined = known.of_photos(some).joined(known.of_photos(~some))
+    halves = [
+        open_pack(pack_of(tmp_path / name, only(known, kept), labels, learned))
+        for name, kept, learned in (("one.places", some, "yes"), ("two.places", ~some, "no"))
+    ]
+    joined = landmark_photos.joined(only(known, np.zeros(14, bool)), halves, labels)
+    joined.check()
+    assert joined.counts.tolist() == np.bincount(known.owners[some], minlength=4).tolist()
     assert joined.landmarks.tolist() == known.landmarks.tolist() == [0, 7, 11, 11, 14]
     back = {row.tobytes(): photo for photo, row in enumerate(known.embeddings)}
     for photo, row in enumerate(joined.embeddings):
@@ -162,25 +206,37 @@ def test_references_part_and_join_again() -> None:
         assert joined.owners[photo] == known.owners[before]
         mine, there = joined.points([photo])[0], known.points([before])[0]
         np.testing.assert_array_equal(mine.descriptors, there.descriptors)
-    assert known.fits(joined) and not known.fits(made((7, 4)))
+        np.testing.assert_array_equal(mine.places, there.places)
+    # As many photos of a landmark in the order of the packs, and those kept without one first.
+    first = landmark_photos.joined(only(known, some), halves[1:], labels)
+    for array in ("embeddings", "codes", "places", "photos", "landmarks", "learned"):
+        np.testing.assert_array_equal(getattr(first, array), getattr(joined, array))
 
 
-def test_several_parts_join_as_one_after_the_other() -> None:
-    known = made((7, 4, 0, 3))
-    parts = [known.of_photos(np.arange(14) % 3 == number) for number in range(3)]
-    at_once, in_turn = parts[0].joined(*parts[1:]), parts[0].joined(parts[1]).joined(parts[2])
+def test_several_parts_join_as_one_after_the_other(tmp_path: Path) -> None:
+    known, labels = made((7, 4, 0, 3)), ("a", "b", "c", "d")
+    first, *parts = (only(known, np.arange(14) % 3 == number) for number in range(3))
+    photos = [
+        open_pack(pack_of(tmp_path / f"{number}.places", part, labels, "yes"))
+        for number, part in enumerate(parts)
+    ]
+    at_once = landmark_photos.joined(first, photos, labels)
+    in_turn = landmark_photos.joined(first, photos[:1], labels)
+    in_turn = landmark_photos.joined(in_turn, photos[1:], labels)
     for field in dataclasses.fields(known):
         np.testing.assert_array_equal(getattr(at_once, field.name), getattr(in_turn, field.name))
 
 
 def test_references_beside_a_model_file_count_unless_left_out(tmp_path: Path) -> None:
+    from train.ship.rewriting import add_references
+
     model, known = save_colour_model(tmp_path / "colour.pt"), made((5, 5, 5), 3)
     castles = known.owners == 1
-    artifact.add_references(model, known.of_photos(~castles))
-    pack = tmp_path / "colour.castles.npz"
+    add_references(model, only(known, ~castles))
     plain = artifact.load(model)
-    pack.write_bytes(known.of_photos(castles).to_bytes())
-    (tmp_path / "another.castles.npz").write_bytes(b"of another model file")
+    beside(model, "castles", only(known, castles))
+    (tmp_path / "another.castles.places").write_bytes(b"of another model file")
+    (tmp_path / "colour.places").write_bytes(b"a pack of the user")
     whole, less = artifact.load(model), artifact.load(model, without=["castles"])
     assert plain.references and whole.references and less.references
     assert np.diff(whole.references.landmarks).tolist() == [5, 5, 5]
@@ -192,15 +248,84 @@ def test_references_beside_a_model_file_count_unless_left_out(tmp_path: Path) ->
     assert packs.names(model) == ["castles"]
 
 
-@pytest.mark.parametrize(("data", "reason"), [(b"PK", "damaged"), (None, "another model file")])
-def test_references_beside_a_model_file_are_checked(
-    tmp_path: Path, data: bytes | None, reason: str
-) -> None:
+def spoil(kind: str, model: Path) -> None:
+    """Put a pack beside the model file that is not one of its landmarks."""
+    file, known = packs.place(model, "castles"), made((5, 5, 5), 3)
+    whole = beside(model, "castles", known).read_bytes()
+    encoder = artifact.alone(model).encoder
+    if kind == "cut":
+        file.write_bytes(whole[:-9])
+    elif kind == "changed":
+        file.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    elif kind == "short":
+        file.write_bytes(b"PK")
+    elif kind == "foreign":
+        pack_of(file, known, tuple(COLOURS), "yes", "another")
+    elif kind == "unknown":
+        pack_of(file, known, ("Taj_Mahal", "Atomium", "elsewhere"), "yes", encoder)
+    elif kind == "own":  # of the same encoder, by landmark-tag learn
+        pack_of(file, known, tuple(COLOURS), "", encoder)
+    elif kind == "sizes":
+        place = PackPlace(load_landmarks()["Taj_Mahal"], ())
+        write_pack(file, encoder, [place], (64, 16), private=False, learned="yes")
+    else:
+        file.rename(file.with_suffix(".npz"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("short", "castles.places: not a pack .*cut off.*copy it anew"),
+        ("cut", "castles.places: not a pack .*cut off.*copy it anew"),
+        ("changed", "castles.places: not a pack .*checksum.*copy it anew"),
+        ("foreign", "castles.places: made by another network; delete"),
+        ("sizes", "castles.places: made by another network; delete"),
+        ("unknown", "castles.places: of landmarks that the model does not know; delete"),
+        ("own", "castles.places: a pack of places.*rename it"),
+        ("old", "castles.npz: photos as an earlier version kept them; delete"),
+    ],
+)
+def test_references_beside_a_model_file_are_checked(tmp_path: Path, kind: str, reason: str) -> None:
+    from train.ship.rewriting import add_references
+
     model = save_colour_model(tmp_path / "colour.pt")
-    artifact.add_references(model, made((5, 5, 5), 3))
-    (tmp_path / "colour.castles.npz").write_bytes(data or made((5, 5), 4).to_bytes())
-    with pytest.raises(RunError, match=rf"colour.castles.npz: .*{reason}.*delete it"):
+    add_references(model, made((5, 5, 5), 3))
+    spoil(kind, model)
+    with pytest.raises(RunError, match=rf"colour\.{reason}"):
         artifact.load(model)
+    assert artifact.load(model, without=["castles"]).references
+
+
+def test_a_pack_beside_a_model_without_references_is_refused(tmp_path: Path) -> None:
+    model = save_colour_model(tmp_path / "colour.pt")
+    pack_of(packs.place(model, "more"), made((5, 5, 5), 3), tuple(COLOURS), "no")
+    with pytest.raises(RunError, match=r"more\.places: made for another model file; delete"):
+        artifact.load(model)
+
+
+def test_photos_can_be_moved_to_a_pack_of_their_own(tmp_path: Path) -> None:
+    """python -m train part, by the source that each photo's facts name."""
+    from train.__main__ import main
+    from train.ship.rewriting import add_references
+
+    model, known = save_colour_model(tmp_path / "colour.pt"), made((5, 5, 5), 3)
+    sources = [f"{'someone/castles' if owner == 1 else 'other'}" for owner in known.owners]
+    marks = artifact.alone(model).known.values()
+    add_references(model, known, landmark_photos.places(known, marks, sources=sources))
+    whole = artifact.load(model).references
+    words = ["part", str(model), "--source", "castles", "--name", "castles"]
+    assert "5 photos now in" in CliRunner().invoke(main, words, catch_exceptions=False).output
+    less, again = artifact.alone(model).references, artifact.load(model).references
+    assert whole and less and again
+    assert np.diff(less.landmarks).tolist() == [5, 0, 5]
+    for array in dataclasses.fields(References):
+        mine, there = getattr(whole, array.name), getattr(again, array.name)
+        np.testing.assert_array_equal(mine, there)
+    parted = open_pack(packs.place(model, "castles"))
+    assert parted.photo(0) == {"source": "someone/castles"} and not parted.private
+    for name, reason in (("castles", "is there already"), ("b", "no photos whose source contains")):
+        with pytest.raises(RunError, match=reason):
+            main([*words[:-1], name], standalone_mode=False)
 
 
 def test_half_of_the_mix_are_landmarks() -> None:

@@ -5,18 +5,16 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from tagger.errors import RunError
-from tagger.model import artifact
+from tagger.model import artifact, landmark_photos
 from tagger.model.classifier import Classifier
-from tagger.model.learning import encoder_of
 from tagger.places.embeddings import unit
 from tagger.places.opening import open_pack
-from tagger.places.pack import SUFFIX, PackPlace, PlaceReference, refusal
+from tagger.places.pack import SUFFIX, PackPlace, refusal
 from tagger.places.pack_writing import write_pack
 from tagger.places.table import label_of, read_rows
 from tagger.run.learn import learn
@@ -93,29 +91,19 @@ def build(part: Part, classifier: Classifier, licence: str) -> None:
 
 
 def landmarks(model: Path, folder: Path) -> Path:
-    """The landmarks of a model file as a pack: their places, and the references in the file.
+    """The landmarks of a model file as one pack: its own and those beside it.
 
     Raises:
         RunError: the model cannot be used, or has no references.
     """
-    loaded = artifact.load(model)
+    loaded, photos = artifact.apart(model)
     known = loaded.references
     if known is None:
         raise RunError(f"--model {model}: has no references; use one made by transfer")
-    rows = [
-        PlaceReference(known.embeddings[n], known.codes[a:b], known.places[a:b], {"source": name})
-        for name in (loaded.manifest.name,)
-        for n, (a, b) in enumerate(pairwise(known.photos.tolist()))
-    ]
-    ends = pairwise(known.landmarks.tolist())
-    places = [
-        PackPlace(place, tuple(rows[a:b]))
-        for place, (a, b) in zip(loaded.known.values(), ends, strict=True)
-    ]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"landmarks{SUFFIX}"
-    sizes = known.embeddings.shape[1], known.codes.shape[1]
-    write_pack(path, encoder_of(loaded.module, known), places, sizes, private=False)
+    places = landmark_photos.places(known, loaded.known.values(), photos)
+    landmark_photos.write(path, loaded.encoder, known, places)
     return path
 
 

@@ -15,7 +15,7 @@ from tagger.model import DEFAULT_MODEL
 from tagger.model.classifier import Classifier
 from tagger.model.lazy import LazyClassifier
 from tagger.run.ray_connection import Cluster, connected, explained
-from tagger.run.ray_tasks import MODEL, files_of
+from tagger.run.ray_tasks import classifier_of, files_of
 from train.packs import Part, build
 
 
@@ -59,6 +59,4 @@ def _learned(part: Part, files: list[Any], licence: str, device: str) -> bytes:
 def _classifier(files: Any, device: str) -> Classifier:
     """The model, loaded once by each worker."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in ray.get(files).items():
-            (Path(folder) / name).write_bytes(data)
-        return Classifier(Path(folder) / MODEL, device)
+        return classifier_of(ray.get(files), Path(folder), device).load()

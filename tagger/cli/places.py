@@ -71,6 +71,8 @@ def show(name: str, pack: Path | None) -> None:
     mark = place.landmark
     tell(printable(f"{mark.name} ({mark.slug}): {mark.latitude:.5f}, {mark.longitude:.5f} within "
                    f"{mark.radius_m:,} m"))  # fmt: skip
+    if place.licence:
+        tell(printable(f"    licence of the photos: {place.licence}"))
     for one in place.references:
         facts = one.facts
         words = (facts.get("path") or facts.get("source") or facts.get("sha256", "")[:12],

@@ -6,7 +6,7 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,19 @@ import torch
 
 from tagger.errors import RunError
 from tagger.imaging.decode import Resize
-from tagger.model import operators, packs
+from tagger.model import landmark_photos, operators, packs
 from tagger.model.fused import fuse_clips
+from tagger.model.learning import encoder_of
 from tagger.model.local_features.references import DAMAGED, References
 from tagger.places.in_model import places_in
 from tagger.places.landmarks import load_landmarks
+from tagger.places.opening import open_pack
+from tagger.places.pack import Pack
 from tagger.places.table import TABLE, to_csv
 from tagger.records import Landmark
 
 FORMAT = "landmark-tag/1"
-MANIFEST, REFERENCES = "manifest.json", "references.npz"
+MANIFEST, REFERENCES, PHOTOS = "manifest.json", "references.npz", "landmarks.places"
 # What a network raises that does not take what it is given; the last where its code says so.
 REFUSING = (RuntimeError, ValueError, TypeError, torch.jit.Error)
 
@@ -59,7 +62,8 @@ class Artifact:
 
     ``module(uint8 [N, 3, S, S])`` gives float32 ``(probabilities [N, C], embedding [N, D])``.
     A row of probabilities sums to 1 at most; what is missing is the probability of no landmark.
-    Where there are ``references``, local features are evidence beside what the module says.
+    Where there are ``references``, local features are evidence beside what the module says, and
+    ``encoder`` says what makes photos comparable with them.
     ``places`` are those that the file brings itself, by slug; all others are in landmarks.csv.
     """
 
@@ -68,6 +72,7 @@ class Artifact:
     sha256: str
     references: References | None = None
     places: Mapping[str, Landmark] = field(default_factory=dict)
+    encoder: str = ""
 
     @property
     def known(self) -> dict[str, Landmark]:
@@ -114,19 +119,9 @@ def save(
         _write(path, torch.jit.script(module.eval()), extra)
 
 
-def add_references(path: Path, references: References) -> None:
-    """Write the model file again with these references in it; all else stays as it is."""
-    _with(path, {REFERENCES: references.to_bytes()})
-
-
-def add_places(path: Path, places: Iterable[Landmark]) -> None:
-    """Write the model file again with these places in it; all else stays as it is."""
-    _with(path, {TABLE: to_csv(places)})
-
-
-def _with(path: Path, files: Mapping[str, bytes]) -> None:
-    _checked(path.read_bytes(), str(path))
-    extra: dict[str, Any] = dict.fromkeys((MANIFEST, REFERENCES, TABLE), b"")
+def rewrite(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write a model file that was checked again, with other files in it; the network stays."""
+    extra: dict[str, Any] = dict.fromkeys((MANIFEST, REFERENCES, PHOTOS, TABLE), b"")
     with _torchscript():
         load: Any = torch.jit.load
         module = load(str(path), map_location="cpu", _extra_files=extra)
@@ -143,39 +138,57 @@ def _write(path: Path, module: torch.jit.ScriptModule, files: Mapping[str, bytes
 def load(path: Path, without: Collection[str] = ()) -> Artifact:
     """Read a model file onto the CPU and check all of it, one forward pass included.
 
-    Beside ``default.pt`` there may be more references, in ``default.castles.npz`` for instance:
-    photos whose licence is another, or that were added later. They are taken in, but for those
-    named in ``without``; their bytes then count in the SHA-256.
+    Beside ``default.pt`` there may be packs of more photos, ``default.castles.places`` for
+    instance: photos whose licence is another, or that were added later. They are taken in, but for
+    those named in ``without``; their bytes then count in the SHA-256.
 
     Raises:
         RunError: which check failed, with the remedy.
     """
-    loaded = alone(path)
-    known, taken = loaded.references, packs.read(path, without)
-    others = list[References]()
-    for name, data in taken.items():
-        file = packs.place(path, name)
-        try:
-            more = References.from_bytes(data)
-        except DAMAGED as error:
-            raise RunError(f"{file}: damaged ({error}); copy it anew or delete it") from error
-        if known is None or not known.fits(more):
-            raise RunError(f"{file}: made for another model file than {path}; delete it")
-        others.append(more)
-    if known and others:
-        known = known.joined(*others)
-    return replace(loaded, references=known, sha256=packs.identity_with(loaded.sha256, taken))
+    return _whole(*apart(path, without))
 
 
 def alone(path: Path) -> Artifact:
     """The model file without what lies beside it; see :func:`load`."""
+    return _whole(*_checked(_bytes(path), str(path)))
+
+
+def apart(path: Path, without: Collection[str] = ()) -> tuple[Artifact, tuple[Pack, ...]]:
+    """As :func:`load`, with the packs of photos by themselves, not among the references."""
+    loaded, own = _checked(_bytes(path), str(path))
     try:
-        data = path.read_bytes()
+        taken = packs.read(path, without)
+    except OSError as error:
+        raise RunError(f"{error.filename}: cannot be read ({error.strerror}); delete it") from error
+    more = tuple(_beside(packs.place(path, name), data, loaded) for name, data in taken.items())
+    sha256 = packs.identity_with(loaded.sha256, taken)
+    return replace(loaded, sha256=sha256), (*own, *more)
+
+
+def _beside(file: Path, data: bytes, loaded: Artifact) -> Pack:
+    pack, labels = open_pack(file, data), loaded.manifest.labels
+    if loaded.references is None:
+        raise RunError(f"{file}: made for another model file; delete or rename it")
+    problem = landmark_photos.misfit(pack, loaded.references, loaded.encoder, labels)
+    if problem:
+        raise RunError(f"{file}: {problem}; delete or rename it")
+    return pack
+
+
+def _whole(loaded: Artifact, photos: Sequence[Pack]) -> Artifact:
+    if loaded.references is None:
+        return loaded
+    every = landmark_photos.joined(loaded.references, photos, loaded.manifest.labels)
+    return replace(loaded, references=every)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise RunError(
             f"--model {path}: cannot be read ({error.strerror}); give the path of a model file"
         ) from error
-    return _checked(data, str(path))
 
 
 def prepare(
@@ -197,12 +210,29 @@ def prepare(
     return frozen
 
 
-def _checked(data: bytes, name: str) -> Artifact:
-    def refuse(check: str) -> RunError:
-        remedy = "use a file made by python -m train, or leave --model out"
-        return RunError(f"--model {name}: {check}; {remedy}")
+def refusal(name: str, check: str) -> RunError:
+    """What is wrong with a model file, with the remedy."""
+    remedy = "use a file made by python -m train, or leave --model out"
+    return RunError(f"--model {name}: {check}; {remedy}")
 
-    extra: dict[str, Any] = {MANIFEST: "", REFERENCES: b""}
+
+def strange(references: References, manifest: Manifest) -> str:
+    """Why references cannot be those of a model, or nothing."""
+    count = len(references.landmarks) - 1
+    if count != len(manifest.labels):
+        return f"it has references of {count} landmarks, not of its labels"
+    if len(references.components) != manifest.embedding_size:
+        return f"its references are for embeddings of {len(references.components)} numbers"
+    return ""
+
+
+def _checked(data: bytes, name: str) -> tuple[Artifact, tuple[Pack, ...]]:
+    """A model file's bytes, and the pack of photos in it, if there is one, as a view."""
+
+    def refuse(check: str) -> RunError:
+        return refusal(name, check)
+
+    extra: dict[str, Any] = {MANIFEST: "", REFERENCES: b"", PHOTOS: b""}
     try:
         # torch does not compare checksums when it reads weights.
         damaged = zipfile.ZipFile(io.BytesIO(data)).testzip()
@@ -239,22 +269,35 @@ def _checked(data: bytes, name: str) -> Artifact:
         raise refuse(f"its format is {manifest.format!r}, this version reads {FORMAT!r}")
     if not manifest.labels or len(set(manifest.labels)) != len(manifest.labels):
         raise refuse("its manifest lists no labels, or one of them twice")
-    try:
-        known = References.from_bytes(extra[REFERENCES]) if extra[REFERENCES] else None
-    except DAMAGED as error:
-        raise refuse(f"its references are not valid ({error})") from error
-    if known and len(known.landmarks) != len(manifest.labels) + 1:
-        count = len(known.landmarks) - 1
-        raise refuse(f"it has references of {count} landmarks, not of its labels")
-    if known and len(known.components) != manifest.embedding_size:
-        raise refuse(f"its references are for embeddings of {len(known.components)} numbers")
+    labels, known = manifest.labels, None
+    if extra[REFERENCES]:
+        try:
+            known = References.from_bytes(extra[REFERENCES], len(labels))
+        except DAMAGED as error:
+            raise refuse(f"its references are not valid ({error})") from error
+        problem = strange(known, manifest)
+        if problem:
+            raise refuse(problem)
     places = places_in(data, name)
     # Files hold half precision to be small; a CPU takes 20 times as long for a pass in it.
     module.eval().float()
     problem = _probe(module, manifest)
     if problem:
         raise refuse(problem)
-    return Artifact(module, manifest, hashlib.sha256(data).hexdigest(), known, places)
+    encoder = encoder_of(module, known) if known else ""
+    inside: tuple[Pack, ...] = ()
+    if extra[PHOTOS]:
+        pack = open_pack(Path(name, PHOTOS), extra[PHOTOS])
+        problem = (
+            landmark_photos.misfit(pack, known, encoder, labels)
+            if known
+            else "comparable with nothing"
+        )
+        if problem:
+            raise refuse(f"its pack of photos is {problem}")
+        inside = (pack,)
+    digest = hashlib.sha256(data).hexdigest()
+    return Artifact(module, manifest, digest, known, places, encoder), inside
 
 
 def _probe(module: torch.jit.ScriptModule, manifest: Manifest) -> str:

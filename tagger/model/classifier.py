@@ -17,7 +17,7 @@ from tagger.imaging.room import give_back
 from tagger.model import DEFAULT_MODEL, artifact
 from tagger.model.devices import count_lanes, pick_devices
 from tagger.model.learned import LearnedGuess, LearnedPlaces, merged
-from tagger.model.learning import encoded, encoder_of
+from tagger.model.learning import encoded
 from tagger.model.local_features.matching import Bytes, describe
 from tagger.model.local_features.quantisation import Codebook
 from tagger.model.local_features.references import References
@@ -82,9 +82,7 @@ class Classifier:
             self._weigher = Weigher(loaded.references, doubts(extents))
         self._references = loaded.references
         self._learned: LearnedPlaces | None = None
-        # Now: making the module ready for a device changes it.
-        known_by = loaded.references
-        self.encoder = encoder_of(loaded.module, known_by) if known_by else ""
+        self.encoder = loaded.encoder
         if packs:
             self._learned = self._learned_from(packs)
         self._threads = ThreadPoolExecutor(THREADS, "classify", torch.set_num_threads, (1,))

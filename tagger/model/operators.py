@@ -54,7 +54,7 @@ NODES = (
 RECORDS = re.compile(
     r"(data|constants)(\.pkl|/\d+)|version|byteorder|\.format_version|\.storage_alignment"
     r"|\.data/serialization_id|code/[\w./]+\.py(\.debug_pkl)?"
-    r"|extra/(manifest\.json|references\.npz|places\.csv)"
+    r"|extra/(manifest\.json|references\.npz|landmarks\.places|places\.csv)"
 )
 GLOBALS = re.compile(
     r"__torch__\.(?!torch\.classes)[\w.]+ \w+|__torch__ \w+|collections OrderedDict"

@@ -1,24 +1,39 @@
-"""Files of more references beside a model file: ``default.castles.npz`` beside ``default.pt``."""
+"""Packs of more photos beside a model file: ``default.castles.places`` beside ``default.pt``."""
 
 import glob
 import hashlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from tagger.errors import RunError
+from tagger.places.pack import SUFFIX
+
+OLD = ".npz"  # of such files when they were no packs
+
 
 def names(path: Path) -> list[str]:
     """What the files beside the model file are called, ``castles`` for instance."""
-    files = path.parent.glob(f"{glob.escape(path.stem)}.*.npz")
-    return sorted(file.name[len(path.stem) + 1 : -len(".npz")] for file in files)
+    return _beside(path, SUFFIX)
 
 
 def place(path: Path, name: str) -> Path:
     """Where the file of this name lies."""
-    return path.with_name(f"{path.stem}.{name}.npz")
+    return path.with_name(f"{path.stem}.{name}{SUFFIX}")
 
 
 def read(path: Path, without: Collection[str] = ()) -> dict[str, bytes]:
-    """The files by name, but for those of ``without``."""
+    """The files by name, but for those of ``without``.
+
+    Raises:
+        RunError: one of an earlier version lies there.
+        OSError: one cannot be read.
+    """
+    for name in _beside(path, OLD):
+        if name not in without:
+            raise RunError(
+                f"{path.with_name(f'{path.stem}.{name}{OLD}')}: photos as an earlier version kept "
+                "them; delete the file, or make it anew: python -m train part or add"
+            )
     return {name: place(path, name).read_bytes() for name in names(path) if name not in without}
 
 
@@ -35,3 +50,8 @@ def identity_with(sha256: str, packs: Mapping[str, bytes]) -> str:
     for _, data in sorted(packs.items()):
         whole.update(hashlib.sha256(data).digest())
     return whole.hexdigest()
+
+
+def _beside(path: Path, suffix: str) -> list[str]:
+    files = path.parent.glob(f"{glob.escape(path.stem)}.*{suffix}")
+    return sorted(file.name[len(path.stem) + 1 : -len(suffix)] for file in files)

@@ -38,7 +38,7 @@ class Arrays:
 
     Attributes:
         facts: words by name, from the header.
-        arrays: by name, mapped from the file and read-only.
+        arrays: by name, mapped from the file or views of its bytes, read-only.
         begin: where in the file the arrays begin.
     """
 
@@ -47,36 +47,45 @@ class Arrays:
     begin: int
 
 
-def read(path: Path) -> Arrays:
-    """Map a file; its header is checked, the arrays' content is not: see :func:`digest`.
+def read(source: Path | bytes) -> Arrays:
+    """Map a file, or look into its bytes; see :func:`digest` for what the arrays hold.
 
     Raises:
         ArraysError: it is no such file.
         OSError: it cannot be read.
     """
-    with open(path, "rb", opener=_regular) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size < 8:
-            raise ArraysError("it is empty, or cut off")
-        length = int.from_bytes(file.read(8), "little")
-        if not 2 <= length <= min(LONGEST, size - 8):
-            raise ArraysError("its header is cut off, or it is another kind of file")
-        facts, entries = _header(file.read(length))
-        begin = 8 + length
-        _fill_exactly(entries, size - begin)
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if isinstance(source, bytes):
+        return _inside(source)
+    with open(source, "rb", opener=_regular) as file:
+        if os.fstat(file.fileno()).st_size == 0:  # cannot be mapped
+            return _inside(b"")
+        return _inside(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _inside(data: mmap.mmap | bytes) -> Arrays:
+    if len(data) < 8:
+        raise ArraysError("it is empty, or cut off")
+    length = int.from_bytes(data[:8], "little")
+    if not 2 <= length <= min(LONGEST, len(data) - 8):
+        raise ArraysError("its header is cut off, or it is another kind of file")
+    begin = 8 + length
+    facts, entries = _header(data[8:begin])
+    _fill_exactly(entries, len(data) - begin)
     arrays = {}
     for name, (kind, shape, start, _) in entries.items():
         count = math.prod(shape)
         # Of an empty mapping's end no array can be made.
-        flat = np.frombuffer(mapped, kind, count, begin + start) if count else np.empty(0, kind)
+        flat = np.frombuffer(data, kind, count, begin + start) if count else np.empty(0, kind)
         arrays[name] = flat.reshape(shape)
     return Arrays(facts, arrays, begin)
 
 
-def digest(path: Path) -> str:
+def digest(source: Path | bytes) -> str:
     """The SHA-256, in hex, of a file's arrays, as :data:`CONTENT` should have it."""
-    with open(path, "rb", opener=_regular) as file:
+    if isinstance(source, bytes):
+        begin = 8 + int.from_bytes(source[:8], "little")
+        return hashlib.sha256(memoryview(source)[begin:]).hexdigest()
+    with open(source, "rb", opener=_regular) as file:
         file.seek(8 + int.from_bytes(file.read(8), "little"))
         return hashlib.file_digest(file, "sha256").hexdigest()
 

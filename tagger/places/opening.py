@@ -15,16 +15,23 @@ CHECKED = 256_000_000
 READ = 5000  # places up to which each one is read when a pack is opened
 
 
-def open_pack(path: Path) -> Pack:
+def open_pack(path: Path, data: bytes | None = None) -> Pack:
     """Map a pack and check it; of one larger than CHECKED its checksum is left to ``check``.
+
+    Args:
+        path: where it is.
+        data: its bytes, where they have been read, or are part of another file; of them the pack
+            is a view.
 
     Raises:
         RunError: it cannot be read, or is not a whole pack; why, and the remedy.
     """
     try:
-        held = arrays.read(path)
+        source: Path | bytes = path if data is None else data
+        size = path.stat().st_size if data is None else len(data)
+        held = arrays.read(source)
         _fits(held)
-        if path.stat().st_size <= CHECKED and arrays.digest(path) != held.facts[arrays.CONTENT]:
+        if size <= CHECKED and arrays.digest(source) != held.facts[arrays.CONTENT]:
             raise ArraysError("damaged: its checksum is another")
     except ArraysError as error:
         raise refusal(path, str(error)) from error

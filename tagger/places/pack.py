@@ -56,8 +56,10 @@ class Pack:
 
     Attributes:
         path, name: the file, and its name without suffix.
-        encoder: what made the references, see :func:`tagger.model.artifact.encoder`.
+        encoder: what made the references, see :func:`tagger.model.learning.encoder_of`.
         private: whether it must not leave this machine unasked.
+        learned: of photos of a model's landmarks, ``yes`` if its network learned them, or ``no``;
+            of other packs nothing.
         content: SHA-256 of its arrays, in hex.
         owners: int32 [R], the place of each reference.
         embeddings: int8 [R, E].
@@ -70,6 +72,7 @@ class Pack:
         self.path, self.name = path, path.stem
         self.encoder, self.content = held.facts["encoder"], held.facts[arrays.CONTENT]
         self.private = held.facts.get("private") != "no"
+        self.learned = held.facts.get("learned", "")
         self.owners: NDArray[np.int32] = held.arrays["owners"]
         self.embeddings: NDArray[np.int8] = held.arrays["embeddings"]
         self.points: NDArray[np.int64] = held.arrays["points"]

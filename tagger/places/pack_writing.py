@@ -17,8 +17,9 @@ from tagger.places.table import TEXTS, place_of
 
 
 def write_pack(
-    path: Path, encoder: str, places: Iterable[PackPlace], sizes: tuple[int, int], private: bool
-) -> None:
+    path: Path, encoder: str, places: Iterable[PackPlace], sizes: tuple[int, int], private: bool,
+    learned: str = "",
+) -> None:  # fmt: skip
     """Write a pack that fits into memory; :mod:`train.packs` writes the others.
 
     Args:
@@ -26,7 +27,7 @@ def write_pack(
         encoder: see :class:`Pack`.
         places: in any order, no slug twice.
         sizes: E and M, where there are no references to tell.
-        private: see :class:`Pack`.
+        private, learned: see :class:`Pack`.
 
     Raises:
         RunError: it cannot be written, or a place is none.
@@ -50,16 +51,20 @@ def write_pack(
         "places": joined(facts), "places_begin": begins(list(map(len, facts))),
         "photos": joined(photos), "photos_begin": begins(list(map(len, photos))),
     }  # fmt: skip
-    save(path, encoder, private, held)
+    save(path, encoder, private, held, learned)
 
 
-def save(path: Path, encoder: str, private: bool, held: Mapping[str, Any], **more: Any) -> None:
+def save(
+    path: Path, encoder: str, private: bool, held: Mapping[str, Any], learned: str = "", **more: Any
+) -> None:
     """Write a pack's arrays; see :func:`tagger.places.arrays.write`.
 
     Raises:
         RunError: it cannot be written.
     """
     facts = {"format": FORMAT, "encoder": encoder, "private": "yes" if private else "no"}
+    if learned:
+        facts["learned"] = learned
     try:
         arrays.write(path, facts, held, **more)
     except OSError as error:

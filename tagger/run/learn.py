@@ -197,5 +197,6 @@ def confused(pack: Pack) -> list[tuple[str, str, str]]:
         if other != owner:
             photo = pack.photo(row)
             name = photo.get("path") or photo.get("source") or photo.get("sha256", "")[:12]
+            name = name or f"photo {row + 1}"
             confusions.append((name, marks[owner].name, marks[other].name))
     return confusions

@@ -2,7 +2,7 @@
 
 import pickle
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from tagger.storage.base import Storage
 from tagger.writing.copies import Output
 
 MODEL = "model.pt"  # what the model file is called on a node
+LEARNED = "learned"  # the folder of packs of learned places there, which are not the model's own
 # A task takes so many photos: long against what a task costs (some ms), short against what is done
 # again when a node is lost, and small in the object store (32 pictures of 256 pixels: 6 MB).
 BLOCK = 32
@@ -104,8 +105,19 @@ def files_of(classifier: LazyClassifier) -> dict[str, bytes]:
     """The model file and the references taken in beside it, by the names they get on a node."""
     path = Path(MODEL)
     beside = {packs.place(path, name).name: data for name, data in classifier.packs.items()}
-    learned = {f"{pack.name}{SUFFIX}": pack.path.read_bytes() for pack in classifier.learned}
+    learned = {
+        f"{LEARNED}/{pack.name}{SUFFIX}": pack.path.read_bytes() for pack in classifier.learned
+    }
     return {MODEL: classifier.path.read_bytes(), **beside, **learned}
+
+
+def classifier_of(files: Mapping[str, bytes], folder: Path, device: str) -> LazyClassifier:
+    """The classifier whose files :func:`files_of` gave, written into an empty folder."""
+    (folder / LEARNED).mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    learned = [open_pack(path) for path in sorted((folder / LEARNED).iterdir())]
+    return LazyClassifier(folder / MODEL, device, learned=learned)
 
 
 class Classifying:
@@ -113,11 +125,7 @@ class Classifying:
 
     def __init__(self, job: Job, device: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            for name, data in ray.get(job.model).items():
-                (Path(folder) / name).write_bytes(data)
-            learned = sorted(Path(folder).glob(f"*{SUFFIX}"))
-            packed_places = [open_pack(path) for path in learned]
-            classifier = LazyClassifier(Path(folder) / MODEL, device, learned=packed_places)
+            classifier = classifier_of(ray.get(job.model), Path(folder), device)
             if classifier.sha256 != job.sha256:
                 raise RunError("--engine ray: a pack changed while the run began; run again")
             self._classifier = classifier.load()

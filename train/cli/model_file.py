@@ -51,6 +51,7 @@ def write_places(model: Path, places: Path) -> None:
     """
     from tagger.model import artifact
     from tagger.places.table import read_places
+    from train.ship import rewriting
 
     loaded, given = artifact.alone(model), read_places(places)
     labels = loaded.manifest.labels
@@ -60,53 +61,33 @@ def write_places(model: Path, places: Path) -> None:
             f"--places {places}: {', '.join(strange[:3])} is no class of {model}; its classes are "
             f"{', '.join(labels[:5])}{' ...' if len(labels) > 5 else ''}"
         )
-    artifact.add_places(model, {**loaded.places, **given}.values())
+    rewriting.add_places(model, {**loaded.places, **given}.values())
     click.echo(f"{model}: {counted(len(given), 'place')} written")
 
 
 @click.command()
 @click.argument("model", type=FOLDER)
 @click.option("--source", required=True, help="Text in the names of the collections to part.")
-@click.option("--name", required=True, help="MODEL's references of these go to MODEL.NAME.npz.")
-@several_folders
-@click.option("--whole", is_flag=True, help="MODEL was made so.")
-@click.option("--seed", default=0, show_default=True, help="That of the model's training.")
-def part(
-    model: Path,
-    source: str,
-    name: str,
-    data: tuple[Path, ...],
-    negatives: tuple[Path, ...],
-    places: Path | None,
-    leave_out: tuple[Path, ...],
-    min_photos: int,
-    whole: bool,
-    seed: int,
-) -> None:
-    """Move references of some collections with another licence to a file beside MODEL."""
-    from tagger.model import artifact
-    from train.photos.split import gather
-    from train.photos.tables import read_known, read_left_out
+@click.option("--name", required=True, help="MODEL's photos of these go to MODEL.NAME.places.")
+def part(model: Path, source: str, name: str) -> None:
+    """Move photos of some collections with another licence to a pack beside MODEL."""
+    from tagger.model import packs
     from train.ship.parting import parted
 
-    left_out = read_left_out(leave_out, (*data, *negatives))
-    table = read_known(data, places, artifact.alone(model).places)
-    material = gather(data, negatives, seed, least=min_photos, left_out=left_out, known=table)
-    count, size = parted(model, material.whole() if whole else material, source, name)
-    click.echo(
-        f"{counted(count, 'photo')} now in {model.with_suffix(f'.{name}.npz')}, {size / 1e6:.1f} MB"
-    )
+    count, size = parted(model, source, name)
+    file = packs.place(model, name)
+    click.echo(f"{counted(count, 'photo')} now in {file}, {size / 1e6:.1f} MB")
 
 
 @click.command()
 @click.argument("model", type=FOLDER)
 @click.option("--photos", type=FOLDER, required=True, help="A folder for each landmark.")
-@click.option("--name", required=True, help="The references go to MODEL.NAME.npz.")
+@click.option("--name", required=True, help="The references go to MODEL.NAME.places.")
 def add(model: Path, photos: Path, name: str) -> None:
-    """Add references of more photos in a file beside MODEL; nothing is trained."""
+    """Add references of more photos in a pack beside MODEL; nothing is trained."""
+    from tagger.model import packs
     from train.ship.adding import added
 
     count, size = added(model, photos, name)
-    click.echo(
-        f"{counted(count, 'photo')} in {model.with_suffix(f'.{name}.npz')}, {size / 1e6:.1f} MB"
-    )
+    file = packs.place(model, name)
+    click.echo(f"{counted(count, 'photo')} in {file}, {size / 1e6:.1f} MB")

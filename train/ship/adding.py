@@ -1,14 +1,18 @@
-"""Adds references of photos that the network did not learn, in a file beside the model."""
+"""Adds photos that the network did not learn, in a pack beside the model."""
 
+import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from tagger.errors import RunError
-from tagger.model import artifact
+from tagger.model import artifact, landmark_photos, packs
+from tagger.model.artifact import Artifact
 from tagger.model.local_features.references import ends, packed
 from tagger.places.embeddings import in_bytes, unit
+from tagger.places.pack import PackPlace
 from train.measure.evaluate import answer_alone
 from train.photos.folders import read_folder
 from train.photos.pixel_cache import CACHE
@@ -16,7 +20,7 @@ from train.ship.references import by_landmark
 
 
 def added(path: Path, photos: Path, name: str, cache: Path = CACHE) -> tuple[int, int]:
-    """Write references of more photos to ``<stem>.<name>.npz``; the model file stays as it is.
+    """Write references of more photos to ``<stem>.<name>.places``; the model file stays as it is.
 
     They count as nothing that was learned: how sure the model is of a landmark with few photos goes
     by those that trained it.
@@ -24,11 +28,11 @@ def added(path: Path, photos: Path, name: str, cache: Path = CACHE) -> tuple[int
     Args:
         path: the model file, with references.
         photos: a folder of class folders; those that the model does not know are left alone.
-        name: what the file is called, and what ``--without`` takes.
+        name: what the pack is called, and what ``--without`` takes.
         cache: where decoded photos are kept.
 
     Returns:
-        how many photos there are, and the bytes of the file.
+        how many photos there are, and the bytes of the pack.
 
     Raises:
         RunError: the model has no references, or the folder holds none of its landmarks.
@@ -50,9 +54,19 @@ def added(path: Path, photos: Path, name: str, cache: Path = CACHE) -> tuple[int
         photos=ends([len(one.places) for one in features]),
         embeddings=in_bytes(unit(embeddings[order] @ known.components.astype(np.float32))),
         landmarks=ends([len(landmark) for landmark in landmarks]),
-        others=known.others[:0],
-        learned=np.zeros(len(labels), np.int32),
+        learned=None,
     )
-    file = path.with_suffix(f".{name}.npz")
-    file.write_bytes(more.to_bytes())
-    return len(features), file.stat().st_size
+    sources = [samples[photo].source for photo in order.tolist()]
+    places = landmark_photos.places(more, loaded.known.values(), sources=sources)
+    return len(features), write_beside(path, name, loaded, places, "no")
+
+
+def write_beside(
+    path: Path, name: str, loaded: Artifact, places: Iterable[PackPlace], learned: str
+) -> int:
+    """Write a pack of landmarks beside the model file, for whoever may read that; its bytes."""
+    assert loaded.references
+    file = packs.place(path, name)
+    landmark_photos.write(file, loaded.encoder, loaded.references, places, learned)
+    shutil.copymode(path, file)
+    return file.stat().st_size

@@ -16,7 +16,7 @@ from sklearn.cluster import MiniBatchKMeans
 from tqdm import tqdm
 
 from tagger.imaging.decode import Resize, to_views
-from tagger.model import artifact
+from tagger.model import artifact, landmark_photos
 from tagger.model.local_features.matching import (
     Features,
     describe,
@@ -32,7 +32,7 @@ from train.measure.evaluate import answer_alone
 from train.photos.folders import NO_LANDMARK, Sample
 from train.photos.pixel_cache import CACHE
 from train.photos.split import Material
-from train.ship import weighing
+from train.ship import rewriting, weighing
 
 log = logging.getLogger(__name__)
 
@@ -227,5 +227,8 @@ def add_references(
             [samples[i] for i in held],
             size,
         )
-    artifact.add_references(path, replace(known, rule=rule))
+    ordered = sorted((samples[i] for i in shown), key=lambda sample: sample.label)  # stable
+    sources = [sample.source for sample in ordered]
+    photos = landmark_photos.places(known, loaded.known.values(), sources=sources)
+    rewriting.add_references(path, replace(known, rule=rule), photos)
     return path.stat().st_size

@@ -3,7 +3,7 @@
 import io
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,46 +76,6 @@ class References:
                 break
         return np.array(supported + [0] * (len(photos) - len(supported)), np.int64)
 
-    def of_photos(self, kept: NDArray[np.bool_]) -> "References":
-        """The same, of some of the photos only: bool [P]."""
-        counts = np.diff(self.photos)
-        points = np.repeat(kept, counts)
-        own = np.bincount(self.owners[kept], minlength=len(self.landmarks) - 1)
-        return replace(
-            self,
-            codes=self.codes[points],
-            places=self.places[points],
-            photos=ends(counts[kept]),
-            embeddings=self.embeddings[kept],
-            landmarks=ends(own),
-            learned=np.minimum(self.counts, own.astype(np.int32)),
-        )
-
-    def joined(self, *others: "References") -> "References":
-        """The photos of all, of the same landmarks; all else as it is here."""
-        parts = (self, *others)
-        owners = np.concatenate([part.owners for part in parts])
-        order = np.argsort(owners, kind="stable")
-        counts = np.concatenate([np.diff(part.photos) for part in parts])
-        points = spans(ends(counts)[:-1][order], counts[order])
-        return replace(
-            self,
-            codes=np.concatenate([part.codes for part in parts])[points],
-            places=np.concatenate([part.places for part in parts])[points],
-            photos=ends(counts[order]),
-            embeddings=np.concatenate([part.embeddings for part in parts])[order],
-            landmarks=np.sum([part.landmarks for part in parts], 0, np.int32),
-            learned=np.sum([part.counts for part in parts], 0, np.int32),
-        )
-
-    def fits(self, other: "References") -> bool:
-        """Whether the other's codes and embeddings mean the same, of as many landmarks."""
-        return (
-            np.array_equal(self.codebook, other.codebook)
-            and np.array_equal(self.components, other.components)
-            and len(self.landmarks) == len(other.landmarks)
-        )
-
     @property
     def counts(self) -> NDArray[np.int32]:
         """How many photos of each landmark the network learned, int32 [C]."""
@@ -127,16 +87,17 @@ class References:
         return np.repeat(np.arange(len(self.landmarks) - 1), np.diff(self.landmarks))
 
     def to_bytes(self) -> bytes:
-        """As a NumPy archive."""
+        """All but the photos, which packs keep, as a NumPy archive."""
         buffer = io.BytesIO()
-        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
-        known = {name: array for name, array in arrays.items() if array is not None}
-        np.savez(buffer, version=np.array(VERSION), **known)
+        arrays = {name: getattr(self, name) for name in WITHOUT_PHOTOS}
+        np.savez(buffer, version=np.array(VERSION), **arrays)
         return buffer.getvalue()
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "References":
-        """Read what :meth:`to_bytes` gave.
+    def from_bytes(cls, data: bytes, classes: int) -> "References":
+        """Read what :meth:`to_bytes` gave for that many landmarks.
+
+        Before packs kept the photos, the archive did; such a one is read with them.
 
         Raises:
             ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile: it is something else;
@@ -145,44 +106,55 @@ class References:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             if archive["version"] != VERSION:
                 raise ValueError("their points are described in another way")
-            names = [field.name for field in fields(cls) if field.name in archive]
-            arrays = cls(**{name: archive[name] for name in names})
-        points, parts = arrays.codes.shape
-        width = arrays.components.shape[1:]
+            held = {
+                field.name: archive[field.name] for field in fields(cls) if field.name in archive
+            }
+        none = {
+            "codes": np.zeros((0, len(held["codebook"])), np.uint8),
+            "places": np.zeros((0, 3), np.uint8),
+            "photos": np.zeros(1, np.int32),
+            "embeddings": np.zeros((0, *held["components"].shape[1:]), np.int8),
+            "landmarks": np.zeros(classes + 1, np.int32),
+        }
+        references = cls(**{**none, **held})
+        references.check()
+        return references
+
+    def check(self) -> None:
+        """See that the arrays fit together.
+
+        Raises:
+            ValueError: they do not.
+        """
+        points, parts = self.codes.shape
+        width = self.components.shape[1:]
         right = (
             0 < parts <= 128
-            and arrays.codebook.shape == (parts, 256, 128 // parts)
-            and arrays.codes.dtype == arrays.places.dtype == np.uint8
-            and arrays.places.shape == (points, 3)
-            and ends_at(arrays.photos, points)
-            and arrays.components.ndim == 2
-            and arrays.components.dtype == arrays.embeddings.dtype == arrays.others.dtype == np.int8
-            and arrays.embeddings.shape == (len(arrays.photos) - 1, *width)
-            and arrays.others.shape == (len(arrays.others), *width)
-            and ends_at(arrays.landmarks, len(arrays.photos) - 1)
-            and arrays.counts.dtype == np.int32
-            and arrays.counts.shape == (len(arrays.landmarks) - 1,)
-            and arrays.rule.shape == (2, RULE)
-            and bool(np.isfinite(arrays.rule).all())
+            and self.codebook.shape == (parts, 256, 128 // parts)
+            and self.codes.dtype == self.places.dtype == np.uint8
+            and self.places.shape == (points, 3)
+            and ends_at(self.photos, points)
+            and self.components.ndim == 2
+            and self.components.dtype == self.embeddings.dtype == self.others.dtype == np.int8
+            and self.embeddings.shape == (len(self.photos) - 1, *width)
+            and self.others.shape == (len(self.others), *width)
+            and ends_at(self.landmarks, len(self.photos) - 1)
+            and self.counts.dtype == np.int32
+            and self.counts.shape == (len(self.landmarks) - 1,)
+            and self.rule.shape == (2, RULE)
+            and bool(np.isfinite(self.rule).all())
         )
         if not right:
             raise ValueError("its arrays do not fit together")
-        return arrays
 
 
+WITHOUT_PHOTOS = ("codebook", "components", "others", "rule")
 RULE = 12  # numbers of each of the two rules
 
 
 def ends(counts: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int32]:
     """Where spans of these lengths begin and end."""
     return np.cumsum([0, *counts], dtype=np.int32)
-
-
-def spans(starts: NDArray[np.int32], counts: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The numbers of all spans, one after the other, by where each starts and how many it has."""
-    before = ends(counts)
-    numbers: NDArray[np.int32] = np.arange(before[-1], dtype=np.int32)
-    return numbers + np.repeat(starts - before[:-1], counts)
 
 
 def ends_at(starts: NDArray[np.int32], end: int) -> bool:
