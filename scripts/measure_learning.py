@@ -22,7 +22,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ from tagger.places.table import RADIUS_M, TABLE, read_places
 from tagger.records import Guess, Landmark
 from tagger.run.lessons import photos_in
 
-STRICT = 2.0  # logits that a fitted rule is made stricter by: a wrong place is worse than none
+STRICT = 2.25  # logits that a fitted rule is made stricter by: a wrong place is worse than none
 PULL = 0.3  # scikit-learn's C
 # The mix that is fitted on; of each, every number of learned photos has the same share.
 SHARES = {"own": 1.0, "unknown": 0.25, "far": 0.25, "near": 0.3, "landmarks": 0.1}
@@ -141,35 +141,35 @@ class Remembered:
 @click.option("--folds", default=0, help="Judge each place by a rule fitted without it.")
 @click.option("--fit", type=Path)
 @click.option("--cache", type=Path)
+@click.option("--rows", "kept", type=Path, help="Where the draws are kept; none is drawn again.")
+@click.option("--also", type=Path, multiple=True, help="Draws of other calls to fit rules on, too.")
 @click.option("--seed", default=0)
 def main(
     model: Path, places: tuple[Path, ...], others: tuple[str, ...], learned: str, draws: int,
-    some: int, min_conf: float, folds: int, fit: Path | None, cache: Path | None, seed: int,
+    some: int, min_conf: float, folds: int, fit: Path | None, cache: Path | None,
+    kept: Path | None, also: tuple[Path, ...], seed: int,
 ) -> None:  # fmt: skip
     """Print the table."""
-    classifier = Classifier(model, "cpu")
-    if cache and cache.exists():
-        photos = pickle.loads(cache.read_bytes())  # our own file, of the call before
-    else:
-        photos = list(prepared(classifier, places, others))
     counts = sorted(map(int, learned.split(",")))
     known = {**load_landmarks()}
     for folder in places:
         if (folder / TABLE).exists():
             known |= read_places(folder / TABLE)
-    rows: list[DrawnPhoto] = []
-    for number in range(draws):
-        for count in counts:
-            chance = np.random.default_rng((seed, number, count))
-            rows += draw(classifier, photos, known, count, some, chance)
-        click.echo(f"draw {number + 1} of {draws}", err=True)
-    if cache:
-        cache.write_bytes(pickle.dumps(photos))
+    if kept and kept.exists():
+        rows = pickle.loads(kept.read_bytes())  # our own file, of the call before
+    else:
+        rows = drawn(model, places, others, known, counts, draws, some, cache, seed)
+    if kept:
+        kept.write_bytes(pickle.dumps([replace(row, photo=slim(row.photo)) for row in rows]))
+    more = [row for path in also for row in pickle.loads(path.read_bytes())]
     rules = [shipped_rule()] * len(rows)
     if folds:
-        fold = np.array([fold_of(row.photo, row.number, folds) for row in rows])
-        fitted_on = [rule_of([rows[i] for i in np.flatnonzero(fold != k)]) for k in range(folds)]
-        rules = [fitted_on[k] for k in fold]
+        fold = [fold_of(row.photo, row.number, folds) for row in [*rows, *more]]
+        fitted_on = [
+            rule_of([row for row, own in zip([*rows, *more], fold, strict=True) if own != k])
+            for k in range(folds)
+        ]
+        rules = [fitted_on[k] for k in fold[: len(rows)]]
     named = [tagged(row, rule, min_conf) for row, rule in zip(rows, rules, strict=True)]
     heads = (
         "learned", "places", "photos", "right", "as another learned place", "as a shipped landmark",
@@ -184,9 +184,37 @@ def main(
             of_both = [rows[i] for i in chosen], [named[i] for i in chosen]
             line(*of_both, group or "all", count, min_conf, known)
     if fit:
-        rule = rule_of(rows).round(4).tolist()
+        rule = rule_of([*rows, *more]).astype(np.float64).round(4).tolist()
         facts = json.loads(fit.read_text(encoding="utf-8")) if fit.exists() else {}
         fit.write_text(json.dumps(facts | {"rule": rule}, indent=1) + "\n", encoding="utf-8")
+
+
+def drawn(
+    model: Path, places: Sequence[Path], others: Sequence[str], known: Mapping[str, Landmark],
+    counts: Sequence[int], draws: int, some: int, cache: Path | None, seed: int,
+) -> list[DrawnPhoto]:  # fmt: skip
+    """The photos of all draws, judged."""
+    classifier = Classifier(model, "cpu")
+    if cache and cache.exists():
+        photos = pickle.loads(cache.read_bytes())  # our own file, of the call before
+    else:
+        photos = list(prepared(classifier, places, others))
+    rows: list[DrawnPhoto] = []
+    for number in range(draws):
+        for count in counts:
+            chance = np.random.default_rng((seed, number, count))
+            rows += draw(classifier, photos, known, count, some, chance)
+        click.echo(f"draw {number + 1} of {draws}", err=True)
+    if cache:
+        cache.write_bytes(pickle.dumps(photos))
+    return rows
+
+
+def slim(photo: PreparedPhoto) -> PreparedPhoto:
+    """Without what only draws need."""
+    none = np.zeros((0, 3), np.float32)
+    reference = PlaceReference(photo.reference.embedding, *np.zeros((2, 0, 0), np.uint8))
+    return replace(photo, features=Features(none, none), reference=reference, spots={})
 
 
 def prepared(
