@@ -237,7 +237,10 @@ def test_a_signal_leaves_a_valid_report_and_whole_photos(
         sys.executable, "-m", "tagger", library, "--model", colour_model, "--device", "cpu",
         "--report", where, "--ledger", tmp_path / "ledger.db", "--summary-json", tmp_path / "json",
     ]  # fmt: skip
-    run = subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(
+        [str(word) for word in command], stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # tests under nohup ignore SIGHUP
+    )  # fmt: skip
     while run.poll() is None and (not where.exists() or where.stat().st_size < 3000):
         time.sleep(0.02)
     run.send_signal(number)

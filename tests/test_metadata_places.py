@@ -207,7 +207,11 @@ def test_the_reason_says_where_the_pointer_stands() -> None:
 
 # Photos in which ExifTool finds no position, and which are refused all the same, with the reason.
 # It is not new: a directory that names a place in a form that ExifTool skips is not overwritten.
-LEFT_ALONE = {"ianare_0a986ea1_45-gps_ifd.jpg": "the pointer to the GPS directory has a wrong type"}
+LEFT_ALONE = {
+    "ianare_0a986ea1_45-gps_ifd.jpg": (
+        "the pointer to the GPS directory has a wrong type; repair the EXIF"
+    )
+}
 
 
 def disagreements(paths: list[Path]) -> dict[str, str]:
