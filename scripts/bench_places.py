@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -125,9 +124,7 @@ def places(scratch: Path, photos: int) -> Iterator[tuple[str, float]]:
         del embeddings
         np.save(scratch / "asked.npy", queries)
         line = [sys.executable, __file__, str(path), str(scratch / "asked.npy")]
-        alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # as the command has it
-        ran = subprocess.run(line, check=True, capture_output=True, env=alone)
-        figures = json.loads(ran.stdout)
+        figures = json.loads(subprocess.run(line, check=True, capture_output=True).stdout)
         nearest = np.array(figures.pop("found"))
         shared = [len(set(a) & set(b)) / NEAREST for a, b in zip(nearest, best, strict=True)]
         for name, value in figures.items():

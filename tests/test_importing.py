@@ -1,7 +1,6 @@
 """Importing changes no global state; only entry points and loaded models do."""
 
 import ast
-import os
 import subprocess
 import sys
 
@@ -78,22 +77,3 @@ def test_no_module_sets_an_environment_variable_or_a_limit_of_pillow() -> None:
                 if text.startswith("os.environ[") or text.endswith("MAX_IMAGE_PIXELS"):
                     setting.add(str(path.relative_to(REPOSITORY)))
     assert setting == set()
-
-
-@pytest.mark.parametrize(("given", "threads"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2")])
-def test_the_command_keeps_numpys_threads_from_waiting_in_a_loop(
-    given: dict[str, str], threads: str
-) -> None:
-    code = """
-import os, sys
-from tagger.cli.main import main
-assert "numpy" not in sys.modules  # which reads it once
-main(["config", "show"], standalone_mode=False)
-print(os.environ["OPENBLAS_NUM_THREADS"])
-"""
-    plain = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**plain, **given}
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[-1] == threads

@@ -1,7 +1,6 @@
 """The command line: options to Settings, progress bar, report file, exit code; no logic."""
 
 import contextlib
-import os
 import re
 import sys
 import warnings
@@ -76,9 +75,6 @@ def main() -> None:
     Photos that already carry GPS are left alone, and so are photos whose place is not known.
     Each photo gets a row in the report. landmark-tag COMMAND --help shows the help of a command.
     """
-    # NumPy's threads would wait in a loop after each product, on processors that decode and classify
-    # other photos: a sixth of a run's processor time. It reads this when it is first imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Pillow warns about odd extra data; what matters is in the report.
     warnings.filterwarnings("ignore", module=r"PIL\.")
 

@@ -1,6 +1,7 @@
 """The references of a pack most like a photo: all of few are compared, of many the signs."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tagger.errors import NotCompiledError
@@ -31,14 +32,14 @@ class PackSearch:
     def nearest(self, place: Floats, count: int) -> tuple[NDArray[np.int64], Floats]:
         """The ``count`` references most like an embedding [E] of length 1, and their cosines."""
         if self._all is not None:
-            cosines: Floats = self._all @ place
+            cosines = _products(self._all, place)
             best = _best(cosines, count)
             return best, cosines[best]
         rows = least_different(self._pack.bits, signs(place[None]), self._compared)
         # Not unit(): divided after the product, it takes half the time.
         values = self._pack.embeddings[rows].astype(np.float32)
         lengths = np.sqrt(np.einsum("ij,ij->i", values, values)) + 1e-9
-        cosines = (values @ place) / lengths
+        cosines = _products(values, place) / lengths
         best = _best(cosines, count)
         return rows[best], cosines[best]
 
@@ -50,6 +51,12 @@ def least_different(
     rows = np.empty(count, np.int32)
     held = _bits.nearest(bits, query, rows)
     return rows[:held].astype(np.int64)
+
+
+def _products(rows: Floats, place: Floats) -> Floats:
+    """Of rows [R, E] with a place [E]; not by NumPy, whose threads would then wait in a loop."""
+    products: Floats = (torch.from_numpy(rows) @ torch.from_numpy(place)).numpy()
+    return products
 
 
 def _best(values: Floats, count: int) -> NDArray[np.int64]:

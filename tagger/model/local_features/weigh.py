@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.model.local_features.matching import Bytes, describe
+from tagger.model.local_features.matching import Bytes, describe, products
 from tagger.model.local_features.references import NEAREST, OF_ONE, References
 from tagger.model.local_features.sift import Floats
 from tagger.places.embeddings import unit
@@ -97,7 +97,7 @@ class Weigher:
 
     def __init__(self, references: References, doubts: Floats | None = None) -> None:
         self.references = references
-        self._components = references.components.astype(np.float32)
+        self._components = references.components.T.astype(np.float32)
         self._known, self._others = unit(references.embeddings), unit(references.others)
         self._counts = references.counts.astype(np.int64)
         self._owners = references.owners
@@ -106,13 +106,15 @@ class Weigher:
 
     def placed(self, embeddings: Floats) -> Floats:
         """Embeddings [N, D] in the components that are compared, float32 [N, E] of length 1."""
-        return unit(embeddings @ self._components)
+        return unit(products(embeddings, self._components))
 
     def first_findings(self, probabilities: Floats, embedding: Floats) -> tuple[Findings, Floats]:
         """The findings before local features are compared, and cosines [P] to the references."""
         place = self.placed(embedding[None])[0]
-        cosines = self._known @ place
-        return self._findings(probabilities, cosines, self._others @ place), cosines
+        cosines, others = (
+            products(photos, place[None])[:, 0] for photos in (self._known, self._others)
+        )
+        return self._findings(probabilities, cosines, others), cosines
 
     def _findings(self, probabilities: Floats, cosines: Floats, others: Floats) -> Findings:
         alike = np.full(len(self._counts), -1, np.float32)
