@@ -1,7 +1,6 @@
 """The references of a pack most like a photo: all of few are compared, of many the signs."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tagger.errors import NotCompiledError
@@ -54,8 +53,8 @@ def least_different(
 
 
 def _products(rows: Floats, place: Floats) -> Floats:
-    """Of rows [R, E] with a place [E]; not by NumPy, whose threads would then wait in a loop."""
-    products: Floats = (torch.from_numpy(rows) @ torch.from_numpy(place)).numpy()
+    """Of rows [R, E] with a place [E]; not by BLAS, whose threads would then wait in a loop."""
+    products: Floats = np.einsum("ij,j->i", rows, place)
     return products
 
 
