@@ -174,9 +174,12 @@ class Weigher:
 
         For [N, C] and [N, D], compared with the references together, in a quarter of the time.
         """
-        places = self.placed(embeddings).T
+        places = self.placed(embeddings)
         findings = map(
-            self._findings, probabilities, (self._known @ places).T, (self._others @ places).T
+            self._findings,
+            probabilities,
+            products(self._known, places).T,
+            products(self._others, places).T,
         )
         return [self._logit(each, 0) for each in findings]
 
