@@ -475,6 +475,11 @@ def test_what_is_no_file_is_named_and_not_waited_for(tmp_path: Path) -> None:
     assert "Mill: 1 photo learned, 2 known before" in output
 
 
+@pytest.mark.parametrize("words", [("learn", "Mill", "a.jpg"), ("places", "forget", "Mill")])
+def test_an_empty_name_of_a_pack_is_refused(words: tuple[str, ...]) -> None:
+    assert "it names no file (is a variable unset?)" in landmark_tag(*words, "--pack", "", code=2)
+
+
 def test_a_name_that_starts_like_a_formula_is_rejected_as_it_is(tmp_path: Path) -> None:
     library, report = tmp_path / "library", tmp_path / "report.csv"
     views(library, 1)
