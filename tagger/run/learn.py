@@ -88,7 +88,7 @@ def _marked(
 ) -> tuple[Landmark, float | None]:
     """The place, and how far its photos lie apart."""
     if not slug_of(lesson.name):
-        raise RunError(f"{lesson.name!r}: a place needs a name with letters or digits")
+        raise RunError(f"{lesson.name!r}: a place needs a name with letters or digits; give one")
     middle = (
         (statistics.median(p[0] for p in positions), statistics.median(p[1] for p in positions))
         if positions
@@ -127,7 +127,7 @@ def _read(
                 data = path.read_bytes()
                 views.append(to_views(data, classifier.image_size, classifier.resize))
             except OSError as error:
-                problems.append(f"{path}: {error.strerror}")
+                problems.append(f"{path}: cannot be read ({error.strerror}); check the path")
                 continue
             except PhotoError as error:
                 problems.append(f"{path}: {error}")
@@ -169,7 +169,7 @@ def relearned(path: Path, classifier: "Classifier") -> Iterator[tuple[PackPlace,
                 )
                 same = [ref for ref in references if ref.facts["sha256"] == one.facts.get("sha256")]
                 made += same or references
-                problems += trouble if photo else ["a photo whose path is not known"]
+                problems += trouble if photo else ["a photo without a path; learn it again"]
             lost = lost or bool(problems)
             pack.places[slug] = replace(place, references=tuple(made))
             if not made:
