@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import SAMPLES
 from PIL import Image
+from raw_photos import MAKERS
 
 import tagger
 from tagger import metadata
@@ -35,6 +37,7 @@ from tagger.records import Guess, Landmark, Position
 from tagger.review.decision import Decision, Verdict
 from tagger.review.session import Review
 from tagger.review.teaching import own_names, own_pack, teach, teachable
+from train.packs import merged as merged_packs
 
 AT = "52.62000,4.65000"
 
@@ -388,16 +391,88 @@ def test_one_name_for_two_places_moves_no_photo(tmp_path: Path) -> None:
         ("mill", 1),
     ]
     classifier = Classifier(device="cpu")
-    with pytest.raises(RunError, match="mill: another place of that name lies 1,825 km away"):
+    with pytest.raises(RunError, match="Mill: another place of that name lies 1,825 km away"):
         teach(taught, classifier)
     assert own_pack() is None
     assert teach(taught[:1], classifier) == 2
-    with pytest.raises(RunError, match="mill: another place of that name"):
+    with pytest.raises(RunError, match="Mill: another place of that name"):
         teach(taught[1:], classifier)
     pack = own_pack()
     assert pack
     ((mark, count),), refused = own_names(pack)
     assert (mark.name, mark.latitude, count, refused) == ("Mill", 52.62, 2, [])
+
+
+def test_a_name_for_two_places_is_refused_wherever_it_is_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the photos of the first place would be tagged with the position of the second."""
+    first, second = views(tmp_path / "first", 1), views(tmp_path / "second", 1, first=2)
+    landmark_tag("learn", "Chapel", "--at", AT, *first)
+    before = mine(tmp_path).read_bytes()
+    elsewhere = "hapel: another place of that name lies 1,825 km away; give one of them another"
+    assert elsewhere in landmark_tag("learn", "chapel", "--at", "40,20", *second, code=2)
+    monkeypatch.setattr("tagger.run.learn.metadata.position", lambda data: Position(40.0, 20.0))
+    output = landmark_tag("learn", "Chapel", *second, code=2)
+    assert "its photos lie up to 1,825,038 m from where it is known" in output
+    other = tmp_path / "other.places"
+    landmark_tag("learn", "chapel", "--pack", other, *second)
+    assert elsewhere in landmark_tag("places", "merge", other, code=2)
+    with pytest.raises(RunError, match=elsewhere):
+        merged_packs([mine(tmp_path), other], tmp_path / "both.places", 9, 9)
+    assert mine(tmp_path).read_bytes() == before
+    # Nearer, it is the same place, seen more precisely.
+    landmark_tag("learn", "Chapel", "--at", "52.625,4.65", *second)
+    assert known_places()["mine/chapel"].latitude == 52.625
+
+
+def test_one_name_in_two_folders_or_two_rows_of_one_folder_are_refused(tmp_path: Path) -> None:
+    views(tmp_path / "places" / "a", 1)
+    views(tmp_path / "places" / "b", 1, first=2)
+    table = tmp_path / "places" / "places.csv"
+    table.write_text(
+        "folder,name,latitude,longitude\na,Church,52.62,4.65\nb,Church,40,20\n", encoding="utf-8"
+    )
+    output = landmark_tag("learn", "--from", tmp_path / "places", code=2)
+    assert "Church: another place of that name lies 1,825 km away" in output
+    table.write_text(
+        "folder,name,latitude,longitude\na,Church,52.62,4.65\na,Mill,40,20\n", encoding="utf-8"
+    )
+    output = landmark_tag("learn", "--from", tmp_path / "places", code=2)
+    assert "places.csv: two rows are of a; leave one of them out" in output
+    assert not mine(tmp_path).exists()
+
+
+def test_a_position_far_from_the_photos_own_is_asked_about(tmp_path: Path) -> None:
+    photo = SAMPLES / "eiffel_tower_with_gps.jpg"
+    output = landmark_tag("learn", "Tower", "--at", "2.29448,48.85826", photo)
+    assert "Tower: GPS of its photos is up to 6,803 km" in output and "is that right?" in output
+    assert "is that right?" not in landmark_tag("learn", "Spire", "--at", "48.86,2.29", photo)
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_places_are_learned_from_camera_raw(maker: str, tmp_path: Path) -> None:
+    """By the preview that is classified, and with the position in the raw file."""
+    raw, jpeg = tmp_path / f"photo.{maker}", tmp_path / "photo.jpg"
+    shown = Image.open(SAMPLES / "windmills.jpg").convert("RGB").resize((900, 600))
+    shown.save(jpeg, quality=95)
+    raw.write_bytes(MAKERS[maker](jpeg.read_bytes(), (52.62, 4.65)))
+    output = landmark_tag("learn", "Mill", raw)
+    assert "Mill: 1 photo learned; 52.62000, 4.65000 within 100 m" in output
+    landmark_tag("learn", "Mill", "--pack", tmp_path / "other.places", "--at", AT, jpeg)
+    packs = open_pack(mine(tmp_path)), open_pack(tmp_path / "other.places")
+    assert np.array_equal(packs[0].embeddings, packs[1].embeddings)
+
+
+def test_what_is_no_file_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.jpg"
+    os.mkfifo(pipe)
+    link = tmp_path / "link.jpg"
+    link.symlink_to(views(tmp_path / "known", 1)[0])
+    output = landmark_tag("learn", "Mill", "--at", AT, pipe, tmp_path, link, code=1)
+    assert "pipe.jpg: is not a file, though named like a photo" in output
+    # By all its names the photo is one.
+    assert "Mill: 1 photo learned, 2 known before" in output
 
 
 def test_a_name_that_starts_like_a_formula_is_rejected_as_it_is(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tagger.model import artifact, landmark_photos
 from tagger.model.classifier import Classifier
 from tagger.places.embeddings import unit
 from tagger.places.opening import open_pack
+from tagger.places.own import see_one_place
 from tagger.places.pack import SUFFIX, PackPlace, refusal
 from tagger.places.pack_writing import write_pack
 from tagger.places.table import label_of, read_rows
@@ -114,7 +115,8 @@ def merged(paths: Sequence[Path], out: Path, best: int, points: int) -> tuple[in
         how many places and photos it has.
 
     Raises:
-        RunError: the packs are of different encoders, or one cannot be used.
+        RunError: the packs are of different encoders, one cannot be used, or two places have one
+            name.
     """
     packs = [open_pack(path) for path in paths]
     first = packs[0]
@@ -124,6 +126,8 @@ def merged(paths: Sequence[Path], out: Path, best: int, points: int) -> tuple[in
     places: dict[str, PackPlace] = {}
     for place in (one for pack in packs for one in pack.places()):
         before = places.get(place.landmark.slug)
+        if before and place.named:
+            see_one_place(before.landmark, place.landmark)
         references = (*before.references, *place.references) if before else place.references
         places[place.landmark.slug] = replace(place, references=references)
     kept = [_shrunk(place, best, points) for place in places.values()]

@@ -72,7 +72,7 @@ def learn(
     Two to five photos are enough, ten are better. Without --at the place is where those of the
     photos that carry GPS were taken. Nothing leaves this machine.
     """
-    from tagger.places.own import own_path
+    from tagger.places.own import FARTHEST_M, own_path
     from tagger.run import learn as learning
     from tagger.run.lessons import Lesson, in_folders, photos_at
 
@@ -94,6 +94,10 @@ def learn(
         for problem in one.problems:
             tell(f"not learned: {problem}", err=True)
         mark = one.landmark
+        if one.away_m > max(FARTHEST_M, mark.radius_m):
+            away = f"{one.away_m / 1000:,.0f} km from {mark.latitude:.5f}, {mark.longitude:.5f}"
+            tell(printable(f"{mark.name}: GPS of its photos is up to {away}; is that right?"),
+                 err=True)  # fmt: skip
         apart = "" if one.apart_m is None else f"; its photos lie up to {one.apart_m:,.0f} m apart"
         known = f", {one.known} known before" if one.known else ""
         place = "what is not it" if wrong else (

@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from tagger.errors import RunError
+from tagger.places.distance import distance_m
 from tagger.places.in_model import places_in
 from tagger.places.known import KnownPlaces
 from tagger.places.landmarks import load_landmarks
@@ -20,6 +21,7 @@ from tagger.storage.named_files import no_link
 from tagger.system import lock
 
 NOT = "not:"  # begins the slug of photos that do not show a place
+FARTHEST_M = 2_000  # that photos of one place lie apart, unless a radius says more
 
 
 def own_path() -> Path:
@@ -77,14 +79,25 @@ class Editing:
         self.private = pack.private if pack else private
 
     def add(self, place: PackPlace) -> int:
-        """Add a place, or photos to the one of that slug; how many were not known yet."""
+        """Add a place, or photos to the one of that slug; how many were not known yet.
+
+        Raises:
+            RunError: the one of that slug is another place.
+        """
         slug = place.landmark.slug
         before = self.places.get(slug)
-        known = {one.facts.get("sha256") for one in before.references} if before else set()
-        new = tuple(one for one in place.references if one.facts.get("sha256") not in known)
-        references = (*before.references, *new) if before else new
-        self.places[slug] = replace(place, references=references)
-        return len(new)
+        if before and place.named:
+            see_one_place(before.landmark, place.landmark)
+        references = list(before.references) if before else []
+        known = {one.facts.get("sha256") for one in references}
+        count = len(references)
+        for one in place.references:
+            sha256 = one.facts.get("sha256")
+            if not sha256 or sha256 not in known:
+                references.append(one)
+                known.add(sha256)
+        self.places[slug] = replace(place, references=tuple(references))
+        return len(references) - count
 
     def find(self, name: str) -> PackPlace | None:
         """The place of that name or slug."""
@@ -126,6 +139,20 @@ def editing(
         yield edited
         made_by = encoder or (pack.encoder if pack else "")
         write_pack(path, made_by, edited.places.values(), sizes, edited.private)
+
+
+def see_one_place(known: Landmark, other: Landmark) -> None:
+    """Make sure that two places of one name are the same: else the photos of one would move.
+
+    Raises:
+        RunError: they lie too far apart.
+    """
+    away = distance_m((known.latitude, known.longitude), (other.latitude, other.longitude))
+    if away > max(FARTHEST_M, known.radius_m, other.radius_m):
+        raise RunError(
+            f"{other.name}: another place of that name lies {away / 1000:,.0f} km away; give one "
+            "of them another name, leave one out, or forget the known one (places forget NAME)"
+        )
 
 
 def new_landmark(name: str, latitude: float, longitude: float, radius_m: int) -> Landmark:

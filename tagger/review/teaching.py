@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagger.errors import RunError
 from tagger.places.distance import distance_m
 from tagger.places.opening import open_pack
-from tagger.places.own import own_path, slug_of
+from tagger.places.own import FARTHEST_M, own_path
 from tagger.places.pack import Pack
 from tagger.records import Landmark, Status
 from tagger.review.decision import Verdict
 from tagger.review.session import Review
 from tagger.review.trusted_root import Root, inside
-from tagger.run.learn import FARTHEST_M, learn
+from tagger.run.learn import learn
 from tagger.run.lessons import Lesson
 
 if TYPE_CHECKING:
@@ -97,31 +96,12 @@ def _apart(one: Lesson, other: Lesson) -> bool:
     return distance_m(one.position, other.position) > reach
 
 
-def _refuse_moved(lessons: Sequence[Lesson]) -> None:
-    """Raise where a name stands for two places far apart: the photos of one would move."""
-    pack = own_pack()
-    known = [mark for mark, _ in own_names(pack)[0]] if pack else []
-    before = [
-        Lesson(mark.name, (), (mark.latitude, mark.longitude), mark.radius_m) for mark in known
-    ]
-    for number, lesson in enumerate(lessons):
-        for other in (*before, *lessons[:number]):
-            if slug_of(other.name) == slug_of(lesson.name) and _apart(other, lesson):
-                assert other.position and lesson.position
-                away = distance_m(other.position, lesson.position) / 1000
-                raise RunError(
-                    f"{lesson.name}: another place of that name lies {away:,.0f} km away; give one "
-                    "of them another name, or leave one out"
-                )
-
-
 def teach(chosen: Sequence[Teachable], classifier: "Classifier") -> int:
     """Add what is taught to the user's own pack; how many photos were new.
 
     Raises:
         RunError: a photo is gone, one name stands for two places, or the pack cannot be used.
     """
-    _refuse_moved([one.lesson for one in chosen if not one.wrong])
     count = 0
     for wrong in (False, True):
         lessons = [one.lesson for one in chosen if one.wrong is wrong]

@@ -1,6 +1,7 @@
 """Learning places: photos that show a place become references of a pack."""
 
 import hashlib
+import os
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,20 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger import metadata
-from tagger.errors import PhotoError, RunError
+from tagger.errors import PhotoError, RunError, VanishedError
 from tagger.imaging.decode import to_views
 from tagger.places.distance import distance_m
 from tagger.places.embeddings import unit
-from tagger.places.own import NOT, Editing, editing, new_landmark, slug_of
+from tagger.places.own import FARTHEST_M, NOT, Editing, editing, new_landmark, slug_of
 from tagger.places.pack import Pack, PackPlace, PlaceReference
 from tagger.places.table import RADIUS_M
 from tagger.records import Landmark
 from tagger.run.lessons import Lesson
+from tagger.storage.opening import storage_at
+from tagger.storage.raw_file import RawFile, read_picture
+from tagger.storage.suffixes import is_raw
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
 
-FARTHEST_M = 2_000  # that photos of one place lie apart, unless a radius says more
 BATCH = 16
 
 
@@ -34,6 +37,7 @@ class LessonResult:
         new, known: photos that were added, and that were there.
         apart_m: how far the photos' own positions lie apart, None where fewer than two have one.
         problems: photos that could not be read, and why.
+        away_m: how far from the place the photos' own positions are, at most.
     """
 
     landmark: Landmark
@@ -41,6 +45,7 @@ class LessonResult:
     known: int
     apart_m: float | None
     problems: tuple[str, ...]
+    away_m: float = 0.0
 
 
 def learn(
@@ -58,7 +63,8 @@ def learn(
         wrong: the photos do NOT show the place; remember that.
 
     Raises:
-        RunError: a place has no position, its photos lie too far apart, or the pack cannot be used.
+        RunError: a place has no position, its photos lie too far apart, another place has its name,
+            or the pack cannot be used.
     """
     encoder, *sizes = classifier.made_by()
     with editing(path, encoder, (sizes[0], sizes[1]), private) as pack:
@@ -76,17 +82,17 @@ def _learned(
     if wrong:
         mark = before.landmark if before else new_landmark(lesson.name, 0, 0, RADIUS_M)
         mark = replace(mark, slug=NOT + mark.slug)
-        apart = None
+        apart, away = None, 0.0
     else:
-        mark, apart = _marked(lesson, before.landmark if before else None, positions)
+        mark, apart, away = _marked(lesson, before.landmark if before else None, positions)
     count = pack.add(PackPlace(mark, tuple(references), licence, named=not wrong))
-    return LessonResult(mark, count, len(references) - count, apart, tuple(problems))
+    return LessonResult(mark, count, len(references) - count, apart, tuple(problems), away)
 
 
 def _marked(
     lesson: Lesson, before: Landmark | None, positions: Sequence[tuple[float, float]]
-) -> tuple[Landmark, float | None]:
-    """The place, and how far its photos lie apart."""
+) -> tuple[Landmark, float | None, float]:
+    """The place, how far its photos lie apart, and how far from it."""
     if not slug_of(lesson.name):
         raise RunError(f"{lesson.name!r}: a place needs a name with letters or digits; give one")
     middle = (
@@ -101,10 +107,12 @@ def _marked(
         )
     away = max((distance_m(at, point) for point in positions), default=0.0)
     radius = lesson.radius_m or (before.radius_m if before else None)
-    if not lesson.position and not before and away > max(FARTHEST_M, radius or 0):
+    if not lesson.position and away > max(FARTHEST_M, radius or 0):
+        middle_is = "where it is known" if before else "their middle"
+        other = ", or give another place another name" if before else ""
         raise RunError(
-            f"{lesson.name}: its photos lie up to {away:,.0f} m from their middle; say where it is "
-            "with --at LAT,LON, or how large with --radius"
+            f"{lesson.name}: its photos lie up to {away:,.0f} m from {middle_is}; say where it is "
+            f"with --at LAT,LON, or how large with --radius{other}"
         )
     # Where the place was said to be, one photo with a wrong position must not make it large.
     radius = radius or (RADIUS_M if lesson.position else max(RADIUS_M, round(away)))
@@ -112,7 +120,7 @@ def _marked(
     slug = before.slug if before else slug_of(lesson.name)
     mark = replace(known, slug=slug, latitude=at[0], longitude=at[1], radius_m=radius)
     apart = max((distance_m(one, other) for one in positions for other in positions), default=0.0)
-    return mark, apart if len(positions) > 1 else None
+    return mark, apart if len(positions) > 1 else None, away
 
 
 def _read(
@@ -123,11 +131,14 @@ def _read(
     for start in range(0, len(paths), BATCH):
         views, facts = [], []
         for path in paths[start : start + BATCH]:
+            place = os.path.realpath(path)
+            storage = storage_at(place)
             try:
-                data = path.read_bytes()
+                data = read_picture(storage, place).data
                 views.append(to_views(data, classifier.image_size, classifier.resize))
-            except OSError as error:
-                problems.append(f"{path}: cannot be read ({error.strerror}); check the path")
+                about = RawFile(storage, place).exif() if is_raw(place) else data
+            except VanishedError:
+                problems.append(f"{path}: no such file; check the name")
                 continue
             except PhotoError as error:
                 problems.append(f"{path}: {error}")
@@ -136,7 +147,7 @@ def _read(
             known = {"sha256": digest, "path": str(path.absolute()), "licence": licence}
             facts.append({name: text for name, text in known.items() if text})
             # What this tool wrote is no evidence of where a place is.
-            if metadata.provenance(data) is None and (point := metadata.position(data)):
+            if metadata.provenance(about) is None and (point := metadata.position(about)):
                 positions.append(point)
         if views:
             references += [

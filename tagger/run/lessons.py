@@ -31,7 +31,12 @@ def in_folders(folder: Path) -> list[Lesson]:
         RunError: there are no such folders, or the table cannot be read.
     """
     path = folder / TABLE
-    table = {label_of(row): row for row in read_rows(path)} if path.exists() else {}
+    table = dict[str, dict[str, str]]()
+    for row in read_rows(path) if path.exists() else ():
+        label = label_of(row)
+        if label in table and row != table[label]:
+            raise RunError(f"{path}: two rows are of {label}; leave one of them out")
+        table[label] = row
     try:
         named = sorted(one for one in folder.iterdir() if one.is_dir())
     except OSError as error:
