@@ -15,6 +15,7 @@ from tagger.places.distance import distance_m
 from tagger.places.embeddings import unit
 from tagger.places.own import FARTHEST_M, NOT, Editing, editing, new_landmark, slug_of
 from tagger.places.pack import Pack, PackPlace, PlaceReference
+from tagger.places.search import products_with
 from tagger.places.table import RADIUS_M
 from tagger.records import Landmark
 from tagger.run.lessons import Lesson
@@ -200,7 +201,7 @@ def confused(pack: Pack) -> list[tuple[str, str, str]]:
     confusions, known = [], unit(pack.embeddings)
     marks = [pack.landmark(number) for number in range(len(pack))]
     for row, owner in enumerate(pack.owners.tolist()):
-        alike = known @ known[row]
+        alike = products_with(known, known[row])
         alike[row] = -1
         if pack.counts[owner] < 2 or not len(alike):
             continue
