@@ -301,11 +301,15 @@ def mark_of(name: str, number: int, known: Mapping[str, Landmark]) -> Landmark:
     return new_landmark(name, -70 - number / 100, float(number % 360 - 180), RADIUS_M)
 
 
-def astray(photo: PreparedPhoto, slug: str, known: Mapping[str, Landmark]) -> bool:
-    """Whether the place of that slug is too far from what the photo shows, as far as is known."""
-    own = known.get(photo.place)
+def by_slug(known: Mapping[str, Landmark]) -> dict[str, Landmark]:
+    """The places as guesses name them: by their own slugs, and by those of places drawn."""
     drawn = {DRAWN + new_landmark(name, 0, 0, 1).slug: place for name, place in known.items()}
-    place = drawn.get(slug) or known.get(slug)
+    return {**known, **drawn}
+
+
+def astray(photo: PreparedPhoto, slug: str, places: Mapping[str, Landmark]) -> bool:
+    """Whether the place of that slug is too far from what the photo shows, as far as is known."""
+    own, place = places.get(photo.place), places.get(slug)
     if not own or not place:
         return True
     away = distance_m((own.latitude, own.longitude), (place.latitude, place.longitude))
@@ -392,7 +396,8 @@ def line(
 
     places = len({rows[i].photo.place for i in own})
     off = [bool(slug) and slug != row.slug for row, slug in zip(rows, named, strict=True)]
-    off = [off[i] and astray(rows[i].photo, named[i], known) for i in range(len(rows))]
+    marks = by_slug(known)
+    off = [off[i] and astray(rows[i].photo, named[i], marks) for i in range(len(rows))]
     cells = [
         share(own, [named[i] == rows[i].slug for i in own]),
         share(own, [off[i] and named[i].startswith(DRAWN) for i in own]),

@@ -72,7 +72,7 @@ def test_an_empty_path_is_not_the_folder_we_are_in(
 ) -> None:
     monkeypatch.chdir(folder)
     result = CliRunner().invoke(main, ["remove", "", "--ledger", str(tmp_path / "ledger.db")])
-    assert result.exit_code == 2 and "PATH is empty; is a variable unset?" in result.output
+    assert result.exit_code == 2 and "PATH is empty (is a variable unset?); give" in result.output
     assert (folder / "ours.jpg").read_bytes() == TAGGED
 
 

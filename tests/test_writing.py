@@ -13,7 +13,17 @@ from tagger import metadata
 from tagger.blob import Blob, Content
 from tagger.errors import ChangedError, PhotoError, RefusedError, RunError
 from tagger.imaging.decode import Resize
-from tagger.records import Entry, GpsState, SidecarMode, SidecarName, Version
+from tagger.records import (
+    CameraPosition,
+    Coords,
+    Entry,
+    GpsState,
+    SidecarMode,
+    SidecarName,
+    Source,
+    Tag,
+    Version,
+)
 from tagger.run.inspect import check_and_decode
 from tagger.storage.local import LocalStorage
 from tagger.writing.remove_tag import remove_tag
@@ -194,13 +204,26 @@ def test_a_refused_photo_gets_a_sidecar_or_with_never_nothing(
     monkeypatch.setattr(metadata, "spliced", refuse)
     storage = MemoryStorage({"a.jpg": PLAIN})
     entry, never = one(storage), WriteOptions(SidecarMode.NEVER)
-    with pytest.raises(RefusedError, match="no room"):
+    why = "^its EXIF has no room; without --sidecar never it gets a sidecar$"
+    with pytest.raises(RefusedError, match=why):
         write_tag(storage, Diary(), entry, tag(), never)
     assert set(storage.files) == {"a.jpg"}
     assert write_tag(storage, Diary(), entry, tag(), OPTIONS) == (
         "in a sidecar: its EXIF has no room"
     )
     assert storage.files["a.jpg"].data == PLAIN and "a.jpg.xmp" in storage.files
+
+
+def test_no_sidecar_is_promised_for_a_tag_that_none_takes() -> None:
+    storage = MemoryStorage({"a.jpg": PLAIN})
+    nowhere = CameraPosition(0.0, 0.0, 10, Source.TRACK, "", 1.0)
+    for mode in SidecarMode:
+        with pytest.raises(RefusedError, match=r"^track gives 0, 0, .*; correct its files$"):
+            write_tag(
+                storage, Diary(), one(storage),
+                Tag(None, Coords.BOTH, tag().provenance, nowhere), WriteOptions(mode),
+            )  # fmt: skip
+    assert set(storage.files) == {"a.jpg"}
 
 
 def test_only_our_tag_is_removed_and_without_a_recorder_none() -> None:

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
 def _device(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?(,cuda(:\d+)?)*", name):
-        raise click.BadParameter(f"{name!r} is not auto, cpu, cuda, cuda:N or cuda:0,cuda:1")
+        raise click.BadParameter(
+            f"{name!r} is no device; give auto, cpu, cuda, cuda:N or cuda:0,cuda:1"
+        )
     return name
 
 

@@ -66,7 +66,9 @@ def show(name: str, pack: Path | None) -> None:
     """
     opened = opened_pack(pack)
     if opened is None:
-        raise RunError(f"{name}: there is no such place")
+        raise RunError(
+            f"{name}: there is no such place; landmark-tag learn NAME PHOTO... teaches one"
+        )
     place = required(opened, name)
     mark = place.landmark
     tell(printable(f"{mark.name} ({mark.slug}): {mark.latitude:.5f}, {mark.longitude:.5f} within "
@@ -96,7 +98,9 @@ def forget(names: tuple[str, ...], pack: Path | None) -> None:
         for name in names:
             place = edited.find(name) or edited.find(name, named=False)
             if place is None:
-                raise RunError(f"{name}: there is no such place; nothing was forgotten")
+                raise RunError(
+                    f"{name}: no such place, nothing was forgotten; see landmark-tag places list"
+                )
             del edited.places[place.landmark.slug]
             edited.places.pop(NOT + place.landmark.slug, None)
             tell(printable(f"{place.landmark.name}: forgotten"))

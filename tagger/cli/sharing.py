@@ -72,7 +72,10 @@ def merge(packs: tuple[Path, ...], pack: Path | None) -> None:
 
     others = [open_pack(path) for path in packs]
     if len({one.encoder for one in others}) > 1:
-        raise RunError("places merge: the packs were made by different models")
+        raise RunError(
+            "places merge: the packs were made by different models; learn one of them again with "
+            "landmark-tag places relearn"
+        )
     first = others[0]
     sizes = first.embeddings.shape[1], first.codes.shape[1]
     with editing(pack or own_path(), first.encoder, sizes, first.private) as edited:

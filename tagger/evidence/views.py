@@ -15,7 +15,7 @@ from tagger.evidence.kept_view import SCALE, KeptView
 from tagger.evidence.listing import Listing
 from tagger.model.local_features.sift import Floats
 from tagger.places.embeddings import signs
-from tagger.places.search import least_different
+from tagger.places.search import least_different, products_with
 
 # A cache, as that of capture times: it can be deleted, and photos are looked at again. About 5 kB a
 # photo, most of it points. Embeddings of photos with a position lie apart, as all of them are read
@@ -208,9 +208,8 @@ class ViewsIndex:
                 f"SELECT number, embedding FROM placed WHERE number IN ({marks})"
             ).fetchall()
         embeddings = np.frombuffer(b"".join(data for _, data in rows), np.int8)
-        cosines = (
-            embeddings.reshape(len(rows), -1).astype(np.float32) @ embedding / np.float32(SCALE)
-        )
+        embeddings = embeddings.reshape(len(rows), -1)
+        cosines = products_with(embeddings.astype(np.float32), embedding) / np.float32(SCALE)
         order = np.argsort(-cosines, kind="stable")[:most]
         return [rows[place][0] for place in order if cosines[place] >= least]
 

@@ -64,7 +64,9 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
     """
     try:
         if not create and not path.exists():
-            raise RunError(f"--ledger {path}: no such file; nothing was recorded there")
+            raise RunError(
+                f"--ledger {path}: no such file, so that nothing was recorded there; check the path"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _create(path)

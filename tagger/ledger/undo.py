@@ -15,6 +15,10 @@ from tagger.ledger.moved import Search
 from tagger.records import Version
 from tagger.storage.base import Storage
 
+EDITED = (
+    "it was edited since and is left as it is; landmark-tag remove PATH takes our tag out of it"
+)
+
 
 class Undoing(StrEnum):
     """What became of one change."""
@@ -116,7 +120,7 @@ def _restore(storage: Storage, change: RecordedChange, dry_run: bool) -> Undoing
             _keep_time(storage, change, now.version)
         return Undoing.UNCHANGED
     if digest != change.digest_after:
-        raise ChangedError("it was edited since and is left as it is" if now else "it is gone")
+        raise ChangedError(EDITED)
     if change.before is None:
         assert now is not None  # a change has bytes before or after
         if not dry_run:
@@ -151,4 +155,4 @@ def _keep_time(storage: Storage, change: RecordedChange, now: Version) -> None:
 def _reason(ledger: Ledger, change: RecordedChange, error: PhotoError) -> str:
     """The refusal in words; if a later run is the cause, undoing it is the remedy."""
     later = ledger.later(change) if isinstance(error, ChangedError) else ""
-    return f"{error}; undo run {later} first" if later else str(error)
+    return f"{str(error).partition(';')[0]}; undo run {later} first" if later else str(error)

@@ -112,10 +112,12 @@ def restore(newer: bytes, delta: bytes) -> bytes:
             parts.append(block)
         (checksum,) = struct.unpack_from(">I", delta, place)
     except (struct.error, zlib.error) as error:
-        raise RefusedError(f"its undo record is damaged ({error})") from error
+        raise RefusedError(
+            f"its undo record is damaged ({error}); restore it from a backup"
+        ) from error
     middle = b"".join(parts)
     if len(middle) != length or zlib.crc32(middle, zlib.crc32(delta[: _FORMAT.size])) != checksum:
-        raise RefusedError("its undo record is damaged or belongs to other bytes")
+        raise RefusedError("its undo record does not fit; restore it from a backup")
     return b"".join((newer[:prefix], middle, newer[len(newer) - suffix :]))
 
 

@@ -58,7 +58,7 @@ def _check_camera(place: CameraPosition) -> None:
         raise RefusedError(f"{place.source} gives an impossible position; correct its files")
     # Everybody, we too, reads 0, 0 as a position that is missing; sources that lack one say it.
     if gps.is_zero(place.latitude) and gps.is_zero(place.longitude):
-        raise RefusedError(f"{place.source} gives 0, 0, which stands for no position")
+        raise RefusedError(f"{place.source} gives 0, 0, which is no position; correct its files")
     if not 0 < place.radius_m <= LARGEST_RADIUS_M:
         raise RefusedError(f"{place.source} gives no radius for its position; please report this")
 

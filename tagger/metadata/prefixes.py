@@ -42,6 +42,6 @@ def _one(known: set[str] | None, uri: str, taken: set[str]) -> str:
     (prefix,) = known if len(known) == 1 else ("",)
     if not prefix.isascii() or not prefix:
         raise UnreadableError(
-            f"its XMP has several prefixes, or none, for {uri}; re-save it with ExifTool first"
+            f"its XMP has several prefixes, or none, for {uri}", "re-save it with ExifTool first"
         )
     return prefix

@@ -134,8 +134,12 @@ def xmp_state(data: bytes) -> GpsReading:
         root = xmp_packet.parse(data)
         if xmp.positions(root) or xmp.has_other_position(root):
             return GpsReading(GpsState.VALID, "carries a GPS position in XMP")
-    except (RefusedError, ValueError) as error:
-        return GpsReading(GpsState.MALFORMED, f"its XMP names a position: {error}")
+    except RefusedError as error:
+        return GpsReading(GpsState.MALFORMED, f"names a position in XMP, but {error}")
+    except ValueError as error:
+        return GpsReading(
+            GpsState.MALFORMED, f"its XMP has a wrong position ({error}); correct or remove it"
+        )
     return gps.EMPTY
 
 

@@ -24,7 +24,7 @@ from tagger.metadata.own_tag import Record, near
 from tagger.metadata.xmp_packet import Node
 
 NOT_OURS = "carries no tag of ours; nothing to remove"
-EDITED = "its position was edited since it was tagged; left alone"
+EDITED = "its position was edited since it was tagged; remove it with a metadata editor"
 ATTRIBUTE = re.compile(rb"(?<!\s)\s++([\w.-]+):([\w.-]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 
 

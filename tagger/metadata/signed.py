@@ -2,12 +2,13 @@
 
 from tagger.errors import RefusedError
 from tagger.metadata import xmp_packet
-from tagger.metadata.formats.container import Blocks
+from tagger.metadata.formats.container import ONLY_SIDECAR, Blocks
 from tagger.metadata.xmp_packet import RDF, Node
 
 # C2PA specification 2.1; where a manifest store is embedded (appendix A) each format tells.
 DCTERMS = "http://purl.org/dc/terms/"
 PROVENANCE = DCTERMS + "provenance"  # section 11.4: where a manifest is kept elsewhere
+SIGNED = "is signed (C2PA {}): any change breaks the seal; " + ONLY_SIDECAR
 ADDRESSES = ("http://", "https://", "self#jumbf")
 
 
@@ -18,12 +19,9 @@ def check(blocks: Blocks) -> None:
         RefusedError: it is signed.
     """
     if blocks.signed:
-        raise RefusedError("is signed (C2PA content credentials); any change breaks the seal")
+        raise RefusedError(SIGNED.format("content credentials"))
     if any(map(_is_remote, blocks.xmp)):
-        raise RefusedError(
-            "is signed (C2PA content credentials that are kept elsewhere); any change breaks the "
-            "seal"
-        )
+        raise RefusedError(SIGNED.format("content credentials that are kept elsewhere"))
 
 
 def _is_remote(data: bytes) -> bool:

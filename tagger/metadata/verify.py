@@ -106,7 +106,7 @@ def properties(data: bytes) -> list[Property]:
     try:
         top = defusedxml.ElementTree.fromstring(data.rstrip(b"\0 \r\n\t"), forbid_dtd=True)
     except (ET.ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise RefusedError(f"its XMP does not parse ({error})") from error
+        raise RefusedError(f"its XMP does not parse ({error}); repair the XMP first") from error
     listed: list[Property] = []
     for description in [child for rdf in top.iter(f"{{{xmp_packet.RDF}}}RDF") for child in rdf]:
         for name, text in description.attrib.items():

@@ -96,7 +96,7 @@ def names_for_tag(root: Node) -> Prefixes:
     remains = any(name.startswith(OURS) for node in root.children for name in fields(node))
     if remains and record(root) is None:
         raise UnreadableError(
-            f"its XMP has the remains of a damaged tag of ours ({OURS}); remove them first"
+            f"its XMP has the remains of a damaged tag of ours ({OURS})", "remove them first"
         )
     return prefixes.of(root)
 

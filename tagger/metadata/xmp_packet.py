@@ -21,6 +21,9 @@ START_TAG = re.compile(rb"<(?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+>")
 class UnreadableError(RefusedError):
     """An XMP packet that does not parse, or is not RDF as XMP has it; it is left alone."""
 
+    def __init__(self, what: str, remedy: str = "repair the XMP first") -> None:
+        super().__init__(f"{what}; {remedy}")
+
 
 @dataclass(slots=True)
 class Node:

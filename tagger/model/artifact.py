@@ -1,6 +1,7 @@
 """FORMAT of a model file: TorchScript with a manifest inside; the only user of torch.jit."""
 
 import contextlib
+import functools
 import hashlib
 import io
 import json
@@ -228,10 +229,7 @@ def strange(references: References, manifest: Manifest) -> str:
 
 def _checked(data: bytes, name: str) -> tuple[Artifact, tuple[Pack, ...]]:
     """A model file's bytes, and the pack of photos in it, if there is one, as a view."""
-
-    def refuse(check: str) -> RunError:
-        return refusal(name, check)
-
+    refuse = functools.partial(refusal, name)
     extra: dict[str, Any] = {MANIFEST: "", REFERENCES: b"", PHOTOS: b""}
     try:
         # torch does not compare checksums when it reads weights.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tagger.model.contender import WIDE_M, Contender, against, confidence, shipped_rule
 from tagger.model.learning import as_references
-from tagger.model.local_features.matching import Features
+from tagger.model.local_features.matching import Features, products
 from tagger.model.local_features.references import OF_ONE, References
 from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Findings
@@ -174,8 +174,8 @@ class LearnedPlaces:
         commonness = self._common.get((pack, row))
         if commonness is None:
             alike = np.full(len(self._shipped), -1, np.float32)
-            reference = unit(self.packs[pack].embeddings[row][None])[0]
-            np.maximum.at(alike, self._owners, self._known @ reference)
+            reference = unit(self.packs[pack].embeddings[row][None])
+            np.maximum.at(alike, self._owners, products(self._known, reference)[:, 0])
             best = [
                 float(alike[landmark])
                 for landmark in np.argsort(-alike)[:3].tolist()

@@ -22,7 +22,9 @@ def places_in(data: bytes, name: str) -> dict[str, Landmark]:
             for entry in archive.infolist():
                 if entry.filename.split("/")[1:] == ["extra", TABLE]:
                     if entry.file_size > LARGEST:
-                        raise RunError(f"--model {name}: its table of places is too large")
+                        raise RunError(
+                            f"--model {name}: its table of places is too large; give another file"
+                        )
                     return from_csv(archive.read(entry), f"--model {name}")
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError):
         pass  # the model's own check says what is wrong with it

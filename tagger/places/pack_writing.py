@@ -96,7 +96,9 @@ def place_facts(place: PackPlace) -> bytes:
 def packed_facts(facts: Mapping[str, Any]) -> bytes:
     data = json.dumps(facts, ensure_ascii=False).encode()
     if len(data) > MOST:
-        raise RunError(f"{data[:60].decode(errors='replace')}...: too many words about one photo")
+        raise RunError(
+            f"{data[:60].decode(errors='replace')}...: too many words in one row; shorten them"
+        )
     return data
 
 

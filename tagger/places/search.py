@@ -31,14 +31,14 @@ class PackSearch:
     def nearest(self, place: Floats, count: int) -> tuple[NDArray[np.int64], Floats]:
         """The ``count`` references most like an embedding [E] of length 1, and their cosines."""
         if self._all is not None:
-            cosines = _products(self._all, place)
+            cosines = products_with(self._all, place)
             best = _best(cosines, count)
             return best, cosines[best]
         rows = least_different(self._pack.bits, signs(place[None]), self._compared)
         # Not unit(): divided after the product, it takes half the time.
         values = self._pack.embeddings[rows].astype(np.float32)
         lengths = np.sqrt(np.einsum("ij,ij->i", values, values)) + 1e-9
-        cosines = _products(values, place) / lengths
+        cosines = products_with(values, place) / lengths
         best = _best(cosines, count)
         return rows[best], cosines[best]
 
@@ -52,7 +52,7 @@ def least_different(
     return rows[:held].astype(np.int64)
 
 
-def _products(rows: Floats, place: Floats) -> Floats:
+def products_with(rows: Floats, place: Floats) -> Floats:
     """Of rows [R, E] with a place [E]; not by BLAS, whose threads would then wait in a loop."""
     products: Floats = np.einsum("ij,j->i", rows, place)
     return products

@@ -105,7 +105,9 @@ def from_csv(data: bytes, where: str) -> dict[str, Landmark]:
     try:
         return _places(_rows(io.StringIO(data.decode("utf-8"), newline="")), where)
     except (ValueError, csv.Error) as error:
-        raise RunError(f"{where}: its places cannot be read ({error})") from error
+        raise RunError(
+            f"{where}: its places cannot be read ({error}); save them as UTF-8 CSV"
+        ) from error
 
 
 def to_csv(places: Iterable[Landmark]) -> bytes:
@@ -132,7 +134,7 @@ def _places(rows: Iterable[Row], where: str) -> dict[str, Landmark]:
             places[label] = place_of_row(row, label)
         except (KeyError, ValueError, OverflowError) as error:
             raise RunError(
-                f"{where}: row {number} ({label}) is no place: {error}; a row needs slug (or "
+                f"{where}: row {number} ({label}) is no place: {error}; give it a slug (or "
                 "folder), latitude and longitude"
             ) from error
     return places

@@ -66,7 +66,7 @@ def read_photo(path: str, root: Root) -> bytes:
             larger than :data:`MOST_BYTES`.
     """
     if suffix(path) not in LISTED_SUFFIXES:
-        raise PhotoError("not a photo file; the report may be forged")
+        raise PhotoError("not a photo file, so the report may be forged; see where it comes from")
     if not really_inside(path, root):
         raise PhotoError(f"lies outside {root} and is not shown; --root names another folder")
     if is_raw(path):
@@ -100,10 +100,14 @@ def _from_disk(path: str) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise PhotoError("not a regular file; the report may be forged")
+                raise PhotoError(
+                    "not a regular file, so the report may be forged; see where it comes from"
+                )
             return file.read(MOST_BYTES + 1)
     except FileNotFoundError as error:
-        raise PhotoError("no longer there; it was moved or deleted since the run") from error
+        raise PhotoError(
+            "no longer there (moved or deleted since); run again to find it"
+        ) from error
     except OSError as error:
         raise PhotoError(f"cannot be read ({error.strerror}); check its permissions") from error
 

@@ -46,7 +46,9 @@ def write_back(
     decisions = {review.sheet.photo(row): (row, review.decision(row)) for row in rows}
     for path in decisions:
         if not really_inside(path, root):
-            raise RunError(f"{path}: lies outside {root}; nothing was written")
+            raise RunError(
+                f"{path}: lies outside {root}, nothing was written; --root names another folder"
+            )
     review.flush()
     run_id, outcomes = new_run_id(), list[Outcome]()
     with tempfile.TemporaryDirectory(prefix="landmark-tag-") as folder:

@@ -20,6 +20,7 @@ from tagger.places.own import (
     slug_of,
 )
 from tagger.places.pack import Pack, PackPlace
+from tagger.places.search import products_with
 from tagger.places.table import RADIUS_M
 from tagger.records import Landmark
 from tagger.run.lesson_photos import read
@@ -106,7 +107,7 @@ def _marked(
 ) -> tuple[Landmark, float | None, float]:
     """The place, how far its photos lie apart, and how far from it."""
     if not slug_of(lesson.name):
-        raise RunError(f"{lesson.name!r}: a place needs a name with letters or digits")
+        raise RunError(f"{lesson.name!r}: a place needs a name with letters or digits; give one")
     middle = (
         (statistics.median(p[0] for p in positions), statistics.median(p[1] for p in positions))
         if positions
@@ -161,7 +162,7 @@ def relearned(path: Path, classifier: "Classifier") -> Iterator[tuple[PackPlace,
                     if ref.facts["sha256"] == one.facts.get("sha256")
                 ]
                 made += same or again.references
-                problems += again.problems if photo else ["a photo whose path is not known"]
+                problems += again.problems if photo else ["a photo without a path; learn it again"]
             lost = lost or bool(problems)
             pack.places[slug] = replace(place, references=tuple(made))
             if not made:
@@ -199,7 +200,7 @@ def confused(pack: Pack) -> list[tuple[str, str, str]]:
     confusions, known = [], unit(pack.embeddings)
     marks = [pack.landmark(number) for number in range(len(pack))]
     for row, owner in enumerate(pack.owners.tolist()):
-        alike = known @ known[row]
+        alike = products_with(known, known[row])
         alike[row] = -1
         if pack.counts[owner] < 2 or not len(alike):
             continue

@@ -40,7 +40,9 @@ def in_folders(folder: Path) -> list[Lesson]:
     try:
         named = sorted(one for one in folder.iterdir() if one.is_dir())
     except OSError as error:
-        raise RunError(f"--from {folder}: cannot be read ({error.strerror})") from error
+        raise RunError(
+            f"--from {folder}: cannot be read ({error.strerror}); check the path"
+        ) from error
     lessons = []
     for place in named:
         photos = photos_in(place)
@@ -74,5 +76,7 @@ def lesson_of(row: dict[str, str], folder: str, photos: tuple[Path, ...], table:
     try:
         mark = place_of_row(row, folder)
     except (ValueError, KeyError, OverflowError) as error:
-        raise RunError(f"{table}: {folder}: position or radius is none ({error})") from error
+        raise RunError(
+            f"{table}: {folder}: position or radius is none ({error}); correct it"
+        ) from error
     return Lesson(mark.name, photos, (mark.latitude, mark.longitude), mark.radius_m, mark)

@@ -28,7 +28,9 @@ def ask(method: Any, *words: Any) -> Any:
     try:
         return ray.get(method.remote(*words))
     except RayActorError as error:
-        raise RunError("--engine ray: the command that began this run is gone") from error
+        raise RunError(
+            "--engine ray: the command that began this run is gone; run again"
+        ) from error
 
 
 class Album:

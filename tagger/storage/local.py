@@ -19,7 +19,7 @@ from tagger.errors import (
 from tagger.records import Entry, HardLinks, Version
 from tagger.storage.base import APPEARED, CHANGED, NO_PHOTOS, Traits, nothing
 from tagger.storage.exclude import excluded, globs
-from tagger.storage.local_errors import explained, linked
+from tagger.storage.local_errors import NO_FILE, explained, linked
 from tagger.storage.local_listing import (
     Walk,
     entry_at,
@@ -116,7 +116,7 @@ class LocalStorage:
         with explained("read"), open(key, "rb", buffering=0, opener=no_link) as file:
             now = os.fstat(file.fileno())
             if not stat.S_ISREG(now.st_mode):
-                raise ChangedError("is not a file, though named like a photo")
+                raise ChangedError(NO_FILE)
             file.seek(start)
             return Blob(file.read(size), version_of(now))
 
@@ -124,7 +124,7 @@ class LocalStorage:
         with explained("read"), open(key, "rb", buffering=0, opener=no_link) as file:
             now = os.fstat(file.fileno())
             if not stat.S_ISREG(now.st_mode):
-                raise ChangedError("is not a file, though named like a photo")
+                raise ChangedError(NO_FILE)
             version, data = version_of(now), file.read()
             if version_of(os.fstat(file.fileno())) != version or len(data) != version.size:
                 raise ChangedError("it was being written while it was read; run again later")

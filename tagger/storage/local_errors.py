@@ -8,6 +8,7 @@ from tagger.storage.base import APPEARED
 from tagger.system import LINK_ERRORS
 
 IS_LINK = "it, or a folder it is in, has become a link, which is not followed; put the file there"
+NO_FILE = "is not a file, though named like a photo; rename or exclude it"
 
 
 def linked(names: int) -> str:

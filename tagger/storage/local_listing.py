@@ -12,7 +12,7 @@ from pathlib import Path
 from tagger.errors import PhotoError
 from tagger.records import Entry, Version
 from tagger.storage.exclude import excluded
-from tagger.storage.local_errors import explained
+from tagger.storage.local_errors import NO_FILE, explained
 from tagger.storage.siblings import Siblings
 from tagger.storage.skipping import Skipping
 from tagger.storage.suffixes import LISTED_SUFFIXES, is_movie, is_sidecar, suffix
@@ -88,7 +88,7 @@ def entry_at(path: str, beside: Siblings) -> Entry:
     except PhotoError as error:
         return Entry(path, Version(0, 0), str(error))
     # Opening a pipe or a device could block for ever.
-    problem = "" if stat.S_ISREG(now.st_mode) else "is not a file, though named like a photo"
+    problem = "" if stat.S_ISREG(now.st_mode) else NO_FILE
     takeout, movie = beside.takeout(name), beside.movie(name)
     return Entry(
         path,

@@ -86,7 +86,7 @@ def open_storage(
         SkippedError: a target is, or lies in, a skipped folder.
     """
     if "" in targets:  # which would mean the current folder
-        raise RunError("PATH is empty; is a variable unset?")
+        raise RunError("PATH is empty (is a variable unset?); give a folder, a photo or a bucket")
     for target in targets:
         check_scheme(target)
     if len({bucket_of(target) for target in targets}) > 1:

@@ -40,6 +40,7 @@ _BY_DEFAULT = "CRC64NVME"
 _NO_LOCKS = (
     "ObjectLockConfigurationNotFoundError", "InvalidRequest", "NotImplemented", "MethodNotAllowed",
 )  # fmt: skip
+BESIDE = "only a sidecar beside it is safe"
 _SIGNED_OUT = (NoCredentialsError, CredentialRetrievalError, SSOError, TokenRetrievalError)
 _RESERVED = {header.lower() for header in _HEADERS.values()}
 
@@ -125,7 +126,9 @@ class S3:
     def _protection(self, path: str, head: dict[str, Any]) -> dict[str, Any]:
         """Encryption, lock and checksum, as arguments for the write."""
         if "SSECustomerAlgorithm" in head:
-            raise RefusedError("is encrypted with a key of your own (SSE-C), which would be lost")
+            raise RefusedError(
+                f"is encrypted with a key of your own (SSE-C), which would be lost; {BESIDE}"
+            )
         kept = {name: head[name] for name in _ENCRYPTION if head.get(name)}
         kept |= self._lock(path, head)
         if isinstance(head.get("Expires"), datetime):
@@ -133,7 +136,7 @@ class S3:
         checksums = [name.removeprefix("Checksum") for name in head if name.startswith("Checksum")]
         for checksum in checksums:
             if checksum not in (*_CHECKSUMS, _BY_DEFAULT, "Type"):
-                raise RefusedError(f"has a {checksum} checksum, which would be lost")
+                raise RefusedError(f"has a {checksum} checksum, which would be lost; {BESIDE}")
         supported = [checksum for checksum in checksums if checksum in _CHECKSUMS]
         return kept | ({"ChecksumAlgorithm": supported[0]} if supported else {})
 
@@ -141,7 +144,9 @@ class S3:
         """Retention and legal hold; S3 omits them from HEAD if they may not be read."""
         lock = {name: head[name] for name in head if name.startswith("ObjectLock")}
         if other := sorted(lock.keys() - set(_LOCK)):
-            raise RefusedError(f"has a lock of a new kind ({other[0]}), which would be lost")
+            raise RefusedError(
+                f"has a lock of a new kind ({other[0]}), which would be lost; {BESIDE}"
+            )
         if not lock and self._lockable and head.get("VersionId", "null") != "null":
             for ask in (self._client.get_object_legal_hold, self._client.get_object_retention):
                 self._see_unlocked(ask, path)

@@ -7,6 +7,7 @@ from tagger import metadata
 from tagger.blob import Blob, Content, fingerprint
 from tagger.errors import ChangedError, RefusedError, UnsupportedError, VanishedError
 from tagger.imaging.room import MOST
+from tagger.metadata import exif_values
 from tagger.metadata.formats.detect import Head
 from tagger.metadata.reading import state_of
 from tagger.records import Entry, GpsState, HardLinks, SidecarMode, SidecarName, Tag
@@ -21,6 +22,7 @@ from tagger.writing.recorded import Recorder, replace
 from tagger.writing.sidecars import Sidecar
 
 RAW = "camera raw is never written; its sidecar is"
+LET_SIDECAR = "without --sidecar never it gets a sidecar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class _Writing:
 
     def write(self) -> str:
         """See :func:`write_tag`."""
+        exif_values.check(self.tag)  # no sidecar takes what fails this
         run_id, mode = self.tag.provenance.run_id, self.options.sidecar
         raw = is_raw(self.entry.key)
         blob, digest = self._of_raw() if raw else (self.storage.read(self.entry.key), None)
@@ -107,8 +110,10 @@ class _Writing:
                     raise RefusedError(RAW)
                 return self._into_photo(blob, photo)
             except RefusedError as error:
-                if ours or mode is SidecarMode.NEVER:
+                if ours:
                     raise
+                if mode is SidecarMode.NEVER:
+                    raise RefusedError(f"{error}; {LET_SIDECAR}") from error
                 why = f"in a sidecar: {error}"
         self._into_sidecar(blob, beside)
         return why
@@ -117,7 +122,9 @@ class _Writing:
         """A raw file's metadata in place of its bytes, and its fingerprint; all for a copy."""
         file, whole = RawFile(self.storage, self.entry.key), self.output is not None
         if whole and file.version.size > MOST:
-            raise UnsupportedError(f"is larger than {MOST // 1_000_000} MB and is not copied")
+            raise UnsupportedError(
+                f"is larger than {MOST // 1_000_000} MB and is not copied; leave --output out"
+            )
         digest = fingerprint(file) if self.entry.fingerprint else b""
         return Blob(file.exif(), file.version), digest
 

@@ -7,6 +7,9 @@ from tagger.blob import Spliced
 from tagger.metadata.resolution import Density
 
 P = TypeVar("P", contravariant=True)
+# Remedies for photos that are whole, but would lose something if they were written in place.
+SIDECAR = "is not written in place; a sidecar is"
+ONLY_SIDECAR = "only a sidecar is safe"
 
 
 @dataclass(frozen=True, slots=True)

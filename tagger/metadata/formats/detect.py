@@ -8,11 +8,8 @@ from typing import Any
 from tagger.blob import Spliced
 from tagger.errors import RefusedError
 from tagger.metadata.formats import heif, heif_write, jpeg_write, png, tiff, webp
-from tagger.metadata.formats.container import Blocks, Change, Container, Parts
+from tagger.metadata.formats.container import SIDECAR, Blocks, Change, Container, Parts
 from tagger.metadata.formats.jpeg import Frame, Jpeg
-
-SIDECAR = "is not written in place; a sidecar is"
-
 
 BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # bytes of a BMP's header, in the header
 

@@ -25,7 +25,7 @@ def fresh(data: bytes, table: ItemTable) -> Iterator[int]:
     for number in range(1 + max((n for n in table.items if n < LONGEST), default=0), LONGEST + 1):
         if number not in used:
             yield number
-    raise RefusedError("its item table has no number for one more item")
+    raise RefusedError("its item table has no number for one more item; re-save a copy")
 
 
 def in_meta(data: bytes, table: ItemTable, places: Places) -> list[Edit]:
@@ -129,7 +129,7 @@ def _moved_item(data: bytes, widths: Widths, edits: list[Edit], item: ItemPlace)
     base, shifts = item.base_at, [growth(edits, extent.start) for extent in item.extents]
     for extent in item.extents:
         if any(edit.start < extent.end and edit.end > extent.start for edit in edits):
-            raise RefusedError("has a picture inside its item table, which is not written")
+            raise RefusedError("has a picture inside its item table; re-save a copy")
     if len(set(shifts)) == 1 and (any(data[base : base + widths.base]) or not widths.offset):
         yield counted(data, base, widths.base, shifts[0])
     elif widths.offset:

@@ -13,6 +13,7 @@ ODD = frozenset(b"mvex saio meta uuid".split())
 WIDTHS = {b"stco": 4, b"co64": 8}
 SELF_CONTAINED = 1  # flag of a data reference (section 8.7.2): the media data is in this file
 MAX_DEPTH, MAX_CHUNKS = 8, 10_000
+STILL = "export a still picture from it"  # the remedy for every sequence that is refused
 
 
 class Chunk(NamedTuple):
@@ -33,7 +34,7 @@ def chunks(data: bytes, moov: Box, depth: int = 0) -> Iterator[Chunk]:
     for box in boxes(data, moov.at, moov.end):
         end = box.end
         if box.kind in ODD or end > moov.end or depth > MAX_DEPTH:
-            raise RefusedError("is an image sequence of a form that is not written")
+            raise RefusedError(f"is an image sequence of a form that is not written; {STILL}")
         if box.kind in CONTAINERS:
             yield from chunks(data, box, depth + 1)
         elif box.kind in WIDTHS:
@@ -41,14 +42,14 @@ def chunks(data: bytes, moov: Box, depth: int = 0) -> Iterator[Chunk]:
         elif box.kind == b"dref":
             _check_inside(data, box)
     if end != moov.end:
-        raise RefusedError("is an image sequence whose boxes do not fill each other")
+        raise RefusedError(f"is an image sequence whose boxes do not fill each other; {STILL}")
 
 
 def _table(data: bytes, box: Box) -> Iterator[Chunk]:
     width = WIDTHS[box.kind]
     (count,) = struct.unpack_from(">I", data, box.at + 4)
     if count > MAX_CHUNKS or box.at + 8 + count * width != box.end:
-        raise RefusedError("is an image sequence of a wrong or enormous length")
+        raise RefusedError(f"is an image sequence of a wrong or enormous length; {STILL}")
     for at in range(box.at + 8, box.end, width):
         yield Chunk(at, width, int.from_bytes(data[at : at + width], "big"))
 
@@ -56,4 +57,4 @@ def _table(data: bytes, box: Box) -> Iterator[Chunk]:
 def _check_inside(data: bytes, dref: Box) -> None:
     for box in boxes(data, dref.at + 8, dref.end):
         if not data[box.at + 3] & SELF_CONTAINED:
-            raise RefusedError("is an image sequence that is kept in another file")
+            raise RefusedError(f"is an image sequence that is kept in another file; {STILL}")

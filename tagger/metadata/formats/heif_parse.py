@@ -7,6 +7,7 @@ from tagger.errors import RefusedError
 from tagger.metadata import ifd
 from tagger.metadata.formats import heif_moov
 from tagger.metadata.formats.heif import XMP, XMP_UUID, Box, boxes
+from tagger.metadata.formats.heif_moov import STILL
 from tagger.metadata.formats.heif_table import (
     MARK,
     Extent,
@@ -40,7 +41,7 @@ def _parse(data: bytes) -> ItemTable:
     top, trailer = _top(data)
     metas = [box for box in top if box.kind == b"meta"]
     if len(metas) != 1:
-        raise RefusedError("is an image sequence without a still picture" if not metas else TWO)
+        raise RefusedError(TWO if metas else f"is an image sequence without a still; {STILL}")
     meta = metas[0]
     inside = _filled(data, meta.at + 4, meta.end)
     parts = {box.kind: box for box in inside}
@@ -80,7 +81,7 @@ def _top(data: bytes) -> tuple[tuple[Box, ...], int]:
             if data.endswith(SAMSUNG_END):
                 return tuple(top), box.start
             name = ascii(box.kind.decode("latin-1"))
-            raise RefusedError(f"holds a box {name}, of which it is not known what it refers to")
+            raise RefusedError(f"holds a box {name} of an unknown kind; re-save a copy")
         if box.end > len(data):
             raise RefusedError("is cut short; restore it from a backup")
         top.append(box)
@@ -88,7 +89,7 @@ def _top(data: bytes) -> tuple[tuple[Box, ...], int]:
             raise RefusedError(f"has more than {MAX_BOXES} boxes; re-save a copy")
     end = top[-1].end if top else 0
     if end != len(data):
-        raise RefusedError("has bytes behind its last box, of which it is not known what they are")
+        raise RefusedError("has unknown bytes behind its last box; re-save a copy")
     return tuple(top), end
 
 
@@ -170,7 +171,7 @@ def _check_places(data: bytes, table: ItemTable) -> None:
     limits = len(data), idat.end - idat.at if idat else 0
     for place in table.locations.values():
         if place.outside:
-            raise RefusedError("keeps pictures in another file, which is not written")
+            raise RefusedError("keeps pictures in another file; re-save a copy")
         for extent in place.extents if place.method < 2 else ():
             left -= extent.end - extent.start
             if extent.start == extent.end and not table.widths.length:
@@ -181,4 +182,4 @@ def _check_places(data: bytes, table: ItemTable) -> None:
         raise RefusedError("its items overlap; re-save a copy")
     for chunk in table.chunks:
         if not any(box.kind == b"mdat" and box.at <= chunk.place < box.end for box in table.boxes):
-            raise RefusedError("has pictures of a sequence outside its media data")
+            raise RefusedError(f"has pictures of a sequence outside its media data; {STILL}")

@@ -95,6 +95,6 @@ class ItemTable:
         if place is None:
             return []
         if place.method > 1:
-            raise RefusedError("keeps metadata inside another item, which is not written")
+            raise RefusedError("keeps metadata inside another item; re-save a copy")
         base = self.parts[b"idat"].at if place.method else 0
         return [(base + extent.start, base + extent.end) for extent in place.extents]

@@ -9,7 +9,7 @@ from tagger.errors import RefusedError
 from tagger.metadata import makernote
 from tagger.metadata.exif import new_block
 from tagger.metadata.formats import heif, heif_edits, heif_parse
-from tagger.metadata.formats.container import Change, Parts
+from tagger.metadata.formats.container import ONLY_SIDECAR, SIDECAR, Change, Parts
 from tagger.metadata.formats.heif import EXIF, EXIF_HEAD, TIFF_HEADS, XMP, Box
 from tagger.metadata.formats.heif_proof import check_rest
 from tagger.metadata.formats.heif_table import MARK, ItemTable
@@ -18,7 +18,6 @@ from tagger.metadata.xmp import new_packet
 __all__ = ["HEAD_TELLS_ALL", "check_rest", "read", "write"]
 
 HEAD_TELLS_ALL = False
-SIDECAR = "is not written in place; a sidecar is"
 SEQUENCES = frozenset((b"avis", b"hevc", b"hevx", b"hevm", b"hevs", b"msf1"))  # major brands
 NEW_PREFIX = b"\0\0\0\6" + EXIF_HEAD  # distance to the TIFF header (23008-12 A.2.1)
 MAX_OLD = 1 << 20  # a longer item table is not kept: after removing a tag, the file stays longer
@@ -42,7 +41,7 @@ def read(data: bytes) -> Parts:
     if beside and not xmp:
         trouble = "its XMP is not among its items"
     if exif and not table.items[exif[0]].plain:
-        raise RefusedError("has protected EXIF, which is not written")
+        raise RefusedError("has protected EXIF; export a copy without the protection")
     block = _split(_body(data, table, exif[0]))[1] if exif else b""
     packet = _body(data, table, xmp[0]) if xmp and not trouble else b""
     return Parts(block or None, packet or None, trouble)
@@ -150,7 +149,7 @@ def _payloads(data: bytes, table: ItemTable, change: Change) -> Iterator[tuple[b
     prefix, block = _split(old[EXIF] or b"")
     length = len(change.exif or b"")
     if block and length > len(block) and makernote.reaches(block, length, range(0)):
-        raise RefusedError("its maker note points beyond its EXIF block")
+        raise RefusedError(f"its maker note points beyond its EXIF block; {ONLY_SIDECAR}")
     new = dict[bytes, bytes | None]()
     new[EXIF] = None if change.exif is None else prefix + change.exif
     new[XMP] = old[XMP] if change.leave_xmp else change.xmp
@@ -178,7 +177,7 @@ def _old(data: bytes, table: ItemTable, kind: bytes) -> bytes | None:
     if not number:
         return None
     if any(number in reference.targets for reference in table.references):
-        raise RefusedError("has metadata that other items refer to, which is not written")
+        raise RefusedError(f"has metadata that other items refer to; {ONLY_SIDECAR}")
     return _body(data, table, number)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tagger.errors import RefusedError
 from tagger.metadata import inside, resolution
 from tagger.metadata.formats import app1
-from tagger.metadata.formats.container import Blocks, Parts, in_iptc
+from tagger.metadata.formats.container import ONLY_SIDECAR, Blocks, Parts, in_iptc
 from tagger.metadata.resolution import Density
 
 SOI, EOI, SOS, APP0, APP1, APP2, APP11, APP13 = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xE2, 0xEB, 0xED
@@ -226,10 +226,12 @@ class Jpeg:
             if segment.marker == APP0 and body[6:14] == b"HEAPJPGM":
                 # ExifTool counts its directories from elsewhere; one may pass for the new GPS's.
                 raise RefusedError(
-                    "has a CIFF block of an early Canon, which GPS might hide in part"
+                    f"has a CIFF block of an early Canon, which GPS might hide; {ONLY_SIDECAR}"
                 )
         if data[-12:-8] in (b"AXS!", b"AXS*"):
-            raise RefusedError("has an AFCP trailer, which counts bytes from the start of the file")
+            raise RefusedError(
+                f"has an AFCP trailer, which counts from the file's start; {ONLY_SIDECAR}"
+            )
         return header
 
     def new_exif_place(self) -> int:

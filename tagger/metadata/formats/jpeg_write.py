@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tagger.blob import Edit, Spliced, edited, growth
 from tagger.errors import RefusedError
 from tagger.metadata import ifd, makernote
-from tagger.metadata.formats.container import Change
+from tagger.metadata.formats.container import ONLY_SIDECAR, Change
 from tagger.metadata.formats.jpeg import (
     APP1,
     EOI,
@@ -63,7 +63,9 @@ def _app1(header: bytes, payload: bytes) -> bytes:
     """
     size = len(header) + len(payload)
     if size > MAX_PAYLOAD:
-        raise RefusedError(f"its metadata would grow to {size} bytes; JPEG allows {MAX_PAYLOAD}")
+        raise RefusedError(
+            f"its metadata would take {size} bytes, JPEG allows {MAX_PAYLOAD}; {ONLY_SIDECAR}"
+        )
     return struct.pack(">BBH", 0xFF, APP1, size + 2) + header + payload
 
 
@@ -99,7 +101,7 @@ def _mpf_entries(data: bytes, part: Segment) -> Iterator[tuple[int, str]]:
     if entry is None:
         return
     if entry.kind != 7 or entry.items % 16 or len(ifd.value(block, entry)) < 16:
-        raise RefusedError("its index of further pictures (MPF) is damaged")
+        raise RefusedError("its index of further pictures (MPF) is damaged; re-save a copy")
     for at in range(0, entry.items, 16):
         yield part.at + len(MPF) + entry.start + at, order
 
@@ -124,10 +126,10 @@ def _check_pointers(data: bytes, header: Header, edits: list[Edit]) -> None:
             ending = data.find(bytes((0xFF, EOI)), header.sos)
             preview = scans[ending + 2 - header.sos :] if ending >= 0 else range(0)
             if makernote.reaches(block, len(block) + grown, preview):
-                raise RefusedError("its maker note points beyond its EXIF block")
+                raise RefusedError(f"its maker note points beyond its EXIF block; {ONLY_SIDECAR}")
     for at in _pointers(data, header.sos, (0, *bases)):
         if not any(part.at <= at < part.end for part in header.mpf):
-            raise RefusedError("its header points to a preview behind the picture")
+            raise RefusedError(f"its header points to a preview behind the picture; {ONLY_SIDECAR}")
 
 
 def _pointers(data: bytes, sos: int, bases: tuple[int, ...]) -> list[int]:
@@ -180,4 +182,6 @@ def check_rest(photo: Jpeg, new: Spliced) -> None:
             mended = struct.unpack_from(order + "II", new.head, there + 4)
             first = (size + grown if size else 0, 0)
             if mended != ((size, offset + grown - moved) if offset else first):
-                raise RefusedError("its index of further pictures would be wrong; please report")
+                raise RefusedError(
+                    "its index of further pictures would be wrong; please report this"
+                )

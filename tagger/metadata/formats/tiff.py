@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from tagger.blob import Spliced
 from tagger.errors import RefusedError
 from tagger.metadata import exif, gps, ifd, inside
-from tagger.metadata.formats.container import Blocks, Change, Parts
+from tagger.metadata.formats.container import ONLY_SIDECAR, SIDECAR, Blocks, Change, Parts
 
 HEAD_TELLS_ALL = True
 XMP_TAG = inside.XMP_TAG
 C2PA_TAG = 0xCD41  # C2PA specification 2.1, appendix A: the manifest store
 NEW_SUBFILE_TYPE, PHOTOMETRIC, DNG_VERSION, MAKER_NOTE = 254, 262, 0xC612, 0x927C
 SENSOR = (32803, 34892)  # a colour filter array, linear raw (DNG 1.4)
-SIDECAR = "is not written in place; a sidecar is"
 PLAIN = (0, 1, 2, 3, 5, 6, 8)  # photometric interpretations of pictures, not of sensor data
 DATA = ((273, 279), (324, 325))  # offsets and sizes of strips and of tiles
 MAX_BYTES = (1 << 32) - 65_536  # offsets have 32 bits
@@ -51,7 +50,7 @@ def read(data: bytes) -> Parts:
     first = directories[0][1]
     _check_kind(data, order, directories)
     if len(data) > MAX_BYTES:
-        raise RefusedError("the TIFF is at its 4 GB limit; a sidecar is written instead")
+        raise RefusedError(f"the TIFF is at its 4 GB limit; {ONLY_SIDECAR}")
     list(_picture(data))
     xmp = first.find(XMP_TAG)
     wrong = xmp is not None and xmp.kind not in (1, 7)
