@@ -4,6 +4,7 @@ import io
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import piexif
 import pytest
@@ -142,6 +143,31 @@ def test_a_neighbour_of_the_same_camera_gives_its_position() -> None:
     assert guess and not guess.refused
     assert distance_m((guess.latitude, guess.longitude), PARIS) < 1
     assert guess.words == "1 min after near.jpg"
+
+
+@pytest.mark.parametrize("moment", ["2005-01-01T00:05", "2005-01-01T12:07", "1998-07-14T00:00"])
+def test_a_clock_that_nobody_set_places_no_photo(moment: str) -> None:
+    """Two journeys, each after an empty battery, have the same times; so have dates by hand."""
+    local = datetime.fromisoformat(moment + "+00:00").timestamp()
+
+    def told(
+        key: str = "oslo.jpg", limits: Limits | None = None, offset: float | None = None
+    ) -> Estimate:
+        paris = [photo(f"{key[:4]}{1233 + n}.jpg", local + 60 * n, PARIS) for n in range(3)]
+        source = TimeSource(index(paris), limits or Limits())
+        answer = source.estimate(photo(key, local, offset=offset))
+        assert answer
+        return answer
+
+    assert "the clock may never have been set" in told().refused
+    # It speaks against no landmark either.
+    sight = Sight(load_landmarks()["Taj_Mahal"], 0.95, accepted=True)
+    assert weigh(sight, [told()], (Source.LANDMARK, Source.TIME), 0.6).subject is sight.landmark
+    # Where the user says that the clock is right, the photo does, or the camera counted on.
+    assert not told(limits=Limits(fast={"X": 0.0})).refused
+    assert not told(offset=7200.0).refused
+    assert not told("IMG_1236.jpg").refused
+    assert told("IMG_7236.jpg").refused
 
 
 def test_what_no_camera_took_has_no_position_by_time() -> None:

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from tagger.metadata.capture import Capture
@@ -49,6 +50,20 @@ def stated(photo: Capture) -> float | None:
         # Where it is minutes old, the position is, too: both were true at that moment.
         return ahead
     return photo.offset
+
+
+def unset(photo: Capture) -> bool:
+    """Whether a clock that nobody set, or a date typed by hand, may show such a time.
+
+    With an empty battery cameras begin anew at 1 January of the year they were made in, each time.
+
+    >>> unset(Capture("a.jpg", local=1104537900.0)), unset(Capture("a.jpg", local=1104624300.0))
+    (True, False)
+    """
+    if photo.local is None or photo.offset is not None or photo.gps_time is not None:
+        return False
+    day = datetime.fromtimestamp(photo.local, UTC)
+    return (day.month, day.day) == (1, 1) or photo.local % DAY == 0
 
 
 def measured(local: float, others: Sequence[tuple[float, float]]) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tagger.evidence.camera_clocks import CameraClocks
 from tagger.evidence.captures import BY_UTC, By, Captures
-from tagger.evidence.clocks import Clock
+from tagger.evidence.clocks import Clock, unset
 from tagger.evidence.estimate import Estimate, Neighbour
 from tagger.evidence.in_words import far, in_words
 from tagger.evidence.limits import Limits
@@ -34,6 +34,10 @@ MOST = 24  # other cameras' photos that are looked at before, and after
 TOGETHER_S, COMPARED_S = 6 * 3600.0, 3600.0
 APART = "the cameras were at different places at that time"
 TWO = "two cameras of one name were at two places"
+RESET = (
+    "the clock may never have been set: 1 January, or midnight to the second; if it was, "
+    "add --clock-offset '{}=0'"
+)
 UNKNOWN = "nothing shows that this camera was where the other one was"
 # How people moved at that time: from at most this many positions within so many seconds.
 PAIRS, SPEED_S = 24, 6 * 3600.0
@@ -54,9 +58,24 @@ class TimeSource:
 
     def estimate(self, photo: Capture) -> Estimate | None:
         """See :class:`tagger.evidence.estimate.PositionSource`."""
-        local = photo.local
-        if local is None or not photo.taken:
+        if photo.local is None or not photo.taken:
             return None
+        answer = self._by_clock(photo, photo.local)
+        if answer and not answer.refused and self._may_be_reset(photo, answer):
+            return replace(
+                answer, radius_68_m=math.inf, radius_95_m=math.inf, neighbours=(),
+                refused=RESET.format(photo.camera),
+            )  # fmt: skip
+        return answer
+
+    def _may_be_reset(self, photo: Capture, answer: Estimate) -> bool:
+        """Whether the photo may be of any year, and no camera's own count shows of which."""
+        if not unset(photo) or self._clocks.fast(photo) is not None:
+            return False
+        near = answer.neighbours
+        return not all(one_counter(photo.key, one.key, one.seconds) for one in near)
+
+    def _by_clock(self, photo: Capture, local: float) -> Estimate | None:
         clocks = self._clocks.of(photo)
         if not clocks:
             return self._by_wall(photo, local)
