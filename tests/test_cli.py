@@ -89,6 +89,11 @@ def test_quiet_says_nothing_and_verbose_a_line_for_each(
         (["", "--dry-run"], "PATH is empty (is a variable unset?); give a folder"),
         ([".", "", "--dry-run"], "PATH is empty (is a variable unset?); give a folder"),
         ([".", "--dry-run", "--output", ""], "'--output': it is empty (is a variable unset?)"),
+        ([".", "--since", "9999999d"], "'9999999d' is not a time"),
+        ([".", "--since", "99999999999999999999d"], "is not a time"),
+        ([".", "--since", "0001-01-01T00:00+14:00"], "is not a time"),
+        ([".", "--max-time", "99999999999999999999h"], "is not a duration"),
+        ([".", "--max-gap", "99999999999999999999h"], "is not a duration"),
     ],
 )
 def test_wrong_usage_is_exit_2_with_the_option_named(

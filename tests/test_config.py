@@ -206,3 +206,9 @@ def test_a_misspelt_variable_is_told(library: Path, monkeypatch: pytest.MonkeyPa
     )
     assert "unknown variable LANDMARKTAG_QUIET; did you mean LANDMARK_TAG_QUIET?" in messages[0]
     assert "unknown variable LANDMARK_TAG_COLOUR; unset it; landmark-tag config show" in messages[1]
+
+
+def test_a_value_that_is_not_utf8_is_shown_escaped(tmp_path: Path) -> None:
+    """As an argument it has surrogates (PEP 383), which no stream takes."""
+    shown = CliRunner().invoke(main, ["config", "show", "--report", "\udcff.csv"])
+    assert shown.exit_code == 0 and 'report = "\\xff.csv"' in shown.output

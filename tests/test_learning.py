@@ -350,6 +350,22 @@ def test_photos_that_are_not_a_place_take_confidence_away() -> None:
     assert both.best.slug == "Eiffel_Tower" and both.best.confidence < 0.5
 
 
+def test_what_is_not_one_landmark_may_be_another() -> None:
+    """Whoever rejects a wrong guess must not lose the photos of what is really shown."""
+    table, first = load_landmarks(), guess("Eiffel_Tower", 0.8)
+    for refused, left in (("space_needle", 0.8), ("eiffel_tower", 0.3)):
+        both = merged(first, LearnedGuess(f"mine/not:{refused}", None, 0.9, 3.0), table)
+        assert (both.best.confidence == 0.8) == (left == 0.8)
+        assert both.best.confidence <= left
+
+
+def test_what_is_not_a_place_of_ones_own_is_forgotten_by_its_name(tmp_path: Path) -> None:
+    landmark_tag("learn", "--not", "Mill", *views(tmp_path / "known", 1))
+    assert "not Mill: 1 photo" in landmark_tag("places", "list")
+    landmark_tag("places", "forget", "Mill")
+    assert len(open_pack(mine(tmp_path))) == 0
+
+
 def test_a_review_teaches_places_and_what_is_not_one(tmp_path: Path) -> None:
     library, report = tmp_path / "library", tmp_path / "report.csv"
     photos = views(library, 3)
@@ -450,6 +466,15 @@ def test_a_position_far_from_the_photos_own_is_asked_about(tmp_path: Path) -> No
     assert "is that right?" not in landmark_tag("learn", "Spire", "--at", "48.86,2.29", photo)
 
 
+def test_a_photo_of_a_landmark_elsewhere_is_asked_about(tmp_path: Path) -> None:
+    """Else all photos of that landmark would be tagged as the place."""
+    photos = views(tmp_path / "munich", 1), views(tmp_path / "paris", 1, name="eiffel_tower.jpg")
+    output = landmark_tag("learn", "Munich", "--at", "48.137,11.575", *photos[0], *photos[1])
+    assert "paris/view0.jpg: looks like Eiffel Tower, 688 km from there; is it a photo" in output
+    assert output.count("looks like") == 1 and "Munich: 2 photos learned" in output
+    assert "looks like" not in landmark_tag("learn", "Mast", "--at", "48.86,2.29", *photos[1])
+
+
 @pytest.mark.parametrize("maker", MAKERS)
 def test_places_are_learned_from_camera_raw(maker: str, tmp_path: Path) -> None:
     """By the preview that is classified, and with the position in the raw file."""
@@ -473,6 +498,11 @@ def test_what_is_no_file_is_named_and_not_waited_for(tmp_path: Path) -> None:
     assert "pipe.jpg: is not a file, though named like a photo" in output
     # By all its names the photo is one.
     assert "Mill: 1 photo learned, 2 known before" in output
+
+
+@pytest.mark.parametrize("words", [("learn", "Mill", "a.jpg"), ("places", "forget", "Mill")])
+def test_an_empty_name_of_a_pack_is_refused(words: tuple[str, ...]) -> None:
+    assert "it names no file (is a variable unset?)" in landmark_tag(*words, "--pack", "", code=2)
 
 
 def test_a_name_that_starts_like_a_formula_is_rejected_as_it_is(tmp_path: Path) -> None:

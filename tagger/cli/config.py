@@ -211,7 +211,7 @@ def group(tag: click.Command) -> click.Group:
                 ParameterSource.ENVIRONMENT: f"variable {_variable(option)}",
                 ParameterSource.DEFAULT_MAP: "this file",
             }.get(context.get_parameter_source(name) or ParameterSource.DEFAULT, "default")
-            click.echo(f"{_line(option, values[name]):<28}  # {source}")
+            tell(f"{_line(option, values[name]):<28}  # {source}")
 
     options = [_as_written(option) for option in settable(tag)]
     show.params += options

@@ -98,6 +98,9 @@ def learn(
             away = f"{one.away_m / 1000:,.0f} km from {mark.latitude:.5f}, {mark.longitude:.5f}"
             tell(printable(f"{mark.name}: GPS of its photos is up to {away}; is that right?"),
                  err=True)  # fmt: skip
+        for photo, shown, metres in one.elsewhere:
+            away = f"{metres / 1000:,.0f} km from there; is it a photo of {mark.name}?"
+            tell(printable(f"{photo}: looks like {shown}, {away}"), err=True)
         apart = "" if one.apart_m is None else f"; its photos lie up to {one.apart_m:,.0f} m apart"
         known = f", {one.known} known before" if one.known else ""
         place = "what is not it" if wrong else (

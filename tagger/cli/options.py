@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,15 @@ from tagger.storage.urls import is_url
 Command = Callable[..., Any]
 # A bucket costs latency, not computing: most of the time is spent waiting for answers.
 BUCKET_WORKERS = 32
+LONGEST = timedelta(days=365_000)  # beyond it there is no such date
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def duration(text: str) -> timedelta | None:
-    """The duration that 90s, 30m, 36h, 7d or 2w means; None for other text."""
-    age = re.fullmatch(r"(\d+)([smhdw])", text)
-    return timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else None
+    """The duration that 90s, 30m, 36h, 7d or 2w means; None for other text, or millennia."""
+    age = re.fullmatch(r"(\d{1,9})([smhdw])", text)
+    time = timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else None
+    return time if time and time <= LONGEST else None
 
 
 def _server(context: click.Context, option: click.Parameter, url: str | None) -> str:
@@ -33,11 +35,12 @@ def _server(context: click.Context, option: click.Parameter, url: str | None) ->
 def _moment(context: click.Context, option: click.Parameter, text: str | None) -> datetime | None:
     if text is None:
         return None
-    if age := duration(text):
-        return datetime.now().astimezone() - age
     try:
-        return datetime.fromisoformat(text).astimezone()
-    except ValueError as error:
+        if age := duration(text):
+            return datetime.now().astimezone() - age
+        # In UTC, as there is no date before the year 1 nor after 9999 to compare with it.
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise click.BadParameter(f"{text!r} is not a time; write 36h, 7d or 2026-11-24") from error
 
 

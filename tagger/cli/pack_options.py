@@ -31,8 +31,14 @@ def run_options(command: Command) -> Command:
     return command
 
 
+def _named(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and not path.name:
+        raise click.BadParameter("it names no file (is a variable unset?); leave it out for yours")
+    return path
+
+
 pack_option = click.option(
-    "--pack", type=FILE, default=None, metavar="FILE", allow_from_autoenv=False,
+    "--pack", type=FILE, default=None, metavar="FILE", allow_from_autoenv=False, callback=_named,
     help="The pack; default: your own, in the data folder.",
 )  # fmt: skip
 

@@ -96,7 +96,7 @@ def forget(names: tuple[str, ...], pack: Path | None) -> None:
 
     with editing(pack or own_path(), "", (0, 0), True) as edited:
         for name in names:
-            place = edited.find(name)
+            place = edited.find(name) or edited.find(name, named=False)
             if place is None:
                 raise RunError(
                     f"{name}: no such place, nothing was forgotten; see landmark-tag places list"

@@ -177,9 +177,23 @@ class Classifier:
         Raises:
             RunError: the model has no references that others could be like.
         """
+        return self._as_references(photos, self._infer(photos)[1]) if photos else []
+
+    def references_and_guesses(self, photos: Sequence[Views]) -> list[tuple[PlaceReference, Guess]]:
+        """As :meth:`references` and :meth:`classify`, with one pass of the network for both."""
+        if not photos:
+            return []
+        probabilities, embeddings = self._infer(photos)
+        references = self._as_references(photos, embeddings)
+        guesses = self._guesses(photos, probabilities, embeddings)
+        return list(zip(references, guesses, strict=True))
+
+    def _as_references(
+        self, photos: Sequence[Views], embeddings: torch.Tensor
+    ) -> list[PlaceReference]:
         known = self._comparable()
         assert self._weigher
-        places = self._weigher.placed(self._infer(photos)[1].numpy())
+        places = self._weigher.placed(embeddings.numpy())
         return [
             PlaceReference(in_bytes(place), *encoded(known, photo.grey))
             for place, photo in zip(places, photos, strict=True)

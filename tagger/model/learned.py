@@ -15,6 +15,7 @@ from tagger.model.local_features.sift import Floats
 from tagger.model.local_features.weigh import Findings
 from tagger.places.distance import distance_m
 from tagger.places.embeddings import unit
+from tagger.places.own import NOT, is_called
 from tagger.places.pack import Pack
 from tagger.places.search import PackSearch
 from tagger.records import Candidate as Named
@@ -202,12 +203,22 @@ def _one_spot(one: Landmark, other: Landmark) -> bool:
     return away <= max(one.radius_m, other.radius_m)
 
 
+def _of_another(slug: str, mark: Landmark, shipped: Mapping[str, Landmark]) -> bool:
+    """Whether photos do not show some landmark, so that they may well show this one."""
+    refused = slug.partition(f"/{NOT}")[2]
+    if not refused or is_called(mark, refused):
+        return False
+    return any(is_called(one, refused) for one in shipped.values())
+
+
 def merged(guess: Guess, judged: LearnedGuess, shipped: Mapping[str, Landmark]) -> Guess:
     """The model's guess and a learned place as one: what contradicts each other both lose.
 
     Either may be right, or neither, but not both: their confidences are those given that.
     """
     sure, mark, first = judged.confidence, judged.landmark, guess.best
+    if mark is None and _of_another(judged.slug, shipped[first.slug], shipped):
+        return guess
     same = mark is not None and _one_spot(mark, shipped[first.slug])
     if not same and judged.against:
         odds = first.confidence / max(1e-9, 1 - first.confidence) * math.exp(-judged.against)

@@ -99,10 +99,10 @@ class Editing:
         self.places[slug] = replace(place, references=tuple(references))
         return len(references) - count
 
-    def find(self, name: str) -> PackPlace | None:
-        """The place of that name or slug."""
-        places = self.places.values()
-        return next((one for one in places if one.named and is_called(one.landmark, name)), None)
+    def find(self, name: str, named: bool = True) -> PackPlace | None:
+        """The place of that name or slug, or if not ``named`` what is not it."""
+        places = (one for one in self.places.values() if one.named is named)
+        return next((one for one in places if is_called(one.landmark, name)), None)
 
 
 @contextmanager
@@ -141,14 +141,19 @@ def editing(
         write_pack(path, made_by, edited.places.values(), sizes, edited.private)
 
 
+def far_apart_m(one: Landmark, other: Landmark) -> float:
+    """Metres between two places that lie too far apart to be the same, else 0."""
+    away = distance_m((one.latitude, one.longitude), (other.latitude, other.longitude))
+    return away if away > max(FARTHEST_M, one.radius_m, other.radius_m) else 0.0
+
+
 def see_one_place(known: Landmark, other: Landmark) -> None:
     """Make sure that two places of one name are the same: else the photos of one would move.
 
     Raises:
         RunError: they lie too far apart.
     """
-    away = distance_m((known.latitude, known.longitude), (other.latitude, other.longitude))
-    if away > max(FARTHEST_M, known.radius_m, other.radius_m):
+    if away := far_apart_m(known, other):
         raise RunError(
             f"{other.name}: another place of that name lies {away / 1000:,.0f} km away; give one "
             "of them another name, leave one out, or forget the known one (places forget NAME)"

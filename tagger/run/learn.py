@@ -13,7 +13,15 @@ from tagger.errors import PhotoError, RunError, VanishedError
 from tagger.imaging.decode import to_views
 from tagger.places.distance import distance_m
 from tagger.places.embeddings import unit
-from tagger.places.own import FARTHEST_M, NOT, Editing, editing, new_landmark, slug_of
+from tagger.places.own import (
+    FARTHEST_M,
+    NOT,
+    Editing,
+    editing,
+    far_apart_m,
+    new_landmark,
+    slug_of,
+)
 from tagger.places.pack import Pack, PackPlace, PlaceReference
 from tagger.places.search import products_with
 from tagger.places.table import RADIUS_M
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
 
 BATCH = 16
+SURELY = 0.9  # confidence from which a photo that is learned is said to show a landmark elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,8 @@ class LessonResult:
         apart_m: how far the photos' own positions lie apart, None where fewer than two have one.
         problems: photos that could not be read, and why.
         away_m: how far from the place the photos' own positions are, at most.
+        elsewhere: photos that surely show a landmark elsewhere by the model: photo, landmark,
+            metres away.
     """
 
     landmark: Landmark
@@ -47,6 +58,7 @@ class LessonResult:
     apart_m: float | None
     problems: tuple[str, ...]
     away_m: float = 0.0
+    elsewhere: tuple[tuple[str, str, float], ...] = ()
 
 
 def learn(
@@ -77,17 +89,23 @@ def _learned(
     lesson: Lesson, pack: Editing, classifier: "Classifier", licence: str, wrong: bool
 ) -> LessonResult:
     before = pack.find(lesson.name)
-    references, positions, problems = _read(lesson.photos, classifier, licence)
+    references, positions, problems, surely = _read(lesson.photos, classifier, licence)
     if not references:
         raise RunError(f"{lesson.name}: none of its photos can be read: {'; '.join(problems)}")
     if wrong:
         mark = before.landmark if before else new_landmark(lesson.name, 0, 0, RADIUS_M)
         mark = replace(mark, slug=NOT + mark.slug)
-        apart, away = None, 0.0
+        apart, away, surely = None, 0.0, []
     else:
         mark, apart, away = _marked(lesson, before.landmark if before else None, positions)
     count = pack.add(PackPlace(mark, tuple(references), licence, named=not wrong))
-    return LessonResult(mark, count, len(references) - count, apart, tuple(problems), away)
+    elsewhere = tuple(
+        (photo, shown.name, away_m)
+        for photo, shown in surely
+        if (away_m := far_apart_m(mark, shown))
+    )
+    known = len(references) - count
+    return LessonResult(mark, count, known, apart, tuple(problems), away, elsewhere)
 
 
 def _marked(
@@ -126,9 +144,12 @@ def _marked(
 
 def _read(
     paths: Sequence[Path], classifier: "Classifier", licence: str
-) -> tuple[list[PlaceReference], list[tuple[float, float]], list[str]]:
-    """References of the photos that can be read, positions of those that carry one, problems."""
+) -> tuple[list[PlaceReference], list[tuple[float, float]], list[str], list[tuple[str, Landmark]]]:
+    """References of the photos that can be read, positions of those that carry one, problems, and
+    landmarks that photos surely show.
+    """
     references, positions, problems = [], [], []
+    surely = list[tuple[str, Landmark]]()
     for start in range(0, len(paths), BATCH):
         views, facts = [], []
         for path in paths[start : start + BATCH]:
@@ -150,12 +171,13 @@ def _read(
             # What this tool wrote is no evidence of where a place is.
             if metadata.provenance(about) is None and (point := metadata.position(about)):
                 positions.append(point)
-        if views:
-            references += [
-                replace(one, facts=fact)
-                for one, fact in zip(classifier.references(views), facts, strict=True)
-            ]
-    return references, positions, problems
+        made = classifier.references_and_guesses(views)
+        for (one, guess), fact in zip(made, facts, strict=True):
+            references.append(replace(one, facts=fact))
+            shown = classifier.landmarks.get(guess.best.slug)
+            if shown and guess.best.confidence >= SURELY:
+                surely.append((fact["path"], shown))
+    return references, positions, problems, surely
 
 
 def relearned(path: Path, classifier: "Classifier") -> Iterator[tuple[PackPlace, list[str]]]:
@@ -176,7 +198,7 @@ def relearned(path: Path, classifier: "Classifier") -> Iterator[tuple[PackPlace,
             made, problems = [], []
             for one in place.references:
                 photo = one.facts.get("path", "")
-                references, _, trouble = _read(
+                references, _, trouble, _ = _read(
                     [Path(photo)], classifier, one.facts.get("licence", "")
                 )
                 same = [ref for ref in references if ref.facts["sha256"] == one.facts.get("sha256")]
