@@ -20,9 +20,8 @@ from tagger.review.worldmap import VIEW_BOX, land
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE, MAP = "landmarks.md", "landmarks.svg"
 SHARE = """\
-Hardly any photo of a real library shows one of them. Of 964 personal photos from 44 collections,
-the first 50 landmarks were right about none; of 1,566 photos, a first model of 405 landmarks was
-right about one (the Golden Gate Bridge). [Other sources](sources.md) help more photos."""
+Hardly any photo of a real library shows one of them: of 7,089 photos of 85 personal galleries, 44 were
+tagged with the right one, and 17 with a wrong one. [Other sources](sources.md) help more photos."""
 BORDER = "On a border, so no country is written"
 
 

@@ -10,10 +10,14 @@ import pytest
 from conftest import COLOURS, photo
 
 from tagger.blob import Blob
+from tagger.evidence.sources import Sources
+from tagger.imaging import decoders
+from tagger.imaging.decode import Resize
 from tagger.ledger.ledger import Ledger, new_run_id
 from tagger.ledger.undo import undo
 from tagger.model.classifier import Classifier
 from tagger.records import Entry, Outcome, SidecarMode, Status, Version
+from tagger.run.library_pass import decoded
 from tagger.run.pipeline import run
 from tagger.run.stages import Settings
 from tagger.storage.local import LocalStorage
@@ -26,6 +30,7 @@ class Counting(LocalStorage):
     def __init__(self, folder: Path) -> None:
         super().__init__([folder])
         self.opened: set[str] = set()
+        self.whole: set[str] = set()
 
     def read_head(self, key: str, size: int) -> bytes:
         self.opened.add(Path(key).name)
@@ -33,6 +38,7 @@ class Counting(LocalStorage):
 
     def read(self, key: str) -> Blob:
         self.opened.add(Path(key).name)
+        self.whole.add(Path(key).name)
         return super().read(key)
 
 
@@ -164,3 +170,42 @@ def test_each_of_many_photos_is_recalled_in_any_order(book: Ledger, order: str) 
                 assert (seen.status, seen.model_sha256, seen.output) == (
                     Status.NO_LANDMARK, "m1", "/out",
                 )  # fmt: skip
+
+
+@pytest.mark.parametrize("sources", [False, True])
+def test_of_a_photo_that_nothing_decodes_only_the_first_bytes_are_read(
+    tmp_path: Path, classifier: Classifier, sources: bool
+) -> None:
+    rest = b"x" * 200_000
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"\xff\x0a" + rest)  # JPEG XL
+    (folder / "b.tif").write_bytes(b"8BPS" + rest)  # Photoshop
+    (folder / "c.jpg").write_bytes(bytes(200_000))  # what it is, its end tells
+    (folder / "d.jpg").write_bytes(photo(COLOURS["Taj_Mahal"]))
+    storage = Counting(folder)
+    others = Sources() if sources else None
+    outcomes = list(run(storage, classifier, None, Settings("run"), sources=others))
+    if others:
+        others.close()
+    assert [(one.status.value, one.reason) for one in outcomes[:3]] == [
+        ("unsupported", "JPEG XL is not decoded here; export it as JPEG or PNG"),
+        ("unsupported", "is Photoshop (PSD) by its content, which is not decoded; "
+         "rename or exclude it"),
+        ("unreadable", "the file holds 200000 bytes of zeros; restore it from a backup"),
+    ]  # fmt: skip
+    assert outcomes[3].status is Status.WOULD_TAG
+    assert storage.whole - {"d.jpg"} == {"c.jpg"}
+
+
+def test_a_photo_of_the_library_that_nothing_decodes_is_not_read_each_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"x" * 200_000)
+    (tmp_path / "b.jpg").write_bytes(photo(COLOURS["Taj_Mahal"]))
+    storage = Counting(tmp_path)
+    heic, jpeg = storage.list()
+    monkeypatch.setattr(decoders, "heif_opener", lambda: None)  # as without the extra
+    assert decoded(storage, heic, 32, Resize.CROP) is None
+    assert decoded(storage, jpeg, 32, Resize.CROP) is not None
+    assert storage.whole == {"b.jpg"}

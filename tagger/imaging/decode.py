@@ -141,6 +141,16 @@ def upright_of(photo: Head, size: int) -> Image.Image:
     raise undecoded.explained(photo.data, failed) from failed
 
 
+def see_decoder(photo: Head) -> None:
+    """See that there is a decoder for a photo of which so far only the first bytes may be read.
+
+    Raises:
+        PhotoError: there is none, so that the rest need not be read.
+    """
+    if not decoders.openers(photo) and (photo.whole or photo.data.strip(b"\0")):
+        raise undecoded.unknown(photo.data)
+
+
 def _ways(photo: Head) -> Iterator[bytes]:
     """The bytes to decode; where that fails, those without what the picture does not need."""
     yield photo.data

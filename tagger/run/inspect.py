@@ -183,6 +183,8 @@ def _without_decoding(
     outcome = _by_gps(storage, entry, reading, head, run_id)
     if note:
         note(head, outcome)
+    if reading is not None and outcome is None:
+        decode.see_decoder(head)
     return outcome, head
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from tagger.errors import PhotoError, VanishedError
 from tagger.evidence.sources import Sources
-from tagger.imaging.decode import Resize, Views, to_views
+from tagger.imaging.decode import Resize, Views, see_decoder, to_views
 from tagger.imaging.room import ROOM
 from tagger.metadata.capture import Capture
+from tagger.metadata.formats.detect import Head
 from tagger.records import Entry
 from tagger.run.ordered import in_order
 from tagger.run.stages import WorkItem, stamp
@@ -27,6 +28,7 @@ if TYPE_CHECKING:  # they load torch
 Describe = Callable[[Iterable[Entry]], "Iterable[KeptView]"]
 # Photos that a run asks for because it did not list them; of a bucket, each is a request.
 MOST_ASKED, MOST_REQUESTS = 100_000, 1000
+OF_FORMAT = 1024  # bytes that tell a photo's format, its brands included
 
 
 def describe_library(entries: Iterable[Entry], sources: Sources, describe: Describe) -> None:
@@ -72,6 +74,8 @@ def decoded(storage: Storage, entry: Entry, size: int, resize: Resize) -> Views 
     try:
         with ROOM.file(entry.version.size):
             raw = is_raw(entry.key)
+            if not raw:
+                see_decoder(Head(storage.read_head(entry.key, OF_FORMAT)))
             data = RawFile(storage, entry.key).picture() if raw else storage.read(entry.key).data
             return to_views(data, size, resize)
     except PhotoError:
