@@ -150,7 +150,7 @@ def test_a_clock_that_nobody_set_places_no_photo(moment: str) -> None:
     """Two journeys, each after an empty battery, have the same times; so have dates by hand."""
     local = datetime.fromisoformat(moment + "+00:00").timestamp()
 
-    def told(
+    def answer_for(
         key: str = "oslo.jpg", limits: Limits | None = None, offset: float | None = None
     ) -> Estimate:
         paris = [photo(f"{key[:4]}{1233 + n}.jpg", local + 60 * n, PARIS) for n in range(3)]
@@ -159,15 +159,17 @@ def test_a_clock_that_nobody_set_places_no_photo(moment: str) -> None:
         assert answer
         return answer
 
-    assert "the clock may never have been set" in told().refused
+    assert "the clock may never have been set" in answer_for().refused
     # It speaks against no landmark either.
     sight = Sight(load_landmarks()["Taj_Mahal"], 0.95, accepted=True)
-    assert weigh(sight, [told()], (Source.LANDMARK, Source.TIME), 0.6).subject is sight.landmark
+    assert (
+        weigh(sight, [answer_for()], (Source.LANDMARK, Source.TIME), 0.6).subject is sight.landmark
+    )
     # Where the user says that the clock is right, the photo does, or the camera counted on.
-    assert not told(limits=Limits(fast={"X": 0.0})).refused
-    assert not told(offset=7200.0).refused
-    assert not told("IMG_1236.jpg").refused
-    assert told("IMG_7236.jpg").refused
+    assert not answer_for(limits=Limits(fast={"X": 0.0})).refused
+    assert not answer_for(offset=7200.0).refused
+    assert not answer_for("IMG_1236.jpg").refused
+    assert answer_for("IMG_7236.jpg").refused
 
 
 def test_what_no_camera_took_has_no_position_by_time() -> None:
