@@ -207,6 +207,16 @@ def test_editing_adds_photos_once(pack: Path) -> None:
     assert [len(one.references) for one in open_pack(pack).places()] == [2, 2]
 
 
+def test_photos_without_a_checksum_are_added_once_too(pack: Path) -> None:
+    """As packs have them that python -m train made: else photos of some would be left out."""
+    chapel = place("Chapel", 5, 6, 6)
+    bare = tuple(replace(one, facts={}) for one in chapel.references)
+    with editing(pack, "e", SIZES, private=False) as edited:
+        assert edited.add(replace(chapel, references=bare[:1])) == 1
+        assert edited.add(replace(chapel, references=bare)) == 1
+        assert edited.add(replace(chapel, references=bare)) == 0
+
+
 def test_a_pack_of_another_encoder_is_not_added_to(pack: Path) -> None:
     before = pack.read_bytes()
     with (

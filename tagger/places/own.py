@@ -14,7 +14,7 @@ from tagger.places.in_model import places_in
 from tagger.places.known import KnownPlaces
 from tagger.places.landmarks import load_landmarks
 from tagger.places.opening import open_pack
-from tagger.places.pack import SUFFIX, Pack, PackPlace, foreign
+from tagger.places.pack import SUFFIX, Pack, PackPlace, PlaceReference, foreign
 from tagger.places.pack_writing import write_pack
 from tagger.records import Landmark
 from tagger.storage.named_files import no_link
@@ -89,13 +89,11 @@ class Editing:
         if before and place.named:
             see_one_place(before.landmark, place.landmark)
         references = list(before.references) if before else []
-        known = {one.facts.get("sha256") for one in references}
-        count = len(references)
+        known, count = set(map(_identity, references)), len(references)
         for one in place.references:
-            sha256 = one.facts.get("sha256")
-            if not sha256 or sha256 not in known:
+            if (identity := _identity(one)) not in known:
                 references.append(one)
-                known.add(sha256)
+                known.add(identity)
         self.places[slug] = replace(place, references=tuple(references))
         return len(references) - count
 
@@ -103,6 +101,11 @@ class Editing:
         """The place of that name or slug, or if not ``named`` what is not it."""
         places = (one for one in self.places.values() if one.named is named)
         return next((one for one in places if is_called(one.landmark, name)), None)
+
+
+def _identity(photo: PlaceReference) -> str | bytes:
+    """What tells a photo from others: its SHA-256, or what is kept of it."""
+    return photo.facts.get("sha256") or photo.embedding.tobytes() + photo.codes.tobytes()
 
 
 @contextmanager
