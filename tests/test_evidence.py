@@ -19,6 +19,8 @@ from tagger.evidence.estimate import Estimate, Neighbour, between
 from tagger.evidence.limits import Limits
 from tagger.evidence.motion import PRIOR_PACE, Fix, Motion, locate, motion_of
 from tagger.evidence.time_source import TimeSource
+from tagger.evidence.track_source import Tracks, TrackSource
+from tagger.evidence.tracks.point import Point
 from tagger.evidence.weigh import Conclusion, Sight, raised, weigh
 from tagger.metadata.capture import Capture, capture
 from tagger.places.distance import distance_m
@@ -170,6 +172,32 @@ def test_a_clock_that_nobody_set_places_no_photo(moment: str) -> None:
     assert not answer_for(offset=7200.0).refused
     assert not answer_for("IMG_1236.jpg").refused
     assert answer_for("IMG_7236.jpg").refused
+
+
+@pytest.mark.parametrize(
+    ("metres", "gap", "least", "most"),
+    [
+        (45_000, 1800, 10_000, 60_000),  # a car whose receiver slept for half an hour
+        (450_000, 1800, 10_000, 500_000),  # a flight
+        (10_000, 300, 1_000, 20_000),
+        (2_000, 1800, 700, 1_000),  # a walk with a rest, who knows where
+        (500, 600, 60, 200),
+        (750, 30, 100, 200),  # a car
+        (25, 1, 20, 100),
+        (20, 15, 20, 50),  # a walk
+    ],
+)
+def test_the_radius_of_a_track_allows_for_stops_between_its_points(
+    metres: float, gap: float, least: float, most: float
+) -> None:
+    points = [Point(1e9, 48.0, 11.0), Point(1e9 + gap, 48.0 + metres / 111_195, 11.0)]
+    tracks = Tracks(points)
+    try:
+        answer = TrackSource(tracks, index([]), Limits()).at(1e9 + gap / 2)
+    finally:
+        tracks.close()
+    assert answer and least < answer.radius_95_m < most
+    assert bool(answer.refused) == (answer.radius_95_m > Limits().max_radius_m)
 
 
 def test_what_no_camera_took_has_no_position_by_time() -> None:

@@ -13,7 +13,7 @@ from tagger.evidence.clocks import HOUR
 from tagger.evidence.estimate import Estimate, between
 from tagger.evidence.in_words import far, lasting
 from tagger.evidence.limits import Limits
-from tagger.evidence.motion import RAYLEIGH_68, RAYLEIGH_95
+from tagger.evidence.motion import FASTEST_WALK, RAYLEIGH_68, RAYLEIGH_95, WAY_ON_FOOT
 from tagger.evidence.tracks.point import Point
 from tagger.metadata.capture import Capture
 from tagger.places.distance import distance_m
@@ -27,6 +27,7 @@ OUTSIDE = (
 )
 LONGEST_GAP = 1800.0  # between two points of a track; a pause longer than that is another track
 WANDER = 0.5  # metres a second ** 0.8 to either side of the straight line between two points
+ACCELERATION = 1.0  # metres a second squared: how a ride departs from an even speed
 
 
 class Tracks:
@@ -125,8 +126,10 @@ class TrackSource:
             share = (utc - before.utc) / gap if gap else 0.0
             position = between(before[1:3], after[1:3], share)
             wander = WANDER * (gap * share * (1 - share)) ** 0.8
-            speed = distance_m(before[1:3], after[1:3]) / max(gap, 1.0)
-            return self._estimate(position, [wander, _error(before, after), speed], "on the track")
+            way = distance_m(before[1:3], after[1:3])
+            along = _along(way, gap, share) / RAYLEIGH_95
+            scales = [wander, _error(before, after), way / max(gap, 1.0), along]
+            return self._estimate(position, scales, "on the track")
         near = [point for point in (before, after) if point and abs(point.utc - utc) <= OUTSIDE]
         if not near:
             return None
@@ -142,6 +145,18 @@ class TrackSource:
         if radius > self._limits.max_radius_m:
             refused = f"known to {far(radius)} only"
         return Estimate(Source.TRACK, *position, RAYLEIGH_68 * scale, radius, 0.98, words, refused)
+
+
+def _along(way: float, gap: float, share: float) -> float:
+    """Metres that an even speed between two points may be wrong by: who rides stops, and speeds.
+
+    >>> round(_along(45_000, 1800, 0.5)), round(_along(750, 30, 0.5)), round(_along(40, 30, 0.5))
+    (45000, 112, 0)
+    """
+    if way > FASTEST_WALK * gap:
+        return min(way, ACCELERATION * gap * share * gap * (1 - share) / 2)
+    # On foot as neighbours in time show it, less where the points lie closer.
+    return WAY_ON_FOOT * way * gap / LONGEST_GAP * 4 * share * (1 - share)
 
 
 def _apart(answers: Sequence[Estimate | None]) -> float | None:
