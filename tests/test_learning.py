@@ -37,6 +37,7 @@ from tagger.records import Guess, Landmark, Position
 from tagger.review.decision import Decision, Verdict
 from tagger.review.session import Review
 from tagger.review.teaching import own_names, own_pack, teach, teachable
+from tagger.run import lesson_photos
 from train.packs import merged as merged_packs
 
 AT = "52.62000,4.65000"
@@ -148,7 +149,7 @@ def test_photos_of_one_place_must_not_lie_far_apart(
 ) -> None:
     photos = views(tmp_path, 2)
     positions = iter([Position(48.1, 11.5), Position(48.2, 11.5)] * 2)
-    monkeypatch.setattr("tagger.run.learn.metadata.position", lambda data: next(positions))
+    monkeypatch.setattr("tagger.metadata.position", lambda data: next(positions))
     output = landmark_tag("learn", "Mill", *photos, code=2)
     assert "lie up to 5,560 m from their middle" in output
     assert not mine(tmp_path).exists()
@@ -265,6 +266,24 @@ def test_a_pack_of_another_model_is_refused_with_the_remedy(tmp_path: Path) -> N
     landmark_tag("places", "relearn")
     assert open_pack(mine(tmp_path)).encoder == pack.encoder
     assert "would be tagged" in landmark_tag(*words)
+
+
+def test_what_photos_are_gone_of_is_kept_each_time(tmp_path: Path) -> None:
+    """A disk that is not mounted today must not cost what the next relearn would need."""
+    known = views(tmp_path / "known", 3)
+    landmark_tag("learn", "Mill", "--at", AT, *known)
+    packs = [mine(tmp_path).read_bytes()]
+    for photo in known[:2]:
+        photo.unlink()
+        assert "1 photo gone" in landmark_tag("places", "relearn", code=1)
+        packs.append(mine(tmp_path).read_bytes())
+    assert mine(tmp_path).with_name("mine.places.before").read_bytes() == packs[1]
+    assert mine(tmp_path).with_name("mine.places.before-2").read_bytes() == packs[0]
+    known[2].unlink()
+    mine(tmp_path).with_name("mine.places.before-3").mkdir()  # not free
+    blocked = mine(tmp_path).with_name("mine.places.before-4")
+    landmark_tag("places", "relearn", code=1)
+    assert blocked.read_bytes() == packs[1] and len(open_pack(mine(tmp_path))) == 0
 
 
 def test_a_damaged_pack_stops_the_run_before_it_starts(tmp_path: Path) -> None:
@@ -428,7 +447,7 @@ def test_a_name_for_two_places_is_refused_wherever_it_is_learned(
     before = mine(tmp_path).read_bytes()
     elsewhere = "hapel: another place of that name lies 1,825 km away; give one of them another"
     assert elsewhere in landmark_tag("learn", "chapel", "--at", "40,20", *second, code=2)
-    monkeypatch.setattr("tagger.run.learn.metadata.position", lambda data: Position(40.0, 20.0))
+    monkeypatch.setattr("tagger.metadata.position", lambda data: Position(40.0, 20.0))
     output = landmark_tag("learn", "Chapel", *second, code=2)
     assert "its photos lie up to 1,825,038 m from where it is known" in output
     other = tmp_path / "other.places"
@@ -475,18 +494,20 @@ def test_a_photo_of_a_landmark_elsewhere_is_asked_about(tmp_path: Path) -> None:
     assert "looks like" not in landmark_tag("learn", "Mast", "--at", "48.86,2.29", *photos[1])
 
 
-@pytest.mark.parametrize("maker", MAKERS)
-def test_places_are_learned_from_camera_raw(maker: str, tmp_path: Path) -> None:
+def test_places_are_learned_from_camera_raw(tmp_path: Path) -> None:
     """By the preview that is classified, and with the position in the raw file."""
-    raw, jpeg = tmp_path / f"photo.{maker}", tmp_path / "photo.jpg"
+    jpeg = tmp_path / "photo.jpg"
     shown = Image.open(SAMPLES / "windmills.jpg").convert("RGB").resize((900, 600))
     shown.save(jpeg, quality=95)
-    raw.write_bytes(MAKERS[maker](jpeg.read_bytes(), (52.62, 4.65)))
-    output = landmark_tag("learn", "Mill", raw)
-    assert "Mill: 1 photo learned; 52.62000, 4.65000 within 100 m" in output
-    landmark_tag("learn", "Mill", "--pack", tmp_path / "other.places", "--at", AT, jpeg)
-    packs = open_pack(mine(tmp_path)), open_pack(tmp_path / "other.places")
-    assert np.array_equal(packs[0].embeddings, packs[1].embeddings)
+    raws = [tmp_path / f"photo.{maker}" for maker in MAKERS]
+    for raw, make in zip(raws, MAKERS.values(), strict=True):
+        raw.write_bytes(make(jpeg.read_bytes(), (52.62, 4.65)))
+    seen = lesson_photos.read([jpeg, *raws], Classifier(device="cpu"), "", asked=False)
+    assert seen.problems == []
+    assert seen.positions == [pytest.approx((52.62, 4.65), abs=1e-5)] * len(raws)
+    first, *others = seen.references
+    assert len(others) == len(raws)
+    assert all(np.array_equal(first.embedding, other.embedding) for other in others)
 
 
 def test_what_is_no_file_is_named_and_not_waited_for(tmp_path: Path) -> None:

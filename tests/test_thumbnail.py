@@ -4,6 +4,7 @@ import ctypes
 import io
 import mmap
 import os
+import struct
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,6 +129,28 @@ def other(size: tuple[int, int] = (160, 120)) -> bytes:
 )
 def test_what_may_not_show_the_photo_is_not_trusted(why: str, data: bytes) -> None:
     assert thumbnail(data) is None, why
+
+
+def turned_by_xmp() -> bytes:
+    exif = piexif.load(from_camera(scene((800, 600))))
+    del exif["0th"][piexif.ImageIFD.Orientation]
+    xmp = b'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+    return jpeg(scene((800, 600)), exif=piexif.dump(exif), xmp=xmp)
+
+
+def turned_by_type(kind: int) -> bytes:
+    data = from_camera(scene((800, 600)), orientation=6)
+    plain = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
+    assert data.count(plain) == 1
+    return data.replace(plain, struct.pack(">HHIHH", 0x0112, kind, 1, 6, 0))
+
+
+@pytest.mark.parametrize(
+    "data", [turned_by_xmp(), *map(turned_by_type, (3, 8))], ids=["xmp", "SHORT", "SSHORT"]
+)
+def test_a_thumbnail_lies_as_its_photo_or_is_not_trusted(data: bytes) -> None:
+    small, whole = thumbnail(data), open_upright(data, 64)
+    assert small is None or (small.width < small.height) == (whole.width < whole.height)
 
 
 def test_a_dark_edge_of_the_picture_is_no_bar() -> None:

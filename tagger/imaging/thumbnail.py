@@ -66,7 +66,7 @@ def _of_exif(head: bytes) -> Picture | None:
         return None
     order, first = ifd.header(block)
     ifd0 = ifd.read_ifd(block, order, first)
-    if not _as_made(block, order, ifd0, photo):
+    if not (_as_made(block, order, ifd0, photo) and _turned_plainly(head, ifd0)):
         return None
     turn = TURNS.get(_number(block, order, ifd0, ORIENTATION))
     for coded in _embedded(block, order, ifd0, tiff):
@@ -149,6 +149,15 @@ def _as_made(block: bytes, order: str, ifd0: ifd.Ifd, photo: tuple[int, int]) ->
     exif = ifd.read_ifd(block, order, pointer.offset)
     stated = _number(block, order, exif, WIDTH), _number(block, order, exif, HEIGHT)
     return 0 in stated or stated == photo
+
+
+def _turned_plainly(head: bytes, ifd0: ifd.Ifd) -> bool:
+    """Whether EXIF alone turns the photo: where it does not, the decoder asks XMP.
+
+    Of numbers of other types (EXIF 2.32 section 4.6.4: SHORT), it takes some and not others.
+    """
+    entry = ifd0.find(ORIENTATION)
+    return entry.kind in (3, 4) if entry else b"tiff:Orientation" not in head
 
 
 def _number(block: bytes, order: str, directory: ifd.Ifd, tag: int) -> int:

@@ -1,16 +1,13 @@
 """Learning places: photos that show a place become references of a pack."""
 
-import hashlib
-import os
+import itertools
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagger import metadata
-from tagger.errors import PhotoError, RunError, VanishedError
-from tagger.imaging.decode import to_views
+from tagger.errors import RunError
 from tagger.places.distance import distance_m
 from tagger.places.embeddings import unit
 from tagger.places.own import (
@@ -22,20 +19,16 @@ from tagger.places.own import (
     new_landmark,
     slug_of,
 )
-from tagger.places.pack import Pack, PackPlace, PlaceReference
+from tagger.places.pack import Pack, PackPlace
 from tagger.places.search import products_with
 from tagger.places.table import RADIUS_M
 from tagger.records import Landmark
+from tagger.run.lesson_photos import read
 from tagger.run.lessons import Lesson
-from tagger.storage.opening import storage_at
-from tagger.storage.raw_file import RawFile, read_picture
-from tagger.storage.suffixes import is_raw
+from tagger.storage.named_files import replace_file
 
 if TYPE_CHECKING:
     from tagger.model.classifier import Classifier
-
-BATCH = 16
-SURELY = 0.9  # confidence from which a photo that is learned is said to show a landmark elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +82,24 @@ def _learned(
     lesson: Lesson, pack: Editing, classifier: "Classifier", licence: str, wrong: bool
 ) -> LessonResult:
     before = pack.find(lesson.name)
-    references, positions, problems, surely = _read(lesson.photos, classifier, licence)
+    photos = read(lesson.photos, classifier, licence, asked=not wrong)
+    references, problems = photos.references, tuple(photos.problems)
     if not references:
         raise RunError(f"{lesson.name}: none of its photos can be read: {'; '.join(problems)}")
     if wrong:
         mark = before.landmark if before else new_landmark(lesson.name, 0, 0, RADIUS_M)
         mark = replace(mark, slug=NOT + mark.slug)
-        apart, away, surely = None, 0.0, []
+        apart, away = None, 0.0
     else:
-        mark, apart, away = _marked(lesson, before.landmark if before else None, positions)
+        mark, apart, away = _marked(lesson, before.landmark if before else None, photos.positions)
     count = pack.add(PackPlace(mark, tuple(references), licence, named=not wrong))
     elsewhere = tuple(
         (photo, shown.name, away_m)
-        for photo, shown in surely
+        for photo, shown in photos.surely
         if (away_m := far_apart_m(mark, shown))
     )
     known = len(references) - count
-    return LessonResult(mark, count, known, apart, tuple(problems), away, elsewhere)
+    return LessonResult(mark, count, known, apart, problems, away, elsewhere)
 
 
 def _marked(
@@ -142,48 +136,11 @@ def _marked(
     return mark, apart if len(positions) > 1 else None, away
 
 
-def _read(
-    paths: Sequence[Path], classifier: "Classifier", licence: str
-) -> tuple[list[PlaceReference], list[tuple[float, float]], list[str], list[tuple[str, Landmark]]]:
-    """References of the photos that can be read, positions of those that carry one, problems, and
-    landmarks that photos surely show.
-    """
-    references, positions, problems = [], [], []
-    surely = list[tuple[str, Landmark]]()
-    for start in range(0, len(paths), BATCH):
-        views, facts = [], []
-        for path in paths[start : start + BATCH]:
-            place = os.path.realpath(path)
-            storage = storage_at(place)
-            try:
-                data = read_picture(storage, place).data
-                views.append(to_views(data, classifier.image_size, classifier.resize))
-                about = RawFile(storage, place).exif() if is_raw(place) else data
-            except VanishedError:
-                problems.append(f"{path}: no such file; check the name")
-                continue
-            except PhotoError as error:
-                problems.append(f"{path}: {error}")
-                continue
-            digest = hashlib.sha256(data).hexdigest()
-            known = {"sha256": digest, "path": str(path.absolute()), "licence": licence}
-            facts.append({name: text for name, text in known.items() if text})
-            # What this tool wrote is no evidence of where a place is.
-            if metadata.provenance(about) is None and (point := metadata.position(about)):
-                positions.append(point)
-        made = classifier.references_and_guesses(views)
-        for (one, guess), fact in zip(made, facts, strict=True):
-            references.append(replace(one, facts=fact))
-            shown = classifier.landmarks.get(guess.best.slug)
-            if shown and guess.best.confidence >= SURELY:
-                surely.append((fact["path"], shown))
-    return references, positions, problems, surely
-
-
 def relearned(path: Path, classifier: "Classifier") -> Iterator[tuple[PackPlace, list[str]]]:
     """Learn a pack's places again with the model in use, from their photos.
 
-    The pack is written once all are learned; if photos are gone, ``PATH.before`` keeps the old one.
+    The pack is written once all are learned; if photos are gone, ``PATH.before`` keeps the old one,
+    and ``PATH.before-2`` one from before that.
 
     Yields:
         each place as it is now, without references where all of its photos are gone; and why.
@@ -198,19 +155,39 @@ def relearned(path: Path, classifier: "Classifier") -> Iterator[tuple[PackPlace,
             made, problems = [], []
             for one in place.references:
                 photo = one.facts.get("path", "")
-                references, _, trouble, _ = _read(
-                    [Path(photo)], classifier, one.facts.get("licence", "")
-                )
-                same = [ref for ref in references if ref.facts["sha256"] == one.facts.get("sha256")]
-                made += same or references
-                problems += trouble if photo else ["a photo without a path; learn it again"]
+                again = read([Path(photo)], classifier, one.facts.get("licence", ""), asked=False)
+                same = [
+                    ref
+                    for ref in again.references
+                    if ref.facts["sha256"] == one.facts.get("sha256")
+                ]
+                made += same or again.references
+                problems += again.problems if photo else ["a photo without a path; learn it again"]
             lost = lost or bool(problems)
             pack.places[slug] = replace(place, references=tuple(made))
             if not made:
                 del pack.places[slug]
             yield replace(place, references=tuple(made)), problems
         if lost:
-            before(path).write_bytes(path.read_bytes())
+            _keep(path)
+
+
+def _keep(path: Path) -> None:
+    try:
+        if before(path).exists():  # an older one, of which more photos may be gone by now
+            before(path).rename(_next(path))
+        replace_file(before(path), path.read_bytes())
+    except OSError as error:
+        raise RunError(
+            f"{before(path)}: cannot be written ({error.strerror}), and photos are gone; the pack "
+            "is as it was: make room, or bring the photos back"
+        ) from error
+
+
+def _next(path: Path) -> Path:
+    """A free name for an older pack."""
+    names = (path.with_name(f"{path.name}.before-{number}") for number in itertools.count(2))
+    return next(name for name in names if not name.exists())
 
 
 def before(path: Path) -> Path:
