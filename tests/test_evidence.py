@@ -181,7 +181,7 @@ def test_a_clock_that_nobody_set_places_no_photo(moment: str) -> None:
         (450_000, 1800, 10_000, 500_000),  # a flight
         (10_000, 300, 1_000, 20_000),
         (2_000, 1800, 700, 1_000),  # a walk with a rest, who knows where
-        (500, 600, 60, 200),
+        (500, 600, 100, 400),
         (750, 30, 100, 200),  # a car
         (25, 1, 20, 100),
         (20, 15, 20, 50),  # a walk

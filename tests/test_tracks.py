@@ -8,8 +8,12 @@ import pytest
 from conftest import REPOSITORY
 
 from tagger.errors import RunError
+from tagger.evidence.captures import Captures
+from tagger.evidence.limits import Limits
+from tagger.evidence.track_source import Tracks, TrackSource
 from tagger.evidence.tracks.point import Point
 from tagger.evidence.tracks.reading import read_tracks
+from tagger.places.distance import distance_m
 
 GPX = """<?xml version="1.0"?><gpx version="1.{v}" xmlns="http://www.topografix.com/GPX/1/{v}"><trk>
 <trkseg><trkpt lat="50.5" lon="4.25"><ele>3</ele><time>2017-04-17T12:19:12Z</time></trkpt>
@@ -152,3 +156,27 @@ WALK = REPOSITORY.parent / "shared" / "data" / "walks" / "walk_jette_1.gpx"
 def test_a_real_track() -> None:
     points = list(read_tracks([WALK]))
     assert len(points) > 500 and all(50.8 < point.latitude < 50.9 for point in points)
+
+
+@pytest.mark.parametrize("gap", [30, 120, 300, 600, 1200])
+@pytest.mark.skipif(not WALK.exists(), reason="the walks of real libraries are not here")
+def test_the_radius_between_far_points_of_a_real_track_is_honest(gap: float) -> None:
+    """Of a walk of which one point each ``gap`` seconds is kept, the others lie within it."""
+    inside = list[bool]()
+    for path in sorted(WALK.parent.glob("walk_jette_*.gpx")):
+        points, kept = sorted(read_tracks([path])), list[Point]()
+        for point in points:
+            if not kept or point.utc - kept[-1].utc >= gap:
+                kept.append(point)
+        tracks, captures = Tracks(kept), Captures()
+        try:
+            source = TrackSource(tracks, captures, Limits())
+            for point in set(points[::2]) - set(kept):
+                if answer := source.at(point.utc):
+                    at = answer.latitude, answer.longitude
+                    away = distance_m(at, (point.latitude, point.longitude))
+                    inside.append(away <= answer.radius_95_m)
+        finally:
+            tracks.close()
+            captures.close()
+    assert len(inside) > 100 and sum(inside) >= 0.95 * len(inside)

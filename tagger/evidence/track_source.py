@@ -13,7 +13,7 @@ from tagger.evidence.clocks import HOUR
 from tagger.evidence.estimate import Estimate, between
 from tagger.evidence.in_words import far, lasting
 from tagger.evidence.limits import Limits
-from tagger.evidence.motion import FASTEST_WALK, RAYLEIGH_68, RAYLEIGH_95, WAY_ON_FOOT
+from tagger.evidence.motion import FASTEST_WALK, RAYLEIGH_68, RAYLEIGH_95, WAY_ON_FOOT, WAY_SHARE
 from tagger.evidence.tracks.point import Point
 from tagger.metadata.capture import Capture
 from tagger.places.distance import distance_m
@@ -27,7 +27,10 @@ OUTSIDE = (
 )
 LONGEST_GAP = 1800.0  # between two points of a track; a pause longer than that is another track
 WANDER = 0.5  # metres a second ** 0.8 to either side of the straight line between two points
-ACCELERATION = 1.0  # metres a second squared: how a ride departs from an even speed
+# Metres a second squared: how a ride departs from an even speed. A walk does as neighbours in time
+# show it, but for less than EVEN seconds: of a walk in Jette of which only every 300th to 1,200th
+# second is kept, 96.6 to 98.4 % of points lie within the radius (67 to 79 % without this).
+ACCELERATION, EVEN = 1.0, 300.0
 
 
 class Tracks:
@@ -151,12 +154,11 @@ def _along(way: float, gap: float, share: float) -> float:
     """Metres that an even speed between two points may be wrong by: who rides stops, and speeds.
 
     >>> round(_along(45_000, 1800, 0.5)), round(_along(750, 30, 0.5)), round(_along(40, 30, 0.5))
-    (45000, 112, 0)
+    (45000, 112, 2)
     """
     if way > FASTEST_WALK * gap:
         return min(way, ACCELERATION * gap * share * gap * (1 - share) / 2)
-    # On foot as neighbours in time show it, less where the points lie closer.
-    return WAY_ON_FOOT * way * gap / LONGEST_GAP * 4 * share * (1 - share)
+    return WAY_ON_FOOT * way * min(1.0, WAY_SHARE * min(share, 1 - share), gap / EVEN)
 
 
 def _apart(answers: Sequence[Estimate | None]) -> float | None:
