@@ -200,6 +200,24 @@ def test_the_radius_of_a_track_allows_for_stops_between_its_points(
     assert bool(answer.refused) == (answer.radius_95_m > Limits().max_radius_m)
 
 
+@pytest.mark.parametrize(
+    ("speed", "least", "most"), [(30, 3_000, 4_000), (5, 500, 700), (1, 200, 400)]
+)
+@pytest.mark.parametrize("after", [True, False])
+def test_beside_a_track_its_last_pace_counts(
+    speed: float, least: float, most: float, after: bool
+) -> None:
+    """Whoever rides is 3.6 km further two minutes after the receiver went off."""
+    points = [Point(1e9 + 10 * n, 48.0 + speed * 10 * n / 111_195, 11.0) for n in range(3)]
+    tracks = Tracks(points)
+    try:
+        moment = 1e9 + 20 + 110 if after else 1e9 - 110
+        answer = TrackSource(tracks, index([]), Limits()).at(moment)
+    finally:
+        tracks.close()
+    assert answer and least < answer.radius_95_m < most
+
+
 def test_what_no_camera_took_has_no_position_by_time() -> None:
     captures = index([photo("near.jpg", 1e9 - 60, PARIS)])
     screenshot = Capture("s.png", 1e9, camera="X", taken=False)

@@ -138,8 +138,19 @@ class TrackSource:
             return None
         nearest = min(near, key=lambda point: abs(point.utc - utc))
         away = abs(nearest.utc - utc)
+        ride = away * self._ride_at(nearest, nearest is after) / RAYLEIGH_95
         words = f"{lasting(away)} {'after' if nearest.utc < utc else 'before'} a point of the track"
-        return self._estimate((nearest.latitude, nearest.longitude), [away, _error(nearest)], words)
+        scales = [away, _error(nearest), ride]
+        return self._estimate((nearest.latitude, nearest.longitude), scales, words)
+
+    def _ride_at(self, end: Point, first: bool) -> float:
+        """Metres a second at the start or the end of a track; 0 on foot, or where none shows it."""
+        earlier, later = self._tracks.around(end.utc if first else math.nextafter(end.utc, 0.0))
+        inner = later if first else earlier
+        if inner is None or abs(inner.utc - end.utc) > LONGEST_GAP:
+            return 0.0
+        pace = distance_m(inner[1:3], end[1:3]) / max(abs(inner.utc - end.utc), 1.0)
+        return pace if pace > FASTEST_WALK else 0.0
 
     def _estimate(self, position: tuple[float, float], scales: list[float], words: str) -> Estimate:
         scale = math.hypot(*scales)
