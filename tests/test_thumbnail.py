@@ -377,6 +377,21 @@ def test_before_a_photo_of_a_bucket_is_read_its_thumbnail_is_looked_at_closely(
     assert looks == ([(1, True)] if thrifty else [])
 
 
+@pytest.mark.parametrize(("first", "looked"), [(99.0, [False, True]), (-99.0, [False])])
+def test_what_is_possible_at_first_sight_is_looked_at_closely(
+    net: ThumbnailNet, monkeypatch: pytest.MonkeyPatch, first: float, looked: list[bool]
+) -> None:
+    monkeypatch.setattr(thumbnail_net, "SURE", 99.0)
+    looks = list[bool]()
+
+    def possible(pictures: Sequence[Image.Image], closely: bool) -> list[float]:
+        looks.append(closely)
+        return [-99.0 if closely else first] * len(pictures)
+
+    assert net.asking(possible).settles([Image.new("RGB", (160, 120), RED)]) == [True]
+    assert looks == looked
+
+
 def test_the_classifier_says_what_is_possible(classifier: Classifier) -> None:
     red, grey = (Image.new("RGB", (160, 120), colour) for colour in (RED, GREY))
     ratios = classifier.possible([red, grey])

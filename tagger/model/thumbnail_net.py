@@ -72,15 +72,16 @@ class ThumbnailNet:
 
         Args:
             pictures: the thumbnails.
-            thrifty: look closely before a photo is read; worth it where that costs as in a bucket.
+            thrifty: look closely at all of them before a photo is read, as that costs in a bucket.
         """
         known = self.known(pictures)
-        passed = [number for number, it in enumerate(known) if it >= PASSES]
+        passed = {number for number, it in enumerate(known) if it >= PASSES}
         if self._logits is not None:
-            sure = [number for number in passed if logit(known[number]) >= SURE]
-            passed = sure + self._passed_by_both(pictures, known, set(passed) - set(sure))
-            if thrifty:
-                passed = self._passed_by_both(pictures, known, set(passed), closely=True)
+            sure = {number for number in passed if logit(known[number]) >= SURE}
+            passed = self._passed_by_both(pictures, known, passed - sure)
+            closely = passed | sure if thrifty else passed
+            seen = self._passed_by_both(pictures, known, closely, closely=True)
+            passed = seen | (sure - closely)
         return [number not in passed for number in range(len(pictures))]
 
     def _passed_by_both(
@@ -89,14 +90,14 @@ class ThumbnailNet:
         known: Sequence[float],
         asked: Collection[int],
         closely: bool = False,
-    ) -> list[int]:
+    ) -> set[int]:
         """Those of ``asked`` that may show something known by the classifier too."""
         if not asked or self._logits is None:
-            return []
+            return set()
         least = POSSIBLE_CLOSELY if closely else POSSIBLE
         looks = self._logits([pictures[number] for number in asked], closely)
         ratios = zip(asked, looks, strict=True)
-        return [number for number, ratio in ratios if ratio + logit(known[number]) >= least]
+        return {number for number, ratio in ratios if ratio + logit(known[number]) >= least}
 
     def settles_decoded(self, photo: Picture) -> bool:
         """Whether surely nothing known is in a decoded photo, upright and RGB.
