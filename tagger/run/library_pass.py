@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tagger.errors import PhotoError, VanishedError
 from tagger.evidence.sources import Sources
+from tagger.imaging import decoders
 from tagger.imaging.decode import Resize, Views, see_decoder, to_views
 from tagger.imaging.room import ROOM
 from tagger.metadata.capture import Capture
@@ -16,7 +17,7 @@ from tagger.run.stages import WorkItem, stamp
 from tagger.storage.base import Storage
 from tagger.storage.local import LocalStorage
 from tagger.storage.raw_file import RawFile
-from tagger.storage.suffixes import is_raw
+from tagger.storage.suffixes import HEIF_SUFFIXES, is_raw, suffix
 
 if TYPE_CHECKING:  # they load torch
     from tagger.evidence.kept_view import KeptView
@@ -74,7 +75,7 @@ def decoded(storage: Storage, entry: Entry, size: int, resize: Resize) -> Views 
     try:
         with ROOM.file(entry.version.size):
             raw = is_raw(entry.key)
-            if not raw:
+            if suffix(entry.key) in HEIF_SUFFIXES and decoders.heif_opener() is None:
                 see_decoder(Head(storage.read_head(entry.key, OF_FORMAT)))
             data = RawFile(storage, entry.key).picture() if raw else storage.read(entry.key).data
             return to_views(data, size, resize)

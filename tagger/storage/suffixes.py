@@ -4,9 +4,10 @@ import os
 
 # What is decoded: JPEG (also of several pictures: .mpo, .jps, .insp), PNG, TIFF, WebP, and HEIF
 # and AVIF under all their names (.hif is what Sony, Canon, Fujifilm, Nikon and OM write).
-PHOTO_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .jfi .jif .pjpeg .pjp .mpo .jps .insp .png .apng .tif .tiff .webp "
-    ".heic .heif .hif .heics .heifs .avif .avifs".split()
+HEIF_SUFFIXES = frozenset(".heic .heif .hif .heics .heifs .avif .avifs".split())
+PHOTO_SUFFIXES = HEIF_SUFFIXES | frozenset(
+    ".jpg .jpeg .jpe .jfif .jfi .jif .pjpeg .pjp .mpo .jps .insp "
+    ".png .apng .tif .tiff .webp".split()
 )
 # Camera raw: classified by its embedded preview, and never written.
 RAW_SUFFIXES = frozenset(
