@@ -15,6 +15,7 @@ from tagger.model.lazy import LazyClassifier
 from tagger.model.local_features import weigh
 from tagger.model.local_features.matching import Features
 from tagger.model.local_features.references import (
+    BEFORE,
     NEAREST,
     OF_ONE,
     RULE,
@@ -22,7 +23,7 @@ from tagger.model.local_features.references import (
     References,
     ends,
 )
-from tagger.model.local_features.weigh import LEAST, POSSIBLE, Findings, Weigher, doubts
+from tagger.model.local_features.weigh import LEAST, POSSIBLE, Findings, Weigher, doubts, usual
 from tagger.places.landmarks import load_landmarks
 from tagger.places.opening import open_pack
 from tagger.places.own import new_landmark
@@ -100,6 +101,7 @@ def seen(spots: tuple[int, ...], network: tuple[float, ...] = (0.5, 0.3, 0.01)) 
         0.2,
         np.array(spots),
         counts,
+        np.array([0.8, 0.5, 0.4], np.float32),
     )
 
 
@@ -113,7 +115,7 @@ def test_local_features_overrule_the_networks_first_guess() -> None:
 def test_a_landmark_without_reference_photos_is_not_named() -> None:
     one = seen((0, 0, 0))
     counts = np.array([0, 20, 5])
-    assert Findings(one.network, one.alike, one.others, one.spots, counts).best == 1
+    assert dataclasses.replace(one, counts=counts).best == 1
 
 
 def test_the_numbers_that_are_weighed() -> None:
@@ -123,8 +125,9 @@ def test_the_numbers_that_are_weighed() -> None:
     assert numbers[2] == pytest.approx(np.log(0.5 / 0.3))
     assert numbers[3:6].tolist() == pytest.approx([0.6, 0, 0.2])
     assert numbers[6] == pytest.approx(np.log(80))
-    assert numbers[7:].tolist() == [4, 4, 1, 6, 0]
-    assert seen((0, 0, 8)).evidence()[-1] == 1  # few photos
+    assert numbers[7:12].tolist() == [4, 4, 1, 6, 0]
+    assert numbers[12] == pytest.approx(0.6 / 0.8)
+    assert seen((0, 0, 8)).evidence()[11:].tolist() == pytest.approx([1, 0.6 / 0.4])  # few photos
 
 
 def test_a_photo_is_compared_with_the_likest_of_any_landmark() -> None:
@@ -356,3 +359,35 @@ def test_the_rule_is_fitted_to_what_speaks_for_a_landmark() -> None:
 def test_lengths_become_beginnings() -> None:
     assert ends([2, 0, 3]).tolist() == [0, 2, 2, 5] and ends([]).tolist() == [0]
     assert TOGETHER <= NEAREST and len(COLOURS) == 3
+
+
+def test_what_is_usual_between_photos_of_a_landmark() -> None:
+    turns = np.radians([0, 10, 20, 0, 60, 0])  # three photos of one, two of another, one of a third
+    known = np.stack([np.cos(turns), np.sin(turns)], 1).astype(np.float32)
+    none = np.zeros((0, 2), np.int8)
+    references = References(
+        np.zeros((16, 256, 8), np.float16),
+        np.zeros((0, 16), np.uint8),
+        np.zeros((0, 3), np.uint8),
+        np.zeros(7, np.int32),
+        np.eye(2, dtype=np.int8),
+        none,
+        np.array([0, 3, 5, 6], np.int32),
+        none,
+        np.zeros((2, RULE), np.float32),
+    )
+    wanted = [np.cos(np.radians(10)), 0.5, (np.cos(np.radians(10)) + 0.5) / 2]
+    assert usual(references, known).tolist() == pytest.approx(wanted)
+    learned = dataclasses.replace(
+        references, learned=np.array([1, 2, 0], np.int32)
+    )  # the first of each
+    assert usual(learned, known).tolist() == pytest.approx([0.5, 0.5, 0.5])
+
+
+def test_a_rule_of_an_older_model_file_weighs_what_it_knows() -> None:
+    known = made((9, 9))
+    older = dataclasses.replace(known, rule=known.rule[:, :BEFORE])
+    older.check()
+    network, embedding = np.array([0.6, 0.1], np.float32), np.eye(8, dtype=np.float32)[0]
+    new, old = (Weigher(one).weighed(network, embedding, GREY) for one in (known, older))
+    assert np.array_equal(new, old)  # the last weight is 0 here

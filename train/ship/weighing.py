@@ -24,6 +24,7 @@ PULL = 0.3  # of the weights towards 0: scikit-learn's C
 STRICT, STRICT_OF_FEW = 0.1, 0.5
 # Of the half of the mix that shows no landmark, landmarks that nobody taught are half.
 SHARE = {STRANGER: 2.0}
+FEW = 11  # which number of the evidence
 CORES = os.cpu_count() or 1
 
 
@@ -52,7 +53,7 @@ def fitted(
         rule.append(regression(evidence, right, weights))
     result = np.stack(rule)
     result[:, 0] -= STRICT
-    result[:, -1] -= STRICT_OF_FEW  # that number is 1 where a landmark has few
+    result[:, FEW] -= STRICT_OF_FEW  # that number is 1 where a landmark has few
     return result
 
 

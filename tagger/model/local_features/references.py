@@ -32,7 +32,7 @@ class References:
         embeddings: int8 [P, E], those of the photos, in these components, in any unit.
         landmarks: int32 [C + 1], where each landmark's photos begin.
         others: int8 [O, E], embeddings of photos that show none of the landmarks.
-        rule: float32 [2, 12], see :mod:`tagger.model.local_features.weigh`.
+        rule: float32 [2, RULE], see :mod:`tagger.model.local_features.weigh`.
         learned: int32 [C], how many of each landmark's photos the network learned; all, where it
             is None.
     """
@@ -141,7 +141,7 @@ class References:
             and ends_at(self.landmarks, len(self.photos) - 1)
             and self.counts.dtype == np.int32
             and self.counts.shape == (len(self.landmarks) - 1,)
-            and self.rule.shape == (2, RULE)
+            and self.rule.shape in ((2, RULE), (2, BEFORE))
             and bool(np.isfinite(self.rule).all())
         )
         if not right:
@@ -149,7 +149,7 @@ class References:
 
 
 WITHOUT_PHOTOS = ("codebook", "components", "others", "rule")
-RULE = 12  # numbers of each of the two rules
+RULE, BEFORE = 13, 12  # numbers of each of the two rules, and of those of older model files
 
 
 def ends(counts: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int32]:

@@ -1,7 +1,7 @@
 """What network, likest photos and local features say of a photo, weighed by one rule."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ LOWEST = -12.0  # of a probability's logarithm
 OTHERS = 3  # photos of other things, the likest, that a photo is compared with
 # 3. How evidence is cut: spots up to BY_CHANCE, from there to SURE_SPOTS, and beyond, to ALL_SPOTS.
 SURE_SPOTS, ALL_SPOTS = 8, 16
+LOOSEST = 0.3  # cosine that photos of one landmark have at least
 VERIFIED = 6  # spots that two photos of one place have in common, where that is no chance
 # 4. A photo of some bay or hillside is like another: so many logits more are asked of an area.
 DOUBT = {"area": 0.7}
@@ -37,6 +38,7 @@ class Findings:
         others: cosine to the likest photos of other things, their mean.
         spots: int64 [C], found again in a reference photo, the most.
         counts: int64 [C], photos that the network learned, all of them reference photos.
+        usual: float32 [C], cosine that is usual between these photos of one landmark.
     """
 
     network: Floats
@@ -44,6 +46,7 @@ class Findings:
     others: float
     spots: NDArray[np.int64]
     counts: NDArray[np.int64]
+    usual: Floats
 
     @property
     def best(self) -> int:
@@ -53,7 +56,7 @@ class Findings:
         return int(np.where(self.counts > 0, score, -np.inf).argmax())
 
     def evidence(self) -> Floats:
-        """The 12 numbers that the rule weighs, of the best landmark; the first is 1."""
+        """The numbers that the rule weighs, of the best landmark; the first is 1."""
         best = self.best
         rest = np.arange(len(self.network)) != best
         spots = int(self.spots[best])
@@ -70,6 +73,7 @@ class Findings:
             np.clip(spots - SURE_SPOTS, 0, ALL_SPOTS - SURE_SPOTS),
             min(self.spots[rest].max(), SURE_SPOTS),
             float(self.counts[best] < 8),
+            self.alike[best] / self.usual[best],
         )
         return np.array(values, np.float32)
 
@@ -77,6 +81,24 @@ class Findings:
 def doubts(extents: Sequence[str]) -> Floats:
     """What is taken off the rule of each landmark, float32 [C]: see DOUBT."""
     return np.array([DOUBT.get(extent, 0.0) for extent in extents], np.float32)
+
+
+def usual(references: References, known: Floats) -> Floats:
+    """How alike the photos of each landmark are that the network learned, float32 [C].
+
+    The median of their cosines to the likest other one, LOOSEST at least: a tower is alike in all
+    photos, a bay in none. Where only one was learned, it is what is usual for the others.
+    ``known`` are the references' embeddings, of length 1.
+    """
+    starts, own = references.landmarks[:-1], references.counts
+    medians = np.full(len(own), np.nan, np.float32)
+    for landmark in np.flatnonzero(own > 1):
+        photos = known[starts[landmark] : starts[landmark] + own[landmark]]
+        cosines = products(photos, photos)
+        np.fill_diagonal(cosines, -1)
+        medians[landmark] = np.median(cosines.max(1))
+    rest = np.nanmedian(medians) if np.isfinite(medians).any() else 1.0
+    return np.maximum(np.where(np.isnan(medians), rest, medians), LOOSEST).astype(np.float32)
 
 
 def sigmoid(logit: float) -> float:
@@ -101,6 +123,7 @@ class Weigher:
         self._known, self._others = unit(references.embeddings), unit(references.others)
         self._counts = references.counts.astype(np.int64)
         self._owners = references.owners
+        self._usual = usual(references, self._known)
         self._filled = np.flatnonzero(np.diff(references.landmarks))
         self._doubts = np.zeros(len(self._counts), np.float32) if doubts is None else doubts
 
@@ -129,6 +152,7 @@ class Weigher:
             float(others.mean()) if len(others) else 0.0,
             np.zeros(len(alike), np.int64),
             self._counts,
+            self._usual,
         )
 
     def weighed(
@@ -188,13 +212,14 @@ class Weigher:
         spots, near = findings.spots.copy(), self.nearest(cosines)
         counts = self.references.supports(near, describe(grey))
         np.maximum.at(spots, self._owners[near], counts)
-        return Findings(findings.network, findings.alike, findings.others, spots, findings.counts)
+        return replace(findings, spots=spots)
 
     def _confidence(self, findings: Findings, step: int) -> float:
         return sigmoid(self._logit(findings, step) - float(self._doubts[findings.best]))
 
     def _logit(self, findings: Findings, step: int) -> float:
-        return float(findings.evidence() @ self.references.rule[step])
+        rule = self.references.rule[step]
+        return float(findings.evidence()[: len(rule)] @ rule)
 
     def nearest(self, cosines: Floats) -> list[int]:
         """The likest photos of any landmark, NEAREST, of one no more than OF_ONE."""
