@@ -52,7 +52,7 @@ NEED_NONE = {
     "click.UsageError(printable(text), error.ctx)": "Click's",
     "RefusedError(header.problem)": "RefusedError's",
     "RefusedError(before.problem or after.problem)": "RefusedError's",
-    "RefusedError(str(error).replace('give another PATH, or add', 'apply takes'))": "changed",
+    "RefusedError(error.problem, 'apply takes --no-skip')": "an option, named",
     "RunError(self.problem)": "the sheet's",
     "RunError(str(getattr(cause, 'cause', cause)))": "a worker's",
     "PhotoError(str(error))": "open_storage's",
@@ -130,9 +130,14 @@ def text_of(node: ast.expr, path: Path) -> str | None:
 def shown_by(node: ast.AST) -> list[ast.expr]:
     """The texts of a node: of an error, of a state or outcome of a photo, of a reason returned."""
     match node:
-        case ast.Call(func=func, args=[first, *_]) if (
+        case ast.Call(func=func, args=[first, *rest]) if (
             ast.unparse(func).rpartition(".")[2] in error_names()
         ):
+            match rest:
+                case [ast.Constant(value=str(remedy))]:  # given apart
+                    return [
+                        ast.BinOp(first, ast.Add(), ast.Constant(f"; {remedy}"), lineno=node.lineno)
+                    ]
             return [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
         case ast.Call(func=ast.Name(id="GpsReading"), args=[state, text]) if (
             ast.unparse(state) == "GpsState.MALFORMED"
