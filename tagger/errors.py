@@ -44,6 +44,10 @@ class SkippedError(RunError):
     """A PATH is, or lies in, a folder that is left alone: a managed library, a cache, trash."""
 
 
+class LessonError(RunError):
+    """One place cannot be learned from its photos; others may be."""
+
+
 class FailingError(RunError):
     """So many photos failed that the cause is probably not the photos."""
 

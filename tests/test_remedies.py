@@ -43,7 +43,8 @@ NEED_NONE = {
     "RunError(f'--track {place}: {error}')": "TrackError's, which are checked here",
     "ChangedError(f'its folder is gone ({error})')": "open_storage's, which are checked here",
     "RunError(f'--report {place}: {error}; the report is left at {path}')": "the store's",
-    "RunError(f\"{lesson.name}: none of its photos can be read: {'; '.join(problems)}\")": "each",
+    "LessonError(f\"{lesson.name}: none of its photos can be read: "
+    "{'; '.join(problems)}\")": "each",
     "UnsupportedError(f'{linked(entry.links)}, --sidecar always leaves it as it is')": "linked's",
     "GpsReading(GpsState.MALFORMED, f'names a position in XMP, but {error}')": "the parser's",
     "PhotoError('exists and is not a landmark-tag report')": "local_file adds it",

@@ -109,6 +109,8 @@ def editing(
 ) -> Iterator[Editing]:
     """Change a pack: one process at a time, written in one step at the end of the block.
 
+    A new pack without places is not written.
+
     Args:
         path: the file, which need not be there yet.
         encoder: that all references have to be of; empty for whatever the pack has.
@@ -136,7 +138,8 @@ def editing(
         edited = Editing(pack, private)
         yield edited
         made_by = encoder or (pack.encoder if pack else "")
-        write_pack(path, made_by, edited.places.values(), sizes, edited.private)
+        if pack or edited.places:
+            write_pack(path, made_by, edited.places.values(), sizes, edited.private)
 
 
 def far_apart_m(one: Landmark, other: Landmark) -> float:
