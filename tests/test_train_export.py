@@ -59,6 +59,14 @@ def test_exact_survives_any_cast() -> None:
         assert (Exact(values).to(dtype)() == values).all()
 
 
+def test_half_the_bytes_are_as_good_as_exact() -> None:
+    values = torch.cat([torch.randn(4000), torch.tensor([0.0, 1.0, -1 + 2**-20, 1e-9, 3e4])])
+    short = Exact(values, short=True).half()
+    assert sum(part.nbytes for part in short.buffers()) == 3 * len(values)
+    assert torch.allclose(short(), values, rtol=2**-15, atol=0)
+    assert torch.equal(torch.jit.script(short)(), short())
+
+
 def test_folding_keeps_the_result() -> None:
     trunk = tiny().trunk
     folded, probe = fold(trunk), torch.rand(2, 3, 64, 64)

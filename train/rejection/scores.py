@@ -8,16 +8,24 @@ from torch.nn import functional as F
 
 
 class Exact(nn.Module):
-    """A float32 tensor that ``module.to(dtype)`` leaves alone: 24-bit integers and exponents."""
+    """A float32 tensor that ``module.to(dtype)`` leaves alone: 24-bit integers and exponents.
+
+    With ``short`` integers of 15 bits, half the bytes: numbers right to one part in 65,536.
+    """
 
     mantissa: Tensor
     exponent: Tensor
 
-    def __init__(self, values: Tensor) -> None:
+    def __init__(self, values: Tensor, short: bool = False) -> None:
         super().__init__()
         mantissa, exponent = torch.frexp(values.detach().float())
-        self.register_buffer("mantissa", (mantissa * 2**24).to(torch.int32))
-        self.register_buffer("exponent", (exponent - 24).to(torch.int16))
+        if short:
+            whole = (mantissa * 2**15).round().clamp(1 - 2**15, 2**15 - 1).to(torch.int16)
+            power = (exponent - 15).clamp(min=-126).to(torch.int8)
+        else:
+            whole, power = (mantissa * 2**24).to(torch.int32), (exponent - 24).to(torch.int16)
+        self.register_buffer("mantissa", whole)
+        self.register_buffer("exponent", power)
 
     def forward(self) -> Tensor:
         return torch.ldexp(self.mantissa.float(), self.exponent.float())

@@ -38,7 +38,7 @@ class Deployed(nn.Module):
         self.scale = Exact(1 / (255 * std))
         self.shift = Exact(-mean / std)
         self.classes = len(shape.means)
-        self.weight = Exact(head.weight.T)
+        self.weight = Exact(head.weight.T, short=True)
         self.bias = Exact(head.bias)
         self.evidence = Evidence(shape)
         self.rule = Exact(calibration.weights)
