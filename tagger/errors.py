@@ -2,7 +2,16 @@
 
 
 class TaggerError(Exception):
-    """Any failure this package explains itself; ``str(error)`` is fit for the terminal."""
+    """Any failure this package explains itself; ``str(error)`` is fit for the terminal.
+
+    Args:
+        problem: what is wrong, and what to do about it.
+        remedy: what to do about it, given apart where a caller may know a better remedy.
+    """
+
+    def __init__(self, problem: str = "", remedy: str = "") -> None:
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+        self.problem, self.remedy = problem, remedy
 
 
 class RunError(TaggerError):
@@ -33,6 +42,10 @@ class CredentialsError(RunError):
 
 class SkippedError(RunError):
     """A PATH is, or lies in, a folder that is left alone: a managed library, a cache, trash."""
+
+
+class LessonError(RunError):
+    """One place cannot be learned from its photos; others may be."""
 
 
 class FailingError(RunError):

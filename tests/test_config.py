@@ -134,11 +134,26 @@ def test_a_file_that_cannot_be_read_is_named(file: Path, monkeypatch: pytest.Mon
     def refuse(self: Path, *arguments: object, **named: object) -> str:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    for method in ("stat", "read_text"):  # as in a folder without access
-        monkeypatch.setattr(Path, method, refuse)
+    monkeypatch.setattr(Path, "stat", refuse)  # as in a folder without access
+    monkeypatch.setattr(config, "open", refuse, raising=False)
     result = call("config", "show")
     assert result.exit_code == 2 and "Permission denied); check its permissions" in result.output
     assert str(file) in result.output
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="no devices and pipes with names here")
+def test_a_device_or_a_pipe_is_read_as_far_as_a_file_of_options_may_go(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, why in (("/dev/zero", "it is larger than 1 MB"), (tmp_path / "pipe", "it is a pipe")):
+        result = call("config", "show", "--config", name)
+        assert result.exit_code == 2 and f"{name}: cannot be read ({why}" in result.output
+        assert "give another file to --config" in result.output
+    out, into = os.pipe()  # as a shell does for <(...)
+    os.write(into, b"min-conf = 0.7")
+    os.close(into)
+    assert shown("--config", f"/dev/fd/{out}")[0]["min-conf"] == 0.7
+    os.close(out)
+    assert shown("--config", os.devnull)[0]["min-conf"] == 0.6
 
 
 def test_a_file_that_is_named_must_be_there(library: Path, tmp_path: Path) -> None:

@@ -461,6 +461,23 @@ def test_a_name_for_two_places_is_refused_wherever_it_is_learned(
     assert known_places()["mine/chapel"].latitude == 52.625
 
 
+def test_folders_that_cannot_be_learned_are_named_at_the_end(tmp_path: Path) -> None:
+    folder = tmp_path / "places"
+    (folder / "a_barn").mkdir(parents=True)
+    (folder / "a_barn" / "empty.jpg").touch()
+    views(folder / "b_tea", 1, name="cup_of_tea.jpg")
+    output = landmark_tag("learn", "--from", folder, code=1)
+    assert "pack:" not in output and not mine(tmp_path).exists()
+    views(folder / "mill", 2)
+    (folder / "places.csv").write_text("folder,latitude,longitude\nmill,52.62,4.65\n")
+    lines = landmark_tag("learn", "--from", folder, code=1).splitlines()
+    assert lines[0].startswith("mill: 2 photos learned") and lines[1].startswith("pack: ")
+    assert lines[2].startswith("not learned: a_barn: a barn: none of its photos can be read: ")
+    assert "empty.jpg: the file is empty" in lines[2]
+    assert lines[3].startswith("not learned: b_tea: b tea: none of its photos carries GPS; say")
+    assert len(lines) == 4 and "mill: " in landmark_tag("places", "list")
+
+
 def test_one_name_in_two_folders_or_two_rows_of_one_folder_are_refused(tmp_path: Path) -> None:
     views(tmp_path / "places" / "a", 1)
     views(tmp_path / "places" / "b", 1, first=2)

@@ -43,7 +43,8 @@ NEED_NONE = {
     "RunError(f'--track {place}: {error}')": "TrackError's, which are checked here",
     "ChangedError(f'its folder is gone ({error})')": "open_storage's, which are checked here",
     "RunError(f'--report {place}: {error}; the report is left at {path}')": "the store's",
-    "RunError(f\"{lesson.name}: none of its photos can be read: {'; '.join(problems)}\")": "each",
+    "LessonError(f\"{lesson.name}: none of its photos can be read: "
+    "{'; '.join(problems)}\")": "each",
     "UnsupportedError(f'{linked(entry.links)}, --sidecar always leaves it as it is')": "linked's",
     "GpsReading(GpsState.MALFORMED, f'names a position in XMP, but {error}')": "the parser's",
     "PhotoError('exists and is not a landmark-tag report')": "local_file adds it",
@@ -52,7 +53,7 @@ NEED_NONE = {
     "click.UsageError(printable(text), error.ctx)": "Click's",
     "RefusedError(header.problem)": "RefusedError's",
     "RefusedError(before.problem or after.problem)": "RefusedError's",
-    "RefusedError(str(error).replace('give another PATH, or add', 'apply takes'))": "changed",
+    "RefusedError(error.problem, 'apply takes --no-skip')": "an option, named",
     "RunError(self.problem)": "the sheet's",
     "RunError(str(getattr(cause, 'cause', cause)))": "a worker's",
     "PhotoError(str(error))": "open_storage's",
@@ -130,9 +131,14 @@ def text_of(node: ast.expr, path: Path) -> str | None:
 def shown_by(node: ast.AST) -> list[ast.expr]:
     """The texts of a node: of an error, of a state or outcome of a photo, of a reason returned."""
     match node:
-        case ast.Call(func=func, args=[first, *_]) if (
+        case ast.Call(func=func, args=[first, *rest]) if (
             ast.unparse(func).rpartition(".")[2] in error_names()
         ):
+            match rest:
+                case [ast.Constant(value=str(remedy))]:  # given apart
+                    return [
+                        ast.BinOp(first, ast.Add(), ast.Constant(f"; {remedy}"), lineno=node.lineno)
+                    ]
             return [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
         case ast.Call(func=ast.Name(id="GpsReading"), args=[state, text]) if (
             ast.unparse(state) == "GpsState.MALFORMED"

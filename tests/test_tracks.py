@@ -11,6 +11,7 @@ from tagger.errors import RunError
 from tagger.evidence.captures import Captures
 from tagger.evidence.limits import Limits
 from tagger.evidence.track_source import Tracks, TrackSource
+from tagger.evidence.tracks.jumps import doubtful
 from tagger.evidence.tracks.point import Point
 from tagger.evidence.tracks.reading import read_tracks
 from tagger.places.distance import distance_m
@@ -180,3 +181,109 @@ def test_the_radius_between_far_points_of_a_real_track_is_honest(gap: float) -> 
             tracks.close()
             captures.close()
     assert len(inside) > 100 and sum(inside) >= 0.95 * len(inside)
+
+
+DEGREE_M = 111_195.0
+
+
+def ride(*legs: tuple[float, float], each: float = 10.0) -> list[Point]:
+    """A ride to the north, a point every ``each`` seconds: metres a second, for so many seconds."""
+    points, away, utc = [Point(AT, 50.5, 4.25)], 0.0, AT
+    for pace, seconds in legs:
+        for _ in range(int(seconds / each)):
+            away, utc = away + pace * each, utc + each
+            points.append(Point(utc, 50.5 + away / DEGREE_M, 4.25))
+    return points
+
+
+def moved(points: list[Point], begin: float, end: float, metres: float = 2000.0) -> list[Point]:
+    """The points, those of some seconds so many metres too far north."""
+    return [
+        point._replace(latitude=point.latitude + metres / DEGREE_M)
+        if begin <= point.utc - AT <= end
+        else point
+        for point in points
+    ]
+
+
+WALK_OF_AN_HOUR = ride((1.2, 3600))
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [(1000, 1000), (1000, 1060), (1000, 1480), (600, 1600), (0, 0), (0, 300), (3300, 3600)],
+)
+def test_where_a_track_jumps_away_and_back_it_places_nothing(begin: float, end: float) -> None:
+    points = moved(WALK_OF_AN_HOUR, begin, end)
+    tracks, captures = Tracks(points), Captures()
+    try:
+        source = TrackSource(tracks, captures, Limits())
+        for true in WALK_OF_AN_HOUR:
+            answer = source.at(true.utc)
+            assert answer
+            if begin <= true.utc - AT <= end:
+                assert answer.refused == "the track jumps there, faster than anything travels"
+            else:
+                assert (answer.latitude, answer.longitude) == true[1:3] and not answer.refused
+        for outside, wrong in ((AT - 60, begin == 0), (AT + 3660, end == 3600)):
+            answer = source.at(outside)
+            assert answer and bool(answer.refused) == wrong
+    finally:
+        tracks.close()
+        captures.close()
+
+
+def test_where_nothing_tells_which_half_is_wrong_ten_minutes_of_each_are_doubted() -> None:
+    points = moved(WALK_OF_AN_HOUR, 1800, 3600)
+    assert list(doubtful(points)) == [(AT + 1790 - 600, AT + 1800 + 600)]
+    # Two phones, each at a place of its own.
+    both = sorted([*WALK_OF_AN_HOUR, *(
+        point._replace(utc=point.utc + 4) for point in moved(WALK_OF_AN_HOUR, 0, 3600)
+    )])  # fmt: skip
+    assert list(doubtful(both)) == [(AT - 120, AT + 3604 + 120)]
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        WALK_OF_AN_HOUR,
+        ride((1, 300), (33, 600), (0, 60), (33, 600), (1, 300), each=1),  # a car stops at once
+        ride((1, 300), (14, 10), (28, 10), (33, 600), (0, 60), (14, 10), (33, 300)),
+        ride(  # a flight
+            (0, 300),
+            (35, 30),
+            (80, 30),
+            (110, 60),
+            (150, 60),
+            (200, 120),
+            (250, 3000),
+            (180, 300),
+            (100, 300),
+            (70, 120),
+            (20, 60),
+            (0, 600),
+            each=30,
+        ),
+        ride((1, 600), (80, 600), (1, 600), each=300),  # points far apart in time
+        ride((250, 600)),  # switched on in the air
+    ],
+)
+def test_what_can_be_travelled_is_believed(points: list[Point]) -> None:
+    assert list(doubtful(points)) == []
+    tunnel = [point for point in points if not 300 < point.utc - AT < 900]
+    assert list(doubtful(tunnel)) == []
+
+
+@pytest.mark.skipif(not WALK.exists(), reason="the walks of real libraries are not here")
+@pytest.mark.parametrize("each", [0, 5, 10, 30, 60, 120, 300])
+def test_no_true_point_of_a_real_track_is_doubted(each: float) -> None:
+    """Two points of two walks are doubted: 395 m away within 1 s, and 303 m within 2 s."""
+    doubted = []
+    for path in sorted(WALK.parent.glob("walk_jette_*.gpx")):
+        kept = list[Point]()
+        for point in sorted(read_tracks([path])):
+            if not kept or point.utc - kept[-1].utc >= each:
+                kept.append(point)
+        spans = list(doubtful(kept))
+        doubted += [one for one in kept if any(a < one.utc < b for a, b in spans)]
+    assert [round(one.utc) for one in doubted] == ([] if each else [1492431845, 1492443295])

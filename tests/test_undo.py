@@ -175,13 +175,26 @@ def test_a_later_run_on_the_same_photo_is_named_and_goes_first(
 ) -> None:
     before = state(folder)
     write(ledger, LocalStorage([folder]), "run-1")
+    tagged = (folder / "0.jpg").read_bytes()
     with ledger.begin("run-2", [str(folder)], {}, verb="remove") as recorder:
         assert len(list(remove(LocalStorage([folder]), recorder))) == 4
     assert state(folder) == before
     write(ledger, LocalStorage([folder]), "run-3", slug="Eiffel_Tower")
+    latest = (folder / "0.jpg").read_bytes()
     assert {reason for *_, reason in revert(ledger, run="run-1")} == {
         "it was edited since and is left as it is; undo run run-3 first"
     }
+    # What undoing the other run does not mend keeps its own remedy, whole.
+    (folder / "0.jpg").unlink()
+    copies = [folder.with_name(name) / "0.jpg" for name in ("a; b", "c")]
+    for copy in copies:
+        copy.parent.mkdir()
+        copy.write_bytes(tagged)
+    first, places = ledger.find("run-1"), [str(copy.parent) for copy in copies]
+    refused = undo(lambda _key: LocalStorage(), ledger, first, True, places)
+    (reason,) = [one.reason for one in refused if one.key.endswith("0.jpg")]
+    assert reason.endswith(f"{copies[1]}; move one of them back there to have it restored")
+    (folder / "0.jpg").write_bytes(latest)
     for run in ("run-3", "run-2", "run-1"):
         assert {result for _, result, _ in revert(ledger, run=run)} == {"restored"}
     assert state(folder) == before

@@ -19,6 +19,7 @@ from tagger.terminal import printable, tell
 
 PREFIX = "LANDMARK_TAG"
 _FILE = "landmark-tag.config"  # in the context's meta: the file that was read
+MOST_BYTES = 1 << 20  # of a file of options
 _HOW_TO = "landmark-tag config show lists all options"
 
 
@@ -83,12 +84,13 @@ def load(path: Path, options: Sequence[click.Option]) -> dict[str, Any] | None:
             wrong type.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(_bytes(path).decode())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}); check its permissions"
+            f"{path}: cannot be read ({error.strerror}); check its permissions, or give another "
+            "file to --config"
         ) from error
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are such
         raise ConfigError(f"{path}: is not TOML ({error}); correct it") from error
@@ -107,6 +109,17 @@ def load(path: Path, options: Sequence[click.Option]) -> dict[str, Any] | None:
         plain = os.path.expanduser(value) if isinstance(value, str) else value
         values[known[key].name or key] = plain
     return values
+
+
+def _bytes(path: Path) -> bytes:
+    """The file; or a device or a shell's pipe, as far as they go on."""
+    from tagger.storage.named_files import piped, too_large
+
+    with open(path, "rb", opener=piped) as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise too_large(path, MOST_BYTES)
+    return data
 
 
 def key_of(option: click.Option) -> str:

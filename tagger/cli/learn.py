@@ -8,7 +8,7 @@ from tagger.cli import options
 from tagger.cli.exits import exits
 from tagger.cli.help import Grouped
 from tagger.cli.pack_options import classifier_of, pack_option
-from tagger.errors import RunError
+from tagger.errors import LessonError, RunError
 from tagger.terminal import counted, printable, tell
 
 
@@ -85,11 +85,19 @@ def learn(
         if not there:
             raise RunError(f"learn {name}: give photos of the place, two to five of them")
         lessons = [Lesson(name or "", there, at, radius)]
-    where, failed = pack or own_path(), 0
+    where, failed, learned = pack or own_path(), 0, 0
+    refused = list[tuple[str, LessonError]]()
+
+    def refuse(lesson: Lesson, error: LessonError) -> None:
+        assert folder is not None
+        refused.append((lesson.photos[0].relative_to(folder).parts[0], error))
+
     classifier = classifier_of(model)
     for one in learning.learn(
-        lessons, where, classifier, licence=licence, private=not shared, wrong=wrong
-    ):
+        lessons, where, classifier, licence=licence, private=not shared, wrong=wrong,
+        refused=refuse if folder else None,
+    ):  # fmt: skip
+        learned += 1
         failed += len(one.problems)
         for problem in one.problems:
             tell(f"not learned: {problem}", err=True)
@@ -107,8 +115,11 @@ def learn(
             f"{mark.latitude:.5f}, {mark.longitude:.5f} within {mark.radius_m:,} m"
         )  # fmt: skip
         tell(printable(f"{mark.name}: {counted(one.new, 'photo')} learned{known}; {place}{apart}"))
-    tell(f"pack: {where}")
-    return 1 if failed else 0
+    if learned:
+        tell(f"pack: {where}")
+    for name, error in refused:
+        tell(printable(f"not learned: {name}: {error}"), err=True)
+    return 1 if failed or refused else 0
 
 
 COMMANDS = (learn,)

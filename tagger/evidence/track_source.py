@@ -14,6 +14,7 @@ from tagger.evidence.estimate import Estimate, between
 from tagger.evidence.in_words import far, lasting
 from tagger.evidence.limits import Limits
 from tagger.evidence.motion import FASTEST_WALK, RAYLEIGH_68, RAYLEIGH_95, WAY_ON_FOOT, WAY_SHARE
+from tagger.evidence.tracks.jumps import LONGEST_GAP, OUTSIDE, doubtful
 from tagger.evidence.tracks.point import Point
 from tagger.metadata.capture import Capture
 from tagger.places.distance import distance_m
@@ -22,10 +23,7 @@ from tagger.records import Source
 RECEIVER_M = (
     12.0  # the scale of a receiver's error where the track does not state one: 30 m of 95 %
 )
-OUTSIDE = (
-    120.0  # seconds before a track's start or after its end that its first or last point serves
-)
-LONGEST_GAP = 1800.0  # between two points of a track; a pause longer than that is another track
+JUMP = "the track jumps there, faster than anything travels"
 WANDER = 0.5  # metres a second ** 0.8 to either side of the straight line between two points
 # Metres a second squared: how a ride departs from an even speed. A walk does as neighbours in time
 # show it, but for less than EVEN seconds: of a walk in Jette of which only every 300th to 1,200th
@@ -59,6 +57,11 @@ class Tracks:
         )
         self._db.execute("BEGIN")
         self._db.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?)", points)
+        self._db.execute("CREATE TABLE doubtful (since REAL PRIMARY KEY, until REAL NOT NULL)")
+        rows = self._db.execute("SELECT * FROM points ORDER BY utc")
+        self._db.executemany(
+            "INSERT OR REPLACE INTO doubtful VALUES (?, ?)", doubtful(Point(*row) for row in rows)
+        )
         self._db.execute("COMMIT")
 
     def __len__(self) -> int:
@@ -74,6 +77,13 @@ class Tracks:
             "SELECT * FROM points WHERE utc > ? ORDER BY utc LIMIT 1", (utc,)
         ).fetchone()
         return (Point(*before) if before else None), (Point(*after) if after else None)
+
+    def believed(self, utc: float) -> bool:
+        """Whether the receiver was not wrong at the moment, as jumps before and after show."""
+        row = self._db.execute(
+            "SELECT until FROM doubtful WHERE since < ? ORDER BY since DESC LIMIT 1", (utc,)
+        ).fetchone()
+        return row is None or row[0] <= utc
 
     def close(self) -> None:
         """Remove the file."""
@@ -127,6 +137,10 @@ class TrackSource:
     def at(self, utc: float) -> Estimate | None:
         """The track's position at a moment (seconds since 1970, UTC); None where it has none."""
         before, after = self._tracks.around(utc)
+        if (beside := before or after) and not self._tracks.believed(utc):
+            return Estimate(
+                Source.TRACK, *beside[1:3], math.inf, math.inf, 0.5, "on the track", JUMP
+            )  # fmt: skip
         if before and after and after.utc - before.utc <= LONGEST_GAP:
             gap = after.utc - before.utc
             share = (utc - before.utc) / gap if gap else 0.0

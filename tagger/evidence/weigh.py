@@ -136,9 +136,7 @@ def _elsewhere(landmark: Landmark, firm: Sequence[Estimate]) -> str:
     for estimate in firm:
         apart = _apart(landmark, estimate)
         if apart > landmark.radius_m + estimate.radius_95_m + ELSEWHERE_M:
-            return (
-                f"seen from {far(apart)} away, {_in_words(estimate)}; only the subject is written"
-            )
+            return f"seen from {far(apart)} away, {_in_words(estimate)}"
     return ""
 
 

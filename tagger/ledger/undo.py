@@ -15,10 +15,6 @@ from tagger.ledger.moved import Search
 from tagger.records import Version
 from tagger.storage.base import Storage
 
-EDITED = (
-    "it was edited since and is left as it is; landmark-tag remove PATH takes our tag out of it"
-)
-
 
 class Undoing(StrEnum):
     """What became of one change."""
@@ -120,7 +116,10 @@ def _restore(storage: Storage, change: RecordedChange, dry_run: bool) -> Undoing
             _keep_time(storage, change, now.version)
         return Undoing.UNCHANGED
     if digest != change.digest_after:
-        raise ChangedError(EDITED)
+        raise ChangedError(
+            "it was edited since and is left as it is",
+            "landmark-tag remove PATH takes our tag out of it",
+        )
     if change.before is None:
         assert now is not None  # a change has bytes before or after
         if not dry_run:
@@ -143,7 +142,7 @@ def _now(storage: Storage, change: RecordedChange) -> Blob | None:
         if change.digest_before is None or change.digest_after is None:
             return None
         raise VanishedError(
-            "it is gone; put it back there, or name the folder it was moved to: undo RUN PATH"
+            "it is gone", "put it back there, or name the folder it was moved to: undo RUN PATH"
         ) from error
 
 
@@ -154,5 +153,5 @@ def _keep_time(storage: Storage, change: RecordedChange, now: Version) -> None:
 
 def _reason(ledger: Ledger, change: RecordedChange, error: PhotoError) -> str:
     """The refusal in words; if a later run is the cause, undoing it is the remedy."""
-    later = ledger.later(change) if isinstance(error, ChangedError) else ""
-    return f"{str(error).partition(';')[0]}; undo run {later} first" if later else str(error)
+    later = ledger.later(change) if isinstance(error, ChangedError) and error.remedy else ""
+    return f"{error.problem}; undo run {later} first" if later else str(error)

@@ -20,7 +20,7 @@ from tagger.model import landmark_photos, operators, packs
 from tagger.model.fused import fuse_clips
 from tagger.model.learning import encoder_of
 from tagger.model.local_features.references import DAMAGED, References
-from tagger.places.in_model import places_in
+from tagger.places.in_model import model_bytes, places_in
 from tagger.places.landmarks import load_landmarks
 from tagger.places.opening import open_pack
 from tagger.places.pack import Pack
@@ -151,16 +151,13 @@ def load(path: Path, without: Collection[str] = ()) -> Artifact:
 
 def alone(path: Path) -> Artifact:
     """The model file without what lies beside it; see :func:`load`."""
-    return _whole(*_checked(_bytes(path), str(path)))
+    return _whole(*_checked(model_bytes(path), str(path)))
 
 
 def apart(path: Path, without: Collection[str] = ()) -> tuple[Artifact, tuple[Pack, ...]]:
     """As :func:`load`, with the packs of photos by themselves, not among the references."""
-    loaded, own = _checked(_bytes(path), str(path))
-    try:
-        taken = packs.read(path, without)
-    except OSError as error:
-        raise RunError(f"{error.filename}: cannot be read ({error.strerror}); delete it") from error
+    loaded, own = _checked(model_bytes(path), str(path))
+    taken = packs.read(path, without)
     more = tuple(_beside(packs.place(path, name), data, loaded) for name, data in taken.items())
     sha256 = packs.identity_with(loaded.sha256, taken)
     return replace(loaded, sha256=sha256), (*own, *more)
@@ -181,15 +178,6 @@ def _whole(loaded: Artifact, photos: Sequence[Pack]) -> Artifact:
         return loaded
     every = landmark_photos.joined(loaded.references, photos, loaded.manifest.labels)
     return replace(loaded, references=every)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise RunError(
-            f"--model {path}: cannot be read ({error.strerror}); give the path of a model file"
-        ) from error
 
 
 def prepare(

@@ -6,12 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagger.errors import RunError
 from tagger.imaging.decode import Picture, Resize, Views
 from tagger.model import DEFAULT_MODEL, packs
 from tagger.model.devices import count_lanes
 from tagger.model.thumbnail_net import ThumbnailNet, beside
-from tagger.places.in_model import places_in
+from tagger.places.in_model import model_bytes, places_in
 from tagger.places.known import KnownPlaces, with_packs
 from tagger.places.landmarks import load_landmarks
 from tagger.places.pack import Pack
@@ -44,13 +43,8 @@ class LazyClassifier:
         without: Collection[str] = (),
         learned: Sequence[Pack] = (),
     ) -> None:
-        try:
-            self.packs = packs.read(path, without)
-            data = path.read_bytes()
-        except OSError as error:
-            raise RunError(
-                f"--model {path}: cannot be read ({error.strerror}); give the path of a model file"
-            ) from error
+        self.packs = packs.read(path, without)
+        data = model_bytes(path)
         self.sha256: str = with_packs(packs.identity(data, self.packs), learned)
         self.name: str = f"{path.stem}@{self.sha256}"
         self.learned = tuple(learned)

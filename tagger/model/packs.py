@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tagger.errors import RunError
+from tagger.places.in_model import LARGEST_MODEL
 from tagger.places.pack import SUFFIX
+from tagger.storage.named_files import read_regular
 
 OLD = ".npz"  # of such files when they were no packs
 
@@ -25,8 +27,7 @@ def read(path: Path, without: Collection[str] = ()) -> dict[str, bytes]:
     """The files by name, but for those of ``without``.
 
     Raises:
-        RunError: one of an earlier version lies there.
-        OSError: one cannot be read.
+        RunError: one of an earlier version lies there, or one cannot be read.
     """
     for name in _beside(path, OLD):
         if name not in without:
@@ -34,7 +35,14 @@ def read(path: Path, without: Collection[str] = ()) -> dict[str, bytes]:
                 f"{path.with_name(f'{path.stem}.{name}{OLD}')}: photos as an earlier version kept "
                 "them; delete the file, or make it anew: python -m train part or add"
             )
-    return {name: place(path, name).read_bytes() for name in names(path) if name not in without}
+    return {name: _bytes(place(path, name)) for name in names(path) if name not in without}
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return read_regular(path, LARGEST_MODEL)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror}); delete or rename it") from error
 
 
 def identity(model: bytes, packs: Mapping[str, bytes]) -> str:

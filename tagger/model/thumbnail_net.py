@@ -9,6 +9,8 @@ from typing import Any
 
 from tagger.errors import RunError
 from tagger.imaging.decode import Picture, Resize
+from tagger.places.in_model import LARGEST_MODEL
+from tagger.storage.named_files import read_regular
 
 # The file is calibrated on validation photos so that less means: surely nothing known. Of 1,047
 # test photos that are tagged 1,045 have more than 0.78, of ordinary ones 12 %, of ordinary photos
@@ -43,7 +45,7 @@ class ThumbnailNet:
 
     def __init__(self, path: Path) -> None:
         try:
-            data = path.read_bytes()
+            data = read_regular(path, LARGEST_MODEL)
         except OSError as error:
             raise RunError(
                 f"{path}: cannot be read ({error.strerror}); install landmark-tag again, or add "

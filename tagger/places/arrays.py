@@ -15,7 +15,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tagger.storage.named_files import no_link
+from tagger.storage.named_files import regular
+from tagger.system import NO_LINK
 
 # https://github.com/huggingface/safetensors#format: eight bytes with the length of a JSON header,
 # the header, the arrays one after the other. Nothing in it is code.
@@ -194,7 +195,7 @@ def _fill_exactly(entries: Mapping[str, tuple[str, tuple[int, ...], int, int]], 
 
 
 def _regular(path: str, flags: int) -> int:
-    return no_link(path, flags) if not os.path.islink(path) else os.open(path, flags)
+    return regular(path, flags if os.path.islink(path) else flags | NO_LINK)
 
 
 def copied(file: IO[bytes], source: IO[bytes]) -> None:

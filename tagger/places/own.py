@@ -10,7 +10,7 @@ import platformdirs
 
 from tagger.errors import RunError
 from tagger.places.distance import distance_m
-from tagger.places.in_model import places_in
+from tagger.places.in_model import model_bytes, places_in
 from tagger.places.known import KnownPlaces
 from tagger.places.landmarks import load_landmarks
 from tagger.places.opening import open_pack
@@ -62,12 +62,7 @@ def known_places(packs: tuple[Path, ...] = (), model: Path | None = None) -> dic
         places = opened(packs, own=True)
     except RunError:
         places = opened(packs, own=False)
-    try:
-        brought = places_in(model.read_bytes(), str(model)) if model else {}
-    except OSError as error:
-        raise RunError(
-            f"--model {model}: cannot be read ({error.strerror}); give the path of a model file"
-        ) from error
+    brought = places_in(model_bytes(model), str(model)) if model else {}
     return dict(KnownPlaces(places, {**load_landmarks(), **brought}))
 
 
@@ -114,6 +109,8 @@ def editing(
 ) -> Iterator[Editing]:
     """Change a pack: one process at a time, written in one step at the end of the block.
 
+    A new pack without places is not written.
+
     Args:
         path: the file, which need not be there yet.
         encoder: that all references have to be of; empty for whatever the pack has.
@@ -141,7 +138,8 @@ def editing(
         edited = Editing(pack, private)
         yield edited
         made_by = encoder or (pack.encoder if pack else "")
-        write_pack(path, made_by, edited.places.values(), sizes, edited.private)
+        if pack or edited.places:
+            write_pack(path, made_by, edited.places.values(), sizes, edited.private)
 
 
 def far_apart_m(one: Landmark, other: Landmark) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tagger.errors import RunError
 from tagger.records import Landmark
+from tagger.storage.named_files import regular
 
 TABLE = "places.csv"  # what it is called beside folders of photos, and in a model file
 RADIUS_M = 100  # of a place that nobody gave one: a house and its street
@@ -67,7 +68,7 @@ def read_rows(path: Path) -> Iterator[dict[str, str]]:
         RunError: it cannot be read.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="", opener=regular) as file:
             first = file.readline()
             separator = named_separator(first)
             yield from _rows(file if separator else itertools.chain([first], file), separator)

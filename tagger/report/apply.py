@@ -88,9 +88,7 @@ class PhotosByFolder:
         except CredentialsError:
             raise
         except SkippedError as error:
-            raise RefusedError(
-                str(error).replace("give another PATH, or add", "apply takes")
-            ) from error
+            raise RefusedError(error.problem, "apply takes --no-skip") from error
         except RunError as error:
             raise ChangedError(f"its folder is gone ({error})") from error
         if key not in self._entries:

@@ -2,12 +2,12 @@
 
 import itertools
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagger.errors import RunError
+from tagger.errors import LessonError, RunError
 from tagger.places.distance import distance_m
 from tagger.places.embeddings import unit
 from tagger.places.own import (
@@ -57,6 +57,7 @@ class LessonResult:
 def learn(
     lessons: Iterable[Lesson], path: Path, classifier: "Classifier", *, licence: str = "",
     private: bool = True, wrong: bool = False,
+    refused: Callable[[Lesson, LessonError], None] | None = None,
 ) -> Iterator[LessonResult]:  # fmt: skip
     """Add places, or photos to known ones, to a pack; it is written once all are learned.
 
@@ -67,15 +68,24 @@ def learn(
         licence: of the photos, for the pack.
         private: of a new pack.
         wrong: the photos do NOT show the place; remember that.
+        refused: called with each place that cannot be learned, and why; the others are learned.
 
     Raises:
-        RunError: a place has no position, its photos lie too far apart, another place has its name,
-            or the pack cannot be used.
+        LessonError: without ``refused``: no photo of a place can be read, it has no position, or
+            they lie too far apart.
+        RunError: another place has its name, or the pack cannot be used.
     """
     encoder, *sizes = classifier.made_by()
     with editing(path, encoder, (sizes[0], sizes[1]), private) as pack:
         for lesson in lessons:
-            yield _learned(lesson, pack, classifier, licence, wrong)
+            try:
+                result = _learned(lesson, pack, classifier, licence, wrong)
+            except LessonError as error:
+                if refused is None:
+                    raise
+                refused(lesson, error)
+            else:
+                yield result
 
 
 def _learned(
@@ -85,7 +95,7 @@ def _learned(
     photos = read(lesson.photos, classifier, licence, asked=not wrong)
     references, problems = photos.references, tuple(photos.problems)
     if not references:
-        raise RunError(f"{lesson.name}: none of its photos can be read: {'; '.join(problems)}")
+        raise LessonError(f"{lesson.name}: none of its photos can be read: {'; '.join(problems)}")
     if wrong:
         mark = before.landmark if before else new_landmark(lesson.name, 0, 0, RADIUS_M)
         mark = replace(mark, slug=NOT + mark.slug)
@@ -107,7 +117,7 @@ def _marked(
 ) -> tuple[Landmark, float | None, float]:
     """The place, how far its photos lie apart, and how far from it."""
     if not slug_of(lesson.name):
-        raise RunError(f"{lesson.name!r}: a place needs a name with letters or digits; give one")
+        raise LessonError(f"{lesson.name!r}: a place needs a name with letters or digits; give one")
     middle = (
         (statistics.median(p[0] for p in positions), statistics.median(p[1] for p in positions))
         if positions
@@ -115,7 +125,7 @@ def _marked(
     )
     at = lesson.position or (before and (before.latitude, before.longitude)) or middle
     if at is None:
-        raise RunError(
+        raise LessonError(
             f"{lesson.name}: none of its photos carries GPS; say where it is with --at LAT,LON"
         )
     away = max((distance_m(at, point) for point in positions), default=0.0)
@@ -123,7 +133,7 @@ def _marked(
     if not lesson.position and away > max(FARTHEST_M, radius or 0):
         middle_is = "where it is known" if before else "their middle"
         other = ", or give another place another name" if before else ""
-        raise RunError(
+        raise LessonError(
             f"{lesson.name}: its photos lie up to {away:,.0f} m from {middle_is}; say where it is "
             f"with --at LAT,LON, or how large with --radius{other}"
         )

@@ -116,13 +116,14 @@ def decided(
     if verdict.camera and settings.coords is not Coords.SUBJECT:
         camera = _written(verdict.camera)
     if verdict.subject and verdict.elsewhere and settings.coords is Coords.CAMERA:
-        apart = verdict.elsewhere.rpartition(";")[0]
-        return replace(outcome, status=Status.UNSURE, reason=f"{verdict.subject.name} is {apart}")
+        reason = f"{verdict.subject.name} is {verdict.elsewhere}"
+        return replace(outcome, status=Status.UNSURE, reason=reason)
     if verdict.subject or camera:
+        elsewhere = verdict.elsewhere and f"{verdict.elsewhere}; only the subject is written"
         return replace(
             outcome,
             status=Status.TAGGED,
-            reason=verdict.elsewhere or verdict.evidence or decision.reason,
+            reason=elsewhere or verdict.evidence or decision.reason,
             landmark=verdict.subject,
             camera=camera,
             subject_only=bool(verdict.elsewhere),

@@ -20,6 +20,38 @@ def no_link(path: str, flags: int) -> int:
     return os.open(path, flags | NO_LINK | NO_WAIT, 0o666)
 
 
+def regular(path: str, flags: int) -> int:
+    """An ``opener`` for a file that is read whole: not a device without end, nor a pipe."""
+    descriptor = os.open(path, flags | NO_WAIT)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", path)
+    return descriptor
+
+
+def piped(path: str, flags: int) -> int:
+    """An ``opener`` for what is read up to a limit; of pipes, only a shell's: ``<(...)``."""
+    if os.path.dirname(path) not in _OF_SYSTEM and stat.S_ISFIFO(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "it is a pipe, in which nothing may ever come", path)
+    return os.open(path, flags)
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """All of a regular file of at most ``most`` bytes.
+
+    Raises:
+        OSError: it cannot be read, is larger, or no regular file.
+    """
+    with open(path, "rb", opener=regular) as file:
+        if os.fstat(file.fileno()).st_size > most:
+            raise too_large(path, most)
+        return file.read()
+
+
+def too_large(path: Path, most: int) -> OSError:
+    return OSError(errno.EFBIG, f"it is larger than {most >> 20:,} MB", str(path))
+
+
 def named(path: str, flags: int) -> int:
     """An ``opener`` for a file that the user names: refuses links other than the system's own."""
     if os.path.dirname(path) in _OF_SYSTEM:

@@ -124,8 +124,8 @@ def _kind_of(name: str, parent: str) -> Kind:
 def _refusal(place: str, name: str, kind: Kind) -> SkippedError:
     where = "is" if os.path.basename(place.rstrip("/" + os.sep)) == name else f"is in {name},"
     return SkippedError(
-        f"{place}: {where} {_article(kind.what)} ({kind.why}), whose files are left alone; give "
-        "another PATH, or add --no-skip"
+        f"{place}: {where} {_article(kind.what)} ({kind.why}), whose files are left alone",
+        "give another PATH, or add --no-skip",
     )
 
 

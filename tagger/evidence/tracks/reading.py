@@ -7,6 +7,7 @@ from pathlib import Path
 from tagger.errors import RunError
 from tagger.evidence.tracks import fit, nmea, timeline, xml_tracks
 from tagger.evidence.tracks.point import Point, TrackError
+from tagger.storage.named_files import regular
 
 # Suffixes that a folder is searched for; a file that is named is read whatever its suffix.
 SUFFIXES = frozenset(".gpx .kml .kmz .json .geojson .nmea .nma .log .fit .rec".split())
@@ -55,7 +56,8 @@ def _inside(folder: Path) -> Iterator[Path]:
 def _points(path: Path) -> Iterator[Point]:
     """The points of one file that are somewhere on Earth at some time."""
     try:
-        with path.open("rb") as file:
+        # It is opened again by its reader, which a pipe cannot be.
+        with open(path, "rb", opener=regular) as file:
             head = file.read(512)
     except OSError as error:
         raise TrackError(f"cannot be read ({error.strerror}); check the path") from error

@@ -61,7 +61,8 @@ def _samples(folder: Path | None) -> dict[str, Path]:
     if folder is None or not folder.is_dir():
         return {}
     files = sorted(folder.iterdir())
-    return {file.name: file for file in files if suffix(file.name) in PHOTO_SUFFIXES}
+    photos = (file for file in files if suffix(file.name) in PHOTO_SUFFIXES and file.is_file())
+    return {file.name: file for file in photos}
 
 
 def _result(
