@@ -61,8 +61,8 @@ class CameraClocks:
         says that the clock is right, or the camera noted positions of its own about then.
         """
         limits, local = self._limits, photo.local or 0.0
-        told = self.fast(photo) is not None or {photo.camera, ""} & limits.ahead.keys()
-        if told or not clock.stated or clock.ahead % QUARTER:  # it was measured by GPS time
+        by_user = self.fast(photo) is not None or {photo.camera, ""} & limits.ahead.keys()
+        if by_user or not clock.stated or clock.ahead % QUARTER:  # it was measured by GPS time
             return None
         if any(self._captures.around(By.CAMERA, local, limits.max_gap, photo.camera, 1)):
             return None
