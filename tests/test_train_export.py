@@ -239,6 +239,18 @@ def test_backbones_that_cannot_be_had_are_named(tmp_path: Path) -> None:
         transfer("resnet18", 3, tmp_path / "other.pth")
 
 
+def test_the_weights_of_an_earlier_run(tmp_path: Path) -> None:
+    original = timm.create_model("resnet18", num_classes=7)
+    torch.save(original.state_dict(), tmp_path / "weights.pth")
+    earlier = transfer("resnet18", 5, tmp_path / "weights.pth")
+    torch.nn.init.ones_(earlier.get_parameter("trunk.conv1.weight"))
+    torch.save(earlier.state_dict(), tmp_path / "best.pt")
+    network = transfer("resnet18", 3, tmp_path / "best.pt")  # of other classes
+    assert (network.get_parameter("trunk.conv1.weight") == 1).all()
+    last = "trunk.layer4.1.conv2.weight"
+    assert (network.get_parameter(last) == earlier.get_parameter(last)).all()
+
+
 def test_any_timm_name_with_its_weights(tmp_path: Path) -> None:
     original = timm.create_model("resnet18", num_classes=7)
     torch.save(original.state_dict(), tmp_path / "weights.pth")

@@ -70,8 +70,20 @@ def test_folders_are_one_set_of_classes(folders: tuple[Path, Path]) -> None:
 
 
 def test_a_class_that_would_ship_needs_a_place(folders: tuple[Path, Path]) -> None:
-    with pytest.raises(RunError, match=r"somewhere_else: not known where that is"):
-        read_folders([folders[0] / "train", folders[1] / "few"], least=2)
+    fill(folders[1] / "train" / "nobody_knows_where", 2, 7)
+    with pytest.raises(RunError, match=r"nobody_knows_where: not known where that is"):
+        read_folders([folder / "train" for folder in folders], least=2)
+
+
+def test_a_class_in_few_alone_does_not_ship_however_many_photos_it_has(
+    folders: tuple[Path, Path],
+) -> None:
+    fill(folders[1] / "few" / "Petronas_Towers", 9, 7)
+    fill(folders[1] / "few" / "Taj_Mahal", 9, 8)
+    read, shipped = read_folders([folders[0] / "train", folders[1] / "few"], least=2)
+    assert shipped == ("Eiffel_Tower", "Taj_Mahal")
+    assert read.labels == (*shipped, "Petronas_Towers", "another_place", "somewhere_else")
+    assert sum(sample.label == 1 for sample in read.samples) == 21
 
 
 def test_photos_that_lists_name_are_left_out(folders: tuple[Path, Path], tmp_path: Path) -> None:

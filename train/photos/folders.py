@@ -17,6 +17,7 @@ NO_LANDMARK = -1
 # Reserved kinds: class photos, and those whose class is masked.
 STRANGER = "stranger"  # landmarks that are not learned
 RESERVED = ("landmark", "unknown", STRANGER)
+FEW = "few"  # a folder of classes to learn, so that they are told apart, but not to ship
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ def read_folders(
 
     Args:
         directories: ``DIR/train`` for instance; a class may have photos in several.
-        least: a class of fewer photos goes behind the others, for it is learned but not shipped.
+        least: a class of fewer photos goes behind the others, for it is learned but not shipped. So
+            does one that is in folders called FEW only.
         left_out: photos not to take, by their resolved paths.
         landmarks: the table that names are looked up in; landmarks.csv when left out. A folder that
             it does not know is an error, except where the class is too small to ship anyhow.
@@ -105,6 +107,7 @@ def read_folders(
     table = load_landmarks() if landmarks is None else landmarks
     by_slug: dict[str, list[tuple[Path, str]]] = defaultdict(list)
     unknown: dict[str, Path] = {}
+    meant: set[str] = set()
     for directory in directories:
         origin = origins_of(directory.parent)
         for folder in _class_folders(directory):
@@ -113,6 +116,8 @@ def read_folders(
             except RunError:
                 slug = folder.name
                 unknown[slug] = folder
+            if directory.name != FEW:
+                meant.add(slug)
             photos = list(_photos(folder))
             if not photos:
                 raise RunError(f"{folder}: no photos in this class; add some or remove the folder")
@@ -120,7 +125,9 @@ def read_folders(
                 if path.resolve() not in left_out:
                     inside = path.relative_to(directory.parent).as_posix()
                     by_slug[slug].append((path, origin.get(inside, folder.name)))
-    shipped = tuple(sorted(slug for slug, photos in by_slug.items() if len(photos) >= least))
+    shipped = tuple(
+        sorted(s for s, photos in by_slug.items() if s in meant and len(photos) >= least)
+    )
     for slug in shipped:
         if slug in unknown:
             raise RunError(_without_place(unknown[slug]))

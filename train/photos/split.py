@@ -12,7 +12,7 @@ from tagger.errors import RunError
 from tagger.imaging.decode import Resize
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Landmark
-from train.photos.folders import NO_LANDMARK, STRANGER, Sample, read_folders, read_negatives
+from train.photos.folders import FEW, NO_LANDMARK, STRANGER, Sample, read_folders, read_negatives
 from train.photos.pixel_cache import CACHE, Pixels, load_pixels
 from train.rejection.compare import NEIGHBOURS
 
@@ -96,7 +96,7 @@ def gather(
     parts = [
         folder
         for place in ([data] if isinstance(data, Path) else data)
-        for folder in (place / "train", place / "few")
+        for folder in (place / "train", place / FEW)
         if folder.name == "train" or folder.is_dir()
     ]
     table = load_landmarks() if known is None else known
