@@ -269,6 +269,36 @@ def test_another_cameras_clock_must_not_matter() -> None:
     assert stated and not stated.refused
 
 
+def test_a_clock_that_states_the_zone_of_another_place_is_doubted() -> None:
+    """Who sets a camera to summer time by hand leaves its zone; so does a wrong sign."""
+
+    def placed(step: float, offset: float, limits: Limits | None = None) -> list[Estimate | None]:
+        spots = [(1e9 + 600 * n, 48.85 + n * step, 2.29) for n in range(-30, 31)]
+        phone = [
+            photo(f"{t}.jpg", t, (north, east), camera="phone", offset=7200.0)
+            for t, north, east in spots
+        ]
+        captures, asked = index(phone), photo("x.jpg", 1e9, camera="old", offset=offset)
+        tracks = Tracks(Point(t - 7200, north, east) for t, north, east in spots)
+        try:
+            return [
+                TimeSource(captures, limits or Limits()).estimate(asked),
+                TrackSource(tracks, captures, limits or Limits()).estimate(asked),
+            ]
+        finally:
+            tracks.close()
+
+    for one in placed(0.005, 7200.0) + placed(0, 3600.0) + placed(0, -7200.0):
+        assert one and not one.refused
+    for offset in (3600.0, -7200.0, 0.0):
+        time, track = placed(0.005, offset)
+        assert time and "states another time zone than that of the place" in time.refused
+        assert track and "set --utc-offset or --clock-offset" in track.refused
+    for limits in (Limits(fast={"old": 0.0}), Limits(ahead={"": 3600.0})):
+        for one in placed(0.005, 3600.0, limits):
+            assert one and not one.refused
+
+
 def test_two_cameras_that_were_apart_are_believed_each_for_itself() -> None:
     known = [
         photo("mine.jpg", 1e9 - 300, PARIS, camera="mine", offset=7200.0),

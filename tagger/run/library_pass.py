@@ -104,10 +104,11 @@ def drop_gone(storage: Storage, sources: Sources, listing: "Listing") -> None:
     assert sources.views is not None
     most = MOST_ASKED if isinstance(storage, LocalStorage) else MOST_REQUESTS
     for root in storage.roots:
-        sources.views.drop(key for key in listing.others(root, most) if _gone(storage, key))
+        sources.views.drop(key for key in listing.others(root, most) if gone(storage, key))
 
 
-def _gone(storage: Storage, key: str) -> bool:
+def gone(storage: Storage, key: str) -> bool:
+    """Whether there is no such photo any more."""
     try:
         storage.read_head(key, 1)
     except VanishedError:
