@@ -147,6 +147,34 @@ def test_a_neighbour_of_the_same_camera_gives_its_position() -> None:
     assert guess.words == "1 min after near.jpg"
 
 
+@pytest.mark.parametrize(
+    ("day", "others", "doubted"),
+    [
+        (3, {1: None}, True),  # its photos begin on 1 January
+        (30, {1: None, 15: None}, True),
+        (40, {1: None}, False),  # by then somebody would have set it
+        (3, {}, False),
+        (3, {1: None, -5: None}, False),  # it was in use at Christmas
+        (3, {1: 7200.0}, False),  # and stated its clock
+    ],
+)
+def test_the_days_after_a_clock_began_anew_place_no_photo(
+    day: int, others: dict[int, float | None], doubted: bool
+) -> None:
+    new_year = datetime.fromisoformat("2005-01-01T00:00+00:00").timestamp()
+    local = new_year + (day - 1) * 86_400 + 40_000
+    earlier = [
+        photo(f"{other}.jpg", new_year + (other - 1) * 86_400 + 50_000, offset=offset)
+        for other, offset in others.items()
+    ]
+    known = index([*earlier, photo("near.jpg", local - 60, PARIS)])
+    answer = TimeSource(known, Limits()).estimate(photo("x.jpg", local))
+    assert answer and ("the clock may never have been set" in answer.refused) == doubted
+    set_right = Limits(fast={"X": 0.0})
+    answer = TimeSource(known, set_right).estimate(photo("x.jpg", local))
+    assert answer and not answer.refused
+
+
 @pytest.mark.parametrize("moment", ["2005-01-01T00:05", "2005-01-01T12:07", "1998-07-14T00:00"])
 def test_a_clock_that_nobody_set_places_no_photo(moment: str) -> None:
     """Two journeys, each after an empty battery, have the same times; so have dates by hand."""

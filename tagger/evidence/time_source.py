@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tagger.evidence.camera_clocks import CameraClocks
 from tagger.evidence.captures import BY_UTC, By, Captures
-from tagger.evidence.clocks import Clock, unset
+from tagger.evidence.clocks import BEGUN, Clock, since_new_year, unset
 from tagger.evidence.estimate import Estimate, Neighbour
 from tagger.evidence.in_words import far, in_words
 from tagger.evidence.limits import Limits
@@ -35,8 +35,8 @@ TOGETHER_S, COMPARED_S = 6 * 3600.0, 3600.0
 APART = "the cameras were at different places at that time"
 TWO = "two cameras of one name were at two places"
 RESET = (
-    "the clock may never have been set: 1 January, or midnight to the second; if it was, "
-    "add --clock-offset '{}=0'"
+    "the clock may never have been set: 1 January or days that follow it, or midnight to the "
+    "second; if it was, add --clock-offset '{}=0'"
 )
 NOT_KNOWN, ANOTHER_ZONE = "is not known", "states another time zone than that of the place"
 UNKNOWN = "nothing shows that this camera was where the other one was"
@@ -71,10 +71,17 @@ class TimeSource:
 
     def _may_be_reset(self, photo: Capture, answer: Estimate) -> bool:
         """Whether the photo may be of any year, and no camera's own count shows of which."""
-        if not unset(photo) or self._clocks.fast(photo) is not None:
+        if not (unset(photo) or self._begun(photo)) or self._clocks.fast(photo) is not None:
             return False
         near = answer.neighbours
         return not all(one_counter(photo.key, one.key, one.seconds) for one in near)
+
+    def _begun(self, photo: Capture) -> bool:
+        """Whether the camera's photos of that January begin on the first, as after a reset."""
+        since = since_new_year(photo)
+        if since is None or since >= BEGUN or photo.local is None or not photo.camera:
+            return False
+        return self._captures.began_at(photo.camera, photo.local - since)
 
     def _by_clock(self, photo: Capture, local: float) -> Estimate | None:
         clocks = self._clocks.of(photo)
