@@ -228,5 +228,7 @@ def _with_takeout(storage: Storage, entry: Entry, photo: Capture) -> Capture:
         return photo
     stated = parse(os.path.basename(entry.takeout), data)
     if photo.local is None and stated.taken is not None:
-        photo = replace(photo, local=stated.taken, offset=0.0)
+        # Google's clock, which says nothing of the camera's.
+        camera = f"{photo.camera} (time by Takeout)" if photo.camera else ""
+        photo = replace(photo, local=stated.taken, offset=0.0, camera=camera)
     return replace(photo, beside=stated)
