@@ -15,6 +15,7 @@ from walk_photos import photo, write
 
 from tagger import metadata
 from tagger.cli.main import main
+from tagger.errors import RunError
 from tagger.evidence.estimate import Estimate
 from tagger.evidence.weigh import Sight, weigh
 from tagger.ledger.ledger import Ledger
@@ -22,6 +23,7 @@ from tagger.metadata.capture import Capture
 from tagger.places.distance import distance_m
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Source
+from tagger.review.sheet import Sheet
 
 KNOWN = load_landmarks()
 EIFFEL, TAJ = KNOWN["Eiffel_Tower"], KNOWN["Taj_Mahal"]
@@ -216,9 +218,26 @@ def test_reports_without_these_columns_are_applied_as_ever(library: Library) -> 
         names = [name for name in rows[0] if name not in ("source", "evidence", "answers")]
         writer = csv.DictWriter(file, names, extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(row | {"model": row["model"][:-52]} for row in rows)
     library.apply()
     assert distance_m(place(library, "tower.jpg"), TOWER) < 2
+
+
+@pytest.mark.parametrize("deleted", [["source"], ["source", "evidence", "answers"]])
+def test_the_column_source_must_not_be_deleted(library: Library, deleted: list[str]) -> None:
+    """Without it, the camera's position 5 km away would become the tower's."""
+    library.fill(FAR)
+    library.tag("--from", "all", "--dry-run")
+    rows, before = list(library.rows().values()), library.all()
+    with library.report.open("w", newline="", encoding="utf-8") as file:
+        names = [name for name in rows[0] if name not in deleted]
+        writer = csv.DictWriter(file, names, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    assert "column source is missing" in library.apply(code=2)
+    assert library.all() == before
+    with pytest.raises(RunError, match="column source is missing"):
+        Sheet(library.report)
 
 
 def test_a_landmark_seen_from_elsewhere_is_the_subject_alone(library: Library) -> None:

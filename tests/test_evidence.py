@@ -147,6 +147,34 @@ def test_a_neighbour_of_the_same_camera_gives_its_position() -> None:
     assert guess.words == "1 min after near.jpg"
 
 
+@pytest.mark.parametrize(
+    ("day", "others", "doubted"),
+    [
+        (3, {1: None}, True),  # its photos begin on 1 January
+        (30, {1: None, 15: None}, True),
+        (40, {1: None}, False),  # by then somebody would have set it
+        (3, {}, False),
+        (3, {1: None, -5: None}, False),  # it was in use at Christmas
+        (3, {1: 7200.0}, False),  # and stated its clock
+    ],
+)
+def test_the_days_after_a_clock_began_anew_place_no_photo(
+    day: int, others: dict[int, float | None], doubted: bool
+) -> None:
+    new_year = datetime.fromisoformat("2005-01-01T00:00+00:00").timestamp()
+    local = new_year + (day - 1) * 86_400 + 40_000
+    earlier = [
+        photo(f"{other}.jpg", new_year + (other - 1) * 86_400 + 50_000, offset=offset)
+        for other, offset in others.items()
+    ]
+    known = index([*earlier, photo("near.jpg", local - 60, PARIS)])
+    answer = TimeSource(known, Limits()).estimate(photo("x.jpg", local))
+    assert answer and ("the clock may never have been set" in answer.refused) == doubted
+    set_right = Limits(fast={"X": 0.0})
+    answer = TimeSource(known, set_right).estimate(photo("x.jpg", local))
+    assert answer and not answer.refused
+
+
 @pytest.mark.parametrize("moment", ["2005-01-01T00:05", "2005-01-01T12:07", "1998-07-14T00:00"])
 def test_a_clock_that_nobody_set_places_no_photo(moment: str) -> None:
     """Two journeys, each after an empty battery, have the same times; so have dates by hand."""
@@ -239,6 +267,36 @@ def test_another_cameras_clock_must_not_matter() -> None:
         photo("x.jpg", 1e9, camera="old")
     )
     assert stated and not stated.refused
+
+
+def test_a_clock_that_states_the_zone_of_another_place_is_doubted() -> None:
+    """Who sets a camera to summer time by hand leaves its zone; so does a wrong sign."""
+
+    def placed(step: float, offset: float, limits: Limits | None = None) -> list[Estimate | None]:
+        spots = [(1e9 + 600 * n, 48.85 + n * step, 2.29) for n in range(-30, 31)]
+        phone = [
+            photo(f"{t}.jpg", t, (north, east), camera="phone", offset=7200.0)
+            for t, north, east in spots
+        ]
+        captures, asked = index(phone), photo("x.jpg", 1e9, camera="old", offset=offset)
+        tracks = Tracks(Point(t - 7200, north, east) for t, north, east in spots)
+        try:
+            return [
+                TimeSource(captures, limits or Limits()).estimate(asked),
+                TrackSource(tracks, captures, limits or Limits()).estimate(asked),
+            ]
+        finally:
+            tracks.close()
+
+    for one in placed(0.005, 7200.0) + placed(0, 3600.0) + placed(0, -7200.0):
+        assert one and not one.refused
+    for offset in (3600.0, -7200.0, 0.0):
+        time, track = placed(0.005, offset)
+        assert time and "states another time zone than that of the place" in time.refused
+        assert track and "set --utc-offset or --clock-offset" in track.refused
+    for limits in (Limits(fast={"old": 0.0}), Limits(ahead={"": 3600.0})):
+        for one in placed(0.005, 3600.0, limits):
+            assert one and not one.refused
 
 
 def test_two_cameras_that_were_apart_are_believed_each_for_itself() -> None:

@@ -20,10 +20,11 @@ from tagger.cli.main import main
 from tagger.evidence.kept_view import SCALE, KeptView
 from tagger.evidence.library import LEAST_ALIKE, LibrarySource
 from tagger.evidence.views import ViewsIndex
-from tagger.imaging.decode import to_views
+from tagger.imaging.decode import Views, to_views
 from tagger.model.lazy import LazyClassifier
 from tagger.places.distance import distance_m
 from tagger.records import Source
+from tagger.run import library_pass
 
 NAMES = (
     "colosseum", "cup_of_tea", "eiffel_tower", "india_gate", "louvre", "mandarin_fish",
@@ -412,6 +413,30 @@ def test_photos_that_are_gone_leave_the_index(tmp_path: Path) -> None:
     assert in_index(folder) == every[1:]
     run(folder, "--from", "library")
     assert in_index(folder) == ["a/2.jpg", "b/4.jpg"]
+
+
+def test_a_damaged_photo_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with a position: each night it would be read whole again for what it looks like."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    whole = saved(sample("windmills"), exif=gps(HOME))
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "PXL_1.jpg").write_bytes(whole)
+    tried = list[int]()
+
+    def counting(data: bytes, *words: Any) -> Views:
+        tried.append(len(data))
+        return to_views(data, *words)
+
+    monkeypatch.setattr(library_pass, "to_views", counting)
+    for _ in range(3):
+        run(folder, "--from", "library")
+        assert sorted(tried) == [len(whole) // 2, len(whole)]
+    (folder / "copy.jpg").write_bytes(saved(smaller(sample("windmills")), 70))
+    assert "copy of PXL_1.jpg" in run(folder, "--from", "library")
+    (folder / "cut.jpg").write_bytes(whole)  # restored
+    run(folder, "--from", "library")
+    assert sorted(tried) == [len(whole) // 2, len(whole), len(whole)]
 
 
 def test_a_folder_that_lists_nothing_is_not_mounted(source: Album) -> None:

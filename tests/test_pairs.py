@@ -218,6 +218,21 @@ def test_what_is_no_family_shares_nothing(
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
 
 
+def test_a_photo_that_is_gone_gives_its_position_to_no_other_of_its_name(
+    tmp_path: Path, tag: Any
+) -> None:
+    """An inbox is emptied after each run; cameras and phones use the same names again."""
+    folder = put(tmp_path, {"a.jpg": jpeg(at=VEGAS), "b.jpg": jpeg(), "b.mov": mov()})
+    rows = tag()
+    assert (rows["a.jpg"]["status"], rows["b.jpg"]["source"]) == ("has_gps", "pair")
+    (folder / "a.jpg").unlink()
+    put(tmp_path, {"a.tif": other("TIFF", jpeg(None)), "b.jpg": jpeg(86_400)})
+    rows = tag()
+    assert {row["status"] for row in rows.values()} == {"no_landmark"}
+    put(tmp_path, {"a.jpg": jpeg(at=VEGAS)})
+    assert tag("--rescan")["a.tif"]["source"] == "pair"
+
+
 def test_a_third_file_does_not_pass_a_position_on(tmp_path: Path, tag: Any) -> None:
     """The TIFF may be of either JPEG's shot; that does not make the two JPEGs one."""
     put(

@@ -13,13 +13,20 @@ from pathlib import Path
 import pytest
 import s3
 from click.testing import CliRunner
+from memory_storage import MemoryStorage
 from walk_photos import photo, write
 
 from tagger.cli.main import main
 from tagger.errors import RunError
 from tagger.evidence.cache_file import patiently
+from tagger.evidence.camera_clocks import CameraClocks
 from tagger.evidence.captures import Captures
+from tagger.evidence.limits import Limits
+from tagger.evidence.sources import Sources
 from tagger.metadata.capture import Capture
+from tagger.metadata.formats.detect import Head
+from tagger.records import Entry, Version
+from tagger.run.survey import note
 from tagger.storage.bucket_listing import Listed, paired
 from tagger.storage.takeout_names import _candidates, last_name_for
 
@@ -153,3 +160,20 @@ def test_an_index_that_is_prepared_by_another_process_is_waited_for() -> None:
 
 def raises(problem: Exception) -> None:
     raise problem
+
+
+def test_a_time_by_takeout_says_nothing_of_the_cameras_clock() -> None:
+    """A copy that lost its time, but not its camera, would set that camera's clock to UTC."""
+    stated = {"photoTakenTime": {"timestamp": "1714564800"}}
+    copy = photo(Capture("a.jpg", camera="Maker Model"))
+    storage = MemoryStorage({"a.jpg": copy, "a.jpg.json": json.dumps(stated).encode()})
+    sources = Sources()
+    try:
+        entry = Entry("a.jpg", Version(len(copy), 1), takeout="a.jpg.json")
+        note(storage, sources, entry, Head(copy, whole=True), None)
+        asked = Capture("b.jpg", 1_714_572_000.0, camera="Maker Model")
+        assert CameraClocks(sources.captures, Limits()).of(asked) == []
+        (kept,) = sources.captures.cameras()
+        assert kept[0] == "Maker Model (time by Takeout)"
+    finally:
+        sources.close()

@@ -1,7 +1,16 @@
 """The clocks of a library's cameras: what one may have shown when a photo was taken."""
 
-from tagger.evidence.captures import Captures
-from tagger.evidence.clocks import AGREE, DAYLIGHT, VIEWS_AGREE, Clock, measured, readings, stated
+from tagger.evidence.captures import By, Captures
+from tagger.evidence.clocks import (
+    AGREE,
+    DAYLIGHT,
+    QUARTER,
+    VIEWS_AGREE,
+    Clock,
+    measured,
+    readings,
+    stated,
+)
 from tagger.evidence.estimate import Estimate
 from tagger.evidence.limits import Limits
 from tagger.evidence.zones import ahead_at, ahead_in
@@ -43,6 +52,22 @@ class CameraClocks:
         if finer is not None:  # clocks drift: photos close in time tell it better
             possible = [finer if abs(finer - ahead) <= AGREE else ahead for ahead in possible]
         return [Clock(ahead + fast, bool(others)) for ahead in possible]
+
+    def by_place(self, photo: Capture, clock: Clock, at: Estimate) -> Clock | None:
+        """The clock on the wall where the photo was taken, if the camera states another zone.
+
+        Its clock may be that of home, as it states; or a person set it by hand to the time there
+        and left the zone. Nothing in the photo tells. None where the zone is the same, the user
+        says that the clock is right, or the camera noted positions of its own about then.
+        """
+        limits, local = self._limits, photo.local or 0.0
+        by_user = self.fast(photo) is not None or {photo.camera, ""} & limits.ahead.keys()
+        if by_user or not clock.stated or clock.ahead % QUARTER:  # it was measured by GPS time
+            return None
+        if any(self._captures.around(By.CAMERA, local, limits.max_gap, photo.camera, 1)):
+            return None
+        here = ahead_at((at.latitude, at.longitude), local)
+        return None if here is None or here == clock.ahead else Clock(here)
 
     def fast(self, photo: Capture) -> float | None:
         """How many seconds the user says that the clock is fast."""

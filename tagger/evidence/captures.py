@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tagger.evidence.cache_file import as_stored
 from tagger.evidence.captures_file import CapturesFile
-from tagger.evidence.clocks import ClockSpan, ahead_by_views, runs_of
+from tagger.evidence.clocks import DAY, ClockSpan, ahead_by_views, runs_of
 from tagger.evidence.families import family_of
 from tagger.evidence.one_name import Placed, two_at_once
 from tagger.metadata.capture import Capture
@@ -27,7 +27,8 @@ class By(Enum):
 
 
 BY_UTC = frozenset((By.OWN, By.STATED, By.UTC))
-WEEK = 7 * 86_400.0
+WEEK = 7 * DAY
+BEFORE_S = 30 * DAY  # without a photo: what comes then is a beginning
 # Views that tell a clock: so many seconds before and after, so many on each side.
 VIEWS_SPAN, MOST_VIEWS = 2 * 86_400.0, 50
 MOST_RUNS = 500  # weeks of cameras whose clocks are kept in memory
@@ -40,12 +41,14 @@ class Captures(CapturesFile):
         self._positioned: dict[int, int] = {}
         self._shared: dict[tuple[str, int], bool] = {}
         self._runs: dict[tuple[str, int], list[ClockSpan]] = {}
+        self._begun: dict[tuple[str, float], bool] = {}
         super().__init__(path, read_only)
 
     def _forget(self) -> None:
         self._positioned.clear()
         self._shared.clear()
         self._runs.clear()
+        self._begun.clear()
 
     def family(self, key: str) -> list[Capture]:
         """The other photos of a photo's family by name that carry a position of their own."""
@@ -156,6 +159,22 @@ class Captures(CapturesFile):
                 ).fetchone()
             self._positioned[number] = count
         return self._positioned[number]
+
+    def began_at(self, camera: str, moment: float) -> bool:
+        """Whether a camera's photos begin on the day from ``moment`` on, by its own clock.
+
+        None is from BEFORE_S before that, and none of that day says anything of its clock.
+        """
+        if (camera, moment) not in self._begun:
+            with self._lock:
+                self.flush()
+                first, clocks = self._db.execute(
+                    "SELECT min(local), count(ahead) FROM captures"
+                    " WHERE camera = ? AND taken AND local >= ? AND local < ?",
+                    (camera, moment - BEFORE_S, moment + DAY),
+                ).fetchone()
+            self._begun[camera, moment] = first is not None and first >= moment and not clocks
+        return self._begun[camera, moment]
 
     def shared(self, camera: str, moment: float) -> bool:
         """Whether a name stands for two cameras in the weeks around ``moment``, which is UTC."""

@@ -14,6 +14,8 @@ DAY, HOUR = 86_400.0, 3600.0
 AGREE = 180.0  # seconds
 # A clock that was measured this long before or after still goes as it went then.
 REMEMBERED = 7 * DAY
+# A clock that began anew may be set only after the journey.
+BEGUN = 31 * DAY
 # Zones on land reach from UTC-12 to UTC+14; a clock may also be an hour or two off.
 LEAST, MOST = -14 * HOUR, 15 * HOUR
 # What a clock is off by if it was not set: daylight saving time not heeded, either way.
@@ -60,10 +62,16 @@ def unset(photo: Capture) -> bool:
     >>> unset(Capture("a.jpg", local=1104537900.0)), unset(Capture("a.jpg", local=1104624300.0))
     (True, False)
     """
+    since = since_new_year(photo)
+    return since is not None and (since < DAY or since % DAY == 0)
+
+
+def since_new_year(photo: Capture) -> float | None:
+    """Seconds since 1 January by a clock of which the photo says nothing; None if it does."""
     if photo.local is None or photo.offset is not None or photo.gps_time is not None:
-        return False
-    day = datetime.fromtimestamp(photo.local, UTC)
-    return (day.month, day.day) == (1, 1) or photo.local % DAY == 0
+        return None
+    year = datetime.fromtimestamp(photo.local, UTC).year
+    return photo.local - datetime(year, 1, 1, tzinfo=UTC).timestamp()
 
 
 def measured(local: float, others: Sequence[tuple[float, float]]) -> float | None:

@@ -22,7 +22,7 @@ class KeptView:
         key, stamp: the photo and its version.
         position: degrees, where it was taken; None where that is not known.
         taken: seconds since 1970, by whatever clock.
-        embedding: int8 [E], of length SCALE.
+        embedding: int8 [E], of length SCALE; empty where the photo is damaged and shows nothing.
         width, height: of the picture that the points lie in, pixels.
         places, codes: uint8 [N, 3] and [N, M], the points.
         small: uint8 [SMALL, SMALL], the whole photo, grey.
@@ -73,3 +73,8 @@ def kept_view(
         codebook.codes(described.view.features.descriptors[:POINTS]).tobytes(),
         described.view.small.tobytes(),
     )  # fmt: skip
+
+
+def damaged_view(key: str, stamp: str) -> KeptView:
+    """A photo that cannot be decoded: kept, so that it is not tried again while it is unchanged."""
+    return KeptView(key, stamp, None, None, b"", 0, 0, b"", b"", b"")

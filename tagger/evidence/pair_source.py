@@ -1,6 +1,7 @@
 """The source ``pair``: the position that another photo of the same shot carries."""
 
 import os
+from collections.abc import Callable
 
 from tagger.evidence.captures import Captures
 from tagger.evidence.estimate import Estimate, Neighbour
@@ -19,17 +20,22 @@ class PairSource:
 
     Args:
         captures: the index of all photos.
+
+    Attributes:
+        gone: whether a photo of the index is no longer there. A folder that is emptied each night
+            gets other photos of the same names.
     """
 
     source = Source.PAIR
 
     def __init__(self, captures: Captures) -> None:
         self._captures = captures
+        self.gone: Callable[[str], bool] = lambda key: False
 
     def estimate(self, photo: Capture) -> Estimate | None:
         """See :class:`tagger.evidence.estimate.PositionSource`."""
         shot = [one for one in self._captures.family(photo.key) if one_shot(photo, one)]
-        placed = [(one.position, one) for one in shot if one.position]
+        placed = [(one.position, one) for one in shot if one.position and not self.gone(one.key)]
         if not placed:
             return None
         # One of a burst is nearest in time to another; of others all times are the same.

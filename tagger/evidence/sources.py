@@ -36,6 +36,9 @@ class Sources:
         pairs: photos of one shot tell each other's position, and are decided together.
         library, views: the photos by what they look like, and the index of that, where that
             source is wanted.
+
+    Attributes:
+        pair: the source pair.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class Sources:
         self.library, self.views = library, views
         if library is not None:
             library.saw = self.captures.note_same_views
-        self._pair = PairSource(self.captures)
+        self.pair = PairSource(self.captures)
         limits = limits or Limits()
         self._sources: list[PositionSource] = [
             TakeoutSource(),
@@ -132,7 +135,7 @@ class Sources:
         photo = self.captures.get(key)
         if photo is None:
             return ()
-        if self.pairs and (stated := self._pair.estimate(photo)):
+        if self.pairs and (stated := self.pair.estimate(photo)):
             return (stated,)
         answers = (source.estimate(photo) for source in self._sources)
         return tuple(estimate for estimate in answers if estimate is not None)

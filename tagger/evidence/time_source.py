@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tagger.evidence.camera_clocks import CameraClocks
 from tagger.evidence.captures import BY_UTC, By, Captures
-from tagger.evidence.clocks import Clock, unset
+from tagger.evidence.clocks import BEGUN, Clock, since_new_year, unset
 from tagger.evidence.estimate import Estimate, Neighbour
 from tagger.evidence.in_words import far, in_words
 from tagger.evidence.limits import Limits
@@ -35,9 +35,10 @@ TOGETHER_S, COMPARED_S = 6 * 3600.0, 3600.0
 APART = "the cameras were at different places at that time"
 TWO = "two cameras of one name were at two places"
 RESET = (
-    "the clock may never have been set: 1 January, or midnight to the second; if it was, "
-    "add --clock-offset '{}=0'"
+    "the clock may never have been set: 1 January or days that follow it, or midnight to the "
+    "second; if it was, add --clock-offset '{}=0'"
 )
+NOT_KNOWN, ANOTHER_ZONE = "is not known", "states another time zone than that of the place"
 UNKNOWN = "nothing shows that this camera was where the other one was"
 # How people moved at that time: from at most this many positions within so many seconds.
 PAIRS, SPEED_S = 24, 6 * 3600.0
@@ -70,16 +71,30 @@ class TimeSource:
 
     def _may_be_reset(self, photo: Capture, answer: Estimate) -> bool:
         """Whether the photo may be of any year, and no camera's own count shows of which."""
-        if not unset(photo) or self._clocks.fast(photo) is not None:
+        if not (unset(photo) or self._begun(photo)) or self._clocks.fast(photo) is not None:
             return False
         near = answer.neighbours
         return not all(one_counter(photo.key, one.key, one.seconds) for one in near)
+
+    def _begun(self, photo: Capture) -> bool:
+        """Whether the camera's photos of that January begin on the first, as after a reset."""
+        since = since_new_year(photo)
+        if since is None or since >= BEGUN or photo.local is None or not photo.camera:
+            return False
+        return self._captures.began_at(photo.camera, photo.local - since)
 
     def _by_clock(self, photo: Capture, local: float) -> Estimate | None:
         clocks = self._clocks.of(photo)
         if not clocks:
             return self._by_wall(photo, local)
-        return self._agreed([self._by_utc(photo, local, clock) for clock in clocks], photo)
+        answers = [self._by_utc(photo, local, clock) for clock in clocks]
+        first = answers[0]
+        if len(answers) > 1 or first is None or first.refused:
+            return self._agreed(answers, photo)
+        other = self._clocks.by_place(photo, clocks[0], first)
+        if other is None:
+            return first
+        return self._agreed([first, self._by_utc(photo, local, other)], photo, ANOTHER_ZONE)
 
     def _by_utc(self, photo: Capture, local: float, clock: Clock) -> Estimate | None:
         utc = local - clock.ahead
@@ -105,7 +120,9 @@ class TimeSource:
             return first
         return self._agreed([first, *(read(off) for off in self._clocks.offs(first, local))], photo)
 
-    def _agreed(self, answers: Sequence[Estimate | None], photo: Capture) -> Estimate | None:
+    def _agreed(
+        self, answers: Sequence[Estimate | None], photo: Capture, why: str = NOT_KNOWN
+    ) -> Estimate | None:
         """The first answer, if all readings of a clock lead to about the same place."""
         first = answers[0]
         if first is None or len(answers) == 1:
@@ -121,7 +138,7 @@ class TimeSource:
         name = photo.camera or "this camera"
         return replace(
             first,
-            refused=f"the clock of {name} is not known: if it is off by hours, the photo was taken "
+            refused=f"the clock of {name} {why}: if it is off by hours, the photo was taken "
             f"{far(apart_m) if apart_m < math.inf else 'who knows where'}; set --clock-offset "
             f"'{photo.camera}=0' if it is right",
         )

@@ -106,6 +106,9 @@ class TrackSource:
             return None
         clocks = self._clocks.of(photo)
         answers = [self.at(photo.local - clock.ahead) for clock in clocks]
+        only = answers[0] if len(answers) == 1 else None
+        if only and (other := self._clocks.by_place(photo, clocks[0], only)):
+            answers.append(self.at(photo.local - other.ahead))
         if answers and (first := answers[0]) and (apart := _apart(answers)) is not None:
             radius = first.radius_95_m + apart
             if len(answers) == 1 or radius <= self._limits.max_radius_m:

@@ -142,10 +142,10 @@ class ViewsIndex:
             self._known = None
 
     def view(self, key: str) -> KeptView | None:
-        """A photo as it was kept, with or without a position."""
+        """A photo as it was kept, with or without a position; None if unknown or damaged."""
         with self._lock:
             row = self._db.execute(
-                f"SELECT {COLUMNS} FROM views WHERE key = ?", (as_stored(key),)
+                f"SELECT {COLUMNS} FROM views WHERE key = ? AND embedding <> x''", (as_stored(key),)
             ).fetchone()
         return None if row is None else _kept(row)
 

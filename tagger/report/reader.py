@@ -28,6 +28,7 @@ _MARKS = {
     codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"
 }  # fmt: skip
 _APPLICABLE = (Status.WOULD_TAG, Status.UNSURE, Status.NO_LANDMARK)
+_DIGITS = 64  # of a SHA-256
 # A spreadsheet keeps 15 digits of a number at best; to the second, with the size, is proof enough.
 _SECOND = 9  # the power of ten of the nanoseconds in it
 
@@ -227,6 +228,9 @@ def _table(path: Path, file: IO[str], mark: bytes, encoding: str, needed: Sequen
         if "path" in columns:
             break
     missing = [name for name in needed if columns.count(name) != 1]
+    newer = not {"evidence", "answers"}.isdisjoint(columns)
+    if newer and "source" not in columns:
+        missing.append("source")
     if missing or columns.count("accept") > 1:
         raise RunError(
             f"{path}: column {', '.join(missing) or 'accept'} is missing or there twice; give a "
@@ -235,7 +239,26 @@ def _table(path: Path, file: IO[str], mark: bytes, encoding: str, needed: Sequen
     newline = "\r\n" if first.endswith("\r\n") else "\n"
     form = Form(delimiter, encoding, mark, newline)
     rows = csv.reader(file, delimiter=delimiter, strict=True)
-    return Table(form, tuple(header), _rows(rows, begins + 1))
+    kept = _rows(rows, begins + 1)
+    if "source" not in columns and "model" in columns:
+        kept = _old_rows(path, kept, columns.index("model"))
+    return Table(form, tuple(header), kept)
+
+
+def _old_rows(
+    path: Path, rows: Iterator[tuple[int, list[str]]], model: int
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a report without the column ``source``, if it never had one.
+
+    Where somebody deleted it, nothing tells a landmark's position from a camera's. Reports that
+    never had it show twelve digits of the model file's SHA-256, later ones all of them.
+    """
+    for line, cells in rows:
+        if len("".join(cells[model : model + 1]).strip().rpartition("@")[2]) == _DIGITS:
+            raise RunError(
+                f"{path}: column source is missing; give a landmark-tag report with all its columns"
+            )
+        yield line, cells
 
 
 def _rows(reader: "_csv.Reader", begins: int) -> Iterator[tuple[int, list[str]]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tagger.errors import PhotoError, VanishedError
+from tagger.errors import DamagedError, PhotoError, VanishedError
 from tagger.evidence.sources import Sources
 from tagger.imaging import decoders
 from tagger.imaging.decode import Resize, Views, see_decoder, to_views
@@ -42,7 +42,9 @@ def describe_library(entries: Iterable[Entry], sources: Sources, describe: Descr
 
     for kept in describe(entry for entry in entries if photo_of(entry.key).position):
         photo = photo_of(kept.key)
-        views.add(replace(kept, position=photo.position, taken=photo.local))
+        if kept.embedding:
+            kept = replace(kept, position=photo.position, taken=photo.local)
+        views.add(kept)
     views.ready()
 
 
@@ -60,18 +62,24 @@ def describer(storage: Storage, library: "LibrarySource", workers: int) -> Descr
 
 
 def described(
-    entries: Iterable[Entry], views: Sequence[Views], library: "LibrarySource"
+    entries: Iterable[Entry], views: "Sequence[Views | KeptView]", library: "LibrarySource"
 ) -> "list[KeptView]":
-    """Decoded photos as they are kept."""
-    descriptions = library.describe(views)
+    """Decoded photos as they are kept, and damaged ones as they are."""
+    whole = [view for view in views if isinstance(view, Views)]
+    descriptions = iter(library.describe(whole) if whole else ())
     return [
-        library.kept(entry.key, stamp(entry), description)
-        for entry, description in zip(entries, descriptions, strict=True)
+        library.kept(entry.key, stamp(entry), next(descriptions))
+        if isinstance(view, Views)
+        else view
+        for entry, view in zip(entries, views, strict=True)
     ]
 
 
-def decoded(storage: Storage, entry: Entry, size: int, resize: Resize) -> Views | None:
-    """A photo of the library, decoded for the model; None where it cannot be read."""
+def decoded(storage: Storage, entry: Entry, size: int, resize: Resize) -> "Views | KeptView | None":
+    """A photo of the library, decoded for the model; as it is kept if it is damaged.
+
+    None where it cannot be read, or not by this installation.
+    """
     try:
         with ROOM.file(entry.version.size):
             raw = is_raw(entry.key)
@@ -79,6 +87,10 @@ def decoded(storage: Storage, entry: Entry, size: int, resize: Resize) -> Views 
                 see_decoder(Head(storage.read_head(entry.key, OF_FORMAT)))
             data = RawFile(storage, entry.key).picture() if raw else storage.read(entry.key).data
             return to_views(data, size, resize)
+    except DamagedError:
+        from tagger.evidence.kept_view import damaged_view
+
+        return damaged_view(entry.key, stamp(entry))
     except PhotoError:
         return None
 
@@ -92,10 +104,11 @@ def drop_gone(storage: Storage, sources: Sources, listing: "Listing") -> None:
     assert sources.views is not None
     most = MOST_ASKED if isinstance(storage, LocalStorage) else MOST_REQUESTS
     for root in storage.roots:
-        sources.views.drop(key for key in listing.others(root, most) if _gone(storage, key))
+        sources.views.drop(key for key in listing.others(root, most) if gone(storage, key))
 
 
-def _gone(storage: Storage, key: str) -> bool:
+def gone(storage: Storage, key: str) -> bool:
+    """Whether there is no such photo any more."""
     try:
         storage.read_head(key, 1)
     except VanishedError:

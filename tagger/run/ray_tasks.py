@@ -145,7 +145,7 @@ class Classifying:
 def decode_placed(table: pa.Table, job: Job) -> pa.Table:
     """Decode photos that carry a position, for the source library."""
 
-    def one(entry: Entry) -> tuple[Entry, decode.Views | None]:
+    def one(entry: Entry) -> tuple[Entry, decode.Views | KeptView | None]:
         return entry, decoded(job.storage, entry, job.size, job.resize)
 
     entries = unpacked(table) if job.enter() else []

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache, partial
 
 from tagger import metadata
 from tagger.errors import PhotoError
@@ -22,6 +23,7 @@ from tagger.run.library_pass import (
     describe_library,
     describer,
     drop_gone,
+    gone,
     with_earlier_view,
 )
 from tagger.run.ordered import in_order
@@ -38,6 +40,7 @@ MOST_OF_PHOTO = 32_000_000  # bytes of a photo that is read whole for its EXIF a
 MOST_OF_SHOT = 64  # photos that are decided together; of a longer burst, so many at a time
 # Bytes of small photos of a bucket that are kept between the passes rather than asked for again.
 MOST_KEPT = 32_000_000
+KEPT_ANSWERS = 1024  # of whether a photo is gone: a burst asks for the same ones
 
 
 def survey(
@@ -59,6 +62,7 @@ def survey(
     ``describe`` describes photos for the source library, where this machine does not.
     """
     known: dict[str, WorkItem] = {}
+    sources.pair.gone = lru_cache(KEPT_ANSWERS)(partial(gone, storage))
 
     remote, room, one = not isinstance(storage, LocalStorage), MOST_KEPT, threading.Lock()
 
@@ -211,9 +215,10 @@ def _note_movie(storage: Storage, sources: Sources, key: str, photo: Capture) ->
         facts = movie(key, Ranges(storage, key))
     except PhotoError:
         return
-    if facts.position and same_moment(photo, facts):
-        # Without a time, it is nobody's neighbour in time.
-        sources.note(replace(facts, local=None, offset=None), "")
+    position = facts.position if same_moment(photo, facts) else None
+    # Without a time, it is nobody's neighbour in time; without a position, it says nothing: the
+    # index may hold what it said of another photo of this name.
+    sources.note(replace(facts, local=None, offset=None, position=position), "")
 
 
 def _with_takeout(storage: Storage, entry: Entry, photo: Capture) -> Capture:
@@ -223,5 +228,7 @@ def _with_takeout(storage: Storage, entry: Entry, photo: Capture) -> Capture:
         return photo
     stated = parse(os.path.basename(entry.takeout), data)
     if photo.local is None and stated.taken is not None:
-        photo = replace(photo, local=stated.taken, offset=0.0)
+        # Google's clock, which says nothing of the camera's.
+        camera = f"{photo.camera} (time by Takeout)" if photo.camera else ""
+        photo = replace(photo, local=stated.taken, offset=0.0, camera=camera)
     return replace(photo, beside=stated)
