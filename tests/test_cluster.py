@@ -223,14 +223,14 @@ def all_sources(folder: Path) -> dict[str, bytes]:
     for seconds in (0, 40, 80, 120):  # between two of a phone's photos: time
         position = (30.0, 31.0) if seconds in (0, 120) else None
         camera = "Phone" if position else "X"
-        one = Capture("", NOON - 20 * 86_400 + seconds, 0.0, position=position, camera=camera)
+        one = Capture("", NOON - 20 * 86_400 + seconds, CAIRO, position=position, camera=camera)
         files[f"b/time{seconds:03d}.jpg"] = jpeg(grey, exif=exif_of(one))
     walked = Capture("", NOON - 40 * 86_400, 0.0, camera="X")
     files["b/track.jpg"] = jpeg(grey, exif=exif_of(walked))
     files["b/stated.jpg"] = jpeg(grey)
     files["b/stated.jpg.json"] = b'{"geoData": {"latitude": 36.1125, "longitude": -115.1}}'
     points = "".join(
-        f'<trkpt lat="40.1" lon="3.{number}"><time>{at}</time></trkpt>'
+        f'<trkpt lat="51.5" lon="-0.{number}"><time>{at}</time></trkpt>'
         for number, at in enumerate(("2024-03-22T11:59:30Z", "2024-03-22T12:00:30Z"))
     )
     (folder / "walk.gpx").write_text(
@@ -241,6 +241,7 @@ def all_sources(folder: Path) -> dict[str, bytes]:
 
 
 NOON = 1_714_564_800.0  # 2024-05-01
+CAIRO = 7200.0  # ahead of UTC, in April
 
 
 def jpeg(picture: Image.Image, quality: int = 88, exif: bytes = b"") -> bytes:
