@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.model.local_features.matching import Bytes, describe, products
-from tagger.model.local_features.references import NEAREST, OF_ONE, References
+from tagger.model.local_features.references import NEAREST, OF_ONE, RULE, References
 from tagger.model.local_features.sift import Floats
 from tagger.places.embeddings import unit
 
@@ -123,7 +123,9 @@ class Weigher:
         self._known, self._others = unit(references.embeddings), unit(references.others)
         self._counts = references.counts.astype(np.int64)
         self._owners = references.owners
-        self._usual = usual(references, self._known)
+        # Takes 30 ms of a start; the rules of older model files do not weigh it.
+        asked = references.rule.shape[1] == RULE
+        self._usual = usual(references, self._known) if asked else np.ones(len(self._counts), "f4")
         self._filled = np.flatnonzero(np.diff(references.landmarks))
         self._doubts = np.zeros(len(self._counts), np.float32) if doubts is None else doubts
 
