@@ -62,6 +62,11 @@ TWIN_M = 100
 NAMES = ("slug", "name", "local_name")
 NEIGHBOURS = {
     ("Alai_Darwaza", "Qutub_Minar"),
+    ("Alai_Darwaza", "iron_pillar_delhi"),
+    ("Alai_Minar", "iron_pillar_delhi"),
+    ("Qutub_Minar", "iron_pillar_delhi"),
+    ("bhaktapur_durbar_square", "gopinath_bhaktapur"),
+    ("bhaktapur_durbar_square", "vatsala_devi_bhaktapur"),
     ("bhairavnath_bhaktapur", "nyatapola"),
     ("gopinath_bhaktapur", "vatsala_devi_bhaktapur"),
     ("merbl_palace_timisoara", "victory_square_timisoara"),

@@ -1,4 +1,4 @@
-"""References of photos that the network did not learn, in a file beside the model."""
+"""References of more photos, in a file beside the model."""
 
 import csv
 import dataclasses
@@ -72,6 +72,24 @@ def test_photos_are_added_and_do_not_count_as_learned(model: Path, tmp_path: Pat
     again = file.read_bytes()
     CliRunner().invoke(main, command, catch_exceptions=False)
     assert file.read_bytes() == again
+
+
+def test_photos_that_the_network_learned_too_count(model: Path, tmp_path: Path) -> None:
+    from train.__main__ import main
+
+    photos_of(tmp_path / "photos", SLUGS[1], "taj_mahal", "qutub_minar")
+    command = ["add", str(model), "--photos", str(tmp_path / "photos"), "--name", "more"]
+    CliRunner().invoke(main, [*command, "--learned"], catch_exceptions=False)
+    joined = artifact.load(model).references
+    assert joined is not None and joined.counts.tolist() == [5, 7, 5]
+
+
+def test_the_more_photos_a_landmark_has_the_fewer_points_are_kept_of_each() -> None:
+    from train.ship.references import KEPT, shared
+
+    photo = [SAMPLES / "taj_mahal.jpg"]
+    few, many = (len(shared(photo, more, 256)[0].counts) for more in (0, 10**6))
+    assert few > many == KEPT[-1][1]
 
 
 def test_a_landmark_that_was_never_learned_is_not_named_by_added_photos(tmp_path: Path) -> None:

@@ -83,11 +83,12 @@ def part(model: Path, source: str, name: str) -> None:
 @click.argument("model", type=FOLDER)
 @click.option("--photos", type=FOLDER, required=True, help="A folder for each landmark.")
 @click.option("--name", required=True, help="The references go to MODEL.NAME.places.")
-def add(model: Path, photos: Path, name: str) -> None:
+@click.option("--learned", is_flag=True, help="MODEL was trained on these photos, too.")
+def add(model: Path, photos: Path, name: str, learned: bool) -> None:
     """Add references of more photos in a pack beside MODEL; nothing is trained."""
     from tagger.model import packs
     from train.ship.adding import added
 
-    count, size = added(model, photos, name)
+    count, size = added(model, photos, name, learned)
     file = packs.place(model, name)
     click.echo(f"{counted(count, 'photo')} in {file}, {size / 1e6:.1f} MB")

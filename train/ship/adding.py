@@ -1,4 +1,4 @@
-"""Adds photos that the network did not learn, in a pack beside the model."""
+"""Adds references of more photos, in a pack beside the model."""
 
 import shutil
 from collections.abc import Iterable
@@ -19,16 +19,17 @@ from train.photos.pixel_cache import CACHE
 from train.ship.references import by_landmark
 
 
-def added(path: Path, photos: Path, name: str, cache: Path = CACHE) -> tuple[int, int]:
+def added(
+    path: Path, photos: Path, name: str, learned: bool = False, cache: Path = CACHE
+) -> tuple[int, int]:
     """Write references of more photos to ``<stem>.<name>.places``; the model file stays as it is.
-
-    They count as nothing that was learned: how sure the model is of a landmark with few photos goes
-    by those that trained it.
 
     Args:
         path: the model file, with references.
         photos: a folder of class folders; those that the model does not know are left alone.
         name: what the pack is called, and what ``--without`` takes.
+        learned: whether the network learned them, too. How sure the model is of a landmark with few
+            photos goes by those that trained it.
         cache: where decoded photos are kept.
 
     Returns:
@@ -45,7 +46,9 @@ def added(path: Path, photos: Path, name: str, cache: Path = CACHE) -> tuple[int
     if not folder.samples:
         raise RunError(f"{photos}: none of its folders is a landmark of {path}")
     _, embeddings, samples = answer_alone(loaded, folder.samples, "cpu", cache)
-    order, landmarks = by_landmark(samples, len(labels), loaded.manifest.image_size)
+    order, landmarks = by_landmark(
+        samples, len(labels), loaded.manifest.image_size, np.diff(known.landmarks).tolist()
+    )
     features = [one.features for landmark in landmarks for one in landmark]
     more = replace(
         known,
@@ -58,7 +61,7 @@ def added(path: Path, photos: Path, name: str, cache: Path = CACHE) -> tuple[int
     )
     sources = [samples[photo].source for photo in order.tolist()]
     places = landmark_photos.places(more, loaded.known.values(), sources=sources)
-    return len(features), write_beside(path, name, loaded, places, "no")
+    return len(features), write_beside(path, name, loaded, places, "yes" if learned else "no")
 
 
 def write_beside(

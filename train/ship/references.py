@@ -70,8 +70,11 @@ def described(path: Path, size: int) -> Features:
     return describe(to_views(path.read_bytes(), size, Resize.SQUASH).grey)
 
 
-def shared(paths: Sequence[Path], size: int) -> list[Shared]:
-    """The points that each photo of a landmark shares with the others, photos in order."""
+def shared(paths: Sequence[Path], more: int, size: int) -> list[Shared]:
+    """The points that each photo of a landmark shares with the others, photos in order.
+
+    The landmark has so many ``more`` photos elsewhere: the more it has, the fewer points are kept.
+    """
     torch.set_num_threads(1)
     known = [described(path, size) for path in paths]
     counts = [np.zeros(len(features.places), np.int64) for features in known]
@@ -86,7 +89,7 @@ def shared(paths: Sequence[Path], size: int) -> list[Shared]:
             if len(pairs) >= ALIKE and spots(one.places[pairs[:, 1]]) >= ALIKE:
                 counts[j][pairs[:, 0] - starts[j]] += 1
                 counts[i][pairs[:, 1]] += 1
-    kept = next(points for most, points in KEPT if len(paths) <= most)
+    kept = next(points for most, points in KEPT if len(paths) + more <= most)
     return [
         Shared(features, count).strongest(kept)
         for features, count in zip(known, counts, strict=True)
@@ -162,14 +165,17 @@ def build(
 
 
 def by_landmark(
-    samples: Sequence[Sample], classes: int, size: int
+    samples: Sequence[Sample], classes: int, size: int, more: Sequence[int] = ()
 ) -> tuple[NDArray[np.int64], list[list[Shared]]]:
-    """The order of N photos by landmark, [N], and what those of each landmark share."""
+    """The order of N photos by landmark, [N], and what those of each landmark share.
+
+    ``more`` [C] says how many other photos the model has of each landmark.
+    """
     labels = np.array([sample.label for sample in samples])
     own = [np.flatnonzero(labels == label) for label in range(classes)]
     paths = [[samples[photo].path for photo in photos.tolist()] for photos in own]
     with ProcessPoolExecutor(CORES, get_context("spawn")) as pool:
-        built = pool.map(partial(shared, size=size), paths)
+        built = pool.map(partial(shared, size=size), paths, more or [0] * classes)
         return np.concatenate(own), list(tqdm(built, "references", classes, unit="landmark"))
 
 
