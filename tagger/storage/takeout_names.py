@@ -34,12 +34,12 @@ def name_for(photo: str, names: Container[str]) -> str | None:
     """
     stem, suffix = os.path.splitext(photo)
     for bare in _stems(stem):
-        found = [name for name in _of(bare, suffix) if name in names]
-        own = [name for name in found if name.startswith(bare)]
-        if own and _NUMBERED.match(bare) and not found[0].startswith(bare):
+        matching = [name for name in _of(bare, suffix) if name in names]
+        own = [name for name in matching if name.startswith(bare)]
+        if own and _NUMBERED.match(bare) and not matching[0].startswith(bare):
             return None  # the second a.jpg, or the only a(1).jpg: nothing tells
-        if found:
-            return found[0]
+        if matching:
+            return matching[0]
     return None
 
 
