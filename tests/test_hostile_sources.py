@@ -54,7 +54,7 @@ def test_damaged_takeout_states_nothing_wrong() -> None:
     )
     chance = random.Random(7)
     for _ in range(3000):
-        stated = parse("a.json", damaged(good, chance))
+        stated = parse("a.json", damaged(good, chance), "a.jpg")
         assert stated.position is None or (
             abs(stated.position[0]) <= 90 and abs(stated.position[1]) <= 180
         )
@@ -64,7 +64,7 @@ def test_damaged_takeout_states_nothing_wrong() -> None:
         b'{"geoData":{"latitude":NaN,"longitude":Infinity}}',
         b'{"geoData":{"latitude":' + b"9" * 400 + b',"longitude":1}}',
     ):
-        assert parse("a.json", text).position is None
+        assert parse("a.json", text, "a.jpg").position is None
 
 
 @pytest.mark.parametrize(

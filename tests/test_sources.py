@@ -141,6 +141,18 @@ def test_takeout_places_a_photo(tmp_path: Path, tag: Any, name: str, beside: str
     assert rows[name]["latitude"] == "36.11250"
 
 
+def test_of_two_photos_of_one_cut_name_one_gets_the_place_of_the_takeout_file(
+    tmp_path: Path, tag: Any
+) -> None:
+    cut = "n" * 46
+    write(folder(tmp_path), [one(f"{cut}{end}.jpg", 9000.0 * n) for n, end in enumerate("ab")])
+    place = {"latitude": VEGAS[0], "longitude": VEGAS[1]}
+    stated = json.dumps({"title": f"{cut}b.jpg", "geoData": place})
+    (folder(tmp_path) / f"{cut}.json").write_text(stated)
+    _, rows = tag("--from", "takeout")
+    assert [rows[f"{cut}{end}.jpg"]["source"] for end in "ab"] == ["", "takeout"]
+
+
 @pytest.mark.parametrize(
     "content",
     [

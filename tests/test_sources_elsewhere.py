@@ -4,6 +4,7 @@ import csv
 import functools
 import io
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from tagger.metadata.formats.detect import Head
 from tagger.records import Entry, Version
 from tagger.run.survey import note
 from tagger.storage.bucket_listing import Listed, paired
-from tagger.storage.takeout_names import _candidates, last_name_for
+from tagger.storage.takeout_names import _of, _stems, describes, last_name_for, name_for
 
 NOON, VEGAS = 1_714_564_800.0, (36.1125, -115.1728)
 SIDECAR = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -98,6 +99,44 @@ def test_takeouts_names_are_known_in_a_listing(name: str, beside: str) -> None:
     assert takeouts["in/nn.jpg"] == takeouts["in/a!.jpg"] == ""
 
 
+LONG = "Urlaub in Knaufspesch in der Schneifel, Tag 1, am "  # 50 letters
+ID = "original_1d4caa6f-16c6-4c3d-901b-9387de10e528_"  # 46
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "title", "believed"),
+    [
+        (f"{LONG}See.jpg", f"{LONG[:46]}.json", f"{LONG}See.jpg", True),
+        (f"{LONG}Berg.jpg", f"{LONG[:46]}.json", f"{LONG}See.jpg", False),
+        # Only a name of 51 letters was itself cut.
+        (f"{LONG[:46]}a.jpg", f"{LONG[:46]}.json", f"{LONG[:46]}abend.jpg", True),
+        (f"{LONG[:45]}a.jpg", f"{LONG[:45]}.json", f"{LONG[:45]}abend.jpg", False),
+        (f"{LONG[:42]}a.jpeg", f"{LONG[:42]}a.jpe.json", "renamed.jpeg", True),  # only the suffix
+        (f"{LONG}a_b_c.jpg", f"{LONG[:46]}.json", f"{LONG}a/b &amp; c.jpg", True),
+        (f"{ID}P.jpg", f"{ID}.json", f"{ID}PXL_20220516_164814158.jpg", True),
+        (f"{ID}P(1).jpg", f"{ID}(1).json", f"{ID}PXL_20220516_164814158.jpg", True),
+        (f"{ID}P(1).jpg", f"{ID}.json", f"{ID}PXL_20220516_164814158.jpg", False),
+        (f"{ID}P-edited.jpg", f"{ID}.json", f"{ID}P.jpg", True),
+        (f"{ID}P-edited.jpg", f"{ID}.json", f"{ID}Q.jpg", False),
+        (f"{ID}P.jpg", f"{ID}.json", "", False),
+        ("IMG_1.jpg", "IMG_1.jpg.json", "renamed.jpg", True),  # nobody else has this file
+    ],
+)
+def test_a_takeout_file_whose_name_was_cut_is_that_of_the_photo_in_its_title(
+    name: str, beside: str, title: str, believed: bool
+) -> None:
+    assert name_for(name, {beside}) == beside
+    assert describes(beside, title, name) == believed
+
+
+@pytest.mark.parametrize("edited", ["", "-edited"])
+def test_a_number_that_may_be_takeouts_or_the_photos_own_has_no_takeout_file(edited: str) -> None:
+    """The photo IMG_1(1).jpg, or the second of two that are both called IMG_1.jpg."""
+    name, seconds, own = f"IMG_1{edited}(1).jpg", "IMG_1.jpg(1).json", "IMG_1(1).jpg.json"
+    assert name_for(name, {seconds}) == seconds and name_for(name, {own}) == own
+    assert name_for(name, {seconds, own}) is None
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -106,7 +145,9 @@ def test_takeouts_names_are_known_in_a_listing(name: str, beside: str) -> None:
     ],
 )  # fmt: skip
 def test_no_takeout_file_comes_after_the_last_name(name: str) -> None:
-    assert all(other < last_name_for(name) for other in _candidates(name))
+    stem, suffix = os.path.splitext(name)
+    for bare in _stems(stem):
+        assert all(other < last_name_for(name) for other in _of(bare, suffix))
 
 
 def test_a_position_in_a_sidecar_is_a_neighbours(tmp_path: Path, colour_model: Path) -> None:

@@ -39,6 +39,14 @@ def test_gpx(tmp_path: Path, version: str) -> None:
     assert read(tmp_path, "a.gpx", GPX.replace("{v}", version)) == [FIRST]
 
 
+def test_waypoints_and_routes_of_a_gpx_file_are_no_track(tmp_path: Path) -> None:
+    """A waypoint's time may be that of an edit, a route's points are where nobody has been yet."""
+    at = 'lat="48.85" lon="2.35"><time>2017-04-17T12:20:12Z</time>'
+    others = f"</trk><wpt {at}</wpt><rte><rtept {at}</rtept></rte></gpx>"
+    text = GPX.replace("{v}", "1").replace("</trk></gpx>", others)
+    assert read(tmp_path, "a.gpx", text) == [FIRST]
+
+
 def test_kml_and_kmz(tmp_path: Path) -> None:
     points = [FIRST, Point(AT + 60, 50.6, 4.26), Point(AT + 120, 50.7, 4.27)]
     assert read(tmp_path, "a.kml", KML) == points
@@ -135,9 +143,10 @@ def test_a_folder_is_searched_and_what_is_no_track_is_told(tmp_path: Path) -> No
             "is damaged",
         ),
         ("a.json", '{"locations": [', "is damaged"),
-        ("a.json", '{"locations": []}', "holds no point with a time"),
+        ("a.json", '{"locations": []}', "holds no track point"),
         ("a.jpg", "\xff\xd8", "is not a GPX, KML, KMZ, FIT, NMEA, GeoJSON or Google Timeline file"),
-        ("a.gpx", GPX.replace("{v}", "1").replace("50.5", "95"), "holds no point"),
+        ("a.gpx", GPX.replace("{v}", "1").replace("50.5", "95"), "holds no track point"),
+        ("a.gpx", GPX.replace("{v}", "1").replace("trkpt", "wpt"), "holds no track point"),
     ],
 )
 def test_what_is_no_track_is_refused(tmp_path: Path, name: str, content: str, says: str) -> None:

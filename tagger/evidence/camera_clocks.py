@@ -13,7 +13,7 @@ from tagger.evidence.clocks import (
 )
 from tagger.evidence.estimate import Estimate
 from tagger.evidence.limits import Limits
-from tagger.evidence.zones import ahead_at, ahead_in
+from tagger.evidence.zones import ahead_at, aheads_at, aheads_in
 from tagger.metadata.capture import Capture
 
 
@@ -32,10 +32,10 @@ class CameraClocks:
         limits, local = self._limits, photo.local or 0.0
         fast = self.fast(photo) or 0.0
         set_to = limits.ahead.get(photo.camera, limits.ahead.get(""))
-        if set_to is None and limits.zone and photo.offset is None:
-            set_to = ahead_in(limits.zone, local)
         if set_to is not None:
             return [Clock(set_to + fast)]
+        if limits.zone and photo.offset is None:
+            return [Clock(ahead + fast) for ahead in aheads_in(limits.zone, local)]
         # GPS time already shows how fast a clock is; a stated offset is of the zone alone.
         if (ahead := stated(photo)) is not None:
             return [Clock(ahead + fast)]
@@ -59,15 +59,21 @@ class CameraClocks:
         Its clock may be that of home, as it states; or a person set it by hand to the time there
         and left the zone. Nothing in the photo tells. None where the zone is the same, the user
         says that the clock is right, or the camera noted positions of its own about then.
+
+        Of a clock that states nothing, the other reading in the hour that comes twice in autumn.
         """
         limits, local = self._limits, photo.local or 0.0
+        here = aheads_at((at.latitude, at.longitude), local)
+        if not clock.stated:
+            fast = self.fast(photo) or 0.0
+            others = set(here) - {clock.ahead - fast}
+            return Clock(others.pop() + fast, False) if len(others) < len(here) > 1 else None
         by_user = self.fast(photo) is not None or {photo.camera, ""} & limits.ahead.keys()
-        if by_user or not clock.stated or clock.ahead % QUARTER:  # it was measured by GPS time
+        if by_user or clock.ahead % QUARTER:  # it was measured by GPS time
             return None
         if any(self._captures.around(By.CAMERA, local, limits.max_gap, photo.camera, 1)):
             return None
-        here = ahead_at((at.latitude, at.longitude), local)
-        return None if here is None or here == clock.ahead else Clock(here)
+        return Clock(here[0]) if here and clock.ahead not in here else None
 
     def fast(self, photo: Capture) -> float | None:
         """How many seconds the user says that the clock is fast."""

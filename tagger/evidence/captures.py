@@ -81,8 +81,10 @@ class Captures(CapturesFile):
         """
         column = "utc" if by in BY_UTC else "local"
         where = "camera <> ?" if by in (By.WALL, By.UTC) else "camera = ?"
-        if by in (By.STATED, By.UNSTATED):
-            where += f" AND ahead IS {'NOT ' * (by is By.STATED)}NULL"
+        if by is By.STATED:
+            where += " AND ahead IS NOT NULL"
+        elif by is By.UNSTATED:  # in an hour that came twice, their clock tells no moment
+            where += " AND ahead IS NULL AND utc IS NOT NULL"
         kept = (
             f"SELECT {_COLUMNS} FROM captures WHERE {where} AND latitude IS NOT NULL AND {column}"
         )

@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS same_views (
     camera TEXT NOT NULL, local REAL NOT NULL, key BLOB NOT NULL, other BLOB NOT NULL,
     ahead REAL NOT NULL, PRIMARY KEY (camera, local, key, other)) WITHOUT ROWID;
 """
-FORMAT = 4
+FORMAT = 5
 CALLED = "the index of capture times"
 _ROWS = 2000
 

@@ -16,7 +16,7 @@ from tagger.evidence.takeout import TakeoutSource
 from tagger.evidence.time_source import TimeSource
 from tagger.evidence.track_source import Tracks, TrackSource
 from tagger.evidence.tracks.reading import read_tracks
-from tagger.evidence.zones import ahead_at
+from tagger.evidence.zones import ahead_at, aheads_at
 from tagger.metadata.capture import Capture
 
 if TYPE_CHECKING:  # they load torch
@@ -113,7 +113,9 @@ class Sources:
             photo = replace(photo, position=photo.beside.position)
         ahead = known = stated(photo)
         if known is None and photo.position and photo.local is not None:
-            known = ahead_at(photo.position, photo.local)
+            # In the hour that comes twice nothing tells which one it was.
+            here = aheads_at(photo.position, photo.local)
+            known = here[0] if len(here) == 1 else None
         if (
             ahead is not None
             and photo.offset is None

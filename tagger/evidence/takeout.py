@@ -6,13 +6,14 @@ import os
 from tagger.evidence.estimate import Estimate
 from tagger.metadata.capture import Beside, Capture
 from tagger.records import Source
+from tagger.storage.takeout_names import describes
 
 MOST_BYTES = 1 << 20  # a photo's file has some 1 to 5 KB; albums' are larger and no photo's
 RADIUS_M = 50.0  # a phone's position, or a pin that a person set by hand
 
 
-def parse(name: str, data: bytes) -> Beside:
-    """Read a Takeout file; what is damaged or of another kind states nothing.
+def parse(name: str, data: bytes, photo: str) -> Beside:
+    """Read a photo's Takeout file; what is damaged, or of another photo or kind, states nothing.
 
     ``geoData`` comes before ``geoDataExif``: it is what the user set by hand, or the same.
     """
@@ -20,7 +21,7 @@ def parse(name: str, data: bytes) -> Beside:
         record = json.loads(data[:MOST_BYTES])
     except (ValueError, RecursionError):
         return Beside(name)
-    if not isinstance(record, dict):
+    if not isinstance(record, dict) or not describes(name, str(record.get("title", "")), photo):
         return Beside(name)
     places = (_position(record.get(name)) for name in ("geoData", "geoDataExif"))
     return Beside(name, next(filter(None, places), None), _moment(record.get("photoTakenTime")))

@@ -39,6 +39,7 @@ RESET = (
     "second; if it was, add --clock-offset '{}=0'"
 )
 NOT_KNOWN, ANOTHER_ZONE = "is not known", "states another time zone than that of the place"
+TWICE = "shows an hour that comes twice as summer time ends"
 UNKNOWN = "nothing shows that this camera was where the other one was"
 # How people moved at that time: from at most this many positions within so many seconds.
 PAIRS, SPEED_S = 24, 6 * 3600.0
@@ -90,11 +91,13 @@ class TimeSource:
         answers = [self._by_utc(photo, local, clock) for clock in clocks]
         first = answers[0]
         if len(answers) > 1 or first is None or first.refused:
-            return self._agreed(answers, photo)
+            by_zone = self._limits.zone and photo.offset is None
+            return self._agreed(answers, photo, TWICE if by_zone else NOT_KNOWN)
         other = self._clocks.by_place(photo, clocks[0], first)
         if other is None:
             return first
-        return self._agreed([first, self._by_utc(photo, local, other)], photo, ANOTHER_ZONE)
+        why = ANOTHER_ZONE if clocks[0].stated else TWICE
+        return self._agreed([first, self._by_utc(photo, local, other)], photo, why)
 
     def _by_utc(self, photo: Capture, local: float, clock: Clock) -> Estimate | None:
         utc = local - clock.ahead
@@ -136,11 +139,13 @@ class TimeSource:
         if apart_m + first.radius_95_m <= self._limits.max_radius_m:
             return replace(first, radius_95_m=first.radius_95_m + apart_m)
         name = photo.camera or "this camera"
+        remedy = f"set --clock-offset '{photo.camera}=0' if it is right"
+        if why is TWICE:
+            remedy = "set --utc-offset"
         return replace(
             first,
             refused=f"the clock of {name} {why}: if it is off by hours, the photo was taken "
-            f"{far(apart_m) if apart_m < math.inf else 'who knows where'}; set --clock-offset "
-            f"'{photo.camera}=0' if it is right",
+            f"{far(apart_m) if apart_m < math.inf else 'who knows where'}; {remedy}",
         )
 
     def _fixes(self, by: By, moment: float, photo: Capture) -> list[Fix]:

@@ -20,18 +20,35 @@ def ahead_at(position: tuple[float, float], local: float) -> float | None:
     >>> ahead_at((48.85826, 2.2945), 1_720_000_000.0)
     7200.0
     """
+    return next(iter(aheads_at(position, local)), None)
+
+
+def aheads_at(position: tuple[float, float], local: float) -> tuple[float, ...]:
+    """As :func:`ahead_at`, every reading: two in the hour that comes twice in autumn.
+
+    >>> aheads_at((48.85826, 2.2945), 1_729_996_200.0)
+    (7200.0, 3600.0)
+    """
     zone = _zone(round(position[0] * CELL), round(position[1] * CELL))
-    return None if zone is None else _ahead(zone, local)
+    return () if zone is None else _aheads(zone, local)
 
 
 def ahead_in(zone: str, local: float) -> float:
     """As :func:`ahead_at`, in a zone by name such as Europe/Berlin."""
-    return _ahead(ZoneInfo(zone), local)
+    return aheads_in(zone, local)[0]
 
 
-def _ahead(zone: ZoneInfo, local: float) -> float:
+def aheads_in(zone: str, local: float) -> tuple[float, ...]:
+    """As :func:`aheads_at`, in a zone by name."""
+    return _aheads(ZoneInfo(zone), local)
+
+
+def _aheads(zone: ZoneInfo, local: float) -> tuple[float, ...]:
     wall = datetime.fromtimestamp(local, UTC).replace(tzinfo=zone)
-    return (wall.utcoffset() or timedelta()).total_seconds()
+    offsets = (wall.utcoffset(), wall.replace(fold=1).utcoffset())
+    first, second = ((offset or timedelta()).total_seconds() for offset in offsets)
+    # In the hour that spring skips, the second is the larger one (PEP 495).
+    return (first, second) if second < first else (first,)
 
 
 @lru_cache(maxsize=4096)

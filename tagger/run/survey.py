@@ -226,7 +226,7 @@ def _with_takeout(storage: Storage, entry: Entry, photo: Capture) -> Capture:
         data = storage.read_head(entry.takeout, MOST_BYTES)
     except PhotoError:
         return photo
-    stated = parse(os.path.basename(entry.takeout), data)
+    stated = parse(os.path.basename(entry.takeout), data, os.path.basename(entry.key))
     if photo.local is None and stated.taken is not None:
         # Google's clock, which says nothing of the camera's.
         camera = f"{photo.camera} (time by Takeout)" if photo.camera else ""

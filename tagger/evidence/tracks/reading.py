@@ -42,7 +42,10 @@ def read_tracks(
             except TrackError as error:
                 raise RunError(f"--track {place}: {error}") from error
             if not count:
-                raise RunError(f"--track {place}: holds no point with a time; give another file")
+                raise RunError(
+                    f"--track {place}: holds no track point with a time (waypoints and routes are "
+                    "no track); give another file"
+                )
 
 
 def _inside(folder: Path) -> Iterator[Path]:

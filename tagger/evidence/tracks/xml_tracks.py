@@ -53,7 +53,8 @@ def _points(file: IO[bytes]) -> Iterator[Point]:
             continue
         open_elements.pop()
         name = element.tag.rpartition("}")[2]
-        if name in ("trkpt", "rtept", "wpt"):
+        # A waypoint's time may be that of an edit; at a route's points nobody has been yet.
+        if name == "trkpt":
             point = _gpx(element)
             if point:
                 yield point
