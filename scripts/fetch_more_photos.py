@@ -1,7 +1,7 @@
 """Fetch the photos that ``default.more.places`` was made of, each from its public repository.
 
     scripts/fetch_more_photos.py DIR
-    python -m train add tagger/model/default.pt --photos DIR --name more
+    python -m train add tagger/model/default.pt --photos DIR --name more --learned
 
 scripts/more_photos.csv says for each photo which landmark it shows, and its repository, commit and
 path. What is gone from GitHub is named and left out. Hardly any of them states a licence.
