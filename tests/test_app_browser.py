@@ -334,8 +334,9 @@ def test_places_are_learned_from_a_review(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     folder, report = tmp_path / "photos", tmp_path / "report.csv"
     folder.mkdir()
-    for name in ("victoria_memorial_london.jpg", "windmills.jpg"):
-        shutil.copy(SAMPLES / name, folder)
+    shutil.copy(SAMPLES / "windmills.jpg", folder)
+    with Image.open(SAMPLES / "india_gate.jpg") as gate:
+        gate.rotate(180).save(folder / "upside_down.jpg")  # an unsure guess
     run = [str(folder), "--dry-run", "--quiet", "--report", str(report)]
     assert CliRunner().invoke(main, run).exit_code == 0
     (unsure,) = [row for row in read_report(report) if row["status"] == "unsure"]
@@ -343,7 +344,7 @@ def test_places_are_learned_from_a_review(
         page = browser.new_page()
         page.goto(server.url)
         page.get_by_text("0 of 2 reviewed").wait_for()
-        page.locator(".lt-card").get_by_text("victoria_memorial_london.jpg").wait_for()
+        page.locator(".lt-card").get_by_text("upside_down.jpg").wait_for()
         page.get_by_role("button", name="Reject").click()
         page.get_by_text("1 of 2 reviewed").wait_for()
         page.locator(".lt-card").get_by_text("windmills.jpg").wait_for()
@@ -370,7 +371,7 @@ def test_places_are_learned_from_a_review(
     rows = {Path(row["path"]).name: row for row in read_report(report)}
     assert rows["windmills.jpg"]["landmark"] == "Mill <b>&"
     assert rows["windmills.jpg"]["status"] == "would_tag"
-    again = rows["victoria_memorial_london.jpg"]
+    again = rows["upside_down.jpg"]
     assert again["status"] != "would_tag"
     assert float(again["confidence"]) < float(unsure["confidence"])
 
