@@ -9,6 +9,7 @@ are tagged right? Both weigh each landmark as often as DIR has photos of it. Int
 bootstrap over repositories. Copies of photos that were learned, or of each other, are left out.
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from tagger.places.embeddings import unit
 from tagger.places.landmarks import load_landmarks
 from tagger.storage.suffixes import PHOTO_SUFFIXES
 from tagger.terminal import counted
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from train.measure.where import beside
 
 COPY = 0.94  # cosine to a photo that was learned, or to another one, from which it is left out

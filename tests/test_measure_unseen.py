@@ -2,6 +2,8 @@
 
 import csv
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -71,3 +73,13 @@ def test_ordinary_photos_are_not_tagged_and_copies_count_once(
     assert done.exit_code == 0, done.output
     assert "c_site__broken.jpg: left out" in done.output
     assert "places that it does not know: 1 photo, 1 place, 1 repository" in done.output
+
+
+def test_it_runs_from_any_folder(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / "measure_unseen.py"), "--help"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "--seen" in done.stdout
