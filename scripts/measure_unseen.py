@@ -45,6 +45,10 @@ class Asked:
     tagged: bool
     right: bool
 
+    @property
+    def wrong(self) -> bool:
+        return self.tagged and not self.right
+
 
 def repository_of(name: str) -> str:
     """The repository in a name that ``fetch_more_photos.py`` gave.
@@ -117,14 +121,14 @@ def drawn(values: np.ndarray, groups: Sequence[str], seed: int = 0) -> np.ndarra
 
 def described(photos: Sequence[Asked], of: str) -> str:
     places, homes = {p.slug for p in photos}, {p.repository for p in photos}
-    wrong = [photo for photo in photos if photo.tagged and not photo.right]
-    values = np.array([(photo.right, photo in wrong) for photo in photos], float)
+    values = np.array([(photo.right, photo.wrong) for photo in photos], float)
     shares = drawn(values, [photo.repository for photo in photos]) * 100
     return (
         f"{of}: {counted(len(photos), 'photo')}, {counted(len(places), 'place')}, "
         f"{len(homes)} {'repository' if len(homes) == 1 else 'repositories'}; "
         f"tagged right {shares[0, 0]:.1f} % ({shares[1, 0]:.1f} to {shares[2, 0]:.1f}), "
-        f"wrong {len(wrong)} = {shares[0, 1]:.1f} % ({shares[1, 1]:.1f} to {shares[2, 1]:.1f})"
+        f"wrong {sum(photo.wrong for photo in photos)} = "
+        f"{shares[0, 1]:.1f} % ({shares[1, 1]:.1f} to {shares[2, 1]:.1f})"
     )
 
 
