@@ -3,8 +3,10 @@
     scripts/fetch_more_photos.py DIR
     python -m train add tagger/model/default.pt --photos DIR --name more --learned
 
-scripts/more_photos.csv says for each photo which landmark it shows, and its repository, commit and
-path. What is gone from GitHub is named and left out. Hardly any of them states a licence.
+scripts/more_photos.csv says for each photo which landmark it shows, its repository, commit and
+path, and whether the pack has it as a reference; the others only taught the network's last layer,
+and --all fetches these, too. What is gone from GitHub is named and left out. Hardly any of them
+states a licence.
 """
 
 import csv
@@ -34,10 +36,13 @@ def git(place: str, *command: str) -> bytes:
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--host", default="https://github.com", show_default=True)
 @click.option("--table", default=LIST, type=click.Path(path_type=Path, exists=True))
-def main(directory: Path, host: str, table: Path) -> None:
+@click.option("--all", "every", is_flag=True, help="Photos that are no reference, too.")
+def main(directory: Path, host: str, table: Path, every: bool) -> None:
     wanted = defaultdict(list)
     with table.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
+            if row.get("reference") == "no" and not every:
+                continue
             wanted[row["repository"], row["commit"]].append((row["slug"], row["path"]))
     for (repository, commit), photos in wanted.items():
         with tempfile.TemporaryDirectory() as place:

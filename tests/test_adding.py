@@ -131,7 +131,8 @@ def test_what_cannot_be_added_to_is_refused(model: Path, tmp_path: Path) -> None
 def test_the_package_names_each_photo_that_its_references_were_added_of() -> None:
     more, known = open_pack(packs.place(DEFAULT_MODEL, "more")), artifact.alone(DEFAULT_MODEL)
     with LIST.open(encoding="utf-8", newline="") as file:
-        listed = Counter(row["slug"] for row in csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    listed = Counter(row["slug"] for row in rows if row["reference"] == "yes")
     assert dict(zip(landmark_photos.slugs(more), more.counts.tolist(), strict=True)) == listed
     assert more.learned == "yes" and more.encoder == known.encoder
 
@@ -148,8 +149,9 @@ def test_the_photos_are_fetched_from_their_repositories(tmp_path: Path) -> None:
     commit = head.stdout.strip()
     table = tmp_path / "photos.csv"
     rows = [("someone/travels", commit, "my pictures/eiffel-1.jpg"), ("gone/away", "0" * 40, "x")]
-    lines = [f"Eiffel_Tower,{','.join(row)}" for row in rows]
-    table.write_text("\n".join(["slug,repository,commit,path", *lines]))
+    lines = [f"Eiffel_Tower,{','.join(row)}," for row in rows]
+    lines.append(f"Eiffel_Tower,someone/else,{'0' * 40},x,no")  # it is no reference
+    table.write_text("\n".join(["slug,repository,commit,path,reference", *lines]))
     script = LIST.with_name("fetch_more_photos.py")
     options = ["--host", f"file://{tmp_path / 'host'}", "--table", str(table)]
     done = subprocess.run(

@@ -7,7 +7,7 @@ import click
 
 from tagger.errors import TaggerError
 from train.cli.measuring import evaluate, show_data
-from train.cli.model_file import add, part, references, write_places
+from train.cli.model_file import add, extend, part, references, slim, write_places
 from train.cli.packing import pack
 from train.cli.training import scratch, thumbnail, transfer, unseen
 
@@ -24,8 +24,8 @@ def main(threads: int | None) -> None:
 
 
 for command in (
-    scratch, transfer, thumbnail, unseen, references, add, write_places, part, evaluate, show_data,
-    pack,
+    scratch, transfer, thumbnail, unseen, references, add, extend, slim, write_places, part,
+    evaluate, show_data, pack,
 ):  # fmt: skip
     main.add_command(command)
 

@@ -7,7 +7,7 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Manifest:
         name: what the model is called, "lite2" for instance.
         metrics: figures measured on photos that training did not see, by name.
         provenance: data, code and recipe it comes from.
+        encoder: that of the model it was extended from, whose references stay comparable; see
+            ``train.ship.extending``. Where it says nothing, it is computed.
     """
 
     labels: tuple[str, ...]
@@ -55,6 +57,11 @@ class Manifest:
     metrics: dict[str, float] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
     format: str = FORMAT
+    encoder: str = ""
+
+    def to_bytes(self) -> bytes:
+        """As it lies in a model file."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +120,35 @@ def save(
     """
     own = list(places)
     extra = {
-        MANIFEST: json.dumps(asdict(manifest), indent=1, ensure_ascii=False).encode(),
+        MANIFEST: manifest.to_bytes(),
         **({TABLE: to_csv(own)} if own else {}),
     }
     with _torchscript():
         _write(path, torch.jit.script(module.eval()), extra)
 
 
-def rewrite(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write a model file that was checked again, with other files in it; the network stays."""
+def rewrite(
+    path: Path,
+    files: Mapping[str, bytes],
+    out: Path | None = None,
+    change: Callable[[torch.jit.ScriptModule], None] | None = None,
+) -> None:
+    """Write a model file that was checked again, with other files in it.
+
+    Args:
+        path: the model file.
+        files: what to replace, by name; the others stay as they are.
+        out: where to write it; over ``path`` when left out.
+        change: what to do to the network, in the precision it is kept in; nothing when left out.
+    """
     extra: dict[str, Any] = dict.fromkeys((MANIFEST, REFERENCES, PHOTOS, TABLE), b"")
     with _torchscript():
         load: Any = torch.jit.load
         module = load(str(path), map_location="cpu", _extra_files=extra)
-        _write(path, module, {name: data for name, data in {**extra, **files}.items() if data})
+        if change:
+            change(module)
+        kept = {name: data for name, data in {**extra, **files}.items() if data}
+        _write(out or path, module, kept)
 
 
 def _write(path: Path, module: torch.jit.ScriptModule, files: Mapping[str, bytes]) -> None:
@@ -270,7 +292,7 @@ def _checked(data: bytes, name: str) -> tuple[Artifact, tuple[Pack, ...]]:
     problem = _probe(module, manifest)
     if problem:
         raise refuse(problem)
-    encoder = encoder_of(module, known) if known else ""
+    encoder = manifest.encoder or (encoder_of(module, known) if known else "")
     inside: tuple[Pack, ...] = ()
     if extra[PHOTOS]:
         pack = open_pack(Path(name, PHOTOS), extra[PHOTOS])

@@ -1,4 +1,4 @@
-"""Commands that change a model file without training: its references and its places."""
+"""Commands that change a finished model file: its references, places and landmarks."""
 
 from pathlib import Path
 
@@ -7,6 +7,9 @@ import click
 from tagger.errors import RunError
 from tagger.terminal import counted
 from train.cli.options import FOLDER, several_folders
+
+MORE = "Folder that holds train/<class>/* which MODEL has not learned. Several do."
+POINTS = "Local features kept of a further photo, at most."
 
 
 @click.command()
@@ -92,3 +95,59 @@ def add(model: Path, photos: Path, name: str, learned: bool) -> None:
     count, size = added(model, photos, name, learned)
     file = packs.place(model, name)
     click.echo(f"{counted(count, 'photo')} in {file}, {size / 1e6:.1f} MB")
+
+
+@click.command()
+@click.argument("model", type=FOLDER)
+@click.option("--more", type=FOLDER, required=True, multiple=True, help=MORE)
+@several_folders
+@click.option("--out", type=FOLDER, required=True, help="The model file to write; MODEL is fine.")
+@click.option("--name", default="", help="References of --more go to OUT.NAME.places.")
+@click.option("--points", type=click.IntRange(1), default=380, show_default=True, help=POINTS)
+@click.option("--looser", default=0.0, show_default=True, help="Logits that the rule gives back.")
+@click.option("--seed", default=0, show_default=True, help="Of the random views of the photos.")
+def extend(
+    model: Path,
+    more: tuple[Path, ...],
+    data: tuple[Path, ...],
+    negatives: tuple[Path, ...],
+    places: Path | None,
+    leave_out: tuple[Path, ...],
+    min_photos: int,
+    out: Path,
+    name: str,
+    points: int,
+    looser: float,
+    seed: int,
+) -> None:
+    """Teach MODEL further photos and landmarks in minutes; its network stays as it is.
+
+    --data are photos that MODEL learned, for comparison: of as many landmarks as there are.
+    """
+    from tagger.model import artifact
+    from train.photos.tables import read_known, read_left_out
+    from train.ship.extending import extended
+
+    if out.suffix != ".pt" or out.is_dir():
+        raise RunError(f"--out {out}: not the name of a model file; end it in .pt")
+    left_out = read_left_out(leave_out, (*more, *data, *negatives))
+    table = read_known((*more, *data), places, artifact.alone(model).places)
+    learned = extended(
+        model, more, data, negatives, out,
+        name=name, points=points, looser=looser, least=min_photos, left_out=left_out, known=table,
+        seed=seed,
+    )  # fmt: skip
+    click.echo(
+        f"{out}: {counted(len(learned.landmarks), 'new landmark')}; "
+        f"{counted(learned.photos, 'photo')} learned, {learned.references} of them kept for "
+        f"comparison; {out.stat().st_size / 1e6:.1f} MB"
+    )
+
+
+@click.command()
+@click.argument("model", type=FOLDER)
+def slim(model: Path) -> None:
+    """Make MODEL and the packs beside it smaller: fewer points of landmarks with many photos."""
+    from train.ship.slimming import slimmed
+
+    click.echo(f"{model}: {slimmed(model) / 1e6:.1f} MB less")

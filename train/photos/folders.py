@@ -87,6 +87,8 @@ def read_folders(
     least: int = 1,
     left_out: Collection[Path] = (),
     landmarks: Mapping[str, Landmark] | None = None,
+    wanted: int = 2,
+    meant_in: Collection[Path] | None = None,
 ) -> tuple[ClassFolder, tuple[str, ...]]:
     """One set of classes of several folders of class folders, each read as by ``read_folder``.
 
@@ -99,6 +101,8 @@ def read_folders(
         left_out: photos not to take, by their resolved paths.
         landmarks: the table that names are looked up in; landmarks.csv when left out. A folder that
             it does not know is an error, except where the class is too small to ship anyhow.
+        wanted: how many classes there have to be: a classifier needs two.
+        meant_in: those of the folders whose classes may ship; all but FEW when left out.
 
     Returns:
         the classes of ``least`` photos and more first, and the names of those classes; samples of
@@ -110,13 +114,13 @@ def read_folders(
     meant: set[str] = set()
     for directory in directories:
         origin = origins_of(directory.parent)
-        for folder in _class_folders(directory):
+        for folder in _class_folders(directory, max(1, wanted)):
             try:
                 slug = _slug(folder.name, table, directory)
             except RunError:
                 slug = folder.name
                 unknown[slug] = folder
-            if directory.name != FEW:
+            if directory.name != FEW if meant_in is None else directory in meant_in:
                 meant.add(slug)
             photos = list(_photos(folder))
             if not photos:
@@ -131,7 +135,7 @@ def read_folders(
     for slug in shipped:
         if slug in unknown:
             raise RunError(_without_place(unknown[slug]))
-    if len(shipped) < 2:
+    if len(shipped) < wanted:
         raise RunError(f"{directories[0]}: {len(shipped)} classes of {least} photos; give more")
     labels = (*shipped, *sorted(set(by_slug) - set(shipped)))
     samples = [

@@ -1,0 +1,310 @@
+"""Teaches a finished model further photos, of landmarks it knows and of new ones."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from tagger.errors import RunError
+from tagger.model import artifact, landmark_photos
+from tagger.model.artifact import Artifact, Manifest
+from tagger.model.local_features.references import References, ends, packed
+from tagger.model.local_features.sift import Floats
+from tagger.places.embeddings import in_bytes, unit
+from tagger.places.landmarks import load_landmarks
+from tagger.places.pack import PackPlace
+from tagger.records import Landmark
+from train.measure.evaluate import answer, answer_alone
+from train.networks.columns import LastLayer, refitted
+from train.photos.arrays import load_photos
+from train.photos.folders import FEW, NO_LANDMARK, Sample, read_folders, read_negatives
+from train.photos.pixel_cache import CACHE
+from train.photos.views import views
+from train.recipe import Recipe
+from train.rejection.calibrate import doubts
+from train.rejection.scores import Exact
+from train.ship import rewriting
+from train.ship.references import by_landmark
+
+VIEWS = 5  # random ones of each photo, besides the whole
+SURE = 0.95  # confidence from which a photo of a known landmark is no further reference
+# Cosine from which a photo of other things shows a new landmark: the network learned many of them
+# as something else, and they would speak against it.
+SAME = 0.72
+# Photos of other things are compared with where the network gives a landmark so much probability,
+# and none of them is so much alike.
+POSSIBLE, AGAIN = 0.05, 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What was learned: new landmarks, how many photos, and how many of these are references."""
+
+    landmarks: tuple[str, ...]
+    photos: int
+    references: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """All photos, with labels as the new model has them, which of them it is to learn, and which
+    of these were given as further ones; slugs of the new landmarks.
+    """
+
+    samples: tuple[Sample, ...]
+    further: frozenset[Path]
+    given: frozenset[Path]
+    new: tuple[str, ...]
+
+
+def extended(
+    path: Path,
+    more: Sequence[Path],
+    data: Sequence[Path],
+    negatives: Sequence[Path],
+    out: Path,
+    *,
+    name: str = "",
+    points: int = 380,
+    looser: float = 0.0,
+    least: int = 4,
+    left_out: Collection[Path] = (),
+    known: Mapping[str, Landmark] | None = None,
+    seed: int = 0,
+    cache: Path = CACHE,
+) -> Extension:
+    """Write a model file that has learned further photos, with the packs beside ``path``.
+
+    The trunk stays, and with it all embeddings that photos were compared by. Columns of the head
+    are fitted on a few views of each photo, in minutes on a CPU. The rule stays, too.
+
+    Args:
+        path: a model file of ``python -m train transfer``.
+        more: folders that hold train/<class>/* which the model has not learned, and perhaps
+            few/<class>/*, which are not to be known.
+        data: such folders which it has learned: what the further photos are told apart from.
+        negatives: folders of photos without landmarks.
+        out: the file to write; it may be ``path``.
+        name: references of ``more`` go to the pack of this name beside ``out``, behind those that
+            are there; into the file when left out.
+        points: local features kept of a photo, at most.
+        looser: logits that the rule gives back. The more photos of other things there are to
+            compare with, the stricter it is.
+        least: a class of fewer photos teaches what the others are not.
+        left_out: photos not to take, by their resolved paths.
+        known: the places that classes may be; those of landmarks.csv when left out.
+        seed: of the views.
+        cache: where decoded photos are kept.
+
+    Raises:
+        RunError: there is nothing to learn, a class has no place, or the model is of another kind.
+    """
+    loaded = artifact.alone(path)
+    module: Any = loaded.module
+    if not all(hasattr(module, part) for part in ("weight", "bias", "evidence", "doubt")):
+        raise RunError(
+            f"{path}: has no head to extend; use a file made by python -m train transfer"
+        )
+    table = load_landmarks() if known is None else known
+    material = _gathered(loaded, more, data, negatives, least, left_out, table)
+    _, embedded, samples = answer_alone(artifact.alone(path), material.samples, "cpu", cache)
+    plain, labels = torch.from_numpy(embedded), torch.tensor([one.label for one in samples])
+    first, further = len(loaded.manifest.labels), torch.tensor(
+        [one.path in material.further for one in samples]
+    )  # fmt: skip
+    rows = {
+        label: torch.nonzero((labels == label) & further)[:, 0]
+        for label in range(first + len(material.new))
+        if bool(((labels == label) & further).any()) or label >= first
+    }
+    if not all(map(len, rows.values())):
+        raise RunError(f"{more[0]}: the photos of a class cannot be read; copy them again")
+    fast = artifact.prepare(artifact.alone(path).module, torch.device("cpu"), torch.float32)
+    shown = {label: plain[own] for label, own in rows.items()}
+    seen = {
+        label: torch.cat(
+            [shown[label], _views(fast, loaded.manifest, [samples[i] for i in own], seed, cache)]
+        )
+        for label, own in tqdm(rows.items(), "views", unit="landmark")
+    }
+    learned, others = (labels >= 0) & ~further, labels == NO_LANDMARK
+    head = refitted(
+        LastLayer(module.weight(), module.bias(), first),
+        shown,
+        seen,
+        (plain[learned], labels[learned]),
+        plain[others],
+    )
+    change = _change(module, head, [shown[n] for n in shown if n >= first], loaded, table, material)
+
+    landmarks = {slug: table[slug] for slug in material.new}
+    if loaded.references is None:
+        rewriting.add_landmarks(path, out, landmarks, change, None, ())
+        return Extension(material.new, int(further.sum()), 0)
+    places = {**loaded.known, **landmarks}
+    whole = artifact.load(path)
+    useful = _useful(whole, samples, further.numpy(), first, cache)
+    given = [i for i in useful if name and samples[i].path in material.given]
+    own = [i for i in useful if i not in given]
+    inside, beside = (
+        _photos(whole, samples, embedded, some, places, points) for some in (own, given)
+    )
+    closeness = head(plain[others]).softmax(1)[:, : head.classes].amax(1).numpy()
+    references = _compared(
+        loaded.references,
+        [place for place in (*inside, *beside) if place.landmark.slug in landmarks],
+        embedded[others.numpy()][closeness > POSSIBLE],
+    )
+    rule = references.rule.copy()
+    rule[:, 0] += looser
+    references = replace(references, rule=rule)
+    rewriting.add_landmarks(path, out, landmarks, change, references, inside, {name: beside})
+    return Extension(material.new, int(further.sum()), len(useful))
+
+
+def _gathered(
+    loaded: Artifact,
+    more: Sequence[Path],
+    data: Sequence[Path],
+    negatives: Sequence[Path],
+    least: int,
+    left_out: Collection[Path],
+    table: Mapping[str, Landmark],
+) -> _Material:
+    folders = [place / "train" for place in (*more, *data)]
+    folders += [place / FEW for place in (*more, *data) if (place / FEW).is_dir()]
+    meant = [place / "train" for place in more]
+    folder, shipped = read_folders(folders, least, left_out, table, wanted=0, meant_in=meant)
+    old = loaded.manifest.labels
+    new = tuple(slug for slug in shipped if slug not in old)
+    number = {slug: n for n, slug in enumerate((*old, *new))}
+    samples = [
+        replace(one, label=number.get(folder.labels[one.label], NO_LANDMARK))
+        for one in folder.samples
+    ]
+    places = [place.resolve() for place in more]
+    given = frozenset(
+        one.path
+        for one in samples
+        if one.label >= 0 and any(place in one.path.resolve().parents for place in places)
+    )
+    further = given | {one.path for one in samples if one.label >= len(old)}
+    if not further:
+        raise RunError(
+            f"{more[0]}: neither photos of a landmark that the model knows nor {least} of another; "
+            "give more photos, or a lower --min-photos"
+        )
+    for place in negatives:
+        samples += read_negatives(place, "train", left_out)
+    return _Material(tuple(samples), further, given, new)
+
+
+def _views(
+    module: Any, manifest: Manifest, samples: Sequence[Sample], seed: int, cache: Path
+) -> Tensor:
+    """Embeddings [V * N, D] of VIEWS random views of each photo."""
+    size = manifest.image_size
+    photos, _ = load_photos(samples, len(manifest.labels) + 1, size, manifest.resize, cache)
+    recipe = Recipe(1, 0.0, ((1.0, size),), size, crop=0.4, magnitude=0.3)
+    chance = torch.Generator().manual_seed(seed)
+    parts = []
+    for _ in range(VIEWS):
+        for some in photos.pixels.split(16):
+            seen = views(some, size, recipe, chance).mul_(255).round_().byte()
+            with torch.inference_mode():
+                parts.append(module(seen)[1])
+    return torch.cat(parts).clone()
+
+
+def _change(
+    module: Any,
+    head: LastLayer,
+    shown: Sequence[Tensor],
+    loaded: Artifact,
+    table: Mapping[str, Landmark],
+    material: _Material,
+) -> Any:
+    """What gives the network that head, and the evidence of its new landmarks."""
+    means, doubt = module.evidence.means(), module.doubt()
+    if shown:
+        new = torch.stack([photos.mean(0) for photos in shown]) - module.evidence.centre()
+        means = torch.cat([means, F.normalize(new @ module.evidence.whiten(), dim=1)])
+        asked = doubts([table[slug].extent for slug in material.new])
+        # Where there are references, their rule takes the doubt of areas off.
+        doubt = torch.cat([doubt, torch.zeros_like(asked) if loaded.references else asked])
+
+    def change(network: Any) -> None:
+        for part, values, short in (
+            (network.weight, head.weight, True),
+            (network.bias, head.bias, False),
+            (network.evidence.means, means, False),
+            (network.doubt, doubt, False),
+        ):
+            kept = Exact(values, short)
+            part.mantissa, part.exponent = kept.mantissa, kept.exponent
+        network.classes = head.classes
+
+    return change
+
+
+def _useful(
+    whole: Artifact, samples: Sequence[Sample], further: NDArray[np.bool_], first: int, cache: Path
+) -> list[int]:
+    """Which photos become references: those of new landmarks, and those the model was unsure of."""
+    old = [i for i in np.flatnonzero(further).tolist() if samples[i].label < first]
+    useful = [i for i in np.flatnonzero(further).tolist() if samples[i].label >= first]
+    if old:
+        answers, _ = answer(whole, tuple(samples[i] for i in old), "cpu", cache)
+        sure = answers.right & (answers.confidence >= SURE)
+        useful += [i for i, known in zip(old, sure.tolist(), strict=True) if not known]
+    return useful
+
+
+def _photos(
+    whole: Artifact,
+    samples: Sequence[Sample],
+    embeddings: Floats,
+    useful: Sequence[int],
+    places: Mapping[str, Landmark],
+    points: int,
+) -> list[PackPlace]:
+    """All landmarks, those of photos ``useful`` with these as references."""
+    known = whole.references
+    assert known
+    if not useful:
+        return []
+    own = [samples[i] for i in useful]
+    have = [*np.diff(known.landmarks).tolist(), *[0] * (len(places) - len(known.landmarks) + 1)]
+    order, landmarks = by_landmark(own, len(places), whole.manifest.image_size, have)
+    features = [one.strongest(points).features for landmark in landmarks for one in landmark]
+    mine = embeddings[[useful[photo] for photo in order.tolist()]]
+    further = replace(
+        known,
+        codes=known.quantiser.codes(np.concatenate([one.descriptors for one in features])),
+        places=packed(np.concatenate([one.places for one in features])),
+        photos=ends([len(one.places) for one in features]),
+        embeddings=in_bytes(unit(mine @ known.components.astype(np.float32))),
+        landmarks=ends([len(landmark) for landmark in landmarks]),
+        learned=None,
+    )
+    sources = [own[photo].source for photo in order.tolist()]
+    return landmark_photos.places(further, places.values(), sources=sources)
+
+
+def _compared(known: References, added: Sequence[PackPlace], others: Floats) -> References:
+    """With these photos [O, D] of other things, and without those that show a new landmark."""
+    before = unit(known.others)
+    kept = np.ones(len(before), bool)
+    if added:
+        photos = unit(np.stack([one.embedding for place in added for one in place.references]))
+        kept = (before @ photos.T).max(1) < SAME
+    more = in_bytes(unit(others @ known.components.astype(np.float32)))
+    new = (unit(more) @ before.T).max(1, initial=-1) < AGAIN
+    return replace(known, others=np.concatenate([known.others[kept], more[new]]))
