@@ -6,7 +6,7 @@ import click
 
 from tagger.errors import RunError
 from tagger.terminal import counted
-from train.cli.options import FOLDER, several_folders
+from train.cli.options import FOLDER, model_file, several_folders
 
 MORE = "Folder that holds train/<class>/* which MODEL has not learned. Several do."
 POINTS = "Local features kept of a further photo, at most."
@@ -128,8 +128,7 @@ def extend(
     from train.photos.tables import read_known, read_left_out
     from train.ship.extending import extended
 
-    if out.suffix != ".pt" or out.is_dir():
-        raise RunError(f"--out {out}: not the name of a model file; end it in .pt")
+    model_file(out)
     left_out = read_left_out(leave_out, (*more, *data, *negatives))
     table = read_known((*more, *data), places, artifact.alone(model).places)
     learned = extended(

@@ -40,10 +40,15 @@ def several_folders(command: Command) -> Command:
 
 def run_folder(out: Path) -> Path:
     """The folder of the run for the model file ``out``, created before hours of training."""
+    return made(model_file(out).with_suffix(""))
+
+
+def model_file(out: Path) -> Path:
+    """``out``, its folder created; RunError if no model file can be written there."""
     if out.suffix != ".pt" or out.is_dir():
         raise RunError(f"--out {out}: not the name of a model file; end it in .pt")
     made(out.parent)
-    return made(out.with_suffix(""))
+    return out
 
 
 def made(folder: Path) -> Path:

@@ -146,6 +146,16 @@ def read_folders(
     return ClassFolder(labels, tuple(samples)), shipped
 
 
+def learned_folders(places: Iterable[Path]) -> list[Path]:
+    """The folders of class folders to learn from below each of some places."""
+    return [
+        folder
+        for place in places
+        for folder in (place / "train", place / FEW)
+        if folder.name == "train" or folder.is_dir()
+    ]
+
+
 def read_negatives(
     directory: Path, part: str = "", left_out: Collection[Path] = ()
 ) -> tuple[Sample, ...]:

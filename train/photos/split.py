@@ -12,7 +12,14 @@ from tagger.errors import RunError
 from tagger.imaging.decode import Resize
 from tagger.places.landmarks import load_landmarks
 from tagger.records import Landmark
-from train.photos.folders import FEW, NO_LANDMARK, STRANGER, Sample, read_folders, read_negatives
+from train.photos.folders import (
+    NO_LANDMARK,
+    STRANGER,
+    Sample,
+    learned_folders,
+    read_folders,
+    read_negatives,
+)
 from train.photos.pixel_cache import CACHE, Pixels, load_pixels
 from train.rejection.compare import NEIGHBOURS
 
@@ -93,12 +100,7 @@ def gather(
     Raises:
         RunError: a class cannot be read, or there are too few photos to calibrate a model with.
     """
-    parts = [
-        folder
-        for place in ([data] if isinstance(data, Path) else data)
-        for folder in (place / "train", place / FEW)
-        if folder.name == "train" or folder.is_dir()
-    ]
+    parts = learned_folders([data] if isinstance(data, Path) else data)
     table = load_landmarks() if known is None else known
     folder, labels = read_folders(parts, least, left_out, table)
     landmarks = grouped_split(

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,11 @@ import numpy as np
 from tagger.errors import RunError
 from tagger.model import artifact, landmark_photos, packs
 from tagger.model.artifact import Artifact
-from tagger.model.local_features.references import ends, packed
-from tagger.places.embeddings import in_bytes, unit
 from tagger.places.pack import PackPlace
 from train.measure.evaluate import answer_alone
 from train.photos.folders import read_folder
 from train.photos.pixel_cache import CACHE
-from train.ship.references import by_landmark
+from train.ship.references import by_landmark, like
 
 
 def added(
@@ -49,19 +46,10 @@ def added(
     order, landmarks = by_landmark(
         samples, len(labels), loaded.manifest.image_size, np.diff(known.landmarks).tolist()
     )
-    features = [one.features for landmark in landmarks for one in landmark]
-    more = replace(
-        known,
-        codes=known.quantiser.codes(np.concatenate([one.descriptors for one in features])),
-        places=packed(np.concatenate([one.places for one in features])),
-        photos=ends([len(one.places) for one in features]),
-        embeddings=in_bytes(unit(embeddings[order] @ known.components.astype(np.float32))),
-        landmarks=ends([len(landmark) for landmark in landmarks]),
-        learned=None,
-    )
+    more = like(known, landmarks, embeddings[order])
     sources = [samples[photo].source for photo in order.tolist()]
     places = landmark_photos.places(more, loaded.known.values(), sources=sources)
-    return len(features), write_beside(path, name, loaded, places, "yes" if learned else "no")
+    return len(order), write_beside(path, name, loaded, places, "yes" if learned else "no")
 
 
 def write_beside(

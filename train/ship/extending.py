@@ -15,7 +15,7 @@ from tqdm import tqdm
 from tagger.errors import RunError
 from tagger.model import artifact, landmark_photos
 from tagger.model.artifact import Artifact, Manifest
-from tagger.model.local_features.references import References, ends, packed
+from tagger.model.local_features.references import References
 from tagger.model.local_features.sift import Floats
 from tagger.places.embeddings import in_bytes, unit
 from tagger.places.landmarks import load_landmarks
@@ -24,14 +24,20 @@ from tagger.records import Landmark
 from train.measure.evaluate import answer, answer_alone
 from train.networks.columns import LastLayer, refitted
 from train.photos.arrays import load_photos
-from train.photos.folders import FEW, NO_LANDMARK, Sample, read_folders, read_negatives
+from train.photos.folders import (
+    NO_LANDMARK,
+    Sample,
+    learned_folders,
+    read_folders,
+    read_negatives,
+)
 from train.photos.pixel_cache import CACHE
 from train.photos.views import views
 from train.recipe import Recipe
 from train.rejection.calibrate import doubts
 from train.rejection.scores import Exact
 from train.ship import rewriting
-from train.ship.references import by_landmark
+from train.ship.references import by_landmark, like
 
 VIEWS = 5  # random ones of each photo, besides the whole
 SURE = 0.95  # confidence from which a photo of a known landmark is no further reference
@@ -178,9 +184,8 @@ def _gathered(
     left_out: Collection[Path],
     table: Mapping[str, Landmark],
 ) -> _Material:
-    folders = [place / "train" for place in (*more, *data)]
-    folders += [place / FEW for place in (*more, *data) if (place / FEW).is_dir()]
     meant = [place / "train" for place in more]
+    folders = learned_folders((*more, *data))
     folder, shipped = read_folders(folders, least, left_out, table, wanted=0, meant_in=meant)
     old = loaded.manifest.labels
     new = tuple(slug for slug in shipped if slug not in old)
@@ -283,17 +288,8 @@ def _photos(
     own = [samples[i] for i in useful]
     have = [*np.diff(known.landmarks).tolist(), *[0] * (len(places) - len(known.landmarks) + 1)]
     order, landmarks = by_landmark(own, len(places), whole.manifest.image_size, have)
-    features = [one.strongest(points).features for landmark in landmarks for one in landmark]
-    mine = embeddings[[useful[photo] for photo in order.tolist()]]
-    further = replace(
-        known,
-        codes=known.quantiser.codes(np.concatenate([one.descriptors for one in features])),
-        places=packed(np.concatenate([one.places for one in features])),
-        photos=ends([len(one.places) for one in features]),
-        embeddings=in_bytes(unit(mine @ known.components.astype(np.float32))),
-        landmarks=ends([len(landmark) for landmark in landmarks]),
-        learned=None,
-    )
+    kept = [[one.strongest(points) for one in landmark] for landmark in landmarks]
+    further = like(known, kept, embeddings[np.array(useful)[order]])
     sources = [own[photo].source for photo in order.tolist()]
     return landmark_photos.places(further, places.values(), sources=sources)
 

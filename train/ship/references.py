@@ -180,6 +180,28 @@ def by_landmark(
         return np.concatenate(own), list(tqdm(built, "references", classes, unit="landmark"))
 
 
+def like(
+    known: References, landmarks: Sequence[Sequence[Shared]], embeddings: Floats
+) -> References:
+    """References of other photos, kept as ``known`` keeps its own.
+
+    Args:
+        known: a model's references.
+        landmarks: the points of the photos of each of C landmarks.
+        embeddings: [P, D], the network's of these photos, one landmark's after the other's.
+    """
+    features = [one.features for landmark in landmarks for one in landmark]
+    return replace(
+        known,
+        codes=known.quantiser.codes(np.concatenate([one.descriptors for one in features])),
+        places=packed(np.concatenate([one.places for one in features])),
+        photos=ends([len(one.places) for one in features]),
+        embeddings=in_bytes(unit(embeddings @ known.components.astype(np.float32))),
+        landmarks=ends([len(landmark) for landmark in landmarks]),
+        learned=None,
+    )
+
+
 def add_references(
     path: Path,
     material: Material,

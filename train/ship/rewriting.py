@@ -73,11 +73,11 @@ def add_landmarks(
         photos: further ones of landmarks, which the network has learned.
         beside: such photos that go to a pack beside the file, by its name.
     """
-    loaded, inside = artifact.apart(path, packs.names(path))
+    names = packs.names(path)
+    loaded, inside = artifact.apart(path, names)
     labels = (*loaded.manifest.labels, *landmarks)
     manifest = replace(loaded.manifest, labels=labels, encoder=loaded.encoder)
     files = {MANIFEST: manifest.to_bytes()}
-    names = packs.names(path)
     if references:
         files[REFERENCES] = references.to_bytes()
         files[PHOTOS] = _pack(loaded.encoder, references, _joined(inside, photos))

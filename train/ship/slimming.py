@@ -1,5 +1,7 @@
 """Makes a model file and the packs beside it smaller by points that next to no photo needs."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,26 +29,28 @@ def slimmed(path: Path) -> int:
     Raises:
         RunError: the model has no references.
     """
-    loaded, inside = artifact.apart(path, packs.names(path))
-    whole, known = artifact.load(path).references, loaded.references
-    if whole is None or known is None:
+    loaded, every = artifact.apart(path)
+    known = loaded.references
+    if known is None:
         raise RunError(f"{path}: has no references; make them first: python -m train references")
-    counts = dict(zip(loaded.manifest.labels, np.diff(whole.landmarks).tolist(), strict=True))
-    _, every = artifact.apart(path)
-    files = [path, *(packs.place(path, name) for name in packs.names(path))]
-    before = sum(file.stat().st_size for file in files)
+    counts = Counter[str]()
+    for pack in every:
+        counts.update(dict(zip(landmark_photos.slugs(pack), pack.counts.tolist(), strict=True)))
+    beside = [packs.place(path, name) for name in packs.names(path)]
+    before = sum(file.stat().st_size for file in (path, *beside))
     seen: dict[str, list[np.ndarray]] = {}
     for pack in every:
         places = _slim(pack, counts, seen)
-        if any(pack.path == one.path for one in inside):
-            rewriting.add_references(path, known, places)
+        if pack.path in beside:
+            landmark_photos.write(pack.path, loaded.encoder, known, places, pack.learned)
         else:
-            sizes = loaded.encoder, known
-            landmark_photos.write(pack.path, *sizes, places, pack.learned)
-    return before - sum(file.stat().st_size for file in files)
+            rewriting.add_references(path, known, places)
+    return before - sum(file.stat().st_size for file in (path, *beside))
 
 
-def _slim(pack: Pack, counts: dict[str, int], seen: dict[str, list[np.ndarray]]) -> list[PackPlace]:
+def _slim(
+    pack: Pack, counts: Mapping[str, int], seen: dict[str, list[np.ndarray]]
+) -> list[PackPlace]:
     """The places of a pack; ``seen`` are the embeddings of photos that kept their points."""
     places = []
     for place in pack.places():
