@@ -57,7 +57,7 @@ def judge(folder: Path, *places: tuple[str, float, int, list[Floats]]) -> Learne
 def seen() -> Findings:
     none = np.zeros(2, np.int64)
     alike = np.zeros(2, np.float32)
-    return Findings(np.full(2, -5, np.float32), alike, 0.1, none, none, alike + 1)
+    return Findings(np.full(2, -5, np.float32), alike, 0.1, none, none, alike + 1, 0 * alike)
 
 
 def likest(judges: LearnedPlaces, photo: Floats) -> Contender:

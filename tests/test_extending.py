@@ -15,7 +15,7 @@ from tagger.errors import RunError
 from tagger.imaging.decode import to_views
 from tagger.model import DEFAULT_MODEL, artifact, landmark_photos, packs
 from tagger.model.classifier import Classifier
-from train.networks.columns import LastLayer, hidden, refitted
+from train.networks.columns import LOUD, LastLayer, hidden, refitted
 
 NEW = "victoria_memorial_london"
 PLACES = f"folder,name,latitude,longitude\n{NEW},The memorial,51.50178,-0.14065\n"
@@ -55,6 +55,14 @@ def test_columns_of_further_photos_are_fitted_and_the_others_stay(head: LastLaye
     for centre, column in ((0, 0), (1, 1), (7, 1), (9, 2), (3, 3)):
         assert (wide(around(centre, 50, 9)).argmax(1) == column).float().mean() > 0.95
     assert (wide(around(12, 50, 9)).argmax(1) >= 4).float().mean() > 0.9
+
+
+def test_a_new_landmark_does_not_come_first_on_photos_of_anything_else(head: LastLayer) -> None:
+    plain = {2: around(9, 6, 1)}
+    others = torch.cat([around(12, 60, 5), around(9, 40, 6)])  # many are like the new landmark
+    learned = around(0, 20, 3), torch.zeros(20, dtype=torch.int64)
+    wide = refitted(head, plain, plain, learned, others)
+    assert (wide(others)[:, :3].argmax(1) == 2).float().mean() <= LOUD
 
 
 def test_landmarks_may_stay_the_same(head: LastLayer) -> None:

@@ -298,7 +298,7 @@ def test_a_damaged_pack_stops_the_run_before_it_starts(tmp_path: Path) -> None:
 def seen(best: float = -5.0) -> Findings:
     none = np.zeros(1, np.int64)
     alike = np.zeros(1, np.float32)
-    return Findings(np.array([best], np.float32), alike, 0.38, none, none, alike + 1)
+    return Findings(np.array([best], np.float32), alike, 0.38, none, none, alike + 1, 0 * alike)
 
 
 def sure(

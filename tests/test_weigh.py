@@ -23,7 +23,7 @@ from tagger.model.local_features.references import (
     References,
     ends,
 )
-from tagger.model.local_features.weigh import LEAST, POSSIBLE, Findings, Weigher, doubts, usual
+from tagger.model.local_features.weigh import LEAST, POSSIBLE, Findings, Weigher, areas, usual
 from tagger.places.landmarks import load_landmarks
 from tagger.places.opening import open_pack
 from tagger.places.own import new_landmark
@@ -102,6 +102,7 @@ def seen(spots: tuple[int, ...], network: tuple[float, ...] = (0.5, 0.3, 0.01)) 
         np.array(spots),
         counts,
         np.array([0.8, 0.5, 0.4], np.float32),
+        areas(["area", "point", "site"]),
     )
 
 
@@ -127,7 +128,9 @@ def test_the_numbers_that_are_weighed() -> None:
     assert numbers[6] == pytest.approx(np.log(80))
     assert numbers[7:12].tolist() == [4, 4, 1, 6, 0]
     assert numbers[12] == pytest.approx(0.6 / 0.8)
-    assert seen((0, 0, 8)).evidence()[11:].tolist() == pytest.approx([1, 0.6 / 0.4])  # few photos
+    assert numbers[13] == 1  # an area
+    few = seen((0, 0, 8)).evidence()[11:]
+    assert few.tolist() == pytest.approx([1, 0.6 / 0.4, 0])
 
 
 def test_a_photo_is_compared_with_the_likest_of_any_landmark() -> None:
@@ -172,15 +175,19 @@ def test_who_is_sure_by_the_first_step_is_not(asked: list[int]) -> None:
     assert not asked and after[0] > 0.99
 
 
-def test_more_is_asked_of_an_area(asked: list[int]) -> None:
+def test_areas_are_weighed_and_older_rules_ask_more_of_them(asked: list[int]) -> None:
     before, look = np.array([0.5, 0.1, 0], np.float32), np.eye(8, dtype=np.float32)[0]
     known = made((5, 5, 5))
     known.rule[1, 8] = 0.5
-    plain = Weigher(known).weighed(before, look, GREY)[0]
-    area = Weigher(known, doubts(["area", "point", "site"])).weighed(before, look, GREY)[0]
-    assert 0 < area < plain
-    same = Weigher(known, doubts(["point", "area", "site"])).weighed(before, look, GREY)[0]
-    assert same == plain
+    older = dataclasses.replace(known, rule=known.rule[:, : max(BEFORE)])
+    older.check()
+    known.rule[1, -1] = -2.0
+    for one in (known, older):
+        plain, area, same = (
+            Weigher(one, areas(extents)).weighed(before, look, GREY)[0]
+            for extents in (["point"] * 3, ["area", "point", "site"], ["point", "area", "site"])
+        )
+        assert 0 < area < plain == same
 
 
 def test_a_landmark_whose_references_are_gone_is_not_tagged(asked: list[int]) -> None:
@@ -386,8 +393,8 @@ def test_what_is_usual_between_photos_of_a_landmark() -> None:
 
 def test_a_rule_of_an_older_model_file_weighs_what_it_knows() -> None:
     known = made((9, 9))
-    older = dataclasses.replace(known, rule=known.rule[:, :BEFORE])
+    older = dataclasses.replace(known, rule=known.rule[:, : min(BEFORE)])
     older.check()
     network, embedding = np.array([0.6, 0.1], np.float32), np.eye(8, dtype=np.float32)[0]
     new, old = (Weigher(one).weighed(network, embedding, GREY) for one in (known, older))
-    assert np.array_equal(new, old)  # the last weight is 0 here
+    assert np.array_equal(new, old)  # the last weights are 0 here

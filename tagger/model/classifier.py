@@ -23,7 +23,7 @@ from tagger.model.local_features.quantisation import Codebook
 from tagger.model.local_features.references import References
 from tagger.model.local_features.same_view import Described, PhotoView, small
 from tagger.model.local_features.sift import Floats
-from tagger.model.local_features.weigh import Weigher, doubts
+from tagger.model.local_features.weigh import Weigher, areas
 from tagger.model.runners import OnCpu, OnGpu
 from tagger.model.squares import squares
 from tagger.model.thumbnail_net import TOGETHER, logit
@@ -79,7 +79,7 @@ class Classifier:
         self._weigher: Weigher | None = None
         if loaded.references:
             extents = [self.landmarks[label].extent for label in self._labels]
-            self._weigher = Weigher(loaded.references, doubts(extents))
+            self._weigher = Weigher(loaded.references, areas(extents))
         self._references = loaded.references
         self._learned: LearnedPlaces | None = None
         self.encoder = loaded.encoder

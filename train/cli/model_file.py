@@ -105,6 +105,7 @@ def add(model: Path, photos: Path, name: str, learned: bool) -> None:
 @click.option("--name", default="", help="References of --more go to OUT.NAME.places.")
 @click.option("--points", type=click.IntRange(1), default=380, show_default=True, help=POINTS)
 @click.option("--looser", default=0.0, show_default=True, help="Logits that the rule gives back.")
+@click.option("--weigh", is_flag=True, help="Fit the rule on --more first: some thousand photos.")
 @click.option("--seed", default=0, show_default=True, help="Of the random views of the photos.")
 def extend(
     model: Path,
@@ -118,6 +119,7 @@ def extend(
     name: str,
     points: int,
     looser: float,
+    weigh: bool,
     seed: int,
 ) -> None:
     """Teach MODEL further photos and landmarks in minutes; its network stays as it is.
@@ -133,8 +135,8 @@ def extend(
     table = read_known((*more, *data), places, artifact.alone(model).places)
     learned = extended(
         model, more, data, negatives, out,
-        name=name, points=points, looser=looser, least=min_photos, left_out=left_out, known=table,
-        seed=seed,
+        name=name, points=points, looser=looser, weigh=weigh, least=min_photos, left_out=left_out,
+        known=table, seed=seed,
     )  # fmt: skip
     click.echo(
         f"{out}: {counted(len(learned.landmarks), 'new landmark')}; "

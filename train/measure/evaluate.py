@@ -18,7 +18,7 @@ from tagger.model import artifact
 from tagger.model.artifact import Artifact
 from tagger.model.devices import fast_dtype, pick_device
 from tagger.model.local_features.sift import Floats
-from tagger.model.local_features.weigh import Weigher, doubts
+from tagger.model.local_features.weigh import Weigher, areas
 from train.measure.groups import Pair, PhotoGroup, as_text, by_group, groupings, worst_pairs
 from train.measure.metrics import Answers, figures, intervals
 from train.measure.where import beside
@@ -138,7 +138,7 @@ def _weighed(
     known, manifest = loaded.references, loaded.manifest
     assert known
     extents = [place.extent for place in loaded.known.values()]
-    weigher = Weigher(known, doubts(extents))
+    weigher = Weigher(known, areas(extents))
 
     def one(row: np.ndarray, embedding: Floats, sample: Sample) -> np.ndarray:
         grey = to_views(sample.path.read_bytes(), manifest.image_size, manifest.resize).grey

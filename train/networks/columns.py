@@ -13,6 +13,9 @@ DECAY, SHARE = 0.005, 3.0
 FEW = 4  # further photos of a landmark from which on each counts less
 SMOOTH, STEPS = 0.02, 100
 CAUTION = 0.5  # logits taken off new landmarks: photos of few sources look surer than they are
+# Share of photos of anything else on which a new landmark may come before all others. One did on
+# a third of them: each was then compared with its references, in vain.
+LOUD = 0.01
 ASKED = 0.15  # mean probability from which a hidden column is that of a new landmark
 
 
@@ -111,11 +114,28 @@ def refitted(
         weight = weight.index_add(1, which, moved)
         bias = bias.index_add(0, which, level - mean @ moved)
         bias[first:] -= CAUTION
+        bias[first:] -= _too_loud(others @ weight + bias, first)
         return LastLayer(
             torch.cat([weight, head.weight[:, kept]], 1),
             torch.cat([bias, head.bias[kept]]),
             first + len(new),
         )
+
+
+def _too_loud(logits: Tensor, first: int) -> Tensor:
+    """What to take off new landmarks, from ``first`` on, so that no more than LOUD come first.
+
+    ``logits`` [O, C] are those of photos of anything else.
+    """
+    new = range(first, logits.shape[1])
+    if not len(logits) or not len(new):
+        return torch.zeros(len(new))
+    best, second = logits.topk(2, dim=1).values.unbind(1)
+    leads = []
+    for landmark in new:
+        own = logits[:, landmark]
+        leads.append((own - torch.where(own == best, second, best)).quantile(1 - LOUD))
+    return torch.stack(leads).clamp(min=0)
 
 
 def _targets(

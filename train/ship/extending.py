@@ -15,13 +15,16 @@ from tqdm import tqdm
 from tagger.errors import RunError
 from tagger.model import artifact, landmark_photos
 from tagger.model.artifact import Artifact, Manifest
+from tagger.model.local_features.matching import products
 from tagger.model.local_features.references import References
 from tagger.model.local_features.sift import Floats
+from tagger.model.local_features.weigh import Weigher, areas
 from tagger.places.embeddings import in_bytes, unit
 from tagger.places.landmarks import load_landmarks
 from tagger.places.pack import PackPlace
 from tagger.records import Landmark
 from train.measure.evaluate import answer, answer_alone
+from train.measure.metrics import Answers
 from train.networks.columns import LastLayer, refitted
 from train.photos.arrays import load_photos
 from train.photos.folders import (
@@ -36,7 +39,7 @@ from train.photos.views import views
 from train.recipe import Recipe
 from train.rejection.calibrate import doubts
 from train.rejection.scores import Exact
-from train.ship import rewriting
+from train.ship import rewriting, weighing
 from train.ship.references import by_landmark, like
 
 VIEWS = 5  # random ones of each photo, besides the whole
@@ -80,6 +83,7 @@ def extended(
     name: str = "",
     points: int = 380,
     looser: float = 0.0,
+    weigh: bool = False,
     least: int = 4,
     left_out: Collection[Path] = (),
     known: Mapping[str, Landmark] | None = None,
@@ -89,7 +93,8 @@ def extended(
     """Write a model file that has learned further photos, with the packs beside ``path``.
 
     The trunk stays, and with it all embeddings that photos were compared by. Columns of the head
-    are fitted on a few views of each photo, in minutes on a CPU. The rule stays, too.
+    are fitted on a few views of each photo, in minutes on a CPU. The rule stays, too, if it is not
+    to be fitted anew.
 
     Args:
         path: a model file of ``python -m train transfer``.
@@ -103,6 +108,8 @@ def extended(
         points: local features kept of a photo, at most.
         looser: logits that the rule gives back. The more photos of other things there are to
             compare with, the stricter it is.
+        weigh: fit the rule anew on the photos of ``more``, which the model did not learn: before
+            they are, by what it says of them. Some thousand of several collections are needed.
         least: a class of fewer photos teaches what the others are not.
         left_out: photos not to take, by their resolved paths.
         known: the places that classes may be; those of landmarks.csv when left out.
@@ -120,7 +127,7 @@ def extended(
         )
     table = load_landmarks() if known is None else known
     material = _gathered(loaded, more, data, negatives, least, left_out, table)
-    _, embedded, samples = answer_alone(artifact.alone(path), material.samples, "cpu", cache)
+    answers, embedded, samples = answer_alone(artifact.alone(path), material.samples, "cpu", cache)
     plain, labels = torch.from_numpy(embedded), torch.tensor([one.label for one in samples])
     first, further = len(loaded.manifest.labels), torch.tensor(
         [one.path in material.further for one in samples]
@@ -169,6 +176,9 @@ def extended(
         embedded[others.numpy()][closeness > POSSIBLE],
     )
     rule = references.rule.copy()
+    if weigh:
+        unseen = [n for n, one in enumerate(samples) if _within(one.path, more)]
+        rule = _rule(whole, answers, embedded, samples, np.array(unseen), first)
     rule[:, 0] += looser
     references = replace(references, rule=rule)
     rewriting.add_landmarks(path, out, landmarks, change, references, inside, {name: beside})
@@ -194,12 +204,7 @@ def _gathered(
         replace(one, label=number.get(folder.labels[one.label], NO_LANDMARK))
         for one in folder.samples
     ]
-    places = [place.resolve() for place in more]
-    given = frozenset(
-        one.path
-        for one in samples
-        if one.label >= 0 and any(place in one.path.resolve().parents for place in places)
-    )
+    given = frozenset(one.path for one in samples if one.label >= 0 and _within(one.path, more))
     further = given | {one.path for one in samples if one.label >= len(old)}
     if not further:
         raise RunError(
@@ -209,6 +214,39 @@ def _gathered(
     for place in negatives:
         samples += read_negatives(place, "train", left_out)
     return _Material(tuple(samples), further, given, new)
+
+
+def _within(path: Path, folders: Sequence[Path]) -> bool:
+    parents = path.resolve().parents
+    return any(folder.resolve() in parents for folder in folders)
+
+
+def _rule(
+    whole: Artifact,
+    answers: Answers,
+    embedded: Floats,
+    samples: Sequence[Sample],
+    unseen: NDArray[np.int64],
+    first: int,
+) -> Floats:
+    """The rule fitted on photos that the model does not know, copies of its references left out."""
+    assert whole.references
+    weigher = Weigher(whole.references, areas([place.extent for place in whole.known.values()]))
+    likest = [
+        products(unit(whole.references.embeddings), one[None]).max()
+        for one in weigher.placed(embedded[unseen])
+    ]
+    fit = unseen[np.array(likest) < AGAIN]
+    known = (answers.labels[fit] >= 0) & (answers.labels[fit] < first)
+    kinds = np.where(known, "landmark", "other")
+    return weighing.fitted(
+        weigher,
+        replace(answers.take(fit), kinds=kinds),
+        embedded[fit],
+        [samples[i] for i in fit],
+        whole.manifest.image_size,
+        strict=False,
+    )
 
 
 def _views(

@@ -26,7 +26,7 @@ from tagger.model.local_features.matching import (
 )
 from tagger.model.local_features.references import RULE, References, ends, packed
 from tagger.model.local_features.sift import Floats
-from tagger.model.local_features.weigh import Weigher, doubts
+from tagger.model.local_features.weigh import Weigher, areas
 from tagger.places.embeddings import in_bytes, unit
 from train.measure.evaluate import answer_alone
 from train.photos.folders import NO_LANDMARK, Sample
@@ -250,7 +250,7 @@ def add_references(
         held = np.flatnonzero(~learned)
         extents = [place.extent for place in loaded.known.values()]
         rule = weighing.fitted(
-            Weigher(known, doubts(extents)),
+            Weigher(known, areas(extents)),
             answers.take(held),
             embeddings[held],
             [samples[i] for i in held],

@@ -35,8 +35,12 @@ def fitted(
     embeddings: Floats,
     samples: Sequence[Sample],
     size: int,
+    strict: bool = True,
 ) -> Floats:
-    """The rule [2, RULE] of N photos that the references do not hold."""
+    """The rule [2, RULE] of N photos that the references do not hold.
+
+    Where they are from other collections than the references are, it needs not be ``strict``.
+    """
 
     def both(row: Floats, embedding: Floats, sample: Sample) -> tuple[Findings, Findings]:
         grey = to_views(sample.path.read_bytes(), size, Resize.SQUASH).grey
@@ -53,8 +57,9 @@ def fitted(
         evidence = np.stack([pair[step].evidence() for pair in pairs])
         rule.append(regression(evidence, right, weights))
     result = np.stack(rule)
-    result[:, 0] -= STRICT
-    result[:, FEW] -= STRICT_OF_FEW  # that number is 1 where a landmark has few
+    if strict:
+        result[:, 0] -= STRICT
+        result[:, FEW] -= STRICT_OF_FEW  # that number is 1 where a landmark has few
     return result
 
 

@@ -13,7 +13,7 @@ from tagger.model.local_features.quantisation import Codebook
 from tagger.model.local_features.sift import VERSION, Floats
 
 # Photos that a photo is compared with, the likest of any landmark; of one landmark, and at once.
-NEAREST, OF_ONE, TOGETHER = 24, 4, 8
+NEAREST, OF_ONE, TOGETHER = 24, 8, 8
 ENOUGH = 16  # spots: more are no better evidence
 DAMAGED = (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile)
 
@@ -141,7 +141,7 @@ class References:
             and ends_at(self.landmarks, len(self.photos) - 1)
             and self.counts.dtype == np.int32
             and self.counts.shape == (len(self.landmarks) - 1,)
-            and self.rule.shape in ((2, RULE), (2, BEFORE))
+            and self.rule.shape in [(2, numbers) for numbers in (RULE, *BEFORE)]
             and bool(np.isfinite(self.rule).all())
         )
         if not right:
@@ -149,7 +149,7 @@ class References:
 
 
 WITHOUT_PHOTOS = ("codebook", "components", "others", "rule")
-RULE, BEFORE = 13, 12  # numbers of each of the two rules, and of those of older model files
+RULE, BEFORE = 14, (13, 12)  # numbers of each of the two rules; of those of older model files
 
 
 def ends(counts: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int32]:

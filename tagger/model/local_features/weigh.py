@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagger.model.local_features.matching import Bytes, describe, products
-from tagger.model.local_features.references import NEAREST, OF_ONE, RULE, References
+from tagger.model.local_features.references import BEFORE, NEAREST, OF_ONE, RULE, References
 from tagger.model.local_features.sift import Floats
 from tagger.places.embeddings import unit
 
@@ -24,9 +24,9 @@ OTHERS = 3  # photos of other things, the likest, that a photo is compared with
 SURE_SPOTS, ALL_SPOTS = 8, 16
 LOOSEST = 0.3  # cosine that photos of one landmark have at least
 VERIFIED = 6  # spots that two photos of one place have in common, where that is no chance
-# 4. A photo of some bay or hillside is like another: so many logits more are asked of an area. Half
-#    of the wrong tags on photos of other repositories were rice terraces, waterfalls and caves.
-DOUBT = {"area": 1.0}
+# 4. A photo of some bay or hillside is like another. Rules of older model files do not weigh that:
+#    they ask so many logits more of an area.
+DOUBT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Findings:
         spots: int64 [C], found again in a reference photo, the most.
         counts: int64 [C], photos that the network learned, all of them reference photos.
         usual: float32 [C], cosine that is usual between these photos of one landmark.
+        areas: float32 [C], 1 for a bay or a desert, 0 for a building.
     """
 
     network: Floats
@@ -48,6 +49,7 @@ class Findings:
     spots: NDArray[np.int64]
     counts: NDArray[np.int64]
     usual: Floats
+    areas: Floats
 
     @property
     def best(self) -> int:
@@ -75,13 +77,18 @@ class Findings:
             min(self.spots[rest].max(), SURE_SPOTS),
             float(self.counts[best] < 8),
             self.alike[best] / self.usual[best],
+            self.areas[best],
         )
         return np.array(values, np.float32)
 
 
-def doubts(extents: Sequence[str]) -> Floats:
-    """What is taken off the rule of each landmark, float32 [C]: see DOUBT."""
-    return np.array([DOUBT.get(extent, 0.0) for extent in extents], np.float32)
+def areas(extents: Sequence[str]) -> Floats:
+    """Which landmarks are areas, float32 [C], from the ``extent`` of each.
+
+    >>> areas(["point", "area", "site"]).tolist()
+    [0.0, 1.0, 0.0]
+    """
+    return np.array([extent == "area" for extent in extents], np.float32)
 
 
 def usual(references: References, known: Floats) -> Floats:
@@ -114,21 +121,20 @@ class Weigher:
     in the NEAREST likest reference photos of ANY landmark too. Local features may so name another
     landmark than the network's first guess. ``train.ship.weighing`` fits its weights.
 
-    ``doubts`` float32 [C] is what is taken off each landmark's rule, in logits: of an area, whose
-    photos are like those of another, more is asked.
+    ``areas`` are :func:`areas` of the landmarks; none is one when left out.
     """
 
-    def __init__(self, references: References, doubts: Floats | None = None) -> None:
+    def __init__(self, references: References, areas: Floats | None = None) -> None:
         self.references = references
         self._components = references.components.T.astype(np.float32)
         self._known, self._others = unit(references.embeddings), unit(references.others)
         self._counts = references.counts.astype(np.int64)
         self._owners = references.owners
-        # Takes 30 ms of a start; the rules of older model files do not weigh it.
-        asked = references.rule.shape[1] == RULE
+        # Takes 30 ms of a start; the rules of the oldest model files do not weigh it.
+        asked = references.rule.shape[1] > min(BEFORE)
         self._usual = usual(references, self._known) if asked else np.ones(len(self._counts), "f4")
         self._filled = np.flatnonzero(np.diff(references.landmarks))
-        self._doubts = np.zeros(len(self._counts), np.float32) if doubts is None else doubts
+        self._areas = np.zeros(len(self._counts), np.float32) if areas is None else areas
 
     def placed(self, embeddings: Floats) -> Floats:
         """Embeddings [N, D] in the components that are compared, float32 [N, E] of length 1."""
@@ -156,6 +162,7 @@ class Weigher:
             np.zeros(len(alike), np.int64),
             self._counts,
             self._usual,
+            self._areas,
         )
 
     def weighed(
@@ -218,11 +225,12 @@ class Weigher:
         return replace(findings, spots=spots)
 
     def _confidence(self, findings: Findings, step: int) -> float:
-        return sigmoid(self._logit(findings, step) - float(self._doubts[findings.best]))
+        return sigmoid(self._logit(findings, step))
 
     def _logit(self, findings: Findings, step: int) -> float:
-        rule = self.references.rule[step]
-        return float(findings.evidence()[: len(rule)] @ rule)
+        rule, evidence = self.references.rule[step], findings.evidence()
+        doubt = DOUBT * float(evidence[-1]) if len(rule) < RULE else 0.0
+        return float(evidence[: len(rule)] @ rule) - doubt
 
     def nearest(self, cosines: Floats) -> list[int]:
         """The likest photos of any landmark, NEAREST, of one no more than OF_ONE."""
