@@ -150,6 +150,9 @@ def test_what_was_compared_with_the_old_model_can_be_compared_with_the_new_one(
     assert without is not None and without.counts[-1] == 0
     (pack,) = (one for one in artifact.apart(extended[0])[1] if "more" in one.path.name)
     assert np.diff(pack.points)[pack.owners == landmark_photos.slugs(pack).index(NEW)].max() <= 90
+    assert {place.licence for place in pack.places() if place.landmark.slug == NEW} == {
+        "not stated"
+    }
     assert abs(len(new.references.others) - len(old.references.others)) <= 4
     looser = new.references.rule - old.references.rule
     assert looser[:, 0] == pytest.approx(0.1, abs=1e-5) and not looser[:, 1:].any()
@@ -182,7 +185,7 @@ def test_an_extended_model_can_be_parted_slimmed_and_extended_again(
     assert parted(again, "Moscow_Raceway", "other")[0] == 4
     assert artifact.load(again).encoder == loaded.encoder
     before = loaded.references
-    monkeypatch.setattr("train.ship.slimming.KEPT", ((10**9, 40),))
+    monkeypatch.setattr("train.ship.slimming.points_of", lambda photos: 40 if photos > 45 else 380)
     assert slimmed(again) > 10_000
     after = artifact.load(again).references
     assert before and after and np.array_equal(before.embeddings, after.embeddings)
@@ -216,3 +219,37 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = save_colour_model(tmp_path / "colour.pt")
     with pytest.raises(RunError, match="has no head to extend; use a file made by"):
         extend(path, [tmp_path], [tmp_path], [tmp_path], tmp_path / "out.pt")
+
+
+def test_the_rule_is_fitted_on_photos_that_the_model_did_not_learn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from train.ship import extending
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "train.ship.references.ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1)
+    )
+    for sample, landmark, count in (
+        ("colosseum", "colosseum", 3),
+        ("sydney_opera_house", "Sydney_Opera_House", 3),
+        ("statue_of_liberty", "statue_of_liberty", 3),
+        ("windmills", "Moscow_Raceway", 4),
+        ("louvre", "a_barn", 3),
+    ):
+        crops(sample, tmp_path / "more" / "train" / landmark, count)
+    crops("cup_of_tea", tmp_path / "no" / "far", 3)
+    crops("eiffel_tower", tmp_path / "data" / "train" / "Eiffel_Tower", 2)
+    more, data, no = ([tmp_path / name] for name in ("more", "data", "no"))
+    out = tmp_path / "new.pt"
+    with pytest.raises(
+        RunError, match=r"--weigh: \d photos of known .* too few .* give 100 of each"
+    ):
+        extending.extended(DEFAULT_MODEL, more, data, no, out, weigh=True)
+    assert not out.exists()
+    monkeypatch.setattr(extending, "ENOUGH", 3)
+    extending.extended(DEFAULT_MODEL, more, data, no, out, weigh=True, looser=0.5)
+    old, new = (artifact.alone(path).references for path in (DEFAULT_MODEL, out))
+    assert old and new and not np.array_equal(old.rule, new.rule)
+    classifier = Classifier(out, "cpu")
+    assert named(classifier, "colosseum")[1] > 0.5 > named(classifier, "cup_of_tea")[1]

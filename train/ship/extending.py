@@ -50,6 +50,8 @@ SAME = 0.72
 # Photos of other things are compared with where the network gives a landmark so much probability,
 # and none of them is so much alike.
 POSSIBLE, AGAIN = 0.05, 0.95
+UNKNOWN = "not stated"  # licence of a new landmark's photos
+ENOUGH = 100  # photos of known landmarks, and of anything else, that a rule can be fitted on
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ def extended(
         cache: where decoded photos are kept.
 
     Raises:
-        RunError: there is nothing to learn, a class has no place, or the model is of another kind.
+        RunError: there is nothing to learn, a class has no place, the model is of another kind, or
+            the photos are too few for ``weigh``.
     """
     loaded = artifact.alone(path)
     module: Any = loaded.module
@@ -139,6 +142,10 @@ def extended(
     }
     if not all(map(len, rows.values())):
         raise RunError(f"{more[0]}: the photos of a class cannot be read; copy them again")
+    fitted = None
+    if weigh:
+        unseen = [n for n, one in enumerate(samples) if _within(one.path, more)]
+        fitted = _rule(artifact.load(path), answers, embedded, samples, np.array(unseen), first)
     fast = artifact.prepare(artifact.alone(path).module, torch.device("cpu"), torch.float32)
     shown = {label: plain[own] for label, own in rows.items()}
     seen = {
@@ -175,10 +182,7 @@ def extended(
         [place for place in (*inside, *beside) if place.landmark.slug in landmarks],
         embedded[others.numpy()][closeness > POSSIBLE],
     )
-    rule = references.rule.copy()
-    if weigh:
-        unseen = [n for n, one in enumerate(samples) if _within(one.path, more)]
-        rule = _rule(whole, answers, embedded, samples, np.array(unseen), first)
+    rule = references.rule.copy() if fitted is None else fitted
     rule[:, 0] += looser
     references = replace(references, rule=rule)
     rewriting.add_landmarks(path, out, landmarks, change, references, inside, {name: beside})
@@ -230,14 +234,18 @@ def _rule(
     first: int,
 ) -> Floats:
     """The rule fitted on photos that the model does not know, copies of its references left out."""
-    assert whole.references
+    if whole.references is None:
+        raise RunError("--weigh: MODEL has no references to weigh; leave --weigh out")
     weigher = Weigher(whole.references, areas([place.extent for place in whole.known.values()]))
-    likest = [
-        products(unit(whole.references.embeddings), one[None]).max()
-        for one in weigher.placed(embedded[unseen])
-    ]
+    references = unit(whole.references.embeddings)
+    likest = [products(references, one[None]).max() for one in weigher.placed(embedded[unseen])]
     fit = unseen[np.array(likest) < AGAIN]
     known = (answers.labels[fit] >= 0) & (answers.labels[fit] < first)
+    if min(known.sum(), (~known).sum()) < ENOUGH:
+        raise RunError(
+            f"--weigh: {known.sum()} photos of known landmarks and {(~known).sum()} of anything "
+            f"else are too few to fit a rule; give {ENOUGH} of each with --more, or leave it out"
+        )
     kinds = np.where(known, "landmark", "other")
     return weighing.fitted(
         weigher,
@@ -329,7 +337,11 @@ def _photos(
     kept = [[one.strongest(points) for one in landmark] for landmark in landmarks]
     further = like(known, kept, embeddings[np.array(useful)[order]])
     sources = [own[photo].source for photo in order.tolist()]
-    return landmark_photos.places(further, places.values(), sources=sources)
+    photographed = landmark_photos.places(further, places.values(), sources=sources)
+    return [
+        place if place.landmark.slug in whole.known else replace(place, licence=UNKNOWN)
+        for place in photographed
+    ]
 
 
 def _compared(known: References, added: Sequence[PackPlace], others: Floats) -> References:

@@ -12,19 +12,17 @@ from tagger.model import artifact, landmark_photos, packs
 from tagger.places.embeddings import unit
 from tagger.places.pack import Pack, PackPlace, PlaceReference
 from train.ship import rewriting
-from train.ship.references import KEPT
+from train.ship.references import points_of
 
-MANY = KEPT[-2][0]  # photos of a landmark from which on another one is rarely needed
-# Cosine to another photo of its landmark from which a photo keeps no points: of photos of other
-# repositories, none was tagged less (MODEL_CARD.md).
-AGAIN = 0.9
+# Cosine to another photo of its landmark from which a photo keeps no points, if there are MANY.
+MANY, AGAIN = 45, 0.95
 
 
 def slimmed(path: Path) -> int:
-    """Take points off photos of landmarks with more than MANY photos; the bytes saved.
+    """Leave photos as many points as :func:`points_of` says; the bytes saved.
 
-    No more than KEPT says are left of each, none where an earlier photo of the landmark is AGAIN
-    alike. All embeddings stay.
+    None where the landmark has more than MANY photos and an earlier one is AGAIN alike. All
+    embeddings stay.
 
     Raises:
         RunError: the model has no references.
@@ -55,17 +53,16 @@ def _slim(
     places = []
     for place in pack.places():
         slug = place.landmark.slug
-        if counts[slug] > MANY:
-            kept = seen.setdefault(slug, [])
-            place = replace(place, references=tuple(_fewer(one, kept) for one in place.references))
-        places.append(place)
+        kept = seen.setdefault(slug, [])
+        photos = tuple(_fewer(photo, counts[slug], kept) for photo in place.references)
+        places.append(replace(place, references=photos))
     return places
 
 
-def _fewer(photo: PlaceReference, kept: list[np.ndarray]) -> PlaceReference:
-    own = unit(photo.embedding[None])[0]
-    if kept and max(float(own @ other) for other in kept) >= AGAIN:
+def _fewer(photo: PlaceReference, count: int, kept: list[np.ndarray]) -> PlaceReference:
+    """A photo of a landmark with ``count``; ``kept`` are the embeddings of those before it."""
+    own, points = unit(photo.embedding[None])[0], points_of(count)
+    if count > MANY and kept and max(float(own @ other) for other in kept) >= AGAIN:
         return replace(photo, codes=photo.codes[:0], spots=photo.spots[:0])
     kept.append(own)
-    most = KEPT[-1][1]
-    return replace(photo, codes=photo.codes[:most], spots=photo.spots[:most])
+    return replace(photo, codes=photo.codes[:points], spots=photo.spots[:points])

@@ -17,7 +17,7 @@ ALIKE, SPOT, BY_CHANCE, SPOTS = 8.0, 2.5, 4, 6
 # 2. Confidence by the first step between which local features are asked: they take as long as the
 #    network does, and next to no ordinary photo is above the lower one.
 LEAST, SURE = 0.08, 0.95
-POSSIBLE = 0.01  # the network's best probability from which anything is compared at all
+POSSIBLE = 0.04  # the network's best probability from which anything is compared at all
 LOWEST = -12.0  # of a probability's logarithm
 OTHERS = 3  # photos of other things, the likest, that a photo is compared with
 # 3. How evidence is cut: spots up to BY_CHANCE, from there to SURE_SPOTS, and beyond, to ALL_SPOTS.
