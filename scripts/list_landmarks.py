@@ -20,9 +20,9 @@ from tagger.review.worldmap import VIEW_BOX, land
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE, MAP = "landmarks.md", "landmarks.svg"
 SHARE = """\
-Few photos of a real library show one of them: of 1,828 photos of four travel galleries the version
-before tagged 68 with the right one, and 15 with a wrong one. [Other sources](sources.md) help more
-photos."""
+Few photos of a real library show one of them: of 1,828 photos of four travel galleries an earlier
+version tagged 68 with the right one, and 15 with a wrong one. [Other sources](sources.md) help
+more photos."""
 BORDER = "On a border, so no country is written"
 
 

@@ -142,10 +142,10 @@ def extended(
     }
     if not all(map(len, rows.values())):
         raise RunError(f"{more[0]}: the photos of a class cannot be read; copy them again")
-    fitted = None
+    whole, fitted = artifact.load(path), None
     if weigh:
         unseen = [n for n, one in enumerate(samples) if _within(one.path, more)]
-        fitted = _rule(artifact.load(path), answers, embedded, samples, np.array(unseen), first)
+        fitted = _rule(whole, answers, embedded, samples, np.array(unseen), first)
     fast = artifact.prepare(artifact.alone(path).module, torch.device("cpu"), torch.float32)
     shown = {label: plain[own] for label, own in rows.items()}
     seen = {
@@ -169,7 +169,6 @@ def extended(
         rewriting.add_landmarks(path, out, landmarks, change, None, ())
         return Extension(material.new, int(further.sum()), 0)
     places = {**loaded.known, **landmarks}
-    whole = artifact.load(path)
     useful = _useful(whole, samples, further.numpy(), first, cache)
     given = [i for i in useful if name and samples[i].path in material.given]
     own = [i for i in useful if i not in given]
